@@ -1,0 +1,1 @@
+//! The life of a job, leases, acceptance and sizing as pure functions.

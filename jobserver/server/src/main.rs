@@ -1,0 +1,2 @@
+//! The job server: API, pages and background chores.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Where batches, jobs, records and results are kept.

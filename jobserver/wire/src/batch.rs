@@ -1,0 +1,73 @@
+//! Batches: what an owner hands in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BatchId, Moment};
+
+/// The query of a hand-in; the body is the CSV.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandIn {
+    /// The plugin that shall process the records.
+    pub plugin: String,
+    /// What the owner calls the batch; the server makes up a name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Higher goes first; 0 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Records per job; the grid's setting when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_size: Option<u32>,
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchState {
+    /// Its CSV is still arriving; none of its jobs can be claimed.
+    Receiving,
+    /// Its jobs can be claimed.
+    Open,
+    /// Every record has its result.
+    Done,
+    /// Nothing is left to do, but jobs are quarantined and their records have no result.
+    Incomplete,
+}
+
+/// A batch and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Its number.
+    pub id: BatchId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The plugin that processes its records.
+    pub plugin: String,
+    /// Where it stands.
+    pub state: BatchState,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Columns of the CSV handed in, in order.
+    pub columns: Vec<String>,
+    /// Columns that the plugin adds, in order.
+    pub outputs: Vec<String>,
+    /// Records handed in.
+    pub records: u64,
+    /// Records with an accepted result (a value or an error).
+    pub results: u64,
+    /// Of these, results that are an error.
+    pub errors: u64,
+    /// Jobs it was split into.
+    pub jobs: u64,
+    /// Jobs with accepted results.
+    pub jobs_done: u64,
+    /// Jobs in the hands of a worker.
+    pub jobs_running: u64,
+    /// Jobs that failed too often.
+    pub jobs_quarantined: u64,
+    /// When the hand-in began.
+    pub created_at: Moment,
+    /// When its last job was done or quarantined.
+    pub finished_at: Option<Moment>,
+}

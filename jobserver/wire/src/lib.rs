@@ -1,0 +1,47 @@
+//! The types of the job server's HTTP API, `/v1`, shared by server, worker and command line.
+//!
+//! Plain data and nothing else: what may happen to a job is decided in `jobserver/rules`, how bytes travel in
+//! `jobserver/client` and `jobserver/server`. Moments are milliseconds since 1970 UTC by the server's clock
+//! ([`Moment`]), durations milliseconds. Field names are the words of docs/GLOSSARY.md.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `POST /v1/claims` | [`ClaimRequest`] | 200 [`Claim`], or 204 when nothing came up while waiting |
+//! | `GET /v1/attempts/ID/records?secret=S&column=C…` | | 200 [`Records`] |
+//! | `POST /v1/attempts/ID/heartbeat` | [`Heartbeat`] | 200 [`Lease`] |
+//! | `POST /v1/attempts/ID/results` | [`Submission`] | 200 [`Receipt`] |
+//! | `POST /v1/attempts/ID/give-back` | [`GiveBack`] | 204 |
+//! | `POST /v1/batches?plugin=P&name=N&…` ([`HandIn`]) | CSV, streamed | 201 [`Batch`] |
+//! | `GET /v1/batches`, `/v1/batches/ID` | | 200 list of [`Batch`], [`Batch`] |
+//! | `GET /v1/batches/ID/jobs` | | 200 list of [`Job`] |
+//! | `GET /v1/batches/ID/results` | | 200 CSV, streamed, in input order |
+//! | `POST /v1/reports` | [`Report`] | 204 |
+//! | `GET /v1/workers` | | 200 list of [`Worker`] |
+//! | `GET /v1/status` | | 200 [`Status`] |
+//! | `GET /healthz` | | 200 `ok` |
+//!
+//! Every refusal is a [`Problem`] (`application/problem+json`).
+
+mod batch;
+mod job;
+mod problem;
+mod worker;
+
+pub use batch::{Batch, BatchState, HandIn};
+pub use job::{
+    Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, Job, JobState, Lease, Outcome, Provenance, Receipt,
+    Record, RecordResult, Records, Submission,
+};
+pub use problem::{Problem, code};
+pub use worker::{Report, Status, StepReport, Worker, WorkerState};
+
+/// Milliseconds since 1970-01-01 UTC by the job server's clock.
+pub type Moment = i64;
+/// Number of a batch, never used again.
+pub type BatchId = i64;
+/// Number of a job, never used again.
+pub type JobId = i64;
+/// Number of an attempt, never used again.
+pub type AttemptId = i64;
+/// Number of a record, unique over all batches.
+pub type RecordId = i64;

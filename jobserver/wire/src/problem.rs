@@ -1,0 +1,40 @@
+//! Refusals, as `application/problem+json` (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A stable code, one of [`code`]; programs decide by it.
+    pub code: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What was being done, to what, and what to do next.
+    pub detail: String,
+}
+
+/// The stable codes of [`Problem`].
+pub mod code {
+    /// The request does not say what it must.
+    pub const BAD_REQUEST: &str = "bad_request";
+    /// The CSV cannot be taken; the detail names the line.
+    pub const BAD_CSV: &str = "bad_csv";
+    /// No release in force has such a plugin, or no release is known yet.
+    pub const UNKNOWN_PLUGIN: &str = "unknown_plugin";
+    /// There is no such batch, job, attempt or page.
+    pub const NOT_FOUND: &str = "not_found";
+    /// The attempt's secret is wrong.
+    pub const WRONG_SECRET: &str = "wrong_secret";
+    /// The job is no longer this attempt's.
+    pub const NOT_WANTED: &str = "not_wanted";
+    /// The results do not match the job's records one to one.
+    pub const WRONG_RESULTS: &str = "wrong_results";
+    /// The batch has no such column.
+    pub const MISSING_COLUMN: &str = "missing_column";
+    /// The body is larger than the server takes.
+    pub const TOO_LARGE: &str = "too_large";
+    /// The store is away or full; try again later.
+    pub const STORE_AWAY: &str = "store_away";
+    /// A fault of the server; its log says more.
+    pub const INTERNAL: &str = "internal";
+}

@@ -1,0 +1,94 @@
+//! Workers as they report themselves, and the grid as a whole.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Moment;
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// A core runs and processes a job.
+    Working,
+    /// A core runs and waits for work or for the job server.
+    Waiting,
+    /// Outside its working hours.
+    Resting,
+    /// Stopped by a stop flag.
+    Stopped,
+    /// Something keeps it from working; the reason says what.
+    Blocked,
+}
+
+/// One step of a worker's cycle, as its status shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The step's name: lock, look, sync, hours, core.
+    pub step: String,
+    /// It went well.
+    pub ok: bool,
+    /// What it found, in plain words.
+    pub found: String,
+    /// What a person can do about it; empty when there is nothing to do.
+    pub next: String,
+}
+
+/// What a worker tells the job server about itself, at the end of a cycle and whenever it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The worker's enrolled identity.
+    pub worker: String,
+    /// The machine's host name, for people.
+    pub host: String,
+    /// What it does.
+    pub state: WorkerState,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// Tag of the release in force; empty when there is none yet.
+    pub release: String,
+    /// Releases it refused and that are still offered, with the reason, newest first.
+    pub refused: Vec<String>,
+    /// The steps of the cycle.
+    pub steps: Vec<StepReport>,
+}
+
+/// A worker as the job server knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Its last report.
+    #[serde(flatten)]
+    pub report: Report,
+    /// The address its last request came from, for people; never used to tell workers apart.
+    pub address: String,
+    /// When it was first heard of.
+    pub first_seen: Moment,
+    /// When it was last heard of.
+    pub last_seen: Moment,
+    /// Jobs it has done.
+    pub jobs_done: u64,
+    /// Records it has done.
+    pub records_done: u64,
+}
+
+/// The grid in figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The server's version.
+    pub version: String,
+    /// The server's clock.
+    pub now: Moment,
+    /// Tag of the newest release the server knows and believes; absent when there is none.
+    pub release: Option<String>,
+    /// Why no release is known, or what is wrong with the repository; empty when all is well.
+    pub release_problem: String,
+    /// Jobs that can be claimed.
+    pub jobs_waiting: u64,
+    /// Jobs in the hands of a worker.
+    pub jobs_running: u64,
+    /// Jobs done.
+    pub jobs_done: u64,
+    /// Jobs that failed too often.
+    pub jobs_quarantined: u64,
+    /// Workers heard of within the last two minutes.
+    pub workers: u64,
+}

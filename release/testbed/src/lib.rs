@@ -1,0 +1,1 @@
+//! For tests, benchmarks and the demo: git servers, whole grids in a folder, generated people.

@@ -1,0 +1,1 @@
+//! Looks at the central repository, fetches, verifies, stages and switches releases.

@@ -1,0 +1,1 @@
+//! What the central repository says and every rule of trust, without any input or output.

@@ -1,0 +1,131 @@
+//! The core's arguments, as the launcher writes them and the core reads them.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Everything a core is told when it is started. What changes later arrives as [`crate::message::ToCore`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreArgs {
+    /// The worker's state folder.
+    pub state_dir: PathBuf,
+    /// The release to begin with.
+    pub release: ReleaseArgs,
+    /// Job servers to try in turn, each a base URL such as `http://10.0.0.5:7070`.
+    pub jobservers: Vec<String>,
+    /// The worker's enrolled identity.
+    pub worker: String,
+}
+
+/// A release as the core needs to know it: where its files are, and what to write into provenance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseArgs {
+    /// The slot's folder, absolute; the release's tree is `SLOT/tree`.
+    pub slot: PathBuf,
+    /// The release tag, `vX.Y.Z`.
+    pub tag: String,
+    /// The commit the tag names, 40 hex digits.
+    pub commit: String,
+}
+
+/// An argument list that is not a core's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadArgs(String);
+
+impl fmt::Display for BadArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reading the core's arguments: {}; nightshift-core is started by nightshift-launcher, not by hand", self.0)
+    }
+}
+
+impl std::error::Error for BadArgs {}
+
+impl CoreArgs {
+    /// The arguments in the order [`CoreArgs::parse`] reads them, without the program name.
+    pub fn to_args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec![
+            "--state-dir".into(),
+            self.state_dir.clone().into(),
+            "--slot".into(),
+            self.release.slot.clone().into(),
+            "--tag".into(),
+            self.release.tag.clone().into(),
+            "--commit".into(),
+            self.release.commit.clone().into(),
+            "--worker".into(),
+            self.worker.clone().into(),
+        ];
+        for url in &self.jobservers {
+            args.push("--jobserver".into());
+            args.push(url.into());
+        }
+        args
+    }
+
+    /// Reads arguments without the program name. Every argument is required, `--jobserver` at least once.
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CoreArgs, BadArgs> {
+        let (mut state_dir, mut slot, mut tag, mut commit, mut worker) = (None, None, None, None, None);
+        let mut jobservers = Vec::new();
+        let mut args = args.into_iter();
+        while let Some(name) = args.next() {
+            let name = text(name)?;
+            let value = args.next().ok_or_else(|| BadArgs(format!("{name} has no value")))?;
+            match name.as_str() {
+                "--state-dir" => state_dir = Some(PathBuf::from(value)),
+                "--slot" => slot = Some(PathBuf::from(value)),
+                "--tag" => tag = Some(text(value)?),
+                "--commit" => commit = Some(text(value)?),
+                "--worker" => worker = Some(text(value)?),
+                "--jobserver" => jobservers.push(text(value)?),
+                other => return Err(BadArgs(format!("{other} is unknown"))),
+            }
+        }
+        let missing = |name: &str| BadArgs(format!("{name} is missing"));
+        if jobservers.is_empty() {
+            return Err(missing("--jobserver"));
+        }
+        Ok(CoreArgs {
+            state_dir: state_dir.ok_or_else(|| missing("--state-dir"))?,
+            release: ReleaseArgs {
+                slot: slot.ok_or_else(|| missing("--slot"))?,
+                tag: tag.ok_or_else(|| missing("--tag"))?,
+                commit: commit.ok_or_else(|| missing("--commit"))?,
+            },
+            jobservers,
+            worker: worker.ok_or_else(|| missing("--worker"))?,
+        })
+    }
+}
+
+fn text(value: OsString) -> Result<String, BadArgs> {
+    value.into_string().map_err(|value| BadArgs(format!("{} is not UTF-8", value.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> CoreArgs {
+        CoreArgs {
+            state_dir: "/var/lib/nightshift".into(),
+            release: ReleaseArgs { slot: "/s/v1.0.0".into(), tag: "v1.0.0".into(), commit: "c".repeat(40) },
+            jobservers: vec!["http://a:1".into(), "http://b:2".into()],
+            worker: "w-1".into(),
+        }
+    }
+
+    #[test]
+    fn what_the_launcher_writes_the_core_reads() {
+        assert_eq!(CoreArgs::parse(example().to_args()), Ok(example()));
+    }
+
+    #[test]
+    fn a_missing_or_unknown_argument_is_named() {
+        let mut args = example().to_args();
+        args.truncate(args.len() - 4);
+        let error = CoreArgs::parse(args).expect_err("no job server");
+        assert!(error.to_string().contains("--jobserver is missing"), "{error}");
+        let error = CoreArgs::parse(["--colour".into(), "red".into()]).expect_err("unknown");
+        assert!(error.to_string().contains("--colour is unknown"), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Where things stand in a worker's state folder. Every path of it is made here and nowhere else.
+//!
+//! ```text
+//! STATE/
+//!   lock           kernel lock of the one launcher of this machine; says who holds it
+//!   progress       when the launcher last got somewhere (milliseconds since this machine started)
+//!   STOP           local stop file; its content is the reason
+//!   identity.json  who this worker is (0600)
+//!   status.json    what the last or running cycle found, step by step
+//!   look.json      what the last look at the repository saw, and when
+//!   trust.json     version floor, release in force, refused and seen tags
+//!   repo.git/      clone of the central repository: a cache, thrown away when damaged
+//!   slots/         one immutable folder per staged release
+//!   in-force       symbolic link to the slot in force, switched by rename
+//!   core/          the core's own: its lock, one folder per attempt
+//!   log/           rotated by day
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// The folder used when `worker.toml` names none.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/nightshift";
+/// The configuration read when `--config` is not given.
+pub const DEFAULT_CONFIG: &str = "/etc/nightshift/worker.toml";
+/// Name of the boot program.
+pub const BOOT: &str = "nightshift-worker";
+/// Name of the launcher program, which stands beside boot.
+pub const LAUNCHER: &str = "nightshift-launcher";
+/// Name of the core program, which stands beside the launcher.
+pub const CORE: &str = "nightshift-core";
+
+/// A worker's state folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir(PathBuf);
+
+impl StateDir {
+    /// A state folder at `root`; nothing is created.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self(root.into())
+    }
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+    /// The launcher's lock file.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+    /// The launcher's progress mark.
+    pub fn progress(&self) -> PathBuf {
+        self.0.join("progress")
+    }
+    /// The local stop file.
+    pub fn stop(&self) -> PathBuf {
+        self.0.join("STOP")
+    }
+    /// The worker's identity.
+    pub fn identity(&self) -> PathBuf {
+        self.0.join("identity.json")
+    }
+    /// The status file.
+    pub fn status(&self) -> PathBuf {
+        self.0.join("status.json")
+    }
+    /// What the engine persists about looks.
+    pub fn look(&self) -> PathBuf {
+        self.0.join("look.json")
+    }
+    /// What the engine persists about trust.
+    pub fn trust(&self) -> PathBuf {
+        self.0.join("trust.json")
+    }
+    /// The clone of the central repository.
+    pub fn clone_dir(&self) -> PathBuf {
+        self.0.join("repo.git")
+    }
+    /// The folder of slots.
+    pub fn slots(&self) -> PathBuf {
+        self.0.join("slots")
+    }
+    /// The link to the slot in force.
+    pub fn in_force(&self) -> PathBuf {
+        self.0.join("in-force")
+    }
+    /// The core's folder.
+    pub fn core(&self) -> PathBuf {
+        self.0.join("core")
+    }
+    /// The core's lock file.
+    pub fn core_lock(&self) -> PathBuf {
+        self.core().join("lock")
+    }
+    /// The folder of the attempts the core holds, one folder each.
+    pub fn attempts(&self) -> PathBuf {
+        self.core().join("attempts")
+    }
+    /// The folder of log files.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+}

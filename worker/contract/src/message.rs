@@ -1,0 +1,139 @@
+//! The lines that launcher and core exchange while the core runs: one message a line, UTF-8, fields parted by tabs.
+//!
+//! The launcher writes [`ToCore`] on the core's stdin, the core writes [`FromCore`] on its stdout. The end of stdin
+//! means that the launcher is gone: the core ends at once. A line neither side knows is ignored, so that a core and a
+//! launcher of different releases get along.
+
+use crate::handoff::ReleaseArgs;
+
+/// What a launcher tells its core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToCore {
+    /// After the job in hand, go on with the plugins of this release.
+    Release(ReleaseArgs),
+    /// Finish and hand in the job in hand, take no other, then end with 0. The text is the reason.
+    Drain(String),
+    /// Stop now: the last checkpoint stands, end with 6. The text is the reason.
+    Stop(String),
+}
+
+/// What a core tells its launcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromCore {
+    /// The core got somewhere (a block done, a long-poll answered); a launcher that hears none for long ends the core.
+    Progress,
+    /// The core waits for work or for the job server. The text says what for.
+    Waiting(String),
+    /// The core works on a job: number of the job, plugin, records done and in all.
+    Working {
+        /// The job's number on the job server.
+        job: i64,
+        /// The plugin's name.
+        plugin: String,
+        /// Records processed so far.
+        done: u64,
+        /// Records of the job.
+        total: u64,
+    },
+    /// The release whose plugins the core now uses: its tag.
+    Using(String),
+}
+
+impl ToCore {
+    /// The message as a line, with its newline.
+    pub fn to_line(&self) -> String {
+        match self {
+            ToCore::Release(release) => {
+                line(&["release", &release.slot.to_string_lossy(), &release.tag, &release.commit])
+            }
+            ToCore::Drain(reason) => line(&["drain", reason]),
+            ToCore::Stop(reason) => line(&["stop", reason]),
+        }
+    }
+
+    /// Reads one line; `None` for a message this version does not know.
+    pub fn parse(line: &str) -> Option<ToCore> {
+        match fields(line).as_slice() {
+            ["release", slot, tag, commit] => Some(ToCore::Release(ReleaseArgs {
+                slot: slot.into(),
+                tag: (*tag).to_owned(),
+                commit: (*commit).to_owned(),
+            })),
+            ["drain", reason] => Some(ToCore::Drain((*reason).to_owned())),
+            ["stop", reason] => Some(ToCore::Stop((*reason).to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl FromCore {
+    /// The message as a line, with its newline.
+    pub fn to_line(&self) -> String {
+        match self {
+            FromCore::Progress => line(&["progress"]),
+            FromCore::Waiting(what) => line(&["waiting", what]),
+            FromCore::Working { job, plugin, done, total } => {
+                line(&["working", &job.to_string(), plugin, &done.to_string(), &total.to_string()])
+            }
+            FromCore::Using(tag) => line(&["using", tag]),
+        }
+    }
+
+    /// Reads one line; `None` for a message this version does not know.
+    pub fn parse(line: &str) -> Option<FromCore> {
+        match fields(line).as_slice() {
+            ["progress"] => Some(FromCore::Progress),
+            ["waiting", what] => Some(FromCore::Waiting((*what).to_owned())),
+            ["working", job, plugin, done, total] => Some(FromCore::Working {
+                job: job.parse().ok()?,
+                plugin: (*plugin).to_owned(),
+                done: done.parse().ok()?,
+                total: total.parse().ok()?,
+            }),
+            ["using", tag] => Some(FromCore::Using((*tag).to_owned())),
+            _ => None,
+        }
+    }
+}
+
+fn line(fields: &[&str]) -> String {
+    let clean: Vec<String> = fields.iter().map(|field| field.replace(['\t', '\n', '\r'], " ")).collect();
+    clean.join("\t") + "\n"
+}
+
+fn fields(line: &str) -> Vec<&str> {
+    line.trim_end_matches(['\n', '\r']).split('\t').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_is_read_as_it_was_written() {
+        let release = ReleaseArgs { slot: "/s/a b".into(), tag: "v1.2.3".into(), commit: "c".repeat(40) };
+        for message in [ToCore::Release(release), ToCore::Drain("why".into()), ToCore::Stop("STOP pushed".into())] {
+            assert_eq!(ToCore::parse(&message.to_line()), Some(message));
+        }
+        for message in [
+            FromCore::Progress,
+            FromCore::Waiting("work".into()),
+            FromCore::Working { job: 7, plugin: "name-count".into(), done: 3, total: 1000 },
+            FromCore::Using("v1.2.3".into()),
+        ] {
+            assert_eq!(FromCore::parse(&message.to_line()), Some(message));
+        }
+    }
+
+    #[test]
+    fn a_reason_with_line_ends_stays_one_message() {
+        let line = ToCore::Stop("two\nlines\tand a tab".into()).to_line();
+        assert_eq!(line, "stop\ttwo lines and a tab\n");
+    }
+
+    #[test]
+    fn a_message_of_a_later_version_is_ignored() {
+        assert_eq!(ToCore::parse("dance\tnow\n"), None);
+        assert_eq!(FromCore::parse("working\tx\ty\tz\n"), None);
+    }
+}

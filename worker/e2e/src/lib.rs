@@ -1,0 +1,1 @@
+//! Whole-grid stories with real processes, and the benchmarks.

@@ -1,0 +1,1 @@
+//! Runs a release's plugins over blocks of records.
