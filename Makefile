@@ -1,0 +1,42 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. The others are for those who change Nightshift.
+# One set of flags everywhere, so that every dependency is compiled once: see docs/CONTRIBUTING.md.
+CARGO ?= cargo
+FLAGS := --workspace --all-targets --locked
+DEV_BIN = $(or $(CARGO_TARGET_DIR),target)/debug
+REL_BIN = $(or $(CARGO_TARGET_DIR),target)/release
+
+.PHONY: help demo test check build bench soak tools
+
+help:
+	@echo "make demo    the whole grid on this machine, in three minutes, in a temporary folder"
+	@echo "make test    build everything and run every test"
+	@echo "make check   formatting and clippy with warnings denied"
+	@echo "make bench   figures, each beside its raw limit or peer; ONLY=prefix runs a part"
+	@echo "make soak    the randomized tests, long (SEEDS=1000)"
+
+demo: build
+	$(DEV_BIN)/nightshift demo $(ARGS)
+
+test: build
+	$(CARGO) test $(FLAGS)
+
+build: tools
+	$(CARGO) build $(FLAGS)
+
+check: tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(FLAGS) -- -D warnings
+
+bench: tools
+	$(CARGO) build --release $(FLAGS)
+	$(REL_BIN)/nightshift-bench $(ONLY)
+
+SEEDS ?= 1000
+soak: build
+	NIGHTSHIFT_SEEDS=$(SEEDS) $(CARGO) test $(FLAGS) -- randomized
+
+# Says which package is missing instead of failing in the middle of a build.
+tools:
+	@command -v $(CARGO) >/dev/null || { echo "make: Rust is missing: install rustup or Rust 1.95 or later" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "make: a C compiler is missing: apt install gcc libc6-dev" >&2; exit 1; }
+	@command -v git >/dev/null || { echo "make: git is missing: apt install git" >&2; exit 1; }
