@@ -1,1 +1,12 @@
-//! The life of a job, leases, acceptance and sizing as pure functions.
+//! The rules of job control as pure functions: facts and `now` come in, a plain value comes out.
+//!
+//! The store finds the facts and writes the answers down; nothing here reads a clock, a database or a socket.
+//! [`life`]: every legal move of a job. [`lease`]: how long a claim lasts and when it is over. [`acceptance`]: whose
+//! results count. [`sizing`]: how many records a job has and how long it may take. [`retry`]: what a failure leads to.
+
+pub mod acceptance;
+pub mod attempt;
+pub mod lease;
+pub mod life;
+pub mod retry;
+pub mod sizing;

@@ -1,0 +1,194 @@
+//! Whose results are accepted: the first whole set from any attempt the job still needs.
+//!
+//! The store asks inside the transaction that stores the results, so that the facts cannot change in between.
+//! The order of the questions matters: an attempt accepted before is acknowledged before anything else is looked at,
+//! and results are compared only for an attempt that is wanted.
+
+use nightshift_wire::{AttemptId, JobState, RecordId};
+
+use crate::attempt::{AttemptFacts, AttemptState, JobFacts};
+
+/// What to do with a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Store the results and complete the job.
+    Accept,
+    /// This attempt was accepted before: acknowledge, change nothing.
+    Repeated,
+    /// The job does not need this attempt: refuse, change nothing.
+    NotWanted(NotWanted),
+    /// The results do not match the job's records one to one: refuse, change nothing.
+    WrongResults(WrongResults),
+}
+
+/// Why a job does not need an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotWanted {
+    /// The job was changed after the attempt began.
+    #[error("the job is at revision {now}, this attempt works on revision {given}")]
+    StaleRevision {
+        /// The attempt's revision.
+        given: u32,
+        /// The job's revision.
+        now: u32,
+    },
+    /// Results were accepted, of this attempt or of another.
+    #[error("the job is done: its results were accepted")]
+    Done,
+    /// The job failed too often.
+    #[error("the job is quarantined")]
+    Quarantined,
+    /// Another attempt holds the job.
+    #[error("the job is in the hands of attempt {by}")]
+    HeldBy {
+        /// The attempt that holds it.
+        by: AttemptId,
+    },
+    /// The attempt was given back by its worker.
+    #[error("the attempt was given back")]
+    GivenBack,
+}
+
+/// How results fail to match the job's records one to one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WrongResults {
+    /// A result for a record of another job.
+    #[error("record {0} is not one of this job's; a submission has exactly one result for each record of its job")]
+    Foreign(RecordId),
+    /// Two results for one record.
+    #[error("record {0} has two results; a submission has exactly one result for each record of its job")]
+    Repeated(RecordId),
+    /// No result for a record.
+    #[error("record {0} has no result; a submission has exactly one result for each record of its job")]
+    Missing(RecordId),
+}
+
+/// Judges a submission. The caller has checked the attempt's secret.
+pub fn judge(job: &JobFacts, attempt: &AttemptFacts, results: impl IntoIterator<Item = RecordId>) -> Verdict {
+    if attempt.state == AttemptState::Accepted {
+        return Verdict::Repeated;
+    }
+    if let Err(reason) = needed(job, attempt) {
+        return Verdict::NotWanted(reason);
+    }
+    match one_each(job, results) {
+        Ok(()) => Verdict::Accept,
+        Err(wrong) => Verdict::WrongResults(wrong),
+    }
+}
+
+/// Whether the job would take results of this attempt now: it waits again or runs, whoever holds it, and was not
+/// changed since.
+pub fn needed(job: &JobFacts, attempt: &AttemptFacts) -> Result<(), NotWanted> {
+    if attempt.revision != job.revision {
+        return Err(NotWanted::StaleRevision { given: attempt.revision, now: job.revision });
+    }
+    match job.state {
+        JobState::Receiving | JobState::Waiting | JobState::Running => Ok(()),
+        JobState::Done => Err(NotWanted::Done),
+        JobState::Quarantined => Err(NotWanted::Quarantined),
+    }
+}
+
+/// Exactly one result for each record of the job.
+fn one_each(job: &JobFacts, results: impl IntoIterator<Item = RecordId>) -> Result<(), WrongResults> {
+    let mut seen = vec![false; usize::try_from(job.records).unwrap_or(usize::MAX)];
+    for id in results {
+        let place = id.checked_sub(job.first_record).and_then(|place| usize::try_from(place).ok());
+        match place.and_then(|place| seen.get_mut(place)) {
+            None => return Err(WrongResults::Foreign(id)),
+            Some(true) => return Err(WrongResults::Repeated(id)),
+            Some(seen) => *seen = true,
+        }
+    }
+    match (job.first_record..).zip(&seen).find(|(_, seen)| !**seen) {
+        Some((id, _)) => Err(WrongResults::Missing(id)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(state: JobState, attempt: Option<AttemptId>) -> JobFacts {
+        JobFacts { state, revision: 1, attempt, first_record: 100, records: 3 }
+    }
+
+    fn attempt(state: AttemptState) -> AttemptFacts {
+        AttemptFacts { id: 7, state, revision: 1 }
+    }
+
+    const WHOLE: [RecordId; 3] = [102, 100, 101];
+
+    #[test]
+    fn a_whole_set_of_results_is_accepted_in_any_order() {
+        let running = job(JobState::Running, Some(7));
+        assert_eq!(judge(&running, &attempt(AttemptState::Running), WHOLE), Verdict::Accept);
+    }
+
+    #[test]
+    fn a_late_attempt_is_accepted_while_the_job_waits_again_or_runs_elsewhere() {
+        for job in [job(JobState::Waiting, None), job(JobState::Running, Some(8))] {
+            for state in [AttemptState::Lost, AttemptState::GivenBack] {
+                assert_eq!(judge(&job, &attempt(state), WHOLE), Verdict::Accept, "{job:?} {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_submission_again_is_acknowledged_whatever_it_carries_now() {
+        let done = job(JobState::Done, Some(7));
+        assert_eq!(judge(&done, &attempt(AttemptState::Accepted), WHOLE), Verdict::Repeated);
+        assert_eq!(judge(&done, &attempt(AttemptState::Accepted), []), Verdict::Repeated);
+    }
+
+    #[test]
+    fn a_repetition_is_acknowledged_even_after_the_job_was_changed() {
+        let changed = JobFacts { revision: 2, ..job(JobState::Waiting, None) };
+        assert_eq!(judge(&changed, &attempt(AttemptState::Accepted), WHOLE), Verdict::Repeated);
+    }
+
+    #[test]
+    fn an_attempt_after_the_first_accepted_one_is_not_wanted() {
+        let done = job(JobState::Done, Some(8));
+        for state in [AttemptState::Superseded, AttemptState::Lost, AttemptState::GivenBack] {
+            assert_eq!(judge(&done, &attempt(state), WHOLE), Verdict::NotWanted(NotWanted::Done));
+        }
+    }
+
+    #[test]
+    fn an_attempt_of_an_older_revision_is_refused_with_both_revisions() {
+        let changed = JobFacts { revision: 2, ..job(JobState::Running, Some(7)) };
+        let verdict = judge(&changed, &attempt(AttemptState::Running), WHOLE);
+        let reason = NotWanted::StaleRevision { given: 1, now: 2 };
+        assert_eq!(reason.to_string(), "the job is at revision 2, this attempt works on revision 1");
+        assert_eq!(verdict, Verdict::NotWanted(reason));
+    }
+
+    #[test]
+    fn a_quarantined_job_waits_for_a_person_not_for_results() {
+        let quarantined = job(JobState::Quarantined, None);
+        let verdict = judge(&quarantined, &attempt(AttemptState::Lost), WHOLE);
+        assert_eq!(verdict, Verdict::NotWanted(NotWanted::Quarantined));
+    }
+
+    #[test]
+    fn missing_foreign_and_repeated_records_refuse_the_whole_submission() {
+        let running = job(JobState::Running, Some(7));
+        let cases: [(&[RecordId], WrongResults); 8] = [
+            (&[], WrongResults::Missing(100)),
+            (&[100, 102], WrongResults::Missing(101)),
+            (&[100, 101, 102, 103], WrongResults::Foreign(103)),
+            (&[99, 100, 101, 102], WrongResults::Foreign(99)),
+            (&[100, 101, 101], WrongResults::Repeated(101)),
+            (&[100, 101, 102, 100], WrongResults::Repeated(100)),
+            (&[RecordId::MIN], WrongResults::Foreign(RecordId::MIN)),
+            (&[RecordId::MAX], WrongResults::Foreign(RecordId::MAX)),
+        ];
+        for (results, wrong) in cases {
+            let verdict = judge(&running, &attempt(AttemptState::Running), results.iter().copied());
+            assert_eq!(verdict, Verdict::WrongResults(wrong), "{results:?}");
+        }
+    }
+}

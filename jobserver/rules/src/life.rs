@@ -1,0 +1,153 @@
+//! The life of a job: every legal move, and nothing else.
+//!
+//! The store asks [`after`] before it writes a job's state, and writes it only if the state is still the one it asked
+//! about. A test prints the table into `docs/diagrams/job-life.md`.
+
+use std::fmt;
+
+use nightshift_wire::JobState;
+
+/// What happens to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobEvent {
+    /// The last byte of its batch arrived.
+    Sealed,
+    /// A worker claimed it.
+    Claimed,
+    /// The attempt's lease ran out, or its worker no longer holds it.
+    Lost,
+    /// A lost attempt gave a sign of life while nobody else had the job.
+    TakenUp,
+    /// Its worker stops, drains or changes release.
+    Stopped,
+    /// The plugin could not process it, and it may be tried again.
+    Failed,
+    /// The plugin could not process it, for the last time.
+    GivenUp,
+    /// Results of one of its attempts were accepted.
+    Accepted,
+}
+
+/// A move that no job makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a job that is {} cannot be {}", name(.state), name(.event))]
+pub struct IllegalMove {
+    /// Where the job stands.
+    pub state: JobState,
+    /// What cannot happen to it there.
+    pub event: JobEvent,
+}
+
+/// Where a job stands after an event.
+pub fn after(state: JobState, event: JobEvent) -> Result<JobState, IllegalMove> {
+    use {JobEvent::*, JobState::*};
+    Ok(match (state, event) {
+        (Receiving, Sealed) => Waiting,
+        (Waiting, Claimed) => Running,
+        (Waiting, TakenUp) => Running,
+        (Waiting, Accepted) => Done,
+        (Running, Lost) => Waiting,
+        (Running, Stopped) => Waiting,
+        (Running, Failed) => Waiting,
+        (Running, GivenUp) => Quarantined,
+        (Running, Accepted) => Done,
+        _ => return Err(IllegalMove { state, event }),
+    })
+}
+
+/// A state or event as people read it: `TakenUp` is "taken up".
+fn name(value: &impl fmt::Debug) -> String {
+    let mut words = String::new();
+    for letter in format!("{value:?}").chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::{JobEvent::*, JobState::*, *};
+
+    const STATES: [JobState; 5] = [Receiving, Waiting, Running, Done, Quarantined];
+    const EVENTS: [JobEvent; 8] = [Sealed, Claimed, Lost, TakenUp, Stopped, Failed, GivenUp, Accepted];
+
+    #[test]
+    fn the_diagram_shows_the_table() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/diagrams/job-life.md");
+        let diagram = diagram();
+        #[expect(clippy::disallowed_methods, reason = "a developer asks the test to write the diagram")]
+        if std::env::var_os("UPDATE_DIAGRAMS").is_some() {
+            std::fs::write(file, &diagram).expect("write the diagram");
+        }
+        let written = std::fs::read_to_string(file).unwrap_or_default();
+        assert_eq!(written, diagram, "run the tests with UPDATE_DIAGRAMS=1 to write {file}");
+    }
+
+    #[test]
+    fn a_done_job_never_moves_again() {
+        for event in EVENTS {
+            assert_eq!(after(Done, event), Err(IllegalMove { state: Done, event }));
+        }
+    }
+
+    #[test]
+    fn a_job_is_never_claimed_twice_at_a_time_nor_before_its_batch_is_whole() {
+        for state in [Receiving, Running, Done, Quarantined] {
+            assert!(after(state, Claimed).is_err(), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn every_state_is_reached_and_every_event_happens() {
+        for state in STATES {
+            let reached = STATES.iter().any(|from| EVENTS.iter().any(|&event| after(*from, event) == Ok(state)));
+            assert!(reached || state == Receiving, "{state:?} cannot be reached");
+        }
+        for event in EVENTS {
+            assert!(STATES.iter().any(|&state| after(state, event).is_ok()), "{event:?} cannot happen");
+        }
+    }
+
+    #[test]
+    fn an_illegal_move_says_what_was_tried() {
+        let illegal = after(Done, TakenUp).expect_err("a done job");
+        assert_eq!(illegal.to_string(), "a job that is done cannot be taken up");
+    }
+
+    /// The table and the picture, both from [`after`].
+    fn diagram() -> String {
+        let mut text = String::from(
+            "# The life of a job\n\n\
+             Printed by a test of `jobserver/rules/src/life.rs` (`UPDATE_DIAGRAMS=1 cargo test -p nightshift-rules`). \
+             An empty cell is a move that no job makes.\n\n| |",
+        );
+        for event in EVENTS {
+            let _ = write!(text, " {} |", name(&event));
+        }
+        text += "\n|---|";
+        text += &"---|".repeat(EVENTS.len());
+        for state in STATES {
+            let _ = write!(text, "\n| **{}** |", name(&state));
+            for event in EVENTS {
+                let cell = after(state, event).map(|next| name(&next)).unwrap_or_default();
+                let _ = write!(text, " {cell} |");
+            }
+        }
+        text += "\n\n```mermaid\nstateDiagram-v2\n    [*] --> receiving\n";
+        for state in STATES {
+            for next in STATES {
+                let events: Vec<String> =
+                    EVENTS.iter().filter(|&&event| after(state, event) == Ok(next)).map(name).collect();
+                if !events.is_empty() {
+                    let _ = writeln!(text, "    {} --> {}: {}", name(&state), name(&next), events.join(", "));
+                }
+            }
+        }
+        text + "```\n"
+    }
+}

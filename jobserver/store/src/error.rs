@@ -1,0 +1,94 @@
+//! How a verb of the store fails: refused for a reason that repeating does not change, or not done at all.
+
+use std::error::Error;
+
+use nightshift_rules::acceptance::{NotWanted, WrongResults};
+
+/// Why a verb did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store understood and refuses; the stored state is as it was.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The store is locked, full or unreachable: nothing was done, and the same verb may succeed later.
+    #[error("{doing}: the store cannot be used just now; nothing was changed, try again later")]
+    Away {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A fault: the database contradicts what the store knows of it. Nothing was done; repeating does not help.
+    #[error("{doing}: the store is at fault; see the job server's log")]
+    Fault {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// Whether the same verb may succeed when it is tried again, unchanged, a little later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, StoreError::Away { .. })
+    }
+
+    /// The refusal, when it is one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            StoreError::Refused(refusal) => Some(refusal),
+            StoreError::Away { .. } | StoreError::Fault { .. } => None,
+        }
+    }
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        StoreError::Refused(refusal)
+    }
+}
+
+/// Why the store refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such batch.
+    #[error("there is no batch {0}")]
+    NoSuchBatch(i64),
+    /// There is no such attempt.
+    #[error("there is no attempt {0}")]
+    NoSuchAttempt(i64),
+    /// The batch takes no records any more.
+    #[error("batch {0} is not being handed in: it takes no more records")]
+    NotReceiving(i64),
+    /// A batch or job without records.
+    #[error("batch {0} has no records: a batch needs at least one")]
+    NoRecords(i64),
+    /// A record with more or fewer fields than the batch has columns.
+    #[error("batch {batch}: a record has {fields} fields, its columns are {columns}")]
+    Ragged {
+        /// The batch.
+        batch: i64,
+        /// Fields of the record.
+        fields: usize,
+        /// Columns of the batch.
+        columns: usize,
+    },
+    /// The secret is not the attempt's.
+    #[error("the secret is not that of attempt {0}")]
+    WrongSecret(i64),
+    /// The job does not need this attempt.
+    #[error("{0}")]
+    NotWanted(NotWanted),
+    /// The results are not one for each record.
+    #[error("{0}")]
+    WrongResults(WrongResults),
+    /// The batch has no such column.
+    #[error("the batch has no column `{column}`; its columns are {columns}")]
+    MissingColumn {
+        /// The column asked for.
+        column: String,
+        /// The columns there are, for people.
+        columns: String,
+    },
+}

@@ -1,0 +1,79 @@
+//! The verbs every store offers, and what each promises.
+//!
+//! They are the promises the conformance suite (`tests/it/suite`) checks against `dyn Store`; how they are kept is each
+//! store's business. Waiting for work, parsing CSV and knowing releases are the server's.
+
+use async_trait::async_trait;
+use nightshift_wire::{
+    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
+    Submission, Worker,
+};
+
+use crate::{Counts, JobResults, LostAttempt, NewBatch, StoreError};
+
+/// What the job server needs of a store. When a verb answers `Ok`, what it did is durable; when it fails, it did
+/// nothing.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins a hand-in. Nothing of the batch can be claimed before [`seal_batch`](Store::seal_batch).
+    async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError>;
+
+    /// Appends one job to a batch that is being handed in: its records, each with a field per column. Memory is that
+    /// of one job, however large the batch.
+    async fn append_job(&self, batch: BatchId, records: Vec<Vec<String>>) -> Result<(), StoreError>;
+
+    /// Ends a hand-in: all jobs of the batch can be claimed from this step on.
+    async fn seal_batch(&self, batch: BatchId) -> Result<Batch, StoreError>;
+
+    /// Removes a batch whose hand-in broke off, with everything in it. Batches that were being handed in when a
+    /// server died are removed when its store is opened again.
+    async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError>;
+
+    /// Gives the worker a job: the waiting one with the highest priority, then the lowest number, whose plugin the
+    /// worker has; `None` when there is none. The attempt is durable before it is answered.
+    ///
+    /// First every running attempt on this worker's name that is not in `holding` is lost and its job waits again.
+    /// Does not wait for work: `wait_ms` is the server's business.
+    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Option<Claim>, StoreError>;
+
+    /// The records of the attempt's job, in input order, with these columns in this order (all when none is named),
+    /// as long as the job needs the attempt.
+    async fn records(&self, attempt: AttemptId, secret: &str, columns: &[String]) -> Result<Records, StoreError>;
+
+    /// A sign of life. Renews the lease; an attempt that was lost takes its job up again when nobody else has it.
+    /// The answer has no lease when the job does not need the attempt any more.
+    async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Result<Lease, StoreError>;
+
+    /// Accepts an attempt's results, once: in one transaction they are stored and the job is done. The same attempt
+    /// again is acknowledged and changes nothing. A lost attempt is accepted as long as the job needs it.
+    async fn submit(&self, attempt: AttemptId, submission: Submission, now: Moment) -> Result<Receipt, StoreError>;
+
+    /// Ends an attempt without results: its job waits again, or is quarantined when it failed too often. Repeating
+    /// it, or giving back an attempt that ended otherwise, is acknowledged and changes nothing.
+    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError>;
+
+    /// Takes back jobs whose lease is over, some hundred at a time: call again while the answer is not empty.
+    async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError>;
+
+    /// The newest batches, newest first.
+    async fn batches(&self, limit: u32) -> Result<Vec<Batch>, StoreError>;
+
+    /// One batch.
+    async fn batch(&self, batch: BatchId) -> Result<Batch, StoreError>;
+
+    /// Jobs of a batch in input order, from place `from` on (the first is 0).
+    async fn jobs(&self, batch: BatchId, from: u64, limit: u32) -> Result<Vec<Job>, StoreError>;
+
+    /// The job at place `seq` of a batch (the first is 0) with its records and their outcomes; `None` past the last
+    /// job. Called with 0, 1, 2 … it gives a batch's results in input order, in the memory of one job.
+    async fn results(&self, batch: BatchId, seq: u64) -> Result<Option<JobResults>, StoreError>;
+
+    /// Keeps a worker's report about itself; `address` is where it came from, for people.
+    async fn report(&self, report: &Report, address: &str, now: Moment) -> Result<(), StoreError>;
+
+    /// Every worker ever heard of, the one heard of last first.
+    async fn workers(&self) -> Result<Vec<Worker>, StoreError>;
+
+    /// The grid in figures; workers count when they were heard of at or after `active_since`.
+    async fn counts(&self, active_since: Moment) -> Result<Counts, StoreError>;
+}
