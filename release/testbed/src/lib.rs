@@ -1,1 +1,3 @@
 //! For tests, benchmarks and the demo: git servers, whole grids in a folder, generated people.
+
+pub mod people;
