@@ -1,0 +1,36 @@
+//! How a connection is set up before anything else uses it.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// How long a statement waits for another program that has the database locked (a person with a shell, a backup).
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Kibibytes of pages the writer keeps in memory.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
+
+/// The log is copied into the database when it has so many pages, and shrunk to so many bytes afterwards.
+const CHECKPOINT_PAGES: i64 = 4_000;
+const LOG_BYTES: i64 = 64 * 1024 * 1024;
+
+/// Of the writer: write-ahead log, every commit on disk before it returns, foreign keys checked.
+pub(super) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Of a reader.
+pub(super) fn prepare_to_read(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}

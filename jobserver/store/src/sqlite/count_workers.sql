@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM workers
+WHERE last_seen >= :active_since

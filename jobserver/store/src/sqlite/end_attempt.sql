@@ -1,0 +1,3 @@
+UPDATE attempts
+SET state = :to, reason = :reason, lease_until = NULL, ended_at = :now
+WHERE id = :attempt AND state = 'running'

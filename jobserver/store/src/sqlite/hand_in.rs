@@ -1,0 +1,156 @@
+//! A batch comes in: opened, appended to job by job, sealed; or it breaks off and is removed.
+
+use nightshift_rules::life::{self, JobEvent};
+use nightshift_wire::{BatchId, JobState, Moment, RecordId};
+use rusqlite::{Connection, OptionalExtension as _, named_params};
+
+use super::{columns::Column, failure::Failure, sql};
+use crate::{NewBatch, Refusal};
+
+/// So many jobs of an abandoned batch are removed in one step.
+const REMOVED_AT_ONCE: u32 = 20;
+
+pub(super) fn open(connection: &Connection, batch: &NewBatch, now: Moment) -> Result<BatchId, Failure> {
+    connection.prepare_cached(sql::OPEN_BATCH)?.execute(named_params! {
+        ":name": batch.name,
+        ":plugin": batch.plugin,
+        ":priority": batch.priority,
+        ":columns": serde_json::to_string(&batch.columns)?,
+        ":outputs": serde_json::to_string(&batch.outputs)?,
+        ":lease_ms": batch.lease_ms,
+        ":max_attempts": batch.max_attempts,
+        ":now": now,
+    })?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// The records of one job, ready to be stored: turned into JSON before the writer's turn comes.
+pub(super) struct NewJob {
+    json: String,
+    records: usize,
+    /// Different numbers of fields that were seen; a whole job has one.
+    widths: Vec<usize>,
+}
+
+impl NewJob {
+    pub(super) fn new(records: &[Vec<String>]) -> Result<NewJob, Failure> {
+        let mut widths: Vec<usize> = records.iter().map(Vec::len).collect();
+        widths.dedup();
+        Ok(NewJob { json: serde_json::to_string(records)?, records: records.len(), widths })
+    }
+}
+
+pub(super) fn append(connection: &Connection, batch: BatchId, new: &NewJob) -> Result<(), Failure> {
+    let (plugin, priority, columns, seq) = connection
+        .prepare_cached(sql::RECEIVING_BATCH)?
+        .query_row(named_params! { ":batch": batch }, |row| {
+            Ok((
+                row.get::<_, String>("plugin")?,
+                row.get::<_, i32>("priority")?,
+                row.get::<_, usize>("columns")?,
+                row.get::<_, u64>("jobs")?,
+            ))
+        })
+        .optional()?
+        .ok_or(Refusal::NotReceiving(batch))?;
+    if new.records == 0 {
+        return Err(Refusal::NoRecords(batch).into());
+    }
+    if let Some(&fields) = new.widths.iter().find(|&&fields| fields != columns) {
+        return Err(Refusal::Ragged { batch, fields, columns }.into());
+    }
+
+    let first_record: RecordId = connection.prepare_cached(sql::NEXT_RECORD)?.query_row([], |row| row.get(0))?;
+    connection.prepare_cached(sql::INSERT_JOB)?.execute(named_params! {
+        ":batch": batch,
+        ":seq": seq,
+        ":plugin": plugin,
+        ":priority": priority,
+        ":first_record": first_record,
+        ":records": new.records,
+    })?;
+    let job = connection.last_insert_rowid();
+    let inserted = connection.prepare_cached(sql::INSERT_RECORDS)?.execute(named_params! {
+        ":first_record": first_record,
+        ":job": job,
+        ":records": new.json,
+    })?;
+    if inserted != new.records {
+        return Err(Failure::Contradiction(format!("{inserted} of {} records stored", new.records)));
+    }
+    connection
+        .prepare_cached(sql::COUNT_APPENDED_JOB)?
+        .execute(named_params! { ":batch": batch, ":records": new.records })?;
+    Ok(())
+}
+
+pub(super) fn seal(connection: &Connection, batch: BatchId) -> Result<(), Failure> {
+    let jobs: u64 = connection
+        .prepare_cached(sql::RECEIVING_BATCH)?
+        .query_row(named_params! { ":batch": batch }, |row| row.get("jobs"))
+        .optional()?
+        .ok_or(Refusal::NotReceiving(batch))?;
+    if jobs == 0 {
+        return Err(Refusal::NoRecords(batch).into());
+    }
+    let from = JobState::Receiving;
+    let to = life::after(from, JobEvent::Sealed)?;
+    let sealed = connection
+        .prepare_cached(sql::SEAL_JOBS)?
+        .execute(named_params! { ":batch": batch, ":from": Column(from), ":to": Column(to) })?;
+    if u64::try_from(sealed) != Ok(jobs) {
+        return Err(Failure::Contradiction(format!("{sealed} of {jobs} jobs of batch {batch} sealed")));
+    }
+    connection.prepare_cached(sql::SEAL_BATCH)?.execute(named_params! { ":batch": batch })?;
+    Ok(())
+}
+
+/// Marks a batch as being removed; from here on it takes no jobs and nobody sees it.
+pub(super) fn abandon(connection: &Connection, batch: BatchId) -> Result<(), Failure> {
+    match connection.prepare_cached(sql::ABANDON_BATCH)?.execute(named_params! { ":batch": batch })? {
+        0 => Err(Refusal::NotReceiving(batch).into()),
+        _ => Ok(()),
+    }
+}
+
+/// How far the removal of an abandoned batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// There is more: call again.
+    GoesOn,
+    /// Nothing of the batch is left.
+    Finished,
+}
+
+/// Removes some jobs of an abandoned batch, at last the batch itself.
+pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Removal, Failure> {
+    let jobs: Vec<(i64, RecordId, u64)> = connection
+        .prepare_cached(sql::ABANDONED_JOBS)?
+        .query_map(named_params! { ":batch": batch, ":limit": REMOVED_AT_ONCE }, |row| {
+            Ok((row.get("id")?, row.get("first_record")?, row.get("records")?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for &(job, first_record, records) in &jobs {
+        connection
+            .prepare_cached(sql::DELETE_RECORDS)?
+            .execute(named_params! { ":first_record": first_record, ":records": records })?;
+        connection.prepare_cached(sql::DELETE_JOB)?.execute(named_params! { ":job": job })?;
+    }
+    if !jobs.is_empty() {
+        return Ok(Removal::GoesOn);
+    }
+    connection.prepare_cached(sql::DELETE_BATCH)?.execute(named_params! { ":batch": batch })?;
+    Ok(Removal::Finished)
+}
+
+/// Batches whose hand-in broke off when a server died, marked as being removed.
+pub(super) fn abandon_unfinished(connection: &Connection) -> Result<Vec<BatchId>, Failure> {
+    let unfinished: Vec<BatchId> = connection
+        .prepare_cached(sql::UNFINISHED_BATCHES)?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for batch in &unfinished {
+        connection.prepare_cached(sql::ABANDON_BATCH)?.execute(named_params! { ":batch": batch })?;
+    }
+    Ok(unfinished)
+}

@@ -1,0 +1,262 @@
+//! The store that needs no set-up: one SQLite file beside the job server.
+//!
+//! Everything that changes goes through one writing thread (`writer.rs`: many verbs, one commit, then the answers),
+//! everything that only looks through readers of its own (`readers.rs`). `moves.rs` is where a job's state changes;
+//! queries are the `.sql` files of this folder, the tables `migrations/`.
+
+mod columns;
+mod connection;
+mod failure;
+mod hand_in;
+mod moves;
+mod read;
+mod readers;
+mod sql;
+mod work;
+mod workers;
+mod writer;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use nightshift_wire::{
+    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
+    Submission, Worker,
+};
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use self::{
+    failure::Failure,
+    hand_in::{NewJob, Removal},
+    readers::Readers,
+    work::Submitted,
+    writer::Writer,
+};
+use crate::{Counts, JobResults, LostAttempt, NewBatch, Store, StoreError};
+
+mod migrations {
+    refinery::embed_migrations!("src/sqlite/migrations");
+}
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another job server has it open.
+    #[error("{} is in use by another job server: stop that one first", path.display())]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The lock beside the database cannot be made.
+    #[error("cannot make the lock {}: the folder must exist and be writable", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// SQLite cannot open the file.
+    #[error("cannot open {}: it must be a database of Nightshift's, on a disk that is writable and not full", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The tables cannot be brought to this version.
+    #[error("cannot bring the tables of {} to this version: a newer job server may have written them", path.display())]
+    Tables {
+        /// The database.
+        path: PathBuf,
+        /// What the migration said.
+        source: Box<refinery::Error>,
+    },
+    /// Half-handed-in batches cannot be removed.
+    #[error("cannot tidy up {}", path.display())]
+    TidyUp {
+        /// The database.
+        path: PathBuf,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// The writing thread cannot be started.
+    #[error("cannot start the thread that writes {}", path.display())]
+    Thread {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    /// Held as long as the store is open; the kernel drops it when the process dies.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, made when there is none: one server at a time, tables brought to this version,
+    /// batches whose hand-in a dead server left unfinished removed. Blocks.
+    pub fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+        let lock = lock(path)?;
+        let path = path.to_owned();
+        let database = |source| OpenError::Database { path: path.clone(), source };
+        let mut connection = Connection::open(&path).map_err(database)?;
+        connection::prepare_to_write(&connection).map_err(database)?;
+        migrations::migrations::runner()
+            .run(&mut connection)
+            .map_err(|source| OpenError::Tables { path: path.clone(), source: Box::new(source) })?;
+        remove_unfinished(&mut connection).map_err(|failure| OpenError::TidyUp {
+            path: path.clone(),
+            source: failure.of("removing batches whose hand-in broke off"),
+        })?;
+        let writer = Writer::start(connection).map_err(|source| OpenError::Thread { path: path.clone(), source })?;
+        Ok(SqliteStore { writer, readers: Readers::new(path), _lock: lock })
+    }
+}
+
+/// One job server for one database, by a kernel lock on a file beside it.
+fn lock(database: &Path) -> Result<File, OpenError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let failed = |source| OpenError::Lock { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+fn remove_unfinished(connection: &mut Connection) -> Result<(), Failure> {
+    for batch in hand_in::abandon_unfinished(connection)? {
+        tracing::info!(batch, "removing batch {batch}: its hand-in broke off");
+        loop {
+            let step = connection.transaction()?;
+            let removal = hand_in::remove_some(&step, batch)?;
+            step.commit()?;
+            if removal == Removal::Finished {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError> {
+        let opened = self.writer.call(move |connection| hand_in::open(connection, &batch, now)).await;
+        opened.map_err(|failure| failure.of("opening a batch"))
+    }
+
+    async fn append_job(&self, batch: BatchId, records: Vec<Vec<String>>) -> Result<(), StoreError> {
+        let doing = "storing records of a batch";
+        let job = NewJob::new(&records).map_err(|failure| failure.of(doing))?;
+        drop(records);
+        let appended = self.writer.call(move |connection| hand_in::append(connection, batch, &job)).await;
+        appended.map_err(|failure| failure.of(doing))
+    }
+
+    async fn seal_batch(&self, batch: BatchId) -> Result<Batch, StoreError> {
+        let sealed = self.writer.call(move |connection| {
+            hand_in::seal(connection, batch)?;
+            read::batch(connection, batch)
+        });
+        sealed.await.map_err(|failure| failure.of("sealing a batch"))
+    }
+
+    async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError> {
+        let doing = "removing a batch whose hand-in broke off";
+        let abandoned = self.writer.call(move |connection| hand_in::abandon(connection, batch)).await;
+        abandoned.map_err(|failure| failure.of(doing))?;
+        loop {
+            let step = self.writer.call(move |connection| hand_in::remove_some(connection, batch)).await;
+            if step.map_err(|failure| failure.of(doing))? == Removal::Finished {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Option<Claim>, StoreError> {
+        let request = request.clone();
+        let secret = Uuid::new_v4().simple().to_string();
+        let claimed = self.writer.call(move |connection| work::claim(connection, &request, secret, now)).await;
+        claimed.map_err(|failure| failure.of("claiming a job"))
+    }
+
+    async fn records(&self, attempt: AttemptId, secret: &str, columns: &[String]) -> Result<Records, StoreError> {
+        let (secret, columns) = (secret.to_owned(), columns.to_vec());
+        let read = self.readers.call(move |connection| read::records(connection, attempt, &secret, &columns)).await;
+        read.map_err(|failure| failure.of("reading the records of a job"))
+    }
+
+    async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Result<Lease, StoreError> {
+        let heartbeat = heartbeat.clone();
+        let lease = self.writer.call(move |connection| work::heartbeat(connection, attempt, &heartbeat, now)).await;
+        lease.map_err(|failure| failure.of("renewing a lease"))
+    }
+
+    async fn submit(&self, attempt: AttemptId, submission: Submission, now: Moment) -> Result<Receipt, StoreError> {
+        let doing = "accepting results";
+        let submitted = Submitted::new(submission).map_err(|failure| failure.of(doing))?;
+        let receipt = self.writer.call(move |connection| work::submit(connection, attempt, &submitted, now)).await;
+        receipt.map_err(|failure| failure.of(doing))
+    }
+
+    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError> {
+        let give_back = give_back.clone();
+        let given = self.writer.call(move |connection| work::give_back(connection, attempt, &give_back, now)).await;
+        given.map_err(|failure| failure.of("giving a job back"))
+    }
+
+    async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError> {
+        let lost = self.writer.call(move |connection| work::expire(connection, now)).await;
+        lost.map_err(|failure| failure.of("taking back jobs whose lease is over"))
+    }
+
+    async fn batches(&self, limit: u32) -> Result<Vec<Batch>, StoreError> {
+        let batches = self.readers.call(move |connection| read::batches(connection, limit)).await;
+        batches.map_err(|failure| failure.of("listing batches"))
+    }
+
+    async fn batch(&self, batch: BatchId) -> Result<Batch, StoreError> {
+        let batch = self.readers.call(move |connection| read::batch(connection, batch)).await;
+        batch.map_err(|failure| failure.of("reading a batch"))
+    }
+
+    async fn jobs(&self, batch: BatchId, from: u64, limit: u32) -> Result<Vec<Job>, StoreError> {
+        let jobs = self.readers.call(move |connection| read::jobs(connection, batch, from, limit)).await;
+        jobs.map_err(|failure| failure.of("listing the jobs of a batch"))
+    }
+
+    async fn results(&self, batch: BatchId, seq: u64) -> Result<Option<JobResults>, StoreError> {
+        let results = self.readers.call(move |connection| read::results(connection, batch, seq)).await;
+        results.map_err(|failure| failure.of("reading the results of a batch"))
+    }
+
+    async fn report(&self, report: &Report, address: &str, now: Moment) -> Result<(), StoreError> {
+        let (report, address) = (report.clone(), address.to_owned());
+        let kept = self.writer.call(move |connection| workers::report(connection, &report, &address, now)).await;
+        kept.map_err(|failure| failure.of("keeping a worker's report"))
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>, StoreError> {
+        let workers = self.readers.call(read::workers).await;
+        workers.map_err(|failure| failure.of("listing workers"))
+    }
+
+    async fn counts(&self, active_since: Moment) -> Result<Counts, StoreError> {
+        let counts = self.readers.call(move |connection| read::counts(connection, active_since)).await;
+        counts.map_err(|failure| failure.of("counting jobs and workers"))
+    }
+}

@@ -1,0 +1,215 @@
+//! What workers and people look at; each function sees one snapshot and changes nothing.
+
+use std::collections::BTreeMap;
+
+use nightshift_rules::acceptance;
+use nightshift_wire::{
+    AttemptId, Batch, BatchId, BatchState, Job, JobState, Moment, Outcome, Record, RecordId, Records, Report, Worker,
+    WorkerState,
+};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+
+use super::{
+    columns::Column,
+    failure::Failure,
+    moves::{AttemptRow, JobRow},
+    sql,
+};
+use crate::{Counts, JobResults, RecordWithOutcome, Refusal};
+
+pub(super) fn records(
+    connection: &Connection,
+    attempt: AttemptId,
+    secret: &str,
+    asked: &[String],
+) -> Result<Records, Failure> {
+    let attempt = AttemptRow::prove(connection, attempt, secret)?;
+    let job = JobRow::read(connection, attempt.job)?;
+    acceptance::needed(&job.facts, &attempt.facts).map_err(Refusal::NotWanted)?;
+    let columns: String = connection
+        .prepare_cached(sql::BATCH_COLUMNS)?
+        .query_row(named_params! { ":batch": job.batch }, |row| row.get("columns"))?;
+    let columns: Vec<String> = serde_json::from_str(&columns)?;
+    let asked = if asked.is_empty() { &columns } else { asked };
+    let places = asked
+        .iter()
+        .map(|column| {
+            columns
+                .iter()
+                .position(|name| name == column)
+                .ok_or_else(|| Refusal::MissingColumn { column: column.clone(), columns: columns.join(", ") })
+        })
+        .collect::<Result<Vec<usize>, Refusal>>()?;
+
+    let mut query = connection.prepare_cached(sql::RECORDS)?;
+    let mut rows =
+        query.query(named_params! { ":first_record": job.facts.first_record, ":records": job.facts.records })?;
+    let mut records = Vec::with_capacity(usize::try_from(job.facts.records).unwrap_or(0));
+    while let Some(row) = rows.next()? {
+        let id = row.get("id")?;
+        let mut fields = fields(row)?;
+        // A column is asked for once as a rule, so that its text can be moved; a repeated one finds it copied.
+        let values = places
+            .iter()
+            .enumerate()
+            .map(|(nth, &place)| match fields.get_mut(place) {
+                None => Err(Failure::Contradiction(format!("record {id} has {} fields", fields.len()))),
+                Some(field) if places[nth + 1..].contains(&place) => Ok(field.clone()),
+                Some(field) => Ok(std::mem::take(field)),
+            })
+            .collect::<Result<_, _>>()?;
+        records.push(Record { id, values });
+    }
+    Ok(Records { columns: asked.to_vec(), records })
+}
+
+pub(super) fn batches(connection: &Connection, limit: u32) -> Result<Vec<Batch>, Failure> {
+    let mut query = connection.prepare_cached(sql::BATCHES)?;
+    let mut rows = query.query(named_params! { ":limit": limit })?;
+    let mut batches = Vec::new();
+    while let Some(row) = rows.next()? {
+        batches.push(read_batch(row)?);
+    }
+    Ok(batches)
+}
+
+pub(super) fn batch(connection: &Connection, batch: BatchId) -> Result<Batch, Failure> {
+    let mut query = connection.prepare_cached(sql::BATCH)?;
+    let mut rows = query.query(named_params! { ":batch": batch })?;
+    match rows.next()? {
+        Some(row) => read_batch(row),
+        None => Err(Refusal::NoSuchBatch(batch).into()),
+    }
+}
+
+pub(super) fn jobs(connection: &Connection, batch: BatchId, from: u64, limit: u32) -> Result<Vec<Job>, Failure> {
+    self::batch(connection, batch)?;
+    let jobs = connection
+        .prepare_cached(sql::JOBS)?
+        .query_map(named_params! { ":batch": batch, ":from": from, ":limit": limit }, |row| {
+            Ok(Job {
+                id: row.get("id")?,
+                batch: row.get("batch_id")?,
+                seq: row.get("seq")?,
+                state: row.get::<_, Column<JobState>>("state")?.0,
+                reason: row.get("reason")?,
+                records: row.get("records")?,
+                pickups: row.get("pickups")?,
+                failures: row.get("failures")?,
+                worker: row.get("worker")?,
+                started_at: row.get("started_at")?,
+                finished_at: row.get("finished_at")?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(jobs)
+}
+
+pub(super) fn results(connection: &Connection, batch: BatchId, seq: u64) -> Result<Option<JobResults>, Failure> {
+    self::batch(connection, batch)?;
+    let job = connection
+        .prepare_cached(sql::JOB_AT)?
+        .query_row(named_params! { ":batch": batch, ":seq": seq }, |row| {
+            let results = JobResults {
+                job: row.get("id")?,
+                state: row.get::<_, Column<JobState>>("state")?.0,
+                reason: row.get("reason")?,
+                records: Vec::new(),
+            };
+            Ok((results, row.get::<_, RecordId>("first_record")?, row.get::<_, u64>("records")?))
+        })
+        .optional()?;
+    let Some((mut job, first_record, records)) = job else {
+        return Ok(None);
+    };
+    let mut query = connection.prepare_cached(sql::RESULTS)?;
+    let mut rows = query.query(named_params! { ":first_record": first_record, ":records": records })?;
+    job.records.reserve_exact(usize::try_from(records).unwrap_or(0));
+    while let Some(row) = rows.next()? {
+        let record = Record { id: row.get("id")?, values: fields(row)? };
+        job.records.push(RecordWithOutcome { record, outcome: outcome(row)? });
+    }
+    Ok(Some(job))
+}
+
+pub(super) fn workers(connection: &Connection) -> Result<Vec<Worker>, Failure> {
+    let mut query = connection.prepare_cached(sql::WORKERS)?;
+    let mut rows = query.query([])?;
+    let mut workers = Vec::new();
+    while let Some(row) = rows.next()? {
+        workers.push(Worker {
+            report: Report {
+                worker: row.get("worker")?,
+                host: row.get("host")?,
+                state: row.get::<_, Column<WorkerState>>("state")?.0,
+                reason: row.get("reason")?,
+                release: row.get("release")?,
+                refused: json(row, "refused")?,
+                steps: json(row, "steps")?,
+            },
+            address: row.get("address")?,
+            first_seen: row.get("first_seen")?,
+            last_seen: row.get("last_seen")?,
+            jobs_done: row.get("jobs_done")?,
+            records_done: row.get("records_done")?,
+        });
+    }
+    Ok(workers)
+}
+
+pub(super) fn counts(connection: &Connection, active_since: Moment) -> Result<Counts, Failure> {
+    let workers = connection
+        .prepare_cached(sql::COUNT_WORKERS)?
+        .query_row(named_params! { ":active_since": active_since }, |row| row.get(0))?;
+    let counts = connection.prepare_cached(sql::COUNT_JOBS)?.query_row([], |row| {
+        Ok(Counts {
+            jobs_waiting: row.get("waiting")?,
+            jobs_running: row.get("running")?,
+            jobs_done: row.get("done")?,
+            jobs_quarantined: row.get("quarantined")?,
+            workers,
+        })
+    })?;
+    Ok(counts)
+}
+
+fn read_batch(row: &Row<'_>) -> Result<Batch, Failure> {
+    Ok(Batch {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        plugin: row.get("plugin")?,
+        state: row.get::<_, Column<BatchState>>("state")?.0,
+        priority: row.get("priority")?,
+        columns: json(row, "columns")?,
+        outputs: json(row, "outputs")?,
+        records: row.get("records")?,
+        results: row.get("results")?,
+        errors: row.get("errors")?,
+        jobs: row.get("jobs")?,
+        jobs_done: row.get("jobs_done")?,
+        jobs_running: row.get("jobs_running")?,
+        jobs_quarantined: row.get("jobs_quarantined")?,
+        created_at: row.get("created_at")?,
+        finished_at: row.get("finished_at")?,
+    })
+}
+
+/// The fields of a record, in the order of the batch's columns.
+fn fields(row: &Row<'_>) -> Result<Vec<String>, Failure> {
+    json(row, "data")
+}
+
+fn outcome(row: &Row<'_>) -> Result<Option<Outcome>, Failure> {
+    if let Some(error) = row.get("error")? {
+        return Ok(Some(Outcome::Error(error)));
+    }
+    let value = row.get_ref("result")?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    let values: Option<BTreeMap<String, serde_json::Value>> = value.map(serde_json::from_str).transpose()?;
+    Ok(values.map(Outcome::Ok))
+}
+
+/// A JSON column, read from where SQLite keeps it.
+fn json<T: for<'a> serde::Deserialize<'a>>(row: &Row<'_>, column: &str) -> Result<T, Failure> {
+    let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(serde_json::from_str(text)?)
+}

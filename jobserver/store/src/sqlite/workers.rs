@@ -1,0 +1,21 @@
+//! What workers report about themselves.
+
+use nightshift_wire::{Moment, Report};
+use rusqlite::{Connection, named_params};
+
+use super::{columns::Column, failure::Failure, sql};
+
+pub(super) fn report(connection: &Connection, report: &Report, address: &str, now: Moment) -> Result<(), Failure> {
+    connection.prepare_cached(sql::REPORT)?.execute(named_params! {
+        ":worker": report.worker,
+        ":host": report.host,
+        ":state": Column(report.state),
+        ":reason": report.reason,
+        ":release": report.release,
+        ":refused": serde_json::to_string(&report.refused)?,
+        ":steps": serde_json::to_string(&report.steps)?,
+        ":address": address,
+        ":now": now,
+    })?;
+    Ok(())
+}
