@@ -1,1 +1,32 @@
 //! What the central repository says and every rule of trust, without any input or output.
+//!
+//! Bytes and facts come in as arguments, `now` included; values and verdicts come out. Reading repositories, files and
+//! clocks is `updater/engine`'s business.
+//!
+//! - Names: [`version`] (release tags), [`stop`] (what stops the grid).
+//! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
+//!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
+//!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
+//! - Content: [`settings`] (`nightshift.toml`), [`hours`], [`plugin`] (`plugin.toml`), [`content`] (a release's
+//!   tree as a whole), [`file_error`] (file, line, what to do).
+
+pub mod content;
+pub mod duration;
+pub mod file_error;
+pub mod hours;
+pub mod offline;
+pub mod plugin;
+pub mod refusal;
+pub mod select;
+pub mod settings;
+pub mod signers;
+pub mod stop;
+pub mod tag;
+pub mod tree;
+pub mod trust;
+pub mod version;
+
+/// Name of the grid's settings in a release's tree.
+pub const SETTINGS_FILE: &str = "nightshift.toml";
+/// Name of the key set in a release's tree.
+pub const SIGNERS_FILE: &str = "keys/allowed_signers";

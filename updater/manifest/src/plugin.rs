@@ -1,0 +1,304 @@
+//! What a plugin says about itself: `plugins/NAME/plugin.toml`.
+//!
+//! Only the manifest: what its files do is `worker/plugin`'s business, whether they are there [`crate::content`]'s.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::file_error::{FileError, read_toml};
+
+/// Why a plugin's manifest cannot be taken.
+pub type PluginManifestError = FileError;
+
+/// Columns in the order they were written, each with its type.
+pub type Columns = IndexMap<String, ColumnType>;
+
+/// The file that makes a folder under `plugins/` a plugin.
+pub const PLUGIN_FILE: &str = "plugin.toml";
+
+/// A plugin's manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginManifest {
+    /// The plugin's name, which is its folder's.
+    pub name: String,
+    /// What runs it.
+    pub runtime: Runtime,
+    /// What it does, for people; may be empty.
+    pub description: String,
+    /// Records it gets at once.
+    pub block: u32,
+    /// Columns it needs of every record.
+    pub input: Columns,
+    /// Columns it adds to every record.
+    pub output: Columns,
+    /// Names of the data tables it reads; each is `data/NAME.csv` in the release's tree.
+    pub tables: Vec<String>,
+    /// How long it may work on one block.
+    pub time_per_block: Duration,
+}
+
+/// What runs a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// A query over the block and the data tables.
+    Sql,
+}
+
+/// The type of a column's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// UTF-8 text.
+    Text,
+    /// A whole number, 64 bits with sign.
+    Integer,
+    /// A floating-point number, 64 bits.
+    Real,
+}
+
+impl ColumnType {
+    /// The type as `plugin.toml` writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ColumnType::Text => "text",
+            ColumnType::Integer => "integer",
+            ColumnType::Real => "real",
+        }
+    }
+}
+
+impl PluginManifest {
+    /// Path of a plugin's manifest in the release's tree.
+    pub fn path_of(name: &str) -> String {
+        format!("plugins/{name}/{PLUGIN_FILE}")
+    }
+
+    /// Paths in the release's tree of the files that this plugin cannot do without.
+    pub fn needed_files(&self) -> Vec<String> {
+        let query = match self.runtime {
+            Runtime::Sql => format!("plugins/{}/query.sqlite.sql", self.name),
+        };
+        let tables = self.tables.iter().map(|table| format!("data/{table}.csv"));
+        std::iter::once(query).chain(tables).collect()
+    }
+
+    /// Reads the manifest of the plugin in the folder `name`.
+    pub fn parse(name: &str, text: &str) -> Result<Self, PluginManifestError> {
+        let file = Self::path_of(name);
+        check_plugin_name(name).map_err(|problem| FileError::whole(&file, problem))?;
+        let written: PluginFile = read_toml(&file, text)?;
+        let at = |span: std::ops::Range<usize>, problem: String| FileError::at(&file, text, span.start, problem);
+
+        let block = number("block", written.block, 250, 100_000, &at)?;
+        let seconds = number("seconds_per_block", written.limits.seconds_per_block, 60, 24 * 60 * 60, &at)?;
+        let input = columns(written.input, &at)?;
+        let output = columns(written.output, &at)?;
+        for (table, columns) in [("input", &input), ("output", &output)] {
+            if columns.is_empty() {
+                return Err(FileError::whole(
+                    &file,
+                    format!("[{table}] has no column: write name = \"text\" or another"),
+                ));
+            }
+        }
+        if let Some(name) = output.keys().find(|name| input.keys().any(|other| other.eq_ignore_ascii_case(name))) {
+            let problem = format!("{name} is an input and an output: give the output another name");
+            return Err(FileError::whole(&file, problem));
+        }
+        let tables = written.data.map(|data| tables(data, &at)).transpose()?.unwrap_or_default();
+
+        Ok(Self {
+            name: name.to_owned(),
+            runtime: written.runtime,
+            description: written.description,
+            block,
+            input,
+            output,
+            tables,
+            time_per_block: Duration::from_secs(u64::from(seconds)),
+        })
+    }
+}
+
+type At<'a> = &'a dyn Fn(std::ops::Range<usize>, String) -> FileError;
+
+/// Checks a plugin's name; the error says what to write.
+pub fn check_plugin_name(name: &str) -> Result<(), String> {
+    let well_formed = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && name.len() <= 64;
+    match well_formed {
+        true => Ok(()),
+        false => Err(format!(
+            "{name:?} is no plugin name: write lower-case letters, digits and hyphens, a letter first, as in \
+             \"name-count\""
+        )),
+    }
+}
+
+fn columns(written: IndexMap<Spanned<String>, ColumnType>, at: At<'_>) -> Result<Columns, PluginManifestError> {
+    let mut columns = Columns::new();
+    for (name, column_type) in written {
+        let span = name.span();
+        let name = name.into_inner();
+        if !is_identifier(&name) {
+            let problem = format!("{name:?} is no column name: write letters, digits and underscores, a letter first");
+            return Err(at(span, problem));
+        }
+        if ["record_id", "error"].iter().any(|taken| taken.eq_ignore_ascii_case(&name)) {
+            return Err(at(span, format!("{name} has a meaning of its own: give the column another name")));
+        }
+        if columns.keys().any(|other| other.eq_ignore_ascii_case(&name)) {
+            return Err(at(span, format!("{name} is there twice (SQL does not tell cases apart): remove one")));
+        }
+        columns.insert(name, column_type);
+    }
+    Ok(columns)
+}
+
+fn tables(data: DataTable, at: At<'_>) -> Result<Vec<String>, PluginManifestError> {
+    let DataTable { source: DataSource::Repo, tables } = data;
+    let mut read: Vec<String> = Vec::new();
+    for table in tables {
+        let span = table.span();
+        let table = table.into_inner();
+        if !is_identifier(&table) || table.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            let problem = format!("{table:?} is no table name: write lower-case letters, digits and underscores");
+            return Err(at(span, problem));
+        }
+        if table == "records" {
+            return Err(at(span, "records is the block itself: give the table another name".to_owned()));
+        }
+        if read.contains(&table) {
+            return Err(at(span, format!("{table} is there twice: remove one")));
+        }
+        read.push(table);
+    }
+    Ok(read)
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.len() <= 64
+}
+
+fn number(
+    key: &str,
+    value: Option<Spanned<i64>>,
+    default: u32,
+    most: u32,
+    at: At<'_>,
+) -> Result<u32, PluginManifestError> {
+    let Some(value) = value else { return Ok(default) };
+    u32::try_from(*value.get_ref())
+        .ok()
+        .filter(|number| (1..=most).contains(number))
+        .ok_or_else(|| at(value.span(), format!("{key} = {} is out of range: write 1 to {most}", value.get_ref())))
+}
+
+/// `plugin.toml` as a person wrote it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PluginFile {
+    runtime: Runtime,
+    #[serde(default)]
+    description: String,
+    block: Option<Spanned<i64>>,
+    input: IndexMap<Spanned<String>, ColumnType>,
+    output: IndexMap<Spanned<String>, ColumnType>,
+    data: Option<DataTable>,
+    #[serde(default)]
+    limits: LimitsTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataTable {
+    source: DataSource,
+    tables: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DataSource {
+    Repo,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    seconds_per_block: Option<Spanned<i64>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "runtime = \"sql\"\n[input]\nname = \"text\"\n[output]\nhits = \"integer\"\n";
+
+    fn error(text: &str) -> String {
+        PluginManifest::parse("name-count", text).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn a_manifest_needs_a_runtime_and_its_columns() {
+        let manifest = PluginManifest::parse("name-count", SMALL).expect("well formed");
+        assert_eq!((manifest.block, manifest.time_per_block), (250, Duration::from_secs(60)));
+        assert_eq!(manifest.needed_files(), ["plugins/name-count/query.sqlite.sql"]);
+        assert!(error("runtime = \"sql\"\n[input]\nname = \"text\"\n").contains("`output`"));
+        assert!(error("[input]\n[output]\n").contains("`runtime`"));
+        assert!(error(&SMALL.replace("name = \"text\"\n", "")).contains("[input] has no column"));
+    }
+
+    #[test]
+    fn columns_keep_the_order_they_were_written_in() {
+        let text = "runtime = \"sql\"\nblock = 10\n[input]\nzip = \"text\"\nage = \"integer\"\n[output]\nscore = \"real\"\n\
+                    person = \"text\"\n[data]\nsource = \"repo\"\ntables = [\"people\"]\n[limits]\nseconds_per_block = 5\n";
+        let manifest = PluginManifest::parse("match-person", text).expect("well formed");
+        assert_eq!(manifest.input.keys().collect::<Vec<_>>(), ["zip", "age"]);
+        assert_eq!(manifest.output.keys().collect::<Vec<_>>(), ["score", "person"]);
+        assert_eq!(manifest.needed_files()[1], "data/people.csv");
+        assert_eq!(manifest.time_per_block, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_line() {
+        let message = error(&format!("{SMALL}[limits]\nmemory = 5\n"));
+        assert!(
+            message.starts_with("plugins/name-count/plugin.toml, line 7: ") && message.contains("`memory`"),
+            "{message}"
+        );
+        assert!(error(&SMALL.replace("sql", "cobol")).contains("`cobol`"));
+        assert!(error(&SMALL.replace("integer", "money")).contains("`money`"));
+    }
+
+    #[test]
+    fn column_names_that_mean_something_else_are_refused() {
+        assert!(error(&SMALL.replace("hits", "error")).contains("line 5: error has a meaning of its own"));
+        assert!(error(&SMALL.replace("hits", "Record_ID")).contains("a meaning of its own"));
+        assert!(error(&SMALL.replace("hits", "Name")).contains("an input and an output"));
+        assert!(error(&SMALL.replace("hits", "\"drop table\"")).contains("no column name"));
+        assert!(error(&SMALL.replace("hits", "a = \"text\"\nA")).contains("line 6: A is there twice"));
+    }
+
+    #[test]
+    fn table_names_are_plain_and_there_once() {
+        let with = |tables: &str| error(&format!("{SMALL}[data]\nsource = \"repo\"\ntables = {tables}\n"));
+        assert!(with("[\"../x\"]").contains("line 8: \"../x\" is no table name"));
+        assert!(with("[\"records\"]").contains("the block itself"));
+        assert!(with("[\"a\", \"a\"]").contains("there twice"));
+    }
+
+    #[test]
+    fn a_folder_name_that_is_no_plugin_name_is_refused() {
+        for name in ["Name", "1st", "a_b", "", "ä", "a.b", "-a"] {
+            let error = PluginManifest::parse(name, SMALL).expect_err(name);
+            assert!(error.problem.contains("no plugin name"), "{name}");
+        }
+    }
+}

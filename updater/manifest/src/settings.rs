@@ -1,0 +1,180 @@
+//! The grid's settings, `nightshift.toml` in a release's tree: when workers work, and how jobs are cut and leased.
+//!
+//! Everything may be left out; a key that is not known is refused by name, so that a misspelt one is never silently
+//! without effect.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::duration;
+use crate::file_error::{FileError, read_toml};
+use crate::hours::Hours;
+
+/// Why the settings cannot be taken.
+pub type SettingsError = FileError;
+
+/// What the grid does where nobody says otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GridSettings {
+    /// When workers work.
+    pub hours: Hours,
+    /// How long a worker carries on without having looked at the repository.
+    pub max_offline: Duration,
+    /// Records in a job.
+    pub job_size: u32,
+    /// How long a job is a worker's without a heartbeat.
+    pub lease: Duration,
+    /// Failures after which a job is quarantined.
+    pub max_attempts: u32,
+}
+
+impl Default for GridSettings {
+    fn default() -> Self {
+        Self {
+            hours: Hours::always(),
+            max_offline: Duration::from_secs(24 * 60 * 60),
+            job_size: 1000,
+            lease: Duration::from_secs(15 * 60),
+            max_attempts: 5,
+        }
+    }
+}
+
+impl GridSettings {
+    /// Reads settings; `file` is what errors call them.
+    pub fn parse(text: &str, file: &str) -> Result<Self, SettingsError> {
+        let written: SettingsFile = read_toml(file, text)?;
+        let at = |span: std::ops::Range<usize>, problem: String| FileError::at(file, text, span.start, problem);
+        let mut settings = Self::default();
+
+        let WorkersTable { hours, zone, max_offline } = written.workers;
+        settings.hours = read_hours(hours, zone, &at)?;
+        if let Some(value) = max_offline {
+            settings.max_offline = read_duration("max_offline", &value, 30 * 24 * 60 * 60, &at)?;
+        }
+
+        let JobsTable { size, lease, max_attempts } = written.jobs;
+        if let Some(value) = size {
+            settings.job_size = read_number("size", &value, 100_000, &at)?;
+        }
+        if let Some(value) = lease {
+            settings.lease = read_duration("lease", &value, 24 * 60 * 60, &at)?;
+        }
+        if let Some(value) = max_attempts {
+            settings.max_attempts = read_number("max_attempts", &value, 1000, &at)?;
+        }
+        Ok(settings)
+    }
+}
+
+type At<'a> = &'a dyn Fn(std::ops::Range<usize>, String) -> FileError;
+
+fn read_hours(
+    hours: Option<Vec<Spanned<String>>>,
+    zone: Option<Spanned<String>>,
+    at: At<'_>,
+) -> Result<Hours, SettingsError> {
+    let zone_span = zone.as_ref().map(Spanned::span).unwrap_or_default();
+    let zone = zone.map(Spanned::into_inner).unwrap_or_else(|| "UTC".to_owned());
+    let mut read = Hours::in_zone(&zone).map_err(|problem| at(zone_span, problem))?;
+    for line in hours.iter().flatten() {
+        read.add(line.get_ref()).map_err(|problem| at(line.span(), problem))?;
+    }
+    match hours {
+        None => Ok(Hours::always()),
+        Some(lines) if lines.is_empty() => Err(at(
+            0..0,
+            "hours = [] would let no worker work: leave hours out to work always, push a STOP file to stop".to_owned(),
+        )),
+        Some(_) => Ok(read),
+    }
+}
+
+fn read_duration(key: &str, value: &Spanned<String>, most: u64, at: At<'_>) -> Result<Duration, SettingsError> {
+    let read = duration::parse(value.get_ref()).map_err(|problem| at(value.span(), format!("{key}: {problem}")))?;
+    match read.as_secs() {
+        seconds if (1..=most).contains(&seconds) => Ok(read),
+        _ => {
+            let most = duration::show(Duration::from_secs(most));
+            Err(at(value.span(), format!("{key} = {:?} is out of range: write 1s to {most}", value.get_ref())))
+        }
+    }
+}
+
+fn read_number(key: &str, value: &Spanned<i64>, most: u32, at: At<'_>) -> Result<u32, SettingsError> {
+    u32::try_from(*value.get_ref())
+        .ok()
+        .filter(|number| (1..=most).contains(number))
+        .ok_or_else(|| at(value.span(), format!("{key} = {} is out of range: write 1 to {most}", value.get_ref())))
+}
+
+/// `nightshift.toml` as a person wrote it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    #[serde(default)]
+    workers: WorkersTable,
+    #[serde(default)]
+    jobs: JobsTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkersTable {
+    hours: Option<Vec<Spanned<String>>>,
+    zone: Option<Spanned<String>>,
+    max_offline: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobsTable {
+    size: Option<Spanned<i64>>,
+    lease: Option<Spanned<String>>,
+    max_attempts: Option<Spanned<i64>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        GridSettings::parse(text, "nightshift.toml").expect_err(text).to_string()
+    }
+
+    #[test]
+    fn everything_may_be_left_out() {
+        assert_eq!(GridSettings::parse("", "nightshift.toml"), Ok(GridSettings::default()));
+    }
+
+    #[test]
+    fn what_is_written_is_believed() {
+        let text = "[workers]\nhours = [\"mon-fri 18:30-08:00\", \"sat-sun\"]\nzone = \"Europe/London\"\n\
+                    max_offline = \"12h\"\n[jobs]\nsize = 500\nlease = \"90s\"\nmax_attempts = 3\n";
+        let settings = GridSettings::parse(text, "nightshift.toml").expect("well formed");
+        assert_eq!(settings.max_offline, Duration::from_secs(12 * 3600));
+        assert_eq!((settings.job_size, settings.lease.as_secs(), settings.max_attempts), (500, 90, 3));
+        assert_eq!(settings.hours.to_string(), "mon-fri 18:30-08:00, sat-sun (Europe/London)");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_line() {
+        let message = error("[jobs]\nsize = 10\ncolour = \"red\"\n");
+        assert!(message.starts_with("nightshift.toml, line 3: ") && message.contains("`colour`"), "{message}");
+        let message = error("colour = 1\n");
+        assert!(message.contains("line 1") && message.contains("`colour`"), "{message}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_its_line_and_what_to_write() {
+        assert_eq!(error("[jobs]\nsize = 0\n"), "nightshift.toml, line 2: size = 0 is out of range: write 1 to 100000");
+        assert!(error("[jobs]\n\nlease = \"0s\"\n").contains("line 3: lease = \"0s\" is out of range"));
+        assert!(error("[workers]\nmax_offline = \"soon\"\n").contains("line 2: max_offline: \"soon\" is no duration"));
+        assert!(error("[workers]\nzone = \"Mars/Base\"\nhours = [\"sat\"]\n").contains("line 2: \"Mars/Base\""));
+        assert!(error("[workers]\nhours = []\n").contains("leave hours out"));
+        assert!(error("[jobs]\nsize = \"many\"\n").contains("line 2"));
+        assert!(error("[jobs\n").contains("line 1"));
+    }
+}

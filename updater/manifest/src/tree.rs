@@ -1,0 +1,228 @@
+//! What may stand in a release's tree: plain files in plain folders, under names that are the same file everywhere.
+//!
+//! [`parse`] reads one raw tree object; [`check_entries`] judges all entries of a release. Walking from tree to tree and
+//! reading contents is `updater/engine`'s business; it stops at [`MAX_ENTRIES`].
+
+use std::collections::HashMap;
+
+/// Files and folders in a release, at most.
+pub const MAX_ENTRIES: usize = 20_000;
+/// Bytes in a file, at most.
+pub const MAX_FILE_BYTES: u64 = 512 << 20;
+/// Bytes in all files, at most.
+pub const MAX_TOTAL_BYTES: u64 = 2 << 30;
+/// Folders inside each other, at most.
+pub const MAX_DEPTH: usize = 16;
+
+/// Git's mode of a folder.
+pub const MODE_FOLDER: u32 = 0o040000;
+/// Git's mode of a file.
+pub const MODE_FILE: u32 = 0o100644;
+/// Git's mode of a program.
+pub const MODE_PROGRAM: u32 = 0o100755;
+
+/// One entry of a raw tree object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawEntry<'a> {
+    /// Git's mode.
+    pub mode: u32,
+    /// The name as it stands there.
+    pub name: &'a [u8],
+    /// The object's id.
+    pub id: [u8; 20],
+}
+
+/// A file, folder or anything else in a release's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Path from the root, parted by `/`, as the bytes in git.
+    pub path: Vec<u8>,
+    /// Git's mode.
+    pub mode: u32,
+    /// Bytes in a file; 0 for anything else.
+    pub size: u64,
+}
+
+/// What in a tree cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path:?} {problem}")]
+pub struct TreeError {
+    /// The path; empty for the tree as a whole.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl TreeError {
+    /// A problem of one path.
+    pub fn new(path: &[u8], problem: impl Into<String>) -> Self {
+        Self { path: String::from_utf8_lossy(path).into_owned(), problem: problem.into() }
+    }
+}
+
+/// Reads a raw tree object: `MODE SPACE NAME NUL` and 20 bytes of id, again and again. `None` when it is not one.
+pub fn parse(raw: &[u8]) -> Option<Vec<RawEntry<'_>>> {
+    let mut entries = Vec::new();
+    let mut rest = raw;
+    while !rest.is_empty() {
+        let space = rest.iter().take(8).position(|byte| *byte == b' ')?;
+        let mode = u32::from_str_radix(str::from_utf8(&rest[..space]).ok()?, 8).ok()?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let name = rest.get(space + 1..end)?;
+        let id = rest.get(end + 1..end + 21)?.try_into().ok()?;
+        entries.push(RawEntry { mode, name, id });
+        rest = &rest[end + 21..];
+    }
+    Some(entries)
+}
+
+/// Judges all entries of a tree, folders included.
+pub fn check_entries(entries: &[Entry]) -> Result<(), TreeError> {
+    if entries.len() > MAX_ENTRIES {
+        return Err(TreeError::new(b"", format!("holds more than {MAX_ENTRIES} files and folders")));
+    }
+    let mut seen: HashMap<String, &Entry> = HashMap::with_capacity(entries.len());
+    let mut total = 0_u64;
+    for entry in entries {
+        let wrong = |problem: String| TreeError::new(&entry.path, problem);
+        check_mode(entry.mode).map_err(|problem| wrong(problem.to_owned()))?;
+        let path = check_path(&entry.path).map_err(|problem| wrong(problem.to_owned()))?;
+        if entry.size > MAX_FILE_BYTES {
+            return Err(wrong(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20)));
+        }
+        total = total.saturating_add(entry.size);
+        if total > MAX_TOTAL_BYTES {
+            return Err(TreeError::new(b"", format!("is larger than {} MiB", MAX_TOTAL_BYTES >> 20)));
+        }
+        if let Some(other) = seen.insert(path.to_lowercase(), entry) {
+            let other = String::from_utf8_lossy(&other.path);
+            return Err(wrong(format!("differs from {other:?} at most by upper and lower case")));
+        }
+    }
+    Ok(())
+}
+
+fn check_mode(mode: u32) -> Result<(), &'static str> {
+    match mode {
+        MODE_FILE | MODE_PROGRAM | MODE_FOLDER => Ok(()),
+        0o120000 => Err("is a symbolic link"),
+        0o160000 => Err("is a submodule"),
+        _ => Err("is neither a file nor a folder"),
+    }
+}
+
+fn check_path(path: &[u8]) -> Result<&str, &'static str> {
+    let path = str::from_utf8(path).map_err(|_| "is not UTF-8")?;
+    if path.chars().any(char::is_control) {
+        return Err("has a control character in its name");
+    }
+    if path.contains(['\\', ':']) {
+        return Err("has a backslash or a colon in its name");
+    }
+    if path.split('/').count() > MAX_DEPTH {
+        return Err("is too deep inside other folders");
+    }
+    for name in path.split('/') {
+        match name {
+            "" => return Err("is an empty name or an absolute path"),
+            "." | ".." => return Err("leads out of its folder"),
+            _ if name.len() > 255 => return Err("is too long"),
+            _ if name.eq_ignore_ascii_case(".git") || name.eq_ignore_ascii_case("git~1") => {
+                return Err("is git's own folder");
+            }
+            _ => {}
+        }
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> Entry {
+        Entry { path: path.as_bytes().to_vec(), mode: MODE_FILE, size: 1 }
+    }
+
+    fn problem(entries: &[Entry]) -> String {
+        check_entries(entries).expect_err("hostile").to_string()
+    }
+
+    #[test]
+    fn plain_files_and_folders_are_taken() {
+        let folder = Entry { mode: MODE_FOLDER, size: 0, ..file("plugins") };
+        let program = Entry { mode: MODE_PROGRAM, ..file("plugins/run.sh") };
+        assert_eq!(check_entries(&[folder, program, file("nightshift.toml"), file("data/größe.csv")]), Ok(()));
+    }
+
+    #[test]
+    fn symbolic_links_submodules_and_odd_modes_are_refused() {
+        for (mode, why) in [
+            (0o120000, "is a symbolic link"),
+            (0o160000, "is a submodule"),
+            (0o100664, "is neither"),
+            (0o060000, "is neither"),
+        ] {
+            let message = problem(&[Entry { mode, ..file("a") }]);
+            assert!(message.starts_with("\"a\" ") && message.contains(why), "{message}");
+        }
+    }
+
+    #[test]
+    fn paths_that_lead_elsewhere_are_refused() {
+        for path in ["../x", "a/../b", "./a", "/etc/passwd", "a//b", "", "a/"] {
+            check_entries(&[file(path)]).expect_err(path);
+        }
+    }
+
+    #[test]
+    fn gits_own_folder_is_refused_in_every_spelling() {
+        for path in [".git/config", "a/.GIT", ".Git", "git~1/x"] {
+            assert!(problem(&[file(path)]).contains("git's own folder"), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_one_file_on_other_systems_are_refused() {
+        assert!(problem(&[file("Data/x"), file("data/x")]).contains("upper and lower case"));
+        assert!(problem(&[file("a"), file("a")]).contains("upper and lower case"));
+        assert!(problem(&[file("größe"), file("GRÖßE")]).contains("upper and lower case"));
+        for path in ["a\\b", "c:x", "a\nb", "a\u{7f}"] {
+            check_entries(&[file(path)]).expect_err(path);
+        }
+        check_entries(&[Entry { path: vec![0xff], ..file("") }]).expect_err("not UTF-8");
+    }
+
+    #[test]
+    fn trees_without_measure_are_refused() {
+        assert!(problem(&[Entry { size: MAX_FILE_BYTES + 1, ..file("a") }]).contains("larger than 512 MiB"));
+        let large: Vec<_> = (0..5).map(|n| Entry { size: MAX_FILE_BYTES, ..file(&n.to_string()) }).collect();
+        assert!(problem(&large).contains("larger than 2048 MiB"));
+        let many: Vec<_> = (0..=MAX_ENTRIES).map(|n| file(&n.to_string())).collect();
+        assert!(problem(&many).contains("more than 20000"));
+        assert!(problem(&[file(&"a/".repeat(MAX_DEPTH + 1))]).contains("too deep"));
+        assert!(problem(&[file(&"a".repeat(256))]).contains("too long"));
+    }
+
+    #[test]
+    fn a_raw_tree_is_read_entry_by_entry() {
+        let mut raw = b"100644 a b\0".to_vec();
+        raw.extend([7; 20]);
+        raw.extend(b"40000 sub\0");
+        raw.extend([8; 20]);
+        let entries = parse(&raw).expect("a tree");
+        assert_eq!(entries[0], RawEntry { mode: MODE_FILE, name: b"a b", id: [7; 20] });
+        assert_eq!(entries[1], RawEntry { mode: MODE_FOLDER, name: b"sub", id: [8; 20] });
+        assert_eq!(parse(b""), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_torn_tree_is_no_tree() {
+        let mut raw = b"100644 a\0".to_vec();
+        raw.extend([7; 20]);
+        for end in 1..raw.len() {
+            assert_eq!(parse(&raw[..end]), None, "{end}");
+        }
+        assert_eq!(parse(b"9x a\0aaaaaaaaaaaaaaaaaaaa"), None);
+    }
+}
