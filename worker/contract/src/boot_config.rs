@@ -29,9 +29,16 @@ pub struct BadLine {
     pub number: usize,
 }
 
+impl BadLine {
+    /// What to write instead.
+    pub const fn advice(self) -> &'static str {
+        "write the state folder as state_dir = \"/folder\", without escapes"
+    }
+}
+
 impl std::fmt::Display for BadLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {}: write the state folder as state_dir = \"/folder\", without escapes", self.number)
+        write!(f, "line {}: {}", self.number, self.advice())
     }
 }
 

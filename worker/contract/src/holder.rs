@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// A launcher that got nowhere for this long is ended by the next cycle.
+/// A launcher that got nowhere for this long is ended by the next cycle, unless `worker.toml` names another time.
 pub const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// A process of this machine, since its last start.
@@ -50,9 +50,9 @@ impl Holder {
 
 /// Judges a holder by its last progress mark; both times in milliseconds since the machine's start.
 /// A mark from before a restart (`progress` later than `now`) says nothing and counts as just made.
-pub fn judge(now: u64, progress: Option<u64>) -> Verdict {
+pub fn judge(now: u64, progress: Option<u64>, stuck_after: Duration) -> Verdict {
     match progress.and_then(|progress| now.checked_sub(progress)).map(Duration::from_millis) {
-        Some(silent) if silent >= STUCK_AFTER => Verdict::Stuck(silent),
+        Some(silent) if silent >= stuck_after => Verdict::Stuck(silent),
         _ => Verdict::Working,
     }
 }
@@ -78,9 +78,9 @@ mod tests {
     #[test]
     fn a_lock_holder_without_progress_for_a_quarter_of_an_hour_is_stuck() {
         let quarter = 15 * 60 * 1000;
-        assert_eq!(judge(quarter - 1, Some(0)), Verdict::Working);
-        assert_eq!(judge(quarter, Some(0)), Verdict::Stuck(STUCK_AFTER));
-        assert_eq!(judge(5, None), Verdict::Working);
-        assert_eq!(judge(5, Some(quarter)), Verdict::Working);
+        assert_eq!(judge(quarter - 1, Some(0), STUCK_AFTER), Verdict::Working);
+        assert_eq!(judge(quarter, Some(0), STUCK_AFTER), Verdict::Stuck(STUCK_AFTER));
+        assert_eq!(judge(5, None, STUCK_AFTER), Verdict::Working);
+        assert_eq!(judge(5, Some(quarter), STUCK_AFTER), Verdict::Working);
     }
 }

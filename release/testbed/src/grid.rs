@@ -1,0 +1,73 @@
+//! A whole grid as real processes in one folder: a job server and workers, each with its own state folder.
+//!
+//! The programs are the ones just built (see [`Programs`]). Nothing is shared with the machine: free ports on
+//! loopback, folders below the one given. Whatever was started is ended when its handle is dropped, by process number.
+//! Cycles of a worker are started by hand ([`Worker::cycle`], [`Worker::start_cycle`]); there is no cron here.
+//!
+//! What is in the central repository is not this module's business: see [`crate::central`].
+
+mod job_server;
+mod processes;
+mod programs;
+mod worker;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+pub use job_server::JobServer;
+pub use processes::{Process, processes_in};
+pub use programs::Programs;
+pub use worker::{Cycle, Ended, Worker};
+
+/// What a grid has to know about its central repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Its address, as worker.toml and jobserver.toml name it.
+    pub url: String,
+    /// The control branch.
+    pub control_branch: String,
+    /// Lines of `allowed_signers`.
+    pub signers: Vec<String>,
+}
+
+/// A grid below one folder.
+#[derive(Debug)]
+pub struct Grid {
+    folder: PathBuf,
+    programs: Programs,
+    repository: Repository,
+    /// The job server.
+    pub server: JobServer,
+}
+
+impl Grid {
+    /// Starts a job server in `folder` and waits until it answers. Workers join by [`Grid::worker`].
+    ///
+    /// # Errors
+    /// When the programs are not built, or the job server does not come up.
+    pub fn start(folder: &Path, repository: Repository) -> Result<Grid> {
+        let programs = Programs::beside_this_one()?;
+        let server = JobServer::start(&programs, &folder.join("jobserver"), &repository)?;
+        Ok(Grid { folder: folder.to_owned(), programs, repository, server })
+    }
+
+    /// A worker with a state folder of its own; no cycle runs yet. `more` are further lines of its worker.toml.
+    ///
+    /// # Errors
+    /// When its folder cannot be written.
+    pub fn worker(&self, name: &str, more: &str) -> Result<Worker> {
+        let folder = self.folder.join("workers").join(name);
+        Worker::create(&self.programs, &folder, &self.repository, &[self.server.url()], more)
+    }
+
+    /// The programs it runs.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Its central repository.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+}

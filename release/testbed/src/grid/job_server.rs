@@ -1,0 +1,146 @@
+//! A job server as a real process.
+#![allow(clippy::disallowed_methods, reason = "starts the job server; ended when the handle is dropped")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+
+use super::{Programs, Repository, processes};
+use crate::wait::{self, SOON};
+
+/// A job server in a folder; it keeps its port over restarts.
+#[derive(Debug)]
+pub struct JobServer {
+    program: PathBuf,
+    folder: PathBuf,
+    repository: Repository,
+    /// `IP:PORT`, known after the first start.
+    address: String,
+    running: Option<Child>,
+}
+
+impl JobServer {
+    /// Starts one on a free port and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not come up; the error holds its last words.
+    pub fn start(programs: &Programs, folder: &Path, repository: &Repository) -> Result<JobServer> {
+        fs::create_dir_all(folder.join("state")).with_context(|| format!("making {}", folder.display()))?;
+        let mut server = JobServer {
+            program: programs.path("nightshift-jobserver"),
+            folder: folder.to_owned(),
+            repository: repository.clone(),
+            address: "127.0.0.1:0".to_owned(),
+            running: None,
+        };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// Starts it again, on the port it had.
+    ///
+    /// # Errors
+    /// When it does not come up; the error holds its last words.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let address_file = self.state_dir().join("address");
+        let _ = fs::remove_file(&address_file);
+        fs::write(self.config(), self.config_text())?;
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let mut child = Command::new(&self.program)
+            .arg("serve")
+            .arg("--config")
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {}", self.program.display()))?;
+        let listening = wait::until_ok("the job server to listen", SOON, || {
+            if let Some(status) = child.try_wait()? {
+                bail!("the job server ended with {status}:\n{}", fs::read_to_string(self.log()).unwrap_or_default());
+            }
+            let address = fs::read_to_string(&address_file).unwrap_or_default().trim().to_owned();
+            Ok(std::net::TcpStream::connect(&address).ok().map(|_| address))
+        });
+        match listening {
+            Ok(address) => {
+                self.address = address;
+                self.running = Some(child);
+                Ok(())
+            }
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// Kills it, as a power cut would; nothing happens when it does not run.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Stops it from running without ending it: its sockets stay open and say nothing.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self) -> Result<()> {
+        processes::signal(self.pid()?, Signal::STOP)
+    }
+
+    /// Lets a frozen one run on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&self) -> Result<()> {
+        processes::signal(self.pid()?, Signal::CONT)
+    }
+
+    /// Its address, such as `http://127.0.0.1:40123`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its state folder.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// The file with what it said.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("log.txt")
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("jobserver.toml")
+    }
+
+    fn pid(&self) -> Result<u32> {
+        Ok(self.running.as_ref().context("the job server does not run")?.id())
+    }
+
+    fn config_text(&self) -> String {
+        let Repository { url, control_branch, signers } = &self.repository;
+        format!(
+            "listen = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
+             control_branch = {control_branch:?}\nsigners = {signers:?}\n",
+            self.address,
+            self.state_dir(),
+        )
+    }
+}
+
+impl Drop for JobServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
