@@ -1,1 +1,114 @@
 //! Looks at the central repository, fetches, verifies, stages and switches releases.
+//!
+//! What is believed is decided in `updater/manifest`; here is what that takes: git, files and clocks. One [`Engine`]
+//! owns one state folder. Its caller holds that folder's lock while it looks and syncs; [`Engine::open`] and everything
+//! that takes `&self` but [`Engine::verify_slot`] only read and need no lock.
+//!
+//! 1. [`Engine::look`]: one connection, one list of refs; the control branch is fetched when it moved, and its tree is
+//!    read. The stop flag is in the answer.
+//! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one is
+//!    staged into a slot and switched in. The order of its writes is in `sync.rs`.
+//! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
+
+mod address;
+pub mod clock;
+mod git;
+mod look;
+mod release;
+mod slot;
+mod state;
+mod swap;
+mod sync;
+
+use nightshift_contract::layout::StateDir;
+use nightshift_manifest::select::RemoteTag;
+use nightshift_manifest::signers::Signers;
+use nightshift_manifest::trust::Trust;
+
+pub use address::{AddressError, check_address};
+pub use git::{GitError, NetworkLimits};
+pub use look::{Look, LookError, LookRecord};
+pub use nightshift_manifest::offline::Moment;
+pub use nightshift_manifest::refusal::{Refusal, Rule};
+pub use nightshift_manifest::stop::StopFlag;
+pub use release::{Release, ReleaseError};
+pub use slot::SlotError;
+pub use state::StateError;
+pub use sync::{Sync, SyncError};
+
+/// Where releases come from, and whose signature is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The central repository: `file:///…` or `git://…`.
+    pub url: String,
+    /// The branch that holds the stop flag.
+    pub control_branch: String,
+    /// Whether a plain connection beyond this machine is accepted.
+    pub allow_plain: bool,
+    /// The pinned signers, believed until a verified release brings others.
+    pub signers: Signers,
+}
+
+/// Keeps one state folder current.
+#[derive(Debug)]
+pub struct Engine {
+    source: Source,
+    state: StateDir,
+    trust: Trust,
+    last_look: Option<LookRecord>,
+}
+
+/// Why an engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The repository's address is not one to connect to.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// What was remembered cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl Engine {
+    /// Reads what the state folder remembers. Nothing is created or changed, so this needs no lock.
+    pub fn open(source: Source, state: StateDir) -> Result<Self, OpenError> {
+        check_address(&source.url, source.allow_plain)?;
+        let trust = state::read_trust(&state)?;
+        let last_look = state::read_look(&state);
+        Ok(Self { source, state, trust, last_look })
+    }
+
+    /// The release in force.
+    pub fn in_force(&self) -> Option<Release> {
+        self.trust.in_force.as_ref().map(|release| Release::new(release, &self.state))
+    }
+
+    /// The last look that counted, by this or an earlier process.
+    pub fn last_look(&self) -> Option<&LookRecord> {
+        self.last_look.as_ref()
+    }
+
+    /// Where releases come from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What is remembered about releases.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+}
+
+/// The ref of a tag.
+fn ref_of(tag: &str) -> String {
+    format!("refs/tags/{tag}")
+}
+
+/// The tags among a repository's refs.
+fn tags_of(refs: &[git::RemoteRef]) -> Vec<RemoteTag> {
+    let tag = |found: &git::RemoteRef| {
+        let name = found.name.strip_prefix("refs/tags/")?.to_owned();
+        Some(RemoteTag { name, id: found.id.to_string() })
+    };
+    refs.iter().filter_map(tag).collect()
+}

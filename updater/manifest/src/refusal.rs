@@ -45,10 +45,10 @@ pub enum Rule {
     GoodSignature,
     /// The name inside the signed tag is the name it was found under.
     SameName,
-    /// The key set it brings can be read.
-    Keys,
     /// Its tree holds plain files only.
     Tree,
+    /// The key set it brings can be read.
+    Keys,
     /// Its settings and plugins can be read and are complete.
     Content,
 }
@@ -67,8 +67,8 @@ impl Rule {
             Rule::KnownSigner => "known-signer",
             Rule::GoodSignature => "good-signature",
             Rule::SameName => "same-name",
-            Rule::Keys => "keys",
             Rule::Tree => "tree",
+            Rule::Keys => "keys",
             Rule::Content => "content",
         }
     }

@@ -145,7 +145,8 @@ mod tests {
     fn a_refusal_below_the_floor_ends_with_the_next_release() {
         let mut trust = at_1_5_0();
         let tags = [tag("v1.4.9", "new"), tag("v1.6.0", "six")];
-        let release = InForce { version: ReleaseVersion::new(1, 6, 0), ..trust.in_force.clone().expect("one") };
+        let old = trust.in_force.clone().expect("one");
+        let release = InForce { version: ReleaseVersion::new(1, 6, 0), tag_id: "six".into(), ..old };
         trust.take(release, &tags);
         assert_eq!(plan(&tags, &trust).refused, []);
     }

@@ -60,7 +60,8 @@ impl TreeError {
     }
 }
 
-/// Reads a raw tree object: `MODE SPACE NAME NUL` and 20 bytes of id, again and again. `None` when it is not one.
+/// Reads a raw tree object: `MODE SPACE NAME NUL` and 20 bytes of id, again and again. `None` when it is not one, or not
+/// exactly as git writes it.
 pub fn parse(raw: &[u8]) -> Option<Vec<RawEntry<'_>>> {
     let mut entries = Vec::new();
     let mut rest = raw;
@@ -73,7 +74,22 @@ pub fn parse(raw: &[u8]) -> Option<Vec<RawEntry<'_>>> {
         entries.push(RawEntry { mode, name, id });
         rest = &rest[end + 21..];
     }
-    Some(entries)
+    (encode(entries.clone()) == raw).then_some(entries)
+}
+
+/// The raw tree object of these entries, which may come in any order.
+pub fn encode(mut entries: Vec<RawEntry<'_>>) -> Vec<u8> {
+    // Git sorts a folder as if its name ended with a slash.
+    let slash = |entry: &RawEntry<'_>| if entry.mode == MODE_FOLDER { &b"/"[..] } else { &b""[..] };
+    entries.sort_by(|a, b| a.name.iter().chain(slash(a)).cmp(b.name.iter().chain(slash(b))));
+    let mut raw = Vec::new();
+    for entry in entries {
+        raw.extend_from_slice(format!("{:o} ", entry.mode).as_bytes());
+        raw.extend_from_slice(entry.name);
+        raw.push(0);
+        raw.extend_from_slice(&entry.id);
+    }
+    raw
 }
 
 /// Judges all entries of a tree, folders included.
@@ -214,6 +230,22 @@ mod tests {
         assert_eq!(entries[0], RawEntry { mode: MODE_FILE, name: b"a b", id: [7; 20] });
         assert_eq!(entries[1], RawEntry { mode: MODE_FOLDER, name: b"sub", id: [8; 20] });
         assert_eq!(parse(b""), Some(Vec::new()));
+    }
+
+    #[test]
+    fn folders_are_sorted_as_if_their_names_ended_with_a_slash() {
+        let entry = |mode, name| RawEntry { mode, name, id: [1; 20] };
+        let raw = encode(vec![entry(MODE_FILE, b"a0"), entry(MODE_FOLDER, b"a"), entry(MODE_FILE, b"a.b")]);
+        let names: Vec<_> = parse(&raw).expect("a tree").iter().map(|entry| entry.name.to_vec()).collect();
+        assert_eq!(names, [b"a.b".to_vec(), b"a".to_vec(), b"a0".to_vec()]);
+    }
+
+    #[test]
+    fn a_tree_that_git_would_write_otherwise_is_no_tree() {
+        let entry = |text: &[u8]| [text, &[0], &[7; 20]].concat();
+        assert!(parse(&[entry(b"100644 a"), entry(b"100644 b")].concat()).is_some());
+        assert_eq!(parse(&[entry(b"100644 b"), entry(b"100644 a")].concat()), None);
+        assert_eq!(parse(&entry(b"040000 sub")), None);
     }
 
     #[test]

@@ -1,0 +1,248 @@
+//! Everything that is done with git: one connection at a time, and a local clone that is only a cache.
+//!
+//! - Nothing is checked out and nothing of the machine's git configuration counts: objects are read raw, by id, and
+//!   libgit2 hashes each of them as it reads. No hooks, filters, redirections or includes.
+//! - A clone that is damaged (a power cut can do that: libgit2 does not sync what it writes) is thrown away and
+//!   fetched again, once; see [`with_clone`].
+//! - libgit2 never removes `*.lock` files of a killed process. The caller holds the state folder's lock, so whatever
+//!   lies there before a fetch is stale and removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
+
+use git2::{AutotagOption, Direction, ErrorClass, FetchOptions, ObjectType, Oid, Remote, Repository};
+use nightshift_contract::layout::StateDir;
+
+/// A clone in more packs than this is thrown away and fetched again: every fetch adds one, and nothing repacks them.
+const MAX_PACKS: usize = 50;
+
+/// How long the network may take. They hold for the whole process.
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkLimits {
+    /// To connect.
+    pub connect: Duration,
+    /// Without a byte from the other side.
+    pub silence: Duration,
+}
+
+impl Default for NetworkLimits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), silence: Duration::from_secs(30) }
+    }
+}
+
+/// What went wrong with git.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// The central repository does not answer, or not as a repository does.
+    #[error(
+        "{doing} {url}: no answer that makes sense; check that the repository is up and that its address in the \
+         configuration is right"
+    )]
+    Unreachable {
+        /// What was being done.
+        doing: &'static str,
+        /// The repository's address.
+        url: String,
+        /// What libgit2 says.
+        #[source]
+        source: git2::Error,
+    },
+    /// The local clone cannot be read or written, also after it was thrown away and fetched again.
+    #[error("{doing} in the local clone {path}: check the disk; the folder may be deleted at any time")]
+    Clone {
+        /// What was being done.
+        doing: &'static str,
+        /// The clone's folder.
+        path: PathBuf,
+        /// What libgit2 says.
+        #[source]
+        source: git2::Error,
+    },
+}
+
+/// Whether throwing the clone away may help against an error.
+pub(crate) trait CloneDamage {
+    fn is_clone_damage(&self) -> bool;
+}
+
+impl CloneDamage for GitError {
+    fn is_clone_damage(&self) -> bool {
+        matches!(self, GitError::Clone { .. })
+    }
+}
+
+impl NetworkLimits {
+    /// Sets the limits and cuts libgit2 off from the machine's git configuration, for the whole process, before its
+    /// first use. The first caller's limits count; [`crate::Engine::open`] sets the default ones.
+    pub fn set(self) {
+        static ONCE: Once = Once::new();
+        let milliseconds = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+        ONCE.call_once(|| {
+            use git2::{ConfigLevel, opts};
+            #[expect(unsafe_code, reason = "libgit2's options are global: set once, before anything else uses them")]
+            // SAFETY: `Once` keeps other threads of ours out, and no repository is open yet.
+            let done = unsafe {
+                [
+                    opts::set_server_connect_timeout_in_milliseconds(milliseconds(self.connect)),
+                    opts::set_server_timeout_in_milliseconds(milliseconds(self.silence)),
+                    opts::set_search_path(ConfigLevel::ProgramData, ""),
+                    opts::set_search_path(ConfigLevel::System, ""),
+                    opts::set_search_path(ConfigLevel::XDG, ""),
+                    opts::set_search_path(ConfigLevel::Global, ""),
+                    // A repository on a file share belongs to its admin, not to us. What it holds is signed, and
+                    // nothing in it is run.
+                    opts::set_verify_owner_validation(false),
+                ]
+            };
+            for error in done.into_iter().filter_map(Result::err) {
+                tracing::warn!(%error, "setting libgit2's options");
+            }
+        });
+    }
+}
+
+/// A ref as the central repository lists it.
+#[derive(Debug, Clone)]
+pub(crate) struct RemoteRef {
+    pub(crate) name: String,
+    pub(crate) id: Oid,
+}
+
+/// The local clone.
+pub(crate) struct LocalClone {
+    path: PathBuf,
+    url: String,
+    repository: Repository,
+    /// Made just now, so nothing in it can be damaged.
+    pub(crate) is_fresh: bool,
+}
+
+/// A connection to the central repository, after its refs were listed.
+pub(crate) struct Connection<'c> {
+    clone: &'c LocalClone,
+    remote: Remote<'c>,
+    pub(crate) refs: Vec<RemoteRef>,
+}
+
+/// Runs `work` on the clone; when the clone turns out to be damaged, once more on a new one.
+pub(crate) fn with_clone<T, E: From<GitError> + CloneDamage + std::error::Error>(
+    state: &StateDir,
+    url: &str,
+    mut work: impl FnMut(&LocalClone) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut attempt = || work(&LocalClone::open(state, url)?);
+    match attempt() {
+        Err(error) if error.is_clone_damage() => {
+            tracing::warn!(%error, "the local clone is damaged: throwing it away and fetching it again");
+            discard(state);
+            attempt()
+        }
+        done => done,
+    }
+}
+
+/// Throws the clone away when it has become slow.
+pub(crate) fn discard_when_scattered(state: &StateDir) {
+    let packs = fs::read_dir(state.clone_dir().join("objects/pack")).map_or(0, |folder| {
+        folder.flatten().filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack")).count()
+    });
+    if packs > MAX_PACKS {
+        discard(state);
+    }
+}
+
+fn discard(state: &StateDir) {
+    if let Err(error) = fs::remove_dir_all(state.clone_dir()) {
+        tracing::warn!(%error, "removing the local clone {}", state.clone_dir().display());
+    }
+}
+
+impl LocalClone {
+    fn open(state: &StateDir, url: &str) -> Result<Self, GitError> {
+        NetworkLimits::default().set();
+        let path = state.clone_dir();
+        let is_fresh = !path.join("HEAD").exists();
+        let opened = match is_fresh {
+            true => Repository::init_bare(&path),
+            false => Repository::open_bare(&path),
+        };
+        match opened {
+            Ok(repository) => Ok(Self { path, url: url.to_owned(), repository, is_fresh }),
+            Err(source) => Err(GitError::Clone { doing: "opening the repository", path, source }),
+        }
+    }
+
+    /// Connects and lists the refs, in one go.
+    pub(crate) fn connect(&self) -> Result<Connection<'_>, GitError> {
+        let unreachable = |source| GitError::Unreachable { doing: "connecting to", url: self.url.clone(), source };
+        let mut remote = self.repository.remote_anonymous(&self.url).map_err(self.failed("preparing a connection"))?;
+        remote.connect(Direction::Fetch).map_err(unreachable)?;
+        let refs = remote.list().map_err(unreachable)?;
+        let refs = refs
+            .iter()
+            // `refs/tags/v1^{}` is what the tag object `refs/tags/v1` names, not a ref of its own.
+            .filter(|head| head.name().starts_with("refs/") && !head.name().ends_with("^{}"))
+            .map(|head| RemoteRef { name: head.name().to_owned(), id: head.oid() })
+            .collect();
+        Ok(Connection { clone: self, remote, refs })
+    }
+
+    /// Whether the object is here.
+    pub(crate) fn has(&self, id: Oid) -> bool {
+        self.repository.odb().is_ok_and(|objects| objects.exists(id))
+    }
+
+    /// Reads an object that must be here. Its bytes are hashed on the way.
+    pub(crate) fn read(&self, id: Oid) -> Result<(ObjectType, Vec<u8>), GitError> {
+        let read = || {
+            let objects = self.repository.odb()?;
+            let object = objects.read(id)?;
+            Ok((object.kind(), object.data().to_vec()))
+        };
+        read().map_err(self.failed("reading an object"))
+    }
+
+    /// The size of an object that must be here.
+    pub(crate) fn size(&self, id: Oid) -> Result<u64, GitError> {
+        let header = self.repository.odb().and_then(|objects| objects.read_header(id));
+        header.map(|(size, _)| size as u64).map_err(self.failed("reading an object"))
+    }
+
+    fn failed(&self, doing: &'static str) -> impl FnOnce(git2::Error) -> GitError {
+        let path = self.path.clone();
+        move |source| GitError::Clone { doing, path, source }
+    }
+}
+
+impl Connection<'_> {
+    /// Fetches refs into refs of the same name, with everything they name. A ref that is no longer there is left out.
+    pub(crate) fn fetch(&mut self, refs: &[String]) -> Result<(), GitError> {
+        remove_stale_locks(&self.clone.path);
+        let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
+        let mut options = FetchOptions::new();
+        options.download_tags(AutotagOption::None).update_fetchhead(false);
+        self.remote.fetch(&refspecs, Some(&mut options), None).map_err(|source| match source.class() {
+            ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh => {
+                GitError::Unreachable { doing: "fetching from", url: self.clone.url.clone(), source }
+            }
+            _ => self.clone.failed("fetching")(source),
+        })
+    }
+}
+
+fn remove_stale_locks(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if !path.ends_with("objects") {
+                remove_stale_locks(&path);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "lock") {
+            tracing::warn!("removing {}, left behind by a killed process", path.display());
+            let _ = fs::remove_file(&path);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One look at the central repository: is there a stop flag, and which tags are there.
+//!
+//! One connection and one list of refs, in this order:
+//! 1. a ref named `stop` is a stop flag, whatever else can be read;
+//! 2. the control branch is fetched when its commit is not here yet, over the same connection;
+//! 3. its tree is read, from the clone, at every look: only then does the look count and is noted in `look.json`.
+
+use std::collections::BTreeSet;
+
+use git2::{ObjectType, Oid};
+use nightshift_manifest::offline::Moment;
+use nightshift_manifest::select::RemoteTag;
+use nightshift_manifest::stop::{self, StopFlag};
+use nightshift_manifest::tree;
+use serde::{Deserialize, Serialize};
+
+use crate::git::{self, CloneDamage, GitError, LocalClone, RemoteRef};
+use crate::state::{self, StateError};
+use crate::{Engine, tags_of};
+
+/// What a look saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// When.
+    pub at: Moment,
+    /// The stop flag, when there is one.
+    pub stop: Option<StopFlag>,
+    /// The commit of the control branch; absent when a ref named `stop` made reading it needless.
+    pub control: Option<String>,
+    /// The tags of the repository.
+    pub tags: Vec<RemoteTag>,
+}
+
+/// What is remembered of the last look that counted; `look.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookRecord {
+    /// When.
+    pub at: Moment,
+    /// The stop flag it saw.
+    pub stop: Option<StopFlag>,
+    /// The commit of the control branch.
+    pub control: Option<String>,
+}
+
+/// Why a look does not count.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// The repository or the local clone failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The branch with the stop flag is not there.
+    #[error(
+        "looking for the stop flag: {url} has no branch {branch:?} ({}); create it or correct control_branch",
+        found.as_deref().unwrap_or("it has no branch at all")
+    )]
+    NoControlBranch {
+        /// The repository's address.
+        url: String,
+        /// The branch looked for.
+        branch: String,
+        /// The branches that are there.
+        found: Option<String>,
+    },
+    /// The control branch names something that is no tree of files.
+    #[error("looking for the stop flag: branch {branch:?} does not hold files; put a commit there")]
+    NoTree {
+        /// The branch.
+        branch: String,
+    },
+    /// The state folder cannot be written.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl LookError {
+    /// Whether the repository could not be reached: carry on with the release in force for `max_offline`.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, LookError::Git(GitError::Unreachable { .. }))
+    }
+}
+
+impl CloneDamage for LookError {
+    fn is_clone_damage(&self) -> bool {
+        matches!(self, LookError::Git(error) if error.is_clone_damage())
+    }
+}
+
+impl Engine {
+    /// Looks at the repository. Fails when the stop flag could not be looked for.
+    pub fn look(&mut self, now: &Moment) -> Result<Look, LookError> {
+        state::create_folder(&self.state)?;
+        let (refs, control, stop) = git::with_clone(&self.state, &self.source.url, |clone| self.look_once(clone))?;
+        let look = Look { at: now.clone(), stop, control: control.map(|id| id.to_string()), tags: tags_of(&refs) };
+        let record = LookRecord { at: look.at.clone(), stop: look.stop.clone(), control: look.control.clone() };
+        state::write_look(&self.state, &record)?;
+        self.last_look = Some(record);
+        Ok(look)
+    }
+
+    fn look_once(&self, clone: &LocalClone) -> Result<(Vec<RemoteRef>, Option<Oid>, Option<StopFlag>), LookError> {
+        let mut connection = clone.connect()?;
+        let refs = std::mem::take(&mut connection.refs);
+
+        let by_ref =
+            refs.iter().filter(|found| stop::is_stop_ref(&found.name)).map(|found| StopFlag::of_ref(&found.name));
+        if let Some(flag) = StopFlag::join(by_ref) {
+            return Ok((refs, None, Some(flag)));
+        }
+
+        let branch = &self.source.control_branch;
+        let name = format!("refs/heads/{branch}");
+        let Some(control) = refs.iter().find(|found| found.name == name).map(|found| found.id) else {
+            return Err(self.no_control_branch(&refs));
+        };
+        if !clone.has(control) {
+            connection.fetch(&[name])?;
+        }
+        let stop = read_flags(clone, control, branch)?;
+        Ok((refs, Some(control), stop))
+    }
+
+    fn no_control_branch(&self, refs: &[RemoteRef]) -> LookError {
+        let branches: BTreeSet<&str> = refs.iter().filter_map(|found| found.name.strip_prefix("refs/heads/")).collect();
+        let found = branches.into_iter().take(5).collect::<Vec<_>>().join(", ");
+        LookError::NoControlBranch {
+            url: self.source.url.clone(),
+            branch: self.source.control_branch.clone(),
+            found: (!found.is_empty()).then(|| format!("it has {found}")),
+        }
+    }
+}
+
+/// Reads the stop flags at the root of the control branch.
+fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Option<StopFlag>, LookError> {
+    let no_tree = || LookError::NoTree { branch: branch.to_owned() };
+    let tree = tree_of_commit(clone, commit)?.ok_or_else(no_tree)?;
+    let (_, raw) = clone.read(tree)?;
+    let entries = tree::parse(&raw).ok_or_else(no_tree)?;
+    let mut flags = Vec::new();
+    for entry in entries.iter().filter(|entry| stop::is_stop_entry(entry.name)) {
+        flags.push(StopFlag::of_entry(entry.name, branch, flag_content(clone, entry).as_deref()));
+    }
+    Ok(StopFlag::join(flags))
+}
+
+/// The content of a flag; `None` when it is no file, too large or cannot be read. It stops the grid all the same.
+fn flag_content(clone: &LocalClone, entry: &tree::RawEntry<'_>) -> Option<Vec<u8>> {
+    let id = Oid::from_bytes(&entry.id).ok()?;
+    let is_file = matches!(entry.mode, tree::MODE_FILE | tree::MODE_PROGRAM);
+    (is_file && clone.size(id).ok()? <= stop::MAX_FLAG_BYTES as u64).then(|| Some(clone.read(id).ok()?.1))?
+}
+
+/// The tree a commit names; `None` when the object is no commit.
+pub(crate) fn tree_of_commit(clone: &LocalClone, commit: Oid) -> Result<Option<Oid>, GitError> {
+    let (kind, raw) = clone.read(commit)?;
+    let tree = raw.strip_prefix(b"tree ").and_then(|rest| str::from_utf8(rest.get(..40)?).ok());
+    Ok(tree.filter(|_| kind == ObjectType::Commit).and_then(|tree| Oid::from_str(tree).ok()))
+}

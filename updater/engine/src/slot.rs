@@ -1,0 +1,156 @@
+//! Slots: one immutable folder per release, `slots/vX.Y.Z-IDPREFIX/`, its files under `tree/`.
+//!
+//! A slot is built beside its place and moved there when all of it is on the disk, so a slot that is there is whole.
+//! Files are written read-only and never changed. [`tree_id`] hashes a folder the way git hashes a tree: one wrong bit,
+//! one file too many or too few gives another id than the signed one.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Oid};
+use nightshift_contract::layout::StateDir;
+use nightshift_manifest::tree::{self, RawEntry};
+use nightshift_manifest::trust::InForce;
+use nightshift_manifest::version::ReleaseVersion;
+
+use crate::git::{CloneDamage, GitError, LocalClone};
+use crate::swap;
+
+const STAGING: &str = ".staging-";
+
+/// Why a slot cannot be staged or used.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// It cannot be written or read: a full disk, wrong permissions.
+    #[error("{doing} {path}: check that the disk is not full and the state folder belongs to this user")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The slot or a file in it.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The files are not the signed ones.
+    #[error(
+        "checking {path}: its files are not the ones that were signed, also after staging them again; check the disk"
+    )]
+    Damaged {
+        /// The slot.
+        path: PathBuf,
+    },
+    /// The files could not be read again from the repository.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl CloneDamage for SlotError {
+    fn is_clone_damage(&self) -> bool {
+        matches!(self, SlotError::Git(error) if error.is_clone_damage())
+    }
+}
+
+/// A file of a release and where its bytes are.
+#[derive(Debug, Clone)]
+pub(crate) struct StagedFile {
+    pub(crate) path: String,
+    pub(crate) program: bool,
+    pub(crate) id: Oid,
+}
+
+/// The name of a release's slot.
+pub(crate) fn name(version: ReleaseVersion, tag_id: &str) -> String {
+    format!("{}-{}", version.tag(), tag_id.get(..12).unwrap_or(tag_id))
+}
+
+/// Builds a slot and moves it to its place. A good one that is already there stays; a damaged one is replaced.
+pub(crate) fn stage(
+    state: &StateDir,
+    clone: &LocalClone,
+    release: &InForce,
+    files: &[StagedFile],
+) -> Result<(), SlotError> {
+    let place = state.slots().join(&release.slot);
+    if is_good(&place, &release.tree) {
+        return Ok(());
+    }
+    let staging = state.slots().join(format!("{STAGING}{}", release.slot));
+    let writing = |path: &Path| {
+        let path = path.to_owned();
+        |source| SlotError::File { doing: "staging", path, source }
+    };
+    remove(&staging).map_err(writing(&staging))?;
+    fs::create_dir_all(staging.join("tree")).map_err(writing(&staging))?;
+    for file in files {
+        let (_, bytes) = clone.read(file.id)?;
+        let path = staging.join("tree").join(&file.path);
+        write_file(&path, &bytes, file.program).map_err(writing(&path))?;
+    }
+    let described = serde_json::to_vec_pretty(release).map_err(io::Error::other);
+    described.and_then(|text| fs::write(staging.join("slot.json"), text)).map_err(writing(&staging))?;
+
+    if !is_good(&staging, &release.tree) {
+        return Err(SlotError::Damaged { path: staging });
+    }
+    remove(&place).map_err(writing(&place))?;
+    swap::put_folder(&staging, &place).map_err(writing(&place))
+}
+
+/// Whether the slot's files hash to the signed tree.
+pub(crate) fn is_good(slot: &Path, tree: &str) -> bool {
+    tree_id(&slot.join("tree")).is_ok_and(|id| id.to_string() == tree)
+}
+
+/// Removes slots that are not among those to keep, and what killed processes left of others.
+pub(crate) fn sweep(state: &StateDir, keep: &[&str]) {
+    for entry in fs::read_dir(state.slots()).into_iter().flatten().flatten() {
+        if !keep.iter().any(|name| entry.file_name() == *name) {
+            if let Err(error) = remove(&entry.path()) {
+                tracing::warn!(%error, "removing the old slot {}", entry.path().display());
+            }
+        }
+    }
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn write_file(path: &Path, bytes: &[u8], program: bool) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mode = if program { 0o555 } else { 0o444 };
+    fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(bytes)
+}
+
+/// The id git gives the tree of this folder. Anything but files and folders is an error.
+fn tree_id(folder: &Path) -> io::Result<Oid> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        let (mode, id) = if metadata.is_dir() {
+            (tree::MODE_FOLDER, tree_id(&entry.path())?)
+        } else if metadata.is_file() {
+            let mode = if metadata.permissions().mode() & 0o100 == 0 { tree::MODE_FILE } else { tree::MODE_PROGRAM };
+            (mode, Oid::hash_file(ObjectType::Blob, entry.path()).map_err(io::Error::other)?)
+        } else {
+            return Err(io::Error::other("neither a file nor a folder"));
+        };
+        children.push((mode, entry.file_name(), id));
+    }
+    let entries = children.iter().map(|(mode, name, id)| {
+        let id = id.as_bytes().try_into().map_err(io::Error::other)?;
+        Ok(RawEntry { mode: *mode, name: name.as_bytes(), id })
+    });
+    let raw = tree::encode(entries.collect::<io::Result<_>>()?);
+    Oid::hash_object(ObjectType::Tree, &raw).map_err(io::Error::other)
+}

@@ -1,0 +1,391 @@
+//! Brings the highest good release into force.
+//!
+//! The order, and what a kill or power cut in between leaves behind:
+//! 1. tags above the floor that are not here are fetched (the clone is a cache);
+//! 2. each is judged, lowest version first; a key set it brings judges the next one and is noted in `trust.json` at once;
+//! 3. the highest good one is staged: built beside, hashed against the signed tree, synced, moved to its place
+//!    (before: at most a leftover `.staging-` folder, removed by the next sync);
+//! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename;
+//! 5. the link `in-force` is pointed at the slot (a stale link is repointed by the next sync);
+//! 6. slots older than the one before are removed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Oid};
+use nightshift_manifest::content::{self, Content};
+use nightshift_manifest::refusal::{Refusal, Rule};
+use nightshift_manifest::select::{self, Candidate};
+use nightshift_manifest::signers::Signers;
+use nightshift_manifest::tag::{self, TagRefusal, VerifiedTag};
+use nightshift_manifest::tree::{self, TreeError};
+use nightshift_manifest::trust::{InForce, Trust};
+use nightshift_manifest::version::ReleaseVersion;
+
+use crate::git::{self, CloneDamage, GitError, LocalClone};
+use crate::look::{Look, tree_of_commit};
+use crate::release::Release;
+use crate::slot::{self, SlotError, StagedFile};
+use crate::state::{self, StateError};
+use crate::{Engine, ref_of, swap};
+
+/// What a sync did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sync {
+    /// Another release is in force than before.
+    pub switched: bool,
+    /// Tags that stand in the repository and are refused, highest version first.
+    pub refused: Vec<Refusal>,
+    /// What else a person may want to know.
+    pub notes: Vec<String>,
+}
+
+/// Why a sync could not be done. The release in force stays.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The repository or the local clone failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The slot could not be staged.
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    /// The memory of releases or the link to the slot in force could not be written.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl SyncError {
+    /// Whether the repository could not be reached.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            SyncError::Git(GitError::Unreachable { .. })
+                | SyncError::Slot(SlotError::Git(GitError::Unreachable { .. }))
+        )
+    }
+}
+
+impl CloneDamage for SyncError {
+    fn is_clone_damage(&self) -> bool {
+        match self {
+            SyncError::Git(error) => error.is_clone_damage(),
+            SyncError::Slot(error) => error.is_clone_damage(),
+            SyncError::State(_) => false,
+        }
+    }
+}
+
+/// A tag that may come into force.
+struct Good {
+    release: InForce,
+    files: Vec<StagedFile>,
+}
+
+/// What the candidates came to.
+struct Judged {
+    best: Option<Good>,
+    refused: Vec<Refusal>,
+    notes: Vec<String>,
+    /// The memory with the key sets that were learnt.
+    trust: Trust,
+}
+
+impl Engine {
+    /// Brings the highest good release among the tags that `look` saw into force. Call it when there is no stop flag.
+    pub fn sync(&mut self, look: &Look) -> Result<Sync, SyncError> {
+        let mut sync = Sync::default();
+        let candidates = select::plan(&look.tags, &self.trust).judge;
+        if !candidates.is_empty() {
+            git::discard_when_scattered(&self.state);
+            let (state, url) = (self.state.clone(), self.source.url.clone());
+            let judged = git::with_clone(&state, &url, |clone| self.judge_and_stage(clone, &candidates))?;
+            sync.refused = judged.refused;
+            sync.notes = judged.notes;
+            if let Some(good) = judged.best {
+                self.switch(good.release, look)?;
+                sync.switched = true;
+            }
+        }
+        self.point_at_slot_in_force()?;
+
+        // Once more, by what is in force now: a release that was taken closes the books on everything below it.
+        let plan = select::plan(&look.tags, &self.trust);
+        sync.refused.retain(|refusal| plan.judge.iter().any(|candidate| candidate.version.tag() == refusal.tag));
+        sync.refused.extend(plan.refused);
+        sync.refused.sort_by_key(|refusal| Reverse(ReleaseVersion::parse_tag(&refusal.tag).ok()));
+        if let Some(release) = self.trust.in_force.as_ref().filter(|_| plan.in_force_gone) {
+            sync.notes.push(format!("the repository no longer has {}; it stays in force", release.version.tag()));
+        }
+        Ok(sync)
+    }
+
+    /// Hashes the files of a slot against the signed tree; a slot that is damaged or gone is staged again, once.
+    /// Needs the state folder's lock, like a sync.
+    pub fn verify_slot(&self, release: &Release) -> Result<(), SlotError> {
+        if slot::is_good(&release.slot, &release.tree_id) {
+            return Ok(());
+        }
+        tracing::warn!("the slot {} is damaged: staging it again", release.slot.display());
+        let in_force = InForce {
+            version: release.version,
+            tag_id: release.tag_id.clone(),
+            commit: release.commit.clone(),
+            tree: release.tree_id.clone(),
+            signer: release.signer.clone(),
+            slot: slot::name(release.version, &release.tag_id),
+        };
+        let damaged = || SlotError::Damaged { path: release.slot.clone() };
+        let root = Oid::from_str(&in_force.tree).map_err(|_| damaged())?;
+        git::with_clone(&self.state, &self.source.url, |clone| {
+            if !clone.has(root) {
+                clone.connect()?.fetch(&[ref_of(&release.tag)])?;
+            }
+            let (_, files) = walk(clone, root)?.map_err(|_| damaged())?;
+            slot::stage(&self.state, clone, &in_force, &files)
+        })
+    }
+
+    fn judge_and_stage(&mut self, clone: &LocalClone, candidates: &[Candidate]) -> Result<Judged, SyncError> {
+        let unfetched = fetch_missing(clone, candidates)?;
+        let mut judged = judge_all(clone, candidates, &self.trust, &self.source.signers)?;
+        judged.notes.retain(|note| !unfetched.iter().any(|refusal| note.starts_with(&refusal.tag)));
+        judged.refused.extend(unfetched);
+        if judged.trust != self.trust {
+            state::write_trust(&self.state, &judged.trust)?;
+            self.trust = judged.trust.clone();
+        }
+        if let Some(good) = &judged.best {
+            slot::stage(&self.state, clone, &good.release, &good.files)?;
+        }
+        Ok(judged)
+    }
+
+    fn switch(&mut self, release: InForce, look: &Look) -> Result<(), SyncError> {
+        tracing::info!("{} comes into force, signed by {}", release.version.tag(), release.signer);
+        let mut trust = self.trust.clone();
+        trust.take(release, &look.tags);
+        state::write_trust(&self.state, &trust)?;
+        self.trust = trust;
+        self.point_at_slot_in_force()?;
+        let keep =
+            [self.trust.in_force.as_ref().map(|release| release.slot.as_str()), self.trust.previous_slot.as_deref()];
+        slot::sweep(&self.state, &keep.into_iter().flatten().collect::<Vec<_>>());
+        Ok(())
+    }
+
+    fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
+        let Some(release) = &self.trust.in_force else { return Ok(()) };
+        let link = self.state.in_force();
+        let target: PathBuf = [Path::new("slots"), Path::new(&release.slot)].iter().collect();
+        if std::fs::read_link(&link).is_ok_and(|present| present == target) {
+            return Ok(());
+        }
+        Ok(swap::repoint(&link, &target).map_err(StateError::writing(link))?)
+    }
+}
+
+/// Fetches the tags that are not here, in one go. Into a fresh clone, a tag that makes that fail is refused and the
+/// others are fetched one by one; in an older clone the clone itself may be at fault, and a fresh one is tried first.
+fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Result<Vec<Refusal>, GitError> {
+    let is_missing = |candidate: &&Candidate| Oid::from_str(&candidate.id).is_ok_and(|id| !clone.has(id));
+    let missing: Vec<&Candidate> = candidates.iter().filter(is_missing).collect();
+    let ref_of = |candidate: &&Candidate| ref_of(&candidate.version.tag());
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    match clone.connect()?.fetch(&missing.iter().map(ref_of).collect::<Vec<_>>()) {
+        Err(error) if error.is_clone_damage() && clone.is_fresh => {}
+        done => return done.map(|()| Vec::new()),
+    }
+    let mut refused = Vec::new();
+    for candidate in &missing {
+        match clone.connect()?.fetch(&[ref_of(candidate)]) {
+            Err(GitError::Clone { source, .. }) => {
+                let found = format!("it cannot be fetched ({})", source.message());
+                let advice = "delete the tag, check the repository with git fsck, cut the release again";
+                refused.push(refuse(candidate, Rule::WellFormed, None, found, advice));
+            }
+            done => done?,
+        }
+    }
+    Ok(refused)
+}
+
+/// Judges the candidates in version order, each by the keys in force before it.
+fn judge_all(
+    clone: &LocalClone,
+    candidates: &[Candidate],
+    trust: &Trust,
+    pinned: &Signers,
+) -> Result<Judged, GitError> {
+    let mut judged = Judged { best: None, refused: Vec::new(), notes: Vec::new(), trust: trust.clone() };
+    for candidate in candidates {
+        let id = match Oid::from_str(&candidate.id) {
+            Ok(id) if clone.has(id) => id,
+            _ => {
+                judged
+                    .notes
+                    .push(format!("{} changed while it was fetched; the next look decides", candidate.version.tag()));
+                continue;
+            }
+        };
+        // What was noted was read and checked when it was learnt; if it cannot be read now, the pinned keys judge.
+        let keys = judged.trust.keys_in_force(pinned).unwrap_or_else(|_| pinned.clone());
+        match judge(clone, id, candidate, &keys)? {
+            Ok(Verified { signers, outcome }) => {
+                if let Some(signers) = signers {
+                    judged.trust.learn_keys(candidate.version, &signers, pinned);
+                }
+                match outcome {
+                    Ok(good) => judged.best = Some(good),
+                    Err(refusal) => judged.refused.push(refusal),
+                }
+            }
+            Err(refusal) => judged.refused.push(refusal),
+        }
+    }
+    Ok(judged)
+}
+
+/// A tag whose signature is good: its key set counts, whatever becomes of the rest of it.
+struct Verified {
+    signers: Option<Signers>,
+    outcome: Result<Good, Refusal>,
+}
+
+fn judge(
+    clone: &LocalClone,
+    id: Oid,
+    candidate: &Candidate,
+    keys: &Signers,
+) -> Result<Result<Verified, Refusal>, GitError> {
+    let tag_name = candidate.version.tag();
+    let refuse = |rule, signer, found, advice| refuse(candidate, rule, signer, found, advice);
+    let (kind, raw) = clone.read(id)?;
+    if kind != ObjectType::Tag {
+        let advice = "make a signed tag: nightshift release cut, or git tag -s with gpg.format=ssh";
+        return Ok(Err(refuse(
+            Rule::Annotated,
+            None,
+            "it is a lightweight tag, which cannot be signed".into(),
+            advice,
+        )));
+    }
+    let verified = match tag::verify(&raw, &tag_name, keys) {
+        Ok(verified) => verified,
+        Err(refusal) => return Ok(Err(refusal.of(&tag_name, &candidate.id))),
+    };
+    let signer = Some(verified.signer.as_str());
+    let Some(root) = root_of(clone, &verified)? else {
+        let malformed = TagRefusal::Malformed("it does not name a commit");
+        return Ok(Err(malformed.of(&tag_name, &candidate.id)));
+    };
+
+    let advice = "correct it and cut a release under a higher version";
+    let (paths, files) = match walk(clone, root)? {
+        Ok(walked) => walked,
+        Err(error) => return Ok(Err(refuse(Rule::Tree, signer, error.to_string(), advice))),
+    };
+    let manifests = match read_manifests(clone, &files)? {
+        Ok(manifests) => manifests,
+        Err(error) => return Ok(Err(refuse(Rule::Tree, signer, error.to_string(), advice))),
+    };
+    let signers = match content::signers(&manifests) {
+        Ok(signers) => signers,
+        Err(error) => return Ok(Err(refuse(Rule::Keys, signer, error.to_string(), advice))),
+    };
+    let outcome = match Content::parse(&paths, &manifests) {
+        Err(error) => Err(refuse(Rule::Content, signer, error.to_string(), advice)),
+        Ok(_) => Ok(Good {
+            release: InForce {
+                version: candidate.version,
+                tag_id: candidate.id.clone(),
+                commit: verified.commit.clone(),
+                tree: root.to_string(),
+                signer: verified.signer.clone(),
+                slot: slot::name(candidate.version, &candidate.id),
+            },
+            files,
+        }),
+    };
+    Ok(Ok(Verified { signers, outcome }))
+}
+
+fn refuse(candidate: &Candidate, rule: Rule, signer: Option<&str>, found: String, advice: &str) -> Refusal {
+    Refusal {
+        tag: candidate.version.tag(),
+        tag_id: candidate.id.clone(),
+        rule,
+        signer: signer.map(str::to_owned),
+        found,
+        advice: advice.to_owned(),
+    }
+}
+
+fn root_of(clone: &LocalClone, tag: &VerifiedTag) -> Result<Option<Oid>, GitError> {
+    match Oid::from_str(&tag.commit) {
+        Ok(commit) => tree_of_commit(clone, commit),
+        Err(_) => Ok(None),
+    }
+}
+
+type Walked = Result<(BTreeSet<String>, Vec<StagedFile>), TreeError>;
+
+/// All files under a tree, checked. Stops early at a tree without measure.
+fn walk(clone: &LocalClone, root: Oid) -> Result<Walked, GitError> {
+    let mut entries: Vec<tree::Entry> = Vec::new();
+    let mut ids = Vec::new();
+    let mut folders = vec![(Vec::new(), root)];
+    while let Some((folder, id)) = folders.pop() {
+        let (_, raw) = clone.read(id)?;
+        let Some(children) = tree::parse(&raw) else {
+            return Ok(Err(TreeError::new(&folder, "is not a folder as git writes it")));
+        };
+        for child in children {
+            let path = if folder.is_empty() { child.name.to_vec() } else { [&folder, &b"/"[..], child.name].concat() };
+            let Ok(id) = Oid::from_bytes(&child.id) else { continue };
+            let size = match child.mode {
+                tree::MODE_FILE | tree::MODE_PROGRAM => clone.size(id)?,
+                tree::MODE_FOLDER => {
+                    folders.push((path.clone(), id));
+                    0
+                }
+                _ => 0,
+            };
+            entries.push(tree::Entry { path, mode: child.mode, size });
+            ids.push(id);
+        }
+        if entries.len() > tree::MAX_ENTRIES {
+            break;
+        }
+    }
+    if let Err(error) = tree::check_entries(&entries) {
+        return Ok(Err(error));
+    }
+    let files: Vec<StagedFile> = entries
+        .into_iter()
+        .zip(ids)
+        .filter(|(entry, _)| entry.mode != tree::MODE_FOLDER)
+        .map(|(entry, id)| StagedFile {
+            path: String::from_utf8_lossy(&entry.path).into_owned(),
+            program: entry.mode == tree::MODE_PROGRAM,
+            id,
+        })
+        .collect();
+    Ok(Ok((files.iter().map(|file| file.path.clone()).collect(), files)))
+}
+
+type Manifests = Result<BTreeMap<String, Vec<u8>>, TreeError>;
+
+fn read_manifests(clone: &LocalClone, files: &[StagedFile]) -> Result<Manifests, GitError> {
+    let mut manifests = BTreeMap::new();
+    for file in files.iter().filter(|file| content::is_manifest(&file.path)) {
+        if clone.size(file.id)? > content::MAX_MANIFEST_BYTES {
+            let problem = format!("is larger than {} KiB", content::MAX_MANIFEST_BYTES >> 10);
+            return Ok(Err(TreeError::new(file.path.as_bytes(), problem)));
+        }
+        manifests.insert(file.path.clone(), clone.read(file.id)?.1);
+    }
+    Ok(Ok(manifests))
+}
