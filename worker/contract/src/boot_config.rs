@@ -48,7 +48,7 @@ fn quoted(value: &str) -> Option<String> {
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let (inner, after) = value[1..].split_once(quote)?;
     let after = after.trim_start();
-    let plain = !inner.is_empty() && !(quote == '"' && inner.contains('\\'));
+    let plain = !inner.is_empty() && (quote == '\'' || !inner.contains('\\'));
     (plain && (after.is_empty() || after.starts_with('#'))).then(|| inner.to_owned())
 }
 

@@ -34,7 +34,11 @@ pub struct BadArgs(String);
 
 impl fmt::Display for BadArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "reading the core's arguments: {}; nightshift-core is started by nightshift-launcher, not by hand", self.0)
+        write!(
+            f,
+            "reading the core's arguments: {}; nightshift-core is started by nightshift-launcher, not by hand",
+            self.0
+        )
     }
 }
 

@@ -68,11 +68,8 @@ impl Worker {
             ("look_every", "\"1s\"".to_owned()),
         ];
         let replaced = |key: &str| more.lines().any(|line| line.split('=').next().is_some_and(|k| k.trim() == key));
-        let mut text: String = own
-            .iter()
-            .filter(|(key, _)| !replaced(key))
-            .map(|(key, value)| format!("{key} = {value}\n"))
-            .collect();
+        let mut text: String =
+            own.iter().filter(|(key, _)| !replaced(key)).map(|(key, value)| format!("{key} = {value}\n")).collect();
         text += more;
         fs::write(worker.config(), text)?;
         Ok(worker)
@@ -189,7 +186,8 @@ impl Cycle {
     /// # Errors
     /// When it still runs after `at_most`; it is killed then.
     pub fn ended_within(mut self, at_most: Duration) -> Result<Ended> {
-        let ended = wait::until_ok(format_args!("cycle {} to end", self.number), at_most, || Ok(self.child.try_wait()?));
+        let ended =
+            wait::until_ok(format_args!("cycle {} to end", self.number), at_most, || Ok(self.child.try_wait()?));
         let read = |what| fs::read_to_string(output(&self.folder, self.number, what)).unwrap_or_default();
         let (stdout, stderr) = (read("out"), read("err"));
         let status = ended.with_context(|| format!("it said: {stdout}{stderr}"))?;

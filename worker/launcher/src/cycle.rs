@@ -1,0 +1,305 @@
+//! One cycle of a worker, from the lock to the exit code.
+//!
+//! 1. Lock; a core left over by a launcher that was killed is ended.
+//! 2. Identity.
+//! 3. The local stop file: stopped, nothing else is looked at.
+//! 4. Visit the repository: look, stop flag, sync. After a switch, which may have taken long, once more.
+//! 5. [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
+//! 6. Status file and report, whatever happened; then the exit code.
+
+use std::path::{Path, PathBuf};
+
+use nightshift_client::ClientError;
+use nightshift_contract::exit::Exit;
+use nightshift_contract::layout::StateDir;
+use nightshift_engine::OpenError;
+use nightshift_manifest::offline::{self, Offline};
+use nightshift_wire::{Report, WorkerState};
+
+use crate::decide::{self, Facts, Next};
+use crate::identity::{self, IdentityError, Verdict};
+use crate::lock::{self, Lock, LockError, Taken};
+use crate::report::{Findings, Reporter, Step};
+use crate::repository::{Found, Repository, Visit};
+use crate::sender::Sender;
+use crate::settings::Settings;
+use crate::status::{self, Status};
+use crate::watch::{self, Finish};
+use crate::{clock, machine, stop_file};
+
+/// How a cycle ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The exit code.
+    pub exit: Exit,
+    /// What a person should read; empty when there is nothing to do.
+    pub words: String,
+}
+
+/// A cycle could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CycleError {
+    /// The lock is out of order.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Nobody knows who this worker is.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The machine cannot be told from its copies.
+    #[error("finding the state folder {path}", path = .0.display())]
+    Fingerprint(PathBuf, #[source] std::io::Error),
+    /// The job server's address is wrong.
+    #[error("worker.toml, jobserver")]
+    JobServer(#[source] ClientError),
+    /// The clone of the repository cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The asynchronous part cannot be started.
+    #[error("preparing to watch over a core")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl CycleError {
+    /// The exit code it ends a cycle with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            CycleError::JobServer(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// A cycle under way: what it goes by, and what it has found.
+#[derive(Debug)]
+pub struct Cycle<'s> {
+    /// What worker.toml says.
+    pub settings: &'s Settings,
+    /// The core's program.
+    pub core: &'s Path,
+    /// The machine's lock.
+    pub lock: Lock,
+    /// Sends reports.
+    pub sender: Sender,
+    /// The last visit to the repository, once there was one.
+    pub visit: Option<Visit>,
+    /// What the steps found.
+    pub findings: Findings,
+    reporter: Reporter,
+    /// The release of the cycle before, for reports of a cycle that does not get as far as finding out.
+    release_before: String,
+}
+
+/// Does one cycle.
+///
+/// # Errors
+/// When the state folder, the lock or the settings are out of order; everything else is an [`Ending`].
+pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
+    let state = &settings.state;
+    let sender = Sender::new(&settings.jobservers, settings.report_timeout).map_err(CycleError::JobServer)?;
+    let mut findings = Findings::default();
+    let lock = match lock::take(state, settings.stuck_after)? {
+        Taken::Theirs { pid } => {
+            tracing::info!(pid, "another cycle works; nothing to do");
+            return Ok(Ending { exit: Exit::Done, words: String::new() });
+        }
+        Taken::Ours { lock, ended } => {
+            findings.good(Step::Lock, lock_in_words(ended));
+            lock
+        }
+    };
+    if let Some(pid) = lock::end_leftover_core(state)? {
+        tracing::warn!(pid, "ended a core that an earlier launcher left over");
+    }
+    let worker = establish_identity(state, &mut findings)?;
+    let mut cycle = Cycle {
+        settings,
+        core,
+        lock,
+        sender,
+        visit: None,
+        findings,
+        reporter: Reporter { worker, host: machine::host() },
+        release_before: status::read(state).ok().flatten().map(|status| status.report.release).unwrap_or_default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CycleError::Runtime)?;
+    let done = cycle.go(&runtime);
+    let (ending, report) = match done {
+        Ok((ending, state, reason)) => (ending, cycle.report(state, reason)),
+        Err(error) => {
+            let words = crate::repository::chain(&error);
+            cycle.findings.bad(Step::Look, words.clone(), "");
+            let report = cycle.report(WorkerState::Blocked, words.clone());
+            (Ending { exit: error.exit(), words }, report)
+        }
+    };
+    cycle.write_status(report.clone(), Some(ending.exit));
+    runtime.block_on(cycle.sender.send(&report));
+    runtime.shutdown_background();
+    tracing::info!(exit = ending.exit.code(), "cycle ended: {}", report.reason);
+    Ok(ending)
+}
+
+impl Cycle<'_> {
+    /// Everything between identity and report: how the cycle ends, and the state and reason to report.
+    fn go(&mut self, runtime: &tokio::runtime::Runtime) -> Result<(Ending, WorkerState, String), CycleError> {
+        let mut facts = self.facts();
+        if facts.stop_file.is_none() {
+            let mut repository = Repository::open(self.settings.source.clone(), &self.settings.state)?;
+            self.take_in(repository.visit());
+            self.lock.mark_progress();
+            if self.visit.as_ref().is_some_and(|visit| visit.switched) {
+                self.take_in(repository.visit());
+            }
+            facts = self.facts();
+            if decide::next(&facts) == Next::Work {
+                let finish = runtime.block_on(watch::watch(self, repository));
+                return Ok(self.after_the_watch(finish));
+            }
+        }
+        let next = decide::next(&facts);
+        self.note_hours(&facts);
+        self.note_stop_file(&facts);
+        Ok(self.ending(&next, &facts))
+    }
+
+    /// What is known now.
+    pub fn facts(&self) -> Facts {
+        let stop_file = stop_file::reason(&self.settings.state);
+        let Some(visit) = &self.visit else { return Facts { stop_file, ..Facts::default() } };
+        let unseen = match offline::judge(&clock::moment(), visit.last_look.as_ref(), visit.settings.max_offline) {
+            Offline::CarryOn { .. } => None,
+            Offline::Over { reason } => Some(reason),
+        };
+        Facts {
+            stop_file,
+            stop_flag: visit.stop_flag.clone(),
+            unseen_for_too_long: unseen,
+            release: visit.release.as_ref().map(|release| release.tag.clone()),
+            hours: Some(visit.settings.hours.open_until(clock::now())),
+            refused: visit.refused.len(),
+        }
+    }
+
+    /// This worker's id.
+    pub fn worker(&self) -> &str {
+        &self.reporter.worker
+    }
+
+    /// Takes in what a visit to the repository found.
+    pub fn take_in(&mut self, visit: Visit) {
+        let mut note = |step, found: &Found| {
+            if found.next.is_empty() {
+                self.findings.good(step, found.found.clone());
+            } else {
+                tracing::warn!("{}: {}; {}", step.name(), found.found, found.next);
+                self.findings.bad(step, found.found.clone(), found.next.clone());
+            }
+        };
+        note(Step::Look, &visit.look);
+        note(Step::Sync, &visit.sync);
+        if visit.switched {
+            let tag = visit.release.as_ref().map(|release| release.tag.as_str());
+            tracing::info!(tag, "a release came into force");
+        }
+        self.visit = Some(visit);
+    }
+
+    /// A report of what the cycle has found so far.
+    pub fn report(&self, state: WorkerState, reason: String) -> Report {
+        let visit = self.visit.as_ref();
+        let release = match visit {
+            Some(visit) => visit.release.as_ref().map_or("", |release| &release.tag),
+            None => &self.release_before,
+        };
+        let refused = visit.map_or(&[][..], |visit| &visit.refused);
+        self.reporter.report(state, reason, release, refused, &self.findings)
+    }
+
+    /// Writes the status file; one that cannot be written is noted and nothing more.
+    pub fn write_status(&self, report: Report, exit: Option<Exit>) {
+        let status = Status { at: clock::now(), exit: exit.map(Exit::code), report };
+        if let Err(error) = status::write(&self.settings.state, &status) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "writing the status file failed");
+        }
+    }
+
+    /// Notes the working hours among the findings.
+    pub fn note_hours(&mut self, facts: &Facts) {
+        if let Some(window) = facts.hours {
+            self.findings.good(Step::Hours, decide::window_in_words(window));
+        }
+    }
+
+    fn note_stop_file(&mut self, facts: &Facts) {
+        if let Some(reason) = &facts.stop_file {
+            self.findings.bad(Step::Look, format!("stop file: {reason}"), "start again with: nightshift-worker start");
+        }
+    }
+
+    fn ending(&self, next: &Next, facts: &Facts) -> (Ending, WorkerState, String) {
+        let (reason, to_do) = next.in_words();
+        let exit = next.exit(facts);
+        let mut words = Vec::new();
+        if exit != Exit::Done {
+            words.extend(self.visit.iter().flat_map(|visit| visit.refused.iter().cloned()));
+        }
+        if !to_do.is_empty() {
+            words.push(format!("{reason}; {to_do}"));
+        }
+        (Ending { exit, words: words.join("\n") }, next.state(), reason)
+    }
+
+    fn after_the_watch(&mut self, finish: Finish) -> (Ending, WorkerState, String) {
+        let facts = self.facts();
+        let failed =
+            |words: &str| (Ending { exit: Exit::Failed, words: words.into() }, WorkerState::Blocked, words.into());
+        match finish {
+            Finish::AsWanted => {
+                self.note_hours(&facts);
+                self.note_stop_file(&facts);
+                let next = decide::next(&facts);
+                self.ending(&next, &facts)
+            }
+            Finish::Crashed => {
+                failed("the core ended by itself three times in a row; its log in the state folder says why")
+            }
+            Finish::Misunderstood => {
+                failed("the core does not understand this launcher; install both from the same build")
+            }
+            Finish::Unusable => failed("the release in force could not be verified; see the log in the state folder"),
+            Finish::Terminated => {
+                let words = "the launcher was asked to end; the next cycle goes on";
+                (Ending { exit: Exit::Done, words: String::new() }, WorkerState::Blocked, words.into())
+            }
+        }
+    }
+}
+
+fn lock_in_words(ended: Option<std::time::Duration>) -> String {
+    match ended {
+        None => "held by this cycle".to_owned(),
+        Some(silent) => {
+            let words =
+                format!("held by this cycle, after a launcher that got nowhere for {} s was ended", silent.as_secs());
+            tracing::warn!("{words}");
+            words
+        }
+    }
+}
+
+fn establish_identity(state: &StateDir, findings: &mut Findings) -> Result<String, CycleError> {
+    let fingerprint =
+        machine::fingerprint(state.root()).map_err(|error| CycleError::Fingerprint(state.root().into(), error))?;
+    let (identity, verdict) = identity::establish(state, &fingerprint)?;
+    let found = match verdict {
+        Verdict::Ours(_) => "this worker's own".to_owned(),
+        Verdict::New => "made by this cycle".to_owned(),
+        Verdict::Copied { from } => format!("made by this cycle: this machine is a copy of worker {from}"),
+        Verdict::Unreadable(why) => format!("made by this cycle, because the one kept could not be read: {why}"),
+    };
+    if !matches!(found.as_str(), "this worker's own") {
+        tracing::info!(worker = %identity.worker, "identity: {found}");
+    }
+    findings.good(Step::Identity, found);
+    Ok(identity.worker.to_string())
+}

@@ -1,0 +1,187 @@
+//! What a worker may do now, given what is known: one pure function for the cycle and for the watch over its core.
+//!
+//! The order is the rule. A stop file or stop flag comes before everything; then a repository out of reach for so long
+//! that a stop flag could have been missed; then whether there is a release at all; then the working hours.
+
+use jiff::Timestamp;
+use nightshift_contract::exit::Exit;
+use nightshift_manifest::hours::Window;
+use nightshift_wire::WorkerState;
+
+/// What is known when a decision is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The reason in the local stop file, when there is one.
+    pub stop_file: Option<String>,
+    /// The stop flag that the last look really saw, when there was one.
+    pub stop_flag: Option<String>,
+    /// Why a stop flag could have been missed, when nobody has really looked at the repository for too long.
+    pub unseen_for_too_long: Option<String>,
+    /// The tag of the release in force.
+    pub release: Option<String>,
+    /// The working hours at this moment; `None` when no release says.
+    pub hours: Option<Window>,
+    /// Releases that are offered and refused.
+    pub refused: usize,
+}
+
+/// What a worker may do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing may run, by the local stop file. Holds the reason.
+    StoppedHere(String),
+    /// Nothing may run, by the grid's stop flag. Holds the reason.
+    StoppedByFlag(String),
+    /// No new job may be taken: a stop flag could have been missed. Holds why.
+    Unseen(String),
+    /// There is no release to run.
+    NoRelease,
+    /// Outside the working hours; holds when they begin.
+    Rest(Timestamp),
+    /// A core may run.
+    Work,
+}
+
+/// Decides what a worker may do now.
+pub fn next(facts: &Facts) -> Next {
+    if let Some(reason) = &facts.stop_file {
+        return Next::StoppedHere(reason.clone());
+    }
+    if let Some(reason) = &facts.stop_flag {
+        return Next::StoppedByFlag(reason.clone());
+    }
+    if facts.release.is_none() {
+        return Next::NoRelease;
+    }
+    if let Some(reason) = &facts.unseen_for_too_long {
+        return Next::Unseen(reason.clone());
+    }
+    match facts.hours {
+        Some(Window::Closed { opens }) => Next::Rest(opens),
+        Some(Window::Open { .. }) | None => Next::Work,
+    }
+}
+
+impl Next {
+    /// Whether whatever runs has to be stopped at once.
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Next::StoppedHere(_) | Next::StoppedByFlag(_))
+    }
+
+    /// How a cycle ends that can do nothing else. A refused release that is still offered shows in the exit code
+    /// unless the grid is stopped.
+    pub fn exit(&self, facts: &Facts) -> Exit {
+        match self {
+            Next::StoppedHere(_) | Next::StoppedByFlag(_) => Exit::Stopped,
+            _ if facts.refused > 0 => Exit::ReleaseRefused,
+            Next::Unseen(_) | Next::NoRelease => Exit::TryLater,
+            Next::Rest(_) | Next::Work => Exit::Done,
+        }
+    }
+
+    /// The worker's state while it does nothing else.
+    pub fn state(&self) -> WorkerState {
+        match self {
+            Next::StoppedHere(_) | Next::StoppedByFlag(_) => WorkerState::Stopped,
+            Next::Unseen(_) | Next::NoRelease => WorkerState::Blocked,
+            Next::Rest(_) => WorkerState::Resting,
+            Next::Work => WorkerState::Waiting,
+        }
+    }
+
+    /// The reason as a sentence for people, and what they can do about it (empty when nothing).
+    pub fn in_words(&self) -> (String, &'static str) {
+        match self {
+            Next::StoppedHere(reason) => {
+                (format!("stopped on this machine: {reason}"), "start it again with: nightshift-worker start")
+            }
+            Next::StoppedByFlag(reason) => {
+                (format!("the grid is stopped: {reason}"), "start it again with: nightshift start")
+            }
+            Next::Unseen(reason) => (
+                format!("no new jobs, because a stop flag could be missed: {reason}"),
+                "make the central repository reachable; the next cycle goes on by itself",
+            ),
+            Next::NoRelease => {
+                ("there is no release yet".to_owned(), "make the first one with: nightshift release cut 1.0.0")
+            }
+            Next::Rest(opens) => (format!("outside the working hours; they begin at {opens}"), ""),
+            Next::Work => ("working hours".to_owned(), ""),
+        }
+    }
+}
+
+/// The working hours at a moment as a sentence.
+pub fn window_in_words(window: Window) -> String {
+    match window {
+        Window::Open { until: None } => "working hours, with no end in sight".to_owned(),
+        Window::Open { until: Some(until) } => format!("working hours until {until}"),
+        Window::Closed { opens } => format!("outside the working hours; they begin at {opens}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn working() -> Facts {
+        Facts { release: Some("v1.0.0".into()), hours: Some(Window::Open { until: None }), ..Facts::default() }
+    }
+
+    fn noon() -> Timestamp {
+        "2026-01-05T12:00:00Z".parse().expect("a moment")
+    }
+
+    #[test]
+    fn a_worker_with_a_release_in_its_hours_works() {
+        assert_eq!(next(&working()), Next::Work);
+        assert_eq!(Next::Work.exit(&working()), Exit::Done);
+    }
+
+    #[test]
+    fn a_stop_comes_before_everything_else() {
+        let all = Facts {
+            stop_flag: Some("a reason".into()),
+            unseen_for_too_long: Some("yesterday".into()),
+            release: None,
+            hours: Some(Window::Closed { opens: noon() }),
+            refused: 2,
+            ..Facts::default()
+        };
+        assert_eq!(next(&all), Next::StoppedByFlag("a reason".into()));
+        assert_eq!(next(&all).exit(&all), Exit::Stopped);
+        let here = Facts { stop_file: Some("here".into()), ..all };
+        assert_eq!(next(&here), Next::StoppedHere("here".into()));
+        assert!(next(&here).is_stop());
+    }
+
+    #[test]
+    fn a_worker_that_could_miss_a_stop_flag_takes_no_new_jobs() {
+        let facts = Facts { unseen_for_too_long: Some("yesterday".into()), ..working() };
+        assert_eq!(next(&facts), Next::Unseen("yesterday".into()));
+        assert_eq!(next(&facts).exit(&facts), Exit::TryLater);
+        assert!(!next(&facts).is_stop(), "the job in hand is finished");
+    }
+
+    #[test]
+    fn without_a_release_a_cycle_asks_to_be_tried_later_and_names_the_command() {
+        let facts = Facts { release: None, ..working() };
+        assert_eq!(next(&facts).exit(&facts), Exit::TryLater);
+        assert!(next(&facts).in_words().1.contains("nightshift release cut 1.0.0"));
+    }
+
+    #[test]
+    fn outside_its_hours_a_worker_rests() {
+        let facts = Facts { hours: Some(Window::Closed { opens: noon() }), ..working() };
+        assert_eq!(next(&facts), Next::Rest(noon()));
+        assert_eq!(next(&facts).exit(&facts), Exit::Done);
+    }
+
+    #[test]
+    fn a_refused_release_shows_in_the_exit_code_of_a_cycle_that_went_on() {
+        let facts = Facts { refused: 1, ..working() };
+        assert_eq!(next(&facts).exit(&facts), Exit::ReleaseRefused);
+        let closed = Facts { hours: Some(Window::Closed { opens: noon() }), ..facts };
+        assert_eq!(next(&closed).exit(&closed), Exit::ReleaseRefused);
+    }
+}

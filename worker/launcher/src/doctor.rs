@@ -1,0 +1,188 @@
+//! `nightshift-worker doctor`: tries everything a cycle needs, one thing after the other, and says what to do about
+//! what is wrong. No release is switched in and no core is started; only a damaged slot is staged again on the way.
+//!
+//! The repository is looked at under the lock; while a cycle runs, what that cycle saw last is told instead.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nightshift_client::{Client, Timeouts};
+use nightshift_contract::exit::Exit;
+use nightshift_contract::layout::StateDir;
+use nightshift_engine::Engine;
+use nightshift_manifest::duration;
+use nightshift_wire::StepReport;
+use rustix::fs::{Access, access, statvfs};
+
+use crate::decide::window_in_words;
+use crate::identity::{self, Verdict};
+use crate::lock::{self, Taken};
+use crate::repository::chain;
+use crate::settings::Settings;
+use crate::{clock, machine, screen, status, stop_file};
+
+/// Less free disk than this is worth a warning: a clone, two slots and the attempts in hand have to fit.
+const LITTLE_DISK: u64 = 500 * 1024 * 1024;
+/// Clocks that differ by more than this make working hours and `max_offline` wrong.
+const CLOCKS_DIFFER: i64 = 5 * 60 * 1000;
+
+/// Checks everything and prints what was found. Ends with 1 when something needs attention.
+///
+/// # Errors
+/// When it cannot be printed.
+pub fn run(settings: &Settings, core: &Path, json: bool) -> io::Result<Exit> {
+    let checks = [
+        check_state_folder(&settings.state),
+        check_identity(&settings.state),
+        check_stop_file(&settings.state),
+        check_core(core),
+    ];
+    let mut checks = checks.to_vec();
+    checks.extend(check_repository(settings));
+    checks.extend(check_job_server(settings));
+    if json {
+        screen::print(&serde_json::to_string_pretty(&serde_json::json!({ "version": 1, "checks": checks }))?)?;
+    } else {
+        screen::print(&status::steps(&checks))?;
+    }
+    Ok(if checks.iter().all(|check| check.ok) { Exit::Done } else { Exit::Failed })
+}
+
+fn check_state_folder(state: &StateDir) -> StepReport {
+    const WHAT: &str = "state folder";
+    let root = state.root().display();
+    if !state.root().exists() {
+        return bad(WHAT, format!("{root} is not there yet"), "the first cycle makes it: nightshift-worker run");
+    }
+    if access(state.root(), Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        return bad(WHAT, format!("{root} cannot be written"), "run as the user it belongs to, or change its owner");
+    }
+    match statvfs(state.root()).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)) {
+        Ok(free) if free < LITTLE_DISK => {
+            bad(WHAT, format!("{root} has {} MB left", free >> 20), "free some disk, or give the machine a larger one")
+        }
+        Ok(free) => good(WHAT, format!("{root} can be written and has {} MB left", free >> 20)),
+        Err(error) => bad(WHAT, format!("{root}: its disk cannot be asked: {error}"), "check the disk"),
+    }
+}
+
+fn check_identity(state: &StateDir) -> StepReport {
+    const WHAT: &str = "identity";
+    let kept = std::fs::read(state.identity()).ok();
+    match machine::fingerprint(state.root()).map(|fingerprint| identity::judge(kept.as_deref(), &fingerprint)) {
+        Ok(Verdict::Ours(identity)) => good(WHAT, format!("worker {}", identity.worker)),
+        Ok(Verdict::New) | Err(_) => good(WHAT, "none yet; the first cycle makes one"),
+        Ok(Verdict::Copied { from }) => {
+            good(WHAT, format!("copied from worker {from}; the next cycle makes a new one by itself"))
+        }
+        Ok(Verdict::Unreadable(why)) => {
+            good(WHAT, format!("unreadable ({why}); the next cycle makes a new one by itself"))
+        }
+    }
+}
+
+fn check_stop_file(state: &StateDir) -> StepReport {
+    match stop_file::reason(state) {
+        None => good("stop file", "none"),
+        Some(reason) => bad("stop file", format!("stopped: {reason}"), "start again with: nightshift-worker start"),
+    }
+}
+
+fn check_core(core: &Path) -> StepReport {
+    let runs = core.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+    match runs {
+        true => good("core", format!("{} is there", core.display())),
+        false => bad("core", format!("{} is not there", core.display()), "install all programs of a build together"),
+    }
+}
+
+fn check_repository(settings: &Settings) -> Vec<StepReport> {
+    const LOCK: &str = "lock";
+    const REPOSITORY: &str = "repository";
+    let mut engine = match Engine::open(settings.source.clone(), settings.state.clone()) {
+        Ok(engine) => engine,
+        Err(error) => return vec![bad(REPOSITORY, chain(&error), "see above")],
+    };
+    let mut checks = Vec::new();
+    match lock::take(&settings.state, settings.stuck_after) {
+        Ok(Taken::Ours { lock: _lock, .. }) => {
+            checks.push(good(LOCK, "free; no cycle runs"));
+            checks.push(match engine.look(&clock::moment()) {
+                Ok(look) => match look.stop {
+                    None => good(REPOSITORY, format!("{} answers; no stop flag", settings.source.url)),
+                    Some(flag) => {
+                        bad(REPOSITORY, format!("stop flag: {flag}"), "start the grid with: nightshift start")
+                    }
+                },
+                Err(error) => bad(REPOSITORY, chain(&error), "check the network, and the address in worker.toml"),
+            });
+            checks.push(check_release(&engine));
+        }
+        Ok(Taken::Theirs { pid }) => {
+            let who = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            checks.push(good(LOCK, format!("a cycle runs{who}")));
+            checks.push(match engine.last_look() {
+                Some(last) => good(REPOSITORY, format!("last looked at {}", last.at.wall)),
+                None => good(REPOSITORY, "not looked at yet"),
+            });
+        }
+        Err(error) => checks.push(bad(LOCK, chain(&error), "see above")),
+    }
+    checks
+}
+
+fn check_release(engine: &Engine) -> StepReport {
+    const WHAT: &str = "release";
+    let Some(release) = engine.in_force() else {
+        return bad(WHAT, "none yet", "make the first one with: nightshift release cut 1.0.0");
+    };
+    let tag = &release.tag;
+    if let Err(error) = engine.verify_slot(&release) {
+        return bad(
+            WHAT,
+            format!("{tag}: {}", chain(&error)),
+            "the next cycle fetches it again: nightshift-worker run",
+        );
+    }
+    match release.settings() {
+        Ok(settings) => {
+            let hours = window_in_words(settings.hours.open_until(clock::now()));
+            good(WHAT, format!("{tag}, signed by {}, every file as signed; {hours}", release.signer))
+        }
+        Err(error) => bad(WHAT, format!("{tag}: {}", chain(&error)), "cut a release with readable settings"),
+    }
+}
+
+fn check_job_server(settings: &Settings) -> Vec<StepReport> {
+    const WHAT: &str = "job server";
+    let asked = || -> Result<_, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let client = Client::new(settings.jobservers.iter().cloned(), Timeouts::all(settings.report_timeout))
+            .map_err(|error| chain(&error))?;
+        runtime.block_on(client.status()).map_err(|error| chain(&error))
+    };
+    let status = match asked() {
+        Ok(status) => status,
+        Err(error) => return vec![bad(WHAT, error, "see above")],
+    };
+    let found = format!("version {} answers; {} jobs wait", status.version, status.jobs_waiting);
+    let off = status.now - clock::now().as_millisecond();
+    let clocks = match off.abs() > CLOCKS_DIFFER {
+        false => good("clock", "as the job server's"),
+        true => {
+            let by = duration::show(std::time::Duration::from_millis(off.unsigned_abs()));
+            let way = if off > 0 { "behind" } else { "ahead of" };
+            bad("clock", format!("{by} {way} the job server's"), "set it; working hours and max_offline go by it")
+        }
+    };
+    vec![good(WHAT, found), clocks]
+}
+
+fn good(what: &str, found: impl Into<String>) -> StepReport {
+    StepReport { step: what.into(), ok: true, found: found.into(), next: String::new() }
+}
+
+fn bad(what: &str, found: impl Into<String>, next: &str) -> StepReport {
+    StepReport { step: what.into(), ok: false, found: found.into(), next: next.into() }
+}

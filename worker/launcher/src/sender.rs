@@ -1,0 +1,74 @@
+//! Sends reports to the job server. A report that does not arrive is noted and nothing more: work never waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightshift_client::{Client, ClientError, Timeouts};
+use nightshift_wire::Report;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The time between two reports while a core runs; what changes faster is told together.
+const AT_MOST_EVERY: Duration = Duration::from_secs(2);
+
+/// Sends reports.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    client: Arc<Client>,
+    within: Duration,
+}
+
+impl Sender {
+    /// A sender to the job servers at `urls`, that spends at most `within` on a report.
+    ///
+    /// # Errors
+    /// When an address cannot be one of a job server.
+    pub fn new(urls: &[String], within: Duration) -> Result<Sender, ClientError> {
+        Ok(Sender { client: Arc::new(Client::new(urls.iter().cloned(), Timeouts::all(within))?), within })
+    }
+
+    /// Sends one report.
+    pub async fn send(&self, report: &Report) {
+        match tokio::time::timeout(self.within, self.client.report(report)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the report did not arrive"),
+            Err(_) => tracing::warn!("the report did not arrive within {} ms", self.within.as_millis()),
+        }
+    }
+
+    /// Sends reports one after the other beside everything else; always the latest, and not too often.
+    pub fn stream(&self) -> Stream {
+        let (latest, mut changes) = watch::channel(None::<Report>);
+        let sender = self.clone();
+        let task = tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let report = changes.borrow_and_update().clone();
+                if let Some(report) = report {
+                    sender.send(&report).await;
+                    tokio::time::sleep(AT_MOST_EVERY).await;
+                }
+            }
+        });
+        Stream { latest, task }
+    }
+}
+
+/// Reports on their way. Dropping it stops sending.
+#[derive(Debug)]
+pub struct Stream {
+    latest: watch::Sender<Option<Report>>,
+    task: JoinHandle<()>,
+}
+
+impl Stream {
+    /// The latest report; one that was not sent yet is forgotten.
+    pub fn put(&self, report: Report) {
+        self.latest.send_replace(Some(report));
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

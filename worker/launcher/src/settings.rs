@@ -1,0 +1,207 @@
+//! `worker.toml`: what a person wrote ([`ConfigFile`]) and what the launcher believes ([`Settings`]).
+//!
+//! Unknown keys are refused by name and line. Only `main` turns the one into the other.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nightshift_contract::boot_config;
+use nightshift_contract::holder::STUCK_AFTER;
+use nightshift_contract::layout::{DEFAULT_STATE_DIR, StateDir};
+use nightshift_engine::{Source, check_address};
+use nightshift_manifest::duration;
+use nightshift_manifest::file_error::{FileError, read_toml};
+use nightshift_manifest::signers::Signers;
+use serde::Deserialize;
+use toml::Spanned;
+
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `worker.toml` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    repository: Spanned<String>,
+    control_branch: Option<String>,
+    jobserver: Spanned<Vec<Spanned<String>>>,
+    signers: Spanned<Vec<String>>,
+    state_dir: Option<Spanned<String>>,
+    #[serde(default)]
+    allow_plain: bool,
+    look_every: Option<Spanned<String>>,
+    report_timeout: Option<Spanned<String>>,
+    stuck_after: Option<Spanned<String>>,
+}
+
+/// What the launcher goes by.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The central repository and whose signatures count.
+    pub source: Source,
+    /// The job servers, tried in turn.
+    pub jobservers: Vec<String>,
+    /// Where everything is kept.
+    pub state: StateDir,
+    /// The time between two looks while a core runs.
+    pub look_every: Duration,
+    /// How long a report may take; it is not worth more.
+    pub report_timeout: Duration,
+    /// How long a launcher may get nowhere before the next cycle ends it.
+    pub stuck_after: Duration,
+}
+
+impl Settings {
+    /// Reads the text of a `worker.toml`; `file` is what errors call it.
+    ///
+    /// # Errors
+    /// The file, the line, what is wrong with it and what to write instead.
+    pub fn parse(text: &str, file: &str) -> Result<Settings, FileError> {
+        let at = |span: std::ops::Range<usize>, problem: String| FileError::at(file, text, span.start, problem);
+        let written: ConfigFile = read_toml(file, text)?;
+        let state = state_dir(text, file, written.state_dir.as_ref())?;
+        let signers = Signers::parse(&written.signers.get_ref().join("\n"))
+            .map_err(|error| at(written.signers.span(), format!("signers: {error}")))?;
+        check_address(written.repository.get_ref(), written.allow_plain)
+            .map_err(|error| at(written.repository.span(), error.to_string()))?;
+        if written.jobserver.get_ref().is_empty() {
+            let problem = "jobserver names no job server; write its address, as in [\"http://10.0.0.5:7070\"]";
+            return Err(at(written.jobserver.span(), problem.into()));
+        }
+        for url in written.jobserver.get_ref().iter().filter(|_| !written.allow_plain) {
+            if let Some(problem) = plain_beyond_loopback(url.get_ref()) {
+                return Err(at(url.span(), problem));
+            }
+        }
+        let length = |key: &str, value: Option<Spanned<String>>, otherwise: Duration| match value {
+            None => Ok(otherwise),
+            Some(value) => match duration::parse(value.get_ref()) {
+                Ok(Duration::ZERO) => Err(at(value.span(), format!("{key}: it has to be longer than nothing"))),
+                Ok(length) => Ok(length),
+                Err(problem) => Err(at(value.span(), format!("{key}: {problem}"))),
+            },
+        };
+        Ok(Settings {
+            source: Source {
+                url: written.repository.into_inner(),
+                control_branch: written.control_branch.unwrap_or_else(|| "control".to_owned()),
+                allow_plain: written.allow_plain,
+                signers,
+            },
+            jobservers: written.jobserver.into_inner().into_iter().map(Spanned::into_inner).collect(),
+            state,
+            look_every: length("look_every", written.look_every, LOOK_EVERY)?,
+            report_timeout: length("report_timeout", written.report_timeout, REPORT_TIMEOUT)?,
+            stuck_after: length("stuck_after", written.stuck_after, STUCK_AFTER)?,
+        })
+    }
+}
+
+/// The state folder, which boot has to read in the same way without a TOML library.
+fn state_dir(text: &str, file: &str, written: Option<&Spanned<String>>) -> Result<StateDir, FileError> {
+    let folder = written.map_or(DEFAULT_STATE_DIR, |written| written.get_ref());
+    let problem = match boot_config::state_dir(text) {
+        Err(bad) => Some(FileError { file: file.into(), line: Some(bad.number), problem: bad.advice().into() }),
+        Ok(seen) if seen.as_deref().unwrap_or(Path::new(DEFAULT_STATE_DIR)) != Path::new(folder) => {
+            let problem =
+                "state_dir has to stand on a line of its own before the first table, so that boot can read it";
+            Some(FileError::at(file, text, written.map_or(0, |written| written.span().start), problem))
+        }
+        Ok(_) if !Path::new(folder).is_absolute() => {
+            let problem =
+                format!("state_dir = {folder:?} depends on where a cycle is started; write it from the root on");
+            Some(FileError::at(file, text, written.map_or(0, |written| written.span().start), problem))
+        }
+        Ok(_) => None,
+    };
+    problem.map_or_else(|| Ok(StateDir::new(folder)), Err)
+}
+
+/// Why a job server's address may not be used without `allow_plain`; `None` when it may, or is no address at all.
+fn plain_beyond_loopback(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("http://")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host_port.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host_port.split(':').next().unwrap_or_default(),
+    };
+    let loopback = host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    (!loopback).then(|| {
+        format!("{url} is neither encrypted nor on this machine; write allow_plain = true if your network is trusted")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNER: &str =
+        "release@example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+
+    fn toml(more: &str) -> String {
+        format!(
+            "repository = \"file:///srv/central.git\"\njobserver = [\"http://127.0.0.1:7070\"]\n\
+             signers = [\"{SIGNER}\"]\n{more}\n"
+        )
+    }
+
+    fn refusal(text: &str) -> String {
+        Settings::parse(text, "worker.toml").expect_err("it has a fault").to_string()
+    }
+
+    #[test]
+    fn what_is_not_written_has_a_default() {
+        let settings = Settings::parse(&toml(""), "worker.toml").expect("complete");
+        assert_eq!(settings.source.control_branch, "control");
+        assert_eq!(settings.state.root(), Path::new(DEFAULT_STATE_DIR));
+        assert_eq!(settings.look_every, Duration::from_secs(60));
+        assert_eq!(settings.stuck_after, STUCK_AFTER);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_line() {
+        let error = refusal(&toml("colour = \"red\""));
+        assert!(error.starts_with("worker.toml, line 4: ") && error.contains("`colour`"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        let error = refusal("repository = \"file:///x\"\nsigners = []\n");
+        assert!(error.contains("`jobserver`"), "{error}");
+    }
+
+    #[test]
+    fn the_state_folder_must_read_the_same_for_boot() {
+        let error = refusal(&toml("state_dir = \"/a\\u0062\""));
+        assert!(error.starts_with("worker.toml, line 4: ") && error.contains("state_dir"), "{error}");
+        let error = refusal(&toml("\"state_dir\" = \"/x\""));
+        assert!(error.starts_with("worker.toml, line 4: ") && error.contains("boot"), "{error}");
+        let error = refusal(&toml("state_dir = \"x\""));
+        assert!(error.contains("from the root on"), "{error}");
+        let settings = Settings::parse(&toml("state_dir = \"/srv/w\""), "worker.toml").expect("good");
+        assert_eq!(settings.state.root(), Path::new("/srv/w"));
+    }
+
+    #[test]
+    fn plain_addresses_beyond_this_machine_need_a_word() {
+        for url in ["http://127.0.0.1:9418", "http://localhost/x", "http://[::1]:80/", "https://a/x"] {
+            assert_eq!(plain_beyond_loopback(url), None, "{url}");
+        }
+        for url in ["http://10.0.0.5", "http://127.0.0.1.evil.example/", "http://127.0.0.1@evil.example/", "http://"] {
+            assert!(plain_beyond_loopback(url).is_some_and(|problem| problem.contains("allow_plain")), "{url}");
+        }
+        let elsewhere = toml("").replace("file:///srv", "git://10.0.0.5");
+        assert!(refusal(&elsewhere).starts_with("worker.toml, line 1: "), "{}", refusal(&elsewhere));
+        let elsewhere = toml("").replace("http://127.0.0.1:7070", "http://10.0.0.5:7070");
+        assert!(refusal(&elsewhere).starts_with("worker.toml, line 2: "), "{}", refusal(&elsewhere));
+        assert!(Settings::parse(&(elsewhere + "allow_plain = true\n"), "worker.toml").is_ok());
+    }
+
+    #[test]
+    fn a_length_of_time_is_refused_with_its_key() {
+        assert!(refusal(&toml("look_every = \"often\"")).contains("look_every: \"often\""));
+        assert!(refusal(&toml("look_every = \"0s\"")).contains("look_every"));
+    }
+}

@@ -1,0 +1,327 @@
+//! The watch over a core: hears what it does, looks at the repository meanwhile, and does what [`care`] decides.
+//!
+//! Every second the local stop file and the working hours are checked; every `look_every` the repository is visited on a
+//! thread of its own, so that a repository that hangs delays nothing. A release that came into force is told to the
+//! core, which changes over after the job in hand. Nothing is started without its files being checked against the
+//! signed tree. However the watch ends, no process of the core's is left.
+
+pub mod care;
+mod core_process;
+mod telling;
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
+use nightshift_contract::message::{FromCore, ToCore};
+use nightshift_engine::Release;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::cycle::Cycle;
+use crate::decide::{self, Next};
+use crate::report::Step;
+use crate::repository::{Repository, Visit, chain};
+use crate::sender::Stream;
+use crate::{clock, decide::Facts};
+pub use care::Finish;
+use care::{Act, Care, Event};
+use core_process::{CoreProcess, Did};
+use telling::Telling;
+
+const TICK: Duration = Duration::from_secs(1);
+/// Ticks between two progress marks.
+const MARK_EVERY: u32 = 5;
+
+/// Watches over a core until it may run no longer, and says why.
+pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
+    let now = clock::since_start();
+    let watch = Watch {
+        next_visit: now + millis(cycle.settings.look_every),
+        reports: cycle.sender.stream(),
+        telling: Telling::default(),
+        cycle,
+        care: Care::new(now),
+        core: None,
+        said: None,
+        release: None,
+        place: Place::Here(Box::new(repository)),
+        ticks: 0,
+    };
+    watch.run().await
+}
+
+struct Watch<'c, 's> {
+    cycle: &'c mut Cycle<'s>,
+    care: Care,
+    core: Option<CoreProcess>,
+    /// The last thing the core said about its work.
+    said: Option<FromCore>,
+    /// The release the core was told last.
+    release: Option<Release>,
+    place: Place,
+    next_visit: u64,
+    reports: Stream,
+    telling: Telling,
+    ticks: u32,
+}
+
+/// Where the clone of the repository is: only one thread may use it at a time.
+enum Place {
+    Here(Box<Repository>),
+    Visiting(JoinHandle<Visited>),
+    /// A visit panicked; it is opened again.
+    Lost,
+}
+
+/// The repository comes back with what the visit found.
+type Visited = Box<(Repository, Visit)>;
+
+enum Happened {
+    Core(Did),
+    Visited(Result<Visited, JoinError>),
+    Tick,
+    Terminated,
+}
+
+impl Watch<'_, '_> {
+    async fn run(mut self) -> Finish {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ends = Ends::new();
+        loop {
+            let happened = tokio::select! {
+                did = next_of(&mut self.core) => Happened::Core(did),
+                visited = visited(&mut self.place) => Happened::Visited(visited),
+                _ = ticks.tick() => Happened::Tick,
+                () = ends.asked() => Happened::Terminated,
+            };
+            let events = self.understand(happened).await;
+            let finish = self.act(events).await;
+            self.tell_people(finish.is_some());
+            if let Some(finish) = finish {
+                return finish;
+            }
+        }
+    }
+
+    /// Makes events of what happened.
+    async fn understand(&mut self, happened: Happened) -> VecDeque<Event> {
+        match happened {
+            Happened::Core(Did::Said(message)) => {
+                if let FromCore::Using(tag) = &message {
+                    tracing::info!("the core uses {tag}");
+                }
+                if matches!(message, FromCore::Waiting(_) | FromCore::Working { .. }) {
+                    self.said = Some(message.clone());
+                }
+                VecDeque::from([Event::Heard(message)])
+            }
+            Happened::Core(Did::Ended(code)) => {
+                self.core = None;
+                self.said = None;
+                VecDeque::from([Event::Ended(code)])
+            }
+            Happened::Visited(visited) => {
+                self.take_in(visited);
+                self.tell_release().await;
+                VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
+            }
+            Happened::Tick => {
+                if self.ticks.is_multiple_of(MARK_EVERY) {
+                    self.cycle.lock.mark_progress();
+                }
+                self.ticks = self.ticks.wrapping_add(1);
+                if clock::since_start() >= self.next_visit {
+                    self.begin_visit();
+                }
+                VecDeque::from([Event::Wanted(decide::next(&self.facts())), Event::Tick])
+            }
+            Happened::Terminated => VecDeque::from([Event::Terminated]),
+        }
+    }
+
+    /// Does what care decides, until it has nothing more to say.
+    async fn act(&mut self, mut events: VecDeque<Event>) -> Option<Finish> {
+        while let Some(event) = events.pop_front() {
+            for act in self.care.on(event, clock::since_start()) {
+                match act {
+                    Act::Start => match self.start().await {
+                        Ok(event) => events.extend(event),
+                        Err(finish) => return Some(finish),
+                    },
+                    Act::Tell(message) => match &mut self.core {
+                        Some(core) => {
+                            tracing::info!("telling the core: {}", message.to_line().trim_end());
+                            core.tell(&message).await;
+                        }
+                        None => events.push_back(Event::Ended(Some(0))),
+                    },
+                    Act::Kill(why) => {
+                        tracing::warn!("killing the core: {why}");
+                        if let Some(core) = &self.core {
+                            core.kill();
+                        }
+                    }
+                    Act::Finish(finish) => return Some(finish),
+                }
+            }
+        }
+        None
+    }
+
+    /// Starts a core on the release in force, after checking its files. No core runs, so waiting here is harmless.
+    async fn start(&mut self) -> Result<Option<Event>, Finish> {
+        if let Place::Visiting(_) = &self.place {
+            let visited = visited(&mut self.place).await;
+            self.take_in(visited);
+        }
+        let next = decide::next(&self.facts());
+        let (Next::Work, Some(release)) = (&next, self.release_in_force()) else {
+            return Ok(Some(Event::Wanted(next)));
+        };
+        let Place::Here(repository) = &self.place else { return Ok(Some(Event::Ended(None))) };
+        if let Err(error) = repository.verify(&release) {
+            let words = chain(&error);
+            tracing::error!("{} is not started: {words}", release.tag);
+            self.cycle.findings.bad(Step::Core, words, "the next cycle fetches the release again");
+            return Err(Finish::Unusable);
+        }
+        let args = CoreArgs {
+            state_dir: self.cycle.settings.state.root().to_owned(),
+            release: release_args(&release),
+            jobservers: self.cycle.settings.jobservers.clone(),
+            worker: self.cycle.worker().to_owned(),
+        };
+        match CoreProcess::start(self.cycle.core, &args) {
+            Ok(core) => {
+                tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
+                self.core = Some(core);
+                self.release = Some(release);
+                Ok(None)
+            }
+            Err(error) => {
+                tracing::error!("starting {} failed: {error}", self.cycle.core.display());
+                Ok(Some(Event::Ended(None)))
+            }
+        }
+    }
+
+    /// Tells a running core of a release that has come into force since it was told one.
+    async fn tell_release(&mut self) {
+        let Some(release) = self.release_in_force() else { return };
+        let Some(core) = &mut self.core else { return };
+        if self.release.as_ref().is_none_or(|told| told.slot != release.slot) {
+            tracing::info!("telling the core of {}", release.tag);
+            core.tell(&ToCore::Release(release_args(&release))).await;
+            self.release = Some(release);
+        }
+    }
+
+    fn begin_visit(&mut self) {
+        let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
+            Place::Here(repository) => *repository,
+            Place::Lost => match Repository::open(self.cycle.settings.source.clone(), &self.cycle.settings.state) {
+                Ok(repository) => repository,
+                Err(error) => return tracing::error!("{}", chain(&error)),
+            },
+            visiting @ Place::Visiting(_) => {
+                self.place = visiting;
+                return;
+            }
+        };
+        self.place = Place::Visiting(tokio::task::spawn_blocking(move || {
+            let visit = repository.visit();
+            Box::new((repository, visit))
+        }));
+    }
+
+    fn take_in(&mut self, visited: Result<Visited, JoinError>) {
+        self.next_visit = clock::since_start() + millis(self.cycle.settings.look_every);
+        match visited {
+            Ok(visited) => {
+                let (repository, visit) = *visited;
+                self.place = Place::Here(Box::new(repository));
+                self.cycle.take_in(visit);
+            }
+            Err(error) => {
+                tracing::error!("a visit to the repository broke off: {error}");
+                self.place = Place::Lost;
+            }
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        self.cycle.facts()
+    }
+
+    fn release_in_force(&self) -> Option<Release> {
+        self.cycle.visit.as_ref()?.release.clone()
+    }
+
+    /// Writes the status file and sends a report, as far as something changed.
+    fn tell_people(&mut self, finished: bool) {
+        if finished {
+            return;
+        }
+        let facts = self.facts();
+        self.cycle.note_hours(&facts);
+        let (state, reason) = telling::in_words(&self.care, self.said.as_ref());
+        self.cycle.findings.good(Step::Core, reason.clone());
+        let report = self.cycle.report(state, reason);
+        let due = self.telling.due(&report, clock::since_start());
+        if due.status {
+            self.cycle.write_status(report.clone(), None);
+        }
+        if due.report {
+            self.reports.put(report);
+        }
+    }
+}
+
+/// Signals that ask a launcher to end.
+struct Ends(Vec<Signal>);
+
+impl Ends {
+    /// Listens; a signal that cannot be listened to keeps its own effect, which also ends the launcher.
+    fn new() -> Ends {
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let listening: io::Result<Vec<Signal>> = kinds.into_iter().map(signal).collect();
+        Ends(listening.unwrap_or_default())
+    }
+
+    async fn asked(&mut self) {
+        match self.0.as_mut_slice() {
+            [terminate, interrupt, hangup] => tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
+            },
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+async fn next_of(core: &mut Option<CoreProcess>) -> Did {
+    match core {
+        Some(core) => core.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn visited(place: &mut Place) -> Result<Visited, JoinError> {
+    match place {
+        Place::Visiting(visit) => visit.await,
+        Place::Here(_) | Place::Lost => std::future::pending().await,
+    }
+}
+
+fn release_args(release: &Release) -> ReleaseArgs {
+    ReleaseArgs { slot: release.slot.clone(), tag: release.tag.clone(), commit: release.commit.clone() }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,173 @@
+//! The core as a child process: started, spoken to, listened to, and ended with everything it started.
+//!
+//! Its end is seen on a pidfd before it is waited for. Until then the kernel gives its number to nobody else, so its
+//! process group can be killed without hitting a stranger. Dropping a [`CoreProcess`] kills the group too: no way out
+//! of the launcher leaves a core behind, and one that is itself killed closes the core's stdin, which ends the core.
+#![allow(clippy::disallowed_methods, reason = "the one file of the launcher that starts a process")]
+
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nightshift_contract::handoff::CoreArgs;
+use nightshift_contract::message::{FromCore, ToCore};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use crate::process;
+
+/// How long a core may take to read a line; it is small, so a core that does not take it hangs.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
+/// How long the last words of a dead core are listened to.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What a core did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Did {
+    /// It said something.
+    Said(FromCore),
+    /// It ended, with an exit code or (`None`) by a signal; its process group is gone.
+    Ended(Option<i32>),
+}
+
+/// A running core.
+#[derive(Debug)]
+pub(super) struct CoreProcess {
+    child: Child,
+    pid: u32,
+    /// Comes back when the core has ended; `None` from then on.
+    end: Option<JoinHandle<()>>,
+    stdin: ChildStdin,
+    stdout: Option<Lines<BufReader<ChildStdout>>>,
+    stderr: Option<Lines<BufReader<ChildStderr>>>,
+    gone: bool,
+}
+
+impl CoreProcess {
+    /// Starts the core in a process group of its own.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub(super) fn start(program: &Path, args: &CoreArgs) -> io::Result<CoreProcess> {
+        let mut child = Command::new(program)
+            .args(args.to_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let taken = || io::Error::other("the core was started without its pipes");
+        let pid = child.id().ok_or_else(taken)?;
+        let stdin = child.stdin.take().ok_or_else(taken)?;
+        let stdout = child.stdout.take().ok_or_else(taken)?;
+        let stderr = child.stderr.take().ok_or_else(taken)?;
+        Ok(CoreProcess {
+            end: Some(tokio::task::spawn_blocking(process::child_to_watch(pid)?)),
+            child,
+            pid,
+            stdin,
+            stdout: Some(BufReader::new(stdout).lines()),
+            stderr: Some(BufReader::new(stderr).lines()),
+            gone: false,
+        })
+    }
+
+    /// Its process number.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Tells the core something. A core that cannot be told has ended or hangs; either is seen elsewhere.
+    pub(super) async fn tell(&mut self, message: &ToCore) {
+        let line = message.to_line();
+        let told = tokio::time::timeout(TELL_WITHIN, async {
+            self.stdin.write_all(line.as_bytes()).await?;
+            self.stdin.flush().await
+        });
+        match told.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(pid = self.pid, "the core could not be told {:?}: {error}", line.trim_end());
+            }
+            Err(_) => tracing::warn!(pid = self.pid, "the core does not read what it is told: {:?}", line.trim_end()),
+        }
+    }
+
+    /// Waits for the next thing the core does. May be cancelled and called again; not after it said `Ended`.
+    pub(super) async fn next(&mut self) -> Did {
+        loop {
+            tokio::select! {
+                biased;
+                line = next_line(&mut self.stdout), if self.stdout.is_some() => {
+                    if let Some(message) = line.as_deref().and_then(FromCore::parse) {
+                        return Did::Said(message);
+                    }
+                }
+                line = next_line(&mut self.stderr), if self.stderr.is_some() => complain(self.pid, line),
+                () = ended(&mut self.end) => return Did::Ended(self.leave().await),
+            }
+        }
+    }
+
+    /// Kills the core and its process group.
+    pub(super) fn kill(&self) {
+        if !self.gone {
+            process::kill_group(self.pid);
+        }
+    }
+
+    /// Clears up after a core that has ended and says how.
+    async fn leave(&mut self) -> Option<i32> {
+        self.kill();
+        let last_words = async {
+            while self.stderr.is_some() {
+                complain(self.pid, next_line(&mut self.stderr).await);
+            }
+        };
+        let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+        self.gone = true;
+        match self.child.wait().await {
+            Ok(status) => {
+                tracing::info!(pid = self.pid, "the core ended: {status}");
+                status.code()
+            }
+            Err(error) => {
+                tracing::warn!(pid = self.pid, "the core's exit status could not be read: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for CoreProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits for the end; comes back at once when it has been seen before.
+async fn ended(end: &mut Option<JoinHandle<()>>) {
+    if let Some(waiting) = end {
+        // A waiting thread that broke off is as good as an end: the core is killed, and waited for, after it.
+        let _ = waiting.await;
+        *end = None;
+    }
+}
+
+/// The next line; `None` when there is none any more, and then the stream is closed.
+async fn next_line<R: tokio::io::AsyncRead + Unpin>(stream: &mut Option<Lines<BufReader<R>>>) -> Option<String> {
+    let line = stream.as_mut()?.next_line().await.ok().flatten();
+    if line.is_none() {
+        *stream = None;
+    }
+    line
+}
+
+fn complain(pid: u32, line: Option<String>) {
+    if let Some(line) = line {
+        tracing::warn!(pid, "the core said: {line}");
+    }
+}

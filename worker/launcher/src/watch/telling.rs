@@ -1,0 +1,127 @@
+//! What people are told while a core runs, and how often.
+//!
+//! The status file follows within a second. A report goes to the job server when something changed that a person would
+//! act on, and else every [`SIGN_OF_LIFE`], because a thousand workers report.
+
+use std::time::Duration;
+
+use nightshift_contract::message::FromCore;
+use nightshift_wire::{Report, WorkerState};
+
+use super::care::{Care, Phase};
+use crate::decide::Next;
+
+/// The time between two reports when nothing changes.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+/// The time between two status files when only the records done have changed.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// What the worker does, and why, in words. `said` is the last thing the core said about its work.
+pub(super) fn in_words(care: &Care, said: Option<&FromCore>) -> (WorkerState, String) {
+    let (state, work) = match said {
+        Some(FromCore::Working { job, plugin, done, total }) => {
+            (WorkerState::Working, format!("job {job} ({plugin}), {done} of {total} records"))
+        }
+        Some(FromCore::Waiting(what)) => (WorkerState::Waiting, format!("waits for {what}")),
+        _ => (WorkerState::Waiting, "the core starts".to_owned()),
+    };
+    match (care.phase(), care.wanted()) {
+        (Phase::Running, _) => (state, work),
+        (Phase::Pausing { .. }, _) => {
+            (WorkerState::Blocked, "the core ended by itself; it is started again shortly".into())
+        }
+        (Phase::Draining, Next::Work) => (state, format!("{work}; then the core is started again")),
+        (Phase::Draining, wanted) => (state, format!("{work}; no further job: {}", wanted.in_words().0)),
+        (Phase::Stopping { .. }, wanted) => (state, format!("stopping the core: {}", wanted.in_words().0)),
+    }
+}
+
+/// What was told last, and when.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    written: Option<(Report, u64)>,
+    sent: Option<(Report, u64)>,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    /// The status file is to be written.
+    pub(super) status: bool,
+    /// A report is to be sent.
+    pub(super) report: bool,
+}
+
+impl Telling {
+    /// Says what is due for this report at `now` (milliseconds), and takes it as done.
+    pub(super) fn due(&mut self, report: &Report, now: u64) -> Due {
+        let status = match &self.written {
+            None => true,
+            Some((last, at)) => {
+                last != report && (matters(last, report) || now.saturating_sub(*at) >= millis(STATUS_EVERY))
+            }
+        };
+        let send = match &self.sent {
+            None => true,
+            Some((last, at)) => matters(last, report) || now.saturating_sub(*at) >= millis(SIGN_OF_LIFE),
+        };
+        if status {
+            self.written = Some((report.clone(), now));
+        }
+        if send {
+            self.sent = Some((report.clone(), now));
+        }
+        Due { status, report: send }
+    }
+}
+
+/// Whether the second report differs from the first in more than how far the work is.
+fn matters(last: &Report, report: &Report) -> bool {
+    let steps = |report: &Report| report.steps.iter().map(|step| (step.step.clone(), step.ok)).collect::<Vec<_>>();
+    last.state != report.state
+        || last.release != report.release
+        || last.refused != report.refused
+        || steps(last) != steps(report)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(state: WorkerState, reason: &str) -> Report {
+        Report {
+            worker: "w".into(),
+            host: "h".into(),
+            state,
+            reason: reason.into(),
+            release: "v1.0.0".into(),
+            refused: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn progress_is_written_every_second_and_sent_every_half_minute() {
+        let mut telling = Telling::default();
+        let progress = |done: u32| report(WorkerState::Working, &format!("{done} of 1000"));
+        assert_eq!(telling.due(&progress(1), 0), Due { status: true, report: true });
+        assert_eq!(telling.due(&progress(2), 500), Due { status: false, report: false });
+        assert_eq!(telling.due(&progress(3), 1000), Due { status: true, report: false });
+        assert_eq!(telling.due(&progress(3), 3000), Due { status: false, report: false });
+        assert_eq!(telling.due(&progress(3), 30_000), Due { status: false, report: true });
+    }
+
+    #[test]
+    fn what_a_person_would_act_on_is_told_at_once() {
+        let mut telling = Telling::default();
+        telling.due(&report(WorkerState::Working, "x"), 0);
+        let blocked = report(WorkerState::Blocked, "x");
+        assert_eq!(telling.due(&blocked, 1), Due { status: true, report: true });
+        let refused = Report { refused: vec!["v2.0.0".into()], ..blocked };
+        assert_eq!(telling.due(&refused, 2), Due { status: true, report: true });
+    }
+}
