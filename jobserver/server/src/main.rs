@@ -1,2 +1,126 @@
-//! The job server: API, pages and background chores.
-fn main() {}
+//! `nightshift-jobserver`: reads the configuration, puts the parts together, runs until it is told to end.
+//!
+//! The only place of the job server that reads arguments, environment and configuration, and that decides the exit
+//! code. The address is written to the state folder when everything is ready, so that who waits for the file can ask.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use nightshift_contract::exit::Exit;
+use nightshift_server::chores::look;
+use nightshift_server::clock::Clock;
+use nightshift_server::config::{DEFAULT_CONFIG, Settings};
+use nightshift_server::serve::{self, Limits, Parts};
+use nightshift_server::{state_dir, swap};
+use nightshift_store::sqlite::SqliteStore;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Hands out jobs to workers, takes batches in and gives results out.
+#[derive(Debug, Parser)]
+#[command(name = "nightshift-jobserver", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the job server until SIGTERM or ctrl-c. Open requests are finished first.
+    Serve {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+}
+
+#[allow(clippy::disallowed_methods, reason = "main is where the environment is read")]
+fn log_filter() -> EnvFilter {
+    let wanted = std::env::var("NIGHTSHIFT_LOG").unwrap_or_default();
+    EnvFilter::try_new(if wanted.is_empty() { "info" } else { &wanted }).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+fn main() -> ExitCode {
+    let Arguments { command: Command::Serve { config } } = Arguments::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_env_filter(log_filter()).init();
+    let settings = match read(&config) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, Exit::Usage),
+    };
+    match run(settings) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => fail(&error, Exit::Failed),
+    }
+}
+
+fn fail(error: &anyhow::Error, exit: Exit) -> ExitCode {
+    tracing::error!("{error:#}");
+    exit.into()
+}
+
+fn read(config: &Path) -> anyhow::Result<Settings> {
+    let doing = || format!("reading the configuration {}; name another with --config FILE", config.display());
+    let text = std::fs::read_to_string(config).with_context(doing)?;
+    let file = std::path::absolute(config).with_context(doing)?;
+    Ok(Settings::parse(&text, &file)?)
+}
+
+fn run(settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let state = state_dir::hold(&settings.state_dir)?;
+    let stopping = CancellationToken::new();
+    end_on_signal(stopping.clone())?;
+
+    let database = state.database();
+    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??;
+    let (releases, looking) =
+        look::begin(settings.repository, state.repository(), settings.look_every, stopping.clone());
+    // Who comes as soon as the address is known shall find the plugins there.
+    releases.fresh().await;
+
+    let parts = Parts {
+        listen: settings.listen,
+        store: Arc::new(store),
+        releases,
+        clock: Clock::system(),
+        limits: Limits::default(),
+        stopping: stopping.clone(),
+    };
+    let running = serve::start(parts).await.with_context(|| {
+        format!("listening on {}; is the port in use? `listen` in the configuration names another", settings.listen)
+    })?;
+    let address = running.address();
+    tell_address(address, &state.address())?;
+    tracing::info!("listening on http://{address}");
+    running.ended().await;
+    looking.await.context("ending the looks at the repository")?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn tell_address(address: SocketAddr, file: &Path) -> anyhow::Result<()> {
+    swap::replace(file, format!("{address}\n").as_bytes()).with_context(|| format!("writing {}", file.display()))
+}
+
+/// Cancels `stopping` at the first SIGTERM or ctrl-c; the second ends the program at once.
+fn end_on_signal(stopping: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for ctrl-c")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("ending: SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("ending: ctrl-c"),
+        }
+        stopping.cancel();
+    });
+    Ok(())
+}

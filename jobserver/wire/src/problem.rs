@@ -31,6 +31,8 @@ pub mod code {
     pub const WRONG_RESULTS: &str = "wrong_results";
     /// The batch has no such column.
     pub const MISSING_COLUMN: &str = "missing_column";
+    /// The batch is still arriving: it has no results to give yet.
+    pub const NOT_READY: &str = "not_ready";
     /// The body is larger than the server takes.
     pub const TOO_LARGE: &str = "too_large";
     /// The store is away or full; try again later.

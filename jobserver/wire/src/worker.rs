@@ -81,6 +81,9 @@ pub struct Status {
     pub release: Option<String>,
     /// Why no release is known, or what is wrong with the repository; empty when all is well.
     pub release_problem: String,
+    /// What the stop flag in the repository says; absent when there is none. While there is one no job is handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// Jobs that can be claimed.
     pub jobs_waiting: u64,
     /// Jobs in the hands of a worker.

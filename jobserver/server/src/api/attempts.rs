@@ -1,0 +1,79 @@
+//! What the holder of an attempt does: fetch records, stay alive, hand in results, give back.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use nightshift_wire::{GiveBack, GiveBackCause, Heartbeat, Lease, Receipt, Records, Submission};
+
+use super::Shared;
+use super::body::{Body, number, query};
+use crate::refused::{Refused, while_doing};
+
+pub(super) async fn records(
+    State(app): Shared,
+    Path(attempt): Path<String>,
+    uri: Uri,
+) -> Result<Json<Records>, Refused> {
+    let attempt = number(&attempt, "attempt")?;
+    let doing = || format!("fetching the records of attempt {attempt}");
+    let mut secret = None;
+    let mut columns = Vec::new();
+    for (name, value) in query::<Vec<(String, String)>>(&uri)? {
+        match name.as_str() {
+            "secret" => secret = Some(value),
+            "column" => columns.push(value),
+            other => return Err(Refused::bad_request(format!("{}: the query has an unknown part {other:?}", doing()))),
+        }
+    }
+    let Some(secret) = secret else {
+        return Err(Refused::bad_request(format!("{}: the query has no secret", doing())));
+    };
+    app.store.records(attempt, &secret, &columns).await.map(Json).map_err(while_doing(doing))
+}
+
+pub(super) async fn heartbeat(
+    State(app): Shared,
+    Path(attempt): Path<String>,
+    Body(heartbeat): Body<Heartbeat>,
+) -> Result<Json<Lease>, Refused> {
+    let attempt = number(&attempt, "attempt")?;
+    let lease = app.store.heartbeat(attempt, &heartbeat, app.clock.now()).await;
+    lease.map(Json).map_err(while_doing(|| format!("renewing the lease of attempt {attempt}")))
+}
+
+pub(super) async fn submit(
+    State(app): Shared,
+    Path(attempt): Path<String>,
+    Body(submission): Body<Submission>,
+) -> Result<Json<Receipt>, Refused> {
+    let attempt = number(&attempt, "attempt")?;
+    let records = submission.results.len();
+    let receipt = app
+        .store
+        .submit(attempt, submission, app.clock.now())
+        .await
+        .map_err(while_doing(|| format!("handing in the results of attempt {attempt}")))?;
+    let job = receipt.job;
+    if receipt.repeated {
+        tracing::info!(job, attempt, "attempt {attempt} handed in the results of job {job} again");
+    } else {
+        tracing::info!(job, attempt, records, "job {job} is done: {records} results of attempt {attempt}");
+    }
+    Ok(Json(receipt))
+}
+
+pub(super) async fn give_back(
+    State(app): Shared,
+    Path(attempt): Path<String>,
+    Body(give_back): Body<GiveBack>,
+) -> Result<StatusCode, Refused> {
+    let attempt = number(&attempt, "attempt")?;
+    let given = app.store.give_back(attempt, &give_back, app.clock.now()).await;
+    given.map_err(while_doing(|| format!("giving attempt {attempt} back")))?;
+    match give_back.cause {
+        GiveBackCause::Stopped => tracing::info!(attempt, "attempt {attempt} is given back: {}", give_back.reason),
+        GiveBackCause::Failed => tracing::warn!(attempt, "attempt {attempt} failed: {}", give_back.reason),
+    }
+    app.work.notify_waiters();
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,64 @@
+//! A worker asks for work, and waits for it here.
+//!
+//! 1. While the repository holds a stop flag, no job is handed out: the claim waits like one that finds no work.
+//! 2. The store is asked. A job found is answered at once; its attempt is durable.
+//! 3. Without one the request waits for the bell that rings when jobs come up, for another catalogue (the flag is
+//!    gone), or for its own end, which is 204. The bell is listened to before the store is asked, so that none is missed.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use nightshift_wire::{Claim, ClaimRequest};
+
+use super::Shared;
+use super::body::Body;
+use crate::app::App;
+use crate::clock::deadline;
+use crate::refused::{Refused, while_doing};
+
+pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>) -> Result<Response, Refused> {
+    if request.worker.is_empty() {
+        return Err(Refused::bad_request("claiming a job: the worker's identity is empty"));
+    }
+    Ok(match wait_for_job(&app, &request).await? {
+        Some(claim) => {
+            tracing::info!(
+                job = claim.job,
+                attempt = claim.attempt,
+                worker = request.worker,
+                "job {} of batch {} goes to worker {} as attempt {}",
+                claim.job,
+                claim.batch,
+                request.worker,
+                claim.attempt
+            );
+            Json(claim).into_response()
+        }
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+async fn wait_for_job(app: &App, request: &ClaimRequest) -> Result<Option<Claim>, Refused> {
+    let end = deadline(Duration::from_millis(request.wait_ms).min(app.limits.longest_wait));
+    let mut releases = app.releases.clone();
+    loop {
+        let bell = app.work.notified();
+        let stopped = releases.now().stopped.is_some();
+        if !stopped {
+            let claim = app.store.claim(request, app.clock.now()).await;
+            if let Some(claim) = claim.map_err(while_doing(|| "claiming a job"))? {
+                return Ok(Some(claim));
+            }
+        }
+        let look_again = deadline(app.limits.look_again).min(end);
+        tokio::select! {
+            () = app.stopping.cancelled() => return Ok(None),
+            () = tokio::time::sleep_until(look_again) => if look_again == end { return Ok(None) },
+            () = bell => {}
+            () = releases.changed() => {}
+        }
+    }
+}

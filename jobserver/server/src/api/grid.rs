@@ -1,0 +1,62 @@
+//! The grid as a whole: what workers report, who they are, the figures.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, State};
+use axum::http::StatusCode;
+use nightshift_wire::{Report, Status, Worker};
+
+use super::Shared;
+use super::body::Body;
+use crate::app::App;
+use crate::refused::{Refused, while_doing};
+
+/// A worker heard of within this time counts as there.
+const ACTIVE: Duration = Duration::from_secs(120);
+
+pub(super) async fn report(
+    State(app): Shared,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Body(report): Body<Report>,
+) -> Result<StatusCode, Refused> {
+    if report.worker.is_empty() {
+        return Err(Refused::bad_request("taking a report: the worker's identity is empty"));
+    }
+    let kept = app.store.report(&report, &address.ip().to_string(), app.clock.now()).await;
+    kept.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn workers(State(app): Shared) -> Result<Json<Vec<Worker>>, Refused> {
+    app.store.workers().await.map(Json).map_err(while_doing(|| "listing the workers"))
+}
+
+pub(super) async fn status(State(app): Shared) -> Result<Json<Status>, Refused> {
+    figures(&app).await.map(Json)
+}
+
+/// The grid in figures.
+pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
+    let now = app.clock.now();
+    let active_since = now.saturating_sub_unsigned(ACTIVE.as_millis() as u64);
+    let counts = app.store.counts(active_since).await.map_err(while_doing(|| "counting jobs and workers"))?;
+    let catalogue = app.releases.now();
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        now,
+        release: catalogue.release.clone(),
+        release_problem: catalogue.problem.clone(),
+        stopped: catalogue.stopped.clone(),
+        jobs_waiting: counts.jobs_waiting,
+        jobs_running: counts.jobs_running,
+        jobs_done: counts.jobs_done,
+        jobs_quarantined: counts.jobs_quarantined,
+        workers: counts.workers,
+    })
+}
+
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}

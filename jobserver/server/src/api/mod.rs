@@ -1,0 +1,53 @@
+//! The API: one file per group of requests, this one says which request goes where.
+
+mod attempts;
+mod batches;
+mod body;
+mod claims;
+pub(crate) mod grid;
+mod hand_in;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::{guard, pages};
+
+pub(crate) type Shared = axum::extract::State<Arc<App>>;
+
+/// Every request the server answers.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let limits = app.limits;
+    let quick = Router::new()
+        .route("/v1/attempts/{attempt}/records", get(attempts::records))
+        .route("/v1/attempts/{attempt}/heartbeat", post(attempts::heartbeat))
+        .route("/v1/attempts/{attempt}/results", post(attempts::submit).layer(DefaultBodyLimit::max(limits.submission)))
+        .route("/v1/attempts/{attempt}/give-back", post(attempts::give_back))
+        .route("/v1/batches/{batch}", get(batches::one))
+        .route("/v1/reports", post(grid::report))
+        .route("/v1/workers", get(grid::workers))
+        .route("/v1/status", get(grid::status))
+        .route("/healthz", get(grid::healthz))
+        .route("/", get(pages::status))
+        .route("/page.css", get(pages::style))
+        .layer(from_fn_with_state(Arc::clone(&app), guard::limit_time));
+    // These wait or stream, and watch over their own time.
+    let long = Router::new()
+        .route("/v1/claims", post(claims::claim))
+        .route("/v1/batches", post(hand_in::hand_in).get(batches::all))
+        .route("/v1/batches/{batch}/jobs", get(batches::jobs))
+        .route("/v1/batches/{batch}/results", get(batches::results));
+    quick
+        .merge(long)
+        .fallback(guard::not_found)
+        .method_not_allowed_fallback(guard::wrong_method)
+        .layer(DefaultBodyLimit::max(limits.body))
+        .layer(from_fn(guard::catch_panic))
+        .layer(from_fn(guard::headers))
+        .with_state(app)
+}

@@ -1,0 +1,63 @@
+//! What every request can reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightshift_store::Store;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalogue::Releases;
+use crate::clock::Clock;
+
+/// A running server's parts.
+pub(crate) struct App {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) releases: Releases,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    /// Rung whenever jobs may have become claimable; every claim that waits looks again.
+    pub(crate) work: Notify,
+    /// Cancelled when the server is asked to end: nothing waits any more.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// How long and how much the server takes before it refuses.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest a claim waits for work, whatever it asks for.
+    pub longest_wait: Duration,
+    /// A claim that waits looks again after this time even when no event came.
+    pub look_again: Duration,
+    /// For a request that neither waits nor streams.
+    pub request: Duration,
+    /// For the next piece of a hand-in.
+    pub silence: Duration,
+    /// For the next request, or the rest of its head, on an open connection.
+    pub idle: Duration,
+    /// For open requests when the server ends.
+    pub grace: Duration,
+    /// How often leases are looked through.
+    pub expire_every: Duration,
+    /// Bytes of a request in JSON.
+    pub body: usize,
+    /// Bytes of a submission.
+    pub submission: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Limits {
+            longest_wait: seconds(60),
+            look_again: seconds(10),
+            request: seconds(60),
+            silence: seconds(60),
+            idle: seconds(90),
+            grace: seconds(10),
+            expire_every: seconds(1),
+            body: 1024 * 1024,
+            submission: 64 * 1024 * 1024,
+        }
+    }
+}

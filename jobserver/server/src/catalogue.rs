@@ -1,0 +1,168 @@
+//! What a hand-in needs to know of the newest believed release: its plugins and the grid's settings for jobs.
+//!
+//! Looking is a chore ([`crate::chores::look`]); requests read the last catalogue, and a hand-in may ask for a fresh
+//! look first, so that a release cut a moment ago counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightshift_manifest::plugin::PluginManifest;
+use nightshift_manifest::settings::GridSettings;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The longest a request waits for a fresh look; then the last one has to do.
+const FRESH_WITHIN: Duration = Duration::from_secs(5);
+
+/// A plugin as far as a hand-in is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Columns it needs, in order.
+    pub inputs: Vec<String>,
+    /// Columns it adds, in order.
+    pub outputs: Vec<String>,
+}
+
+/// What the newest believed release offers, and how the repository is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Catalogue {
+    /// Tag of the release; absent when there is none.
+    pub release: Option<String>,
+    /// Why there is none, or what is wrong with the repository; empty when all is well.
+    pub problem: String,
+    /// What the stop flag says, while there is one.
+    pub stopped: Option<String>,
+    /// The plugins by name.
+    pub plugins: BTreeMap<String, Offered>,
+    /// The grid's settings.
+    pub settings: GridSettings,
+}
+
+/// A plugin nobody has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlugin {
+    /// There is no release, and so there are no plugins.
+    #[error("no release is known yet ({problem}); make one with `nightshift release cut 1.0.0`")]
+    NoRelease {
+        /// Why.
+        problem: String,
+    },
+    /// The release has others.
+    #[error("release {release} has no plugin {name:?}; it has {others}")]
+    Unknown {
+        /// The release's tag.
+        release: String,
+        /// The plugin asked for.
+        name: String,
+        /// The plugins it has.
+        others: String,
+    },
+}
+
+impl Catalogue {
+    /// A catalogue without a release.
+    pub fn empty(problem: impl Into<String>) -> Catalogue {
+        Catalogue {
+            release: None,
+            problem: problem.into(),
+            stopped: None,
+            plugins: BTreeMap::new(),
+            settings: GridSettings::default(),
+        }
+    }
+
+    /// What a release offers.
+    pub fn of(tag: String, plugins: Vec<PluginManifest>, settings: GridSettings) -> Catalogue {
+        let plugins = plugins.into_iter().map(|plugin| {
+            let inputs = plugin.input.into_keys().collect();
+            let outputs = plugin.output.into_keys().collect();
+            (plugin.name, Offered { inputs, outputs })
+        });
+        Catalogue { release: Some(tag), problem: String::new(), stopped: None, plugins: plugins.collect(), settings }
+    }
+
+    /// The plugin of this name.
+    ///
+    /// # Errors
+    /// When there is none; says what there is.
+    pub fn plugin(&self, name: &str) -> Result<&Offered, NoPlugin> {
+        let Some(release) = &self.release else {
+            let problem = if self.problem.is_empty() { "the repository has none" } else { &self.problem };
+            return Err(NoPlugin::NoRelease { problem: problem.to_owned() });
+        };
+        self.plugins.get(name).ok_or_else(|| NoPlugin::Unknown {
+            release: release.clone(),
+            name: name.to_owned(),
+            others: match self.plugins.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
+                names if names.is_empty() => "none".to_owned(),
+                names => names,
+            },
+        })
+    }
+}
+
+/// A wish for a fresh look, answered when it is done.
+pub type LookWish = oneshot::Sender<()>;
+
+/// The last catalogue, and the way to a fresher one.
+#[derive(Debug, Clone)]
+pub struct Releases {
+    current: watch::Receiver<Arc<Catalogue>>,
+    wishes: Option<mpsc::Sender<LookWish>>,
+}
+
+impl Releases {
+    /// A catalogue that somebody else keeps current; nobody looks on demand.
+    pub fn kept(current: watch::Receiver<Arc<Catalogue>>) -> Releases {
+        Releases { current, wishes: None }
+    }
+
+    /// A catalogue kept by a chore that answers wishes.
+    pub(crate) fn looked_after(current: watch::Receiver<Arc<Catalogue>>, wishes: mpsc::Sender<LookWish>) -> Releases {
+        Releases { current, wishes: Some(wishes) }
+    }
+
+    /// The catalogue as it was at the last look.
+    pub(crate) fn now(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// The catalogue after a look that begins now; the last one when that takes too long.
+    pub async fn fresh(&self) -> Arc<Catalogue> {
+        if let Some(wishes) = &self.wishes {
+            let (wish, granted) = oneshot::channel();
+            let look = async { wishes.send(wish).await.is_ok() && granted.await.is_ok() };
+            if tokio::time::timeout(FRESH_WITHIN, look).await.is_err() {
+                tracing::warn!("a look at the repository takes long; going on with what the last one found");
+            }
+        }
+        self.now()
+    }
+
+    /// Returns when there is another catalogue; never when nobody keeps it any more.
+    pub(crate) async fn changed(&mut self) {
+        if self.current.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_nobody_has_is_refused_with_what_there_is() {
+        let error = Catalogue::empty("the repository has no release").plugin("x").expect_err("none");
+        assert_eq!(
+            error.to_string(),
+            "no release is known yet (the repository has no release); make one with `nightshift release cut 1.0.0`"
+        );
+        let offered = Offered { inputs: vec![], outputs: vec![] };
+        let plugins = BTreeMap::from([("a".to_owned(), offered.clone()), ("b".to_owned(), offered)]);
+        let catalogue = Catalogue { release: Some("v1.0.0".to_owned()), plugins, ..Catalogue::empty("") };
+        assert!(catalogue.plugin("b").is_ok());
+        let error = catalogue.plugin("c").expect_err("none");
+        assert_eq!(error.to_string(), "release v1.0.0 has no plugin \"c\"; it has a, b");
+    }
+}

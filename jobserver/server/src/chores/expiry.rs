@@ -1,0 +1,48 @@
+//! Takes back jobs whose lease is over, and rings the bell for those who wait for work.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::refused::chain;
+
+pub(crate) async fn run(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(app.limits.expire_every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut away = false;
+    loop {
+        tokio::select! {
+            () = app.stopping.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        away = match expire(&app).await {
+            Ok(()) => false,
+            Err(error) => {
+                if !away {
+                    tracing::warn!("taking back jobs whose lease is over: {}; trying on", chain(&error));
+                }
+                true
+            }
+        };
+    }
+}
+
+async fn expire(app: &App) -> Result<(), nightshift_store::StoreError> {
+    loop {
+        let lost = app.store.expire(app.clock.now()).await?;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        for lost in &lost {
+            tracing::info!(
+                job = lost.job,
+                attempt = lost.attempt,
+                worker = lost.worker,
+                "job {} waits again: worker {} let the lease of attempt {} run out",
+                lost.job,
+                lost.worker,
+                lost.attempt
+            );
+        }
+        app.work.notify_waiters();
+    }
+}

@@ -1,0 +1,172 @@
+//! Looks at the central repository, so that the catalogue shows the newest believed release and the stop flag.
+//!
+//! The engine that decides over releases on workers decides here too, on a clone of the server's own. It blocks, and
+//! so it runs on a thread for blocking work, one look at a time. Looks come every `look_every` and whenever a request
+//! wishes one. A look that fails changes nothing but the catalogue's `problem`: the last release goes on serving, and
+//! a stop flag seen goes on counting, also over a restart. While there is one, no release is taken in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightshift_contract::layout::StateDir;
+use nightshift_engine::clock::moment;
+use nightshift_engine::{Engine, Refusal, Release, ReleaseError, Source};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalogue::{Catalogue, LookWish, Releases};
+use crate::refused::chain;
+
+/// Wishes that may wait for one look; more than that wait to be heard.
+const WISHES: usize = 64;
+
+/// Begins to look; the releases that the looks find, and the chore, which ends when `stopping` is cancelled.
+pub fn begin(
+    source: Source,
+    folder: StateDir,
+    every: Duration,
+    stopping: CancellationToken,
+) -> (Releases, JoinHandle<()>) {
+    let (found, current) = watch::channel(Arc::new(Catalogue::empty("the repository has not been looked at yet")));
+    let (wishes, wished) = mpsc::channel(WISHES);
+    let looker = Looker { source, folder, engine: None, last: Catalogue::empty("") };
+    let chore = tokio::spawn(run(looker, every, found, wished, stopping));
+    (Releases::looked_after(current, wishes), chore)
+}
+
+async fn run(
+    mut looker: Looker,
+    every: Duration,
+    found: watch::Sender<Arc<Catalogue>>,
+    mut wished: mpsc::Receiver<LookWish>,
+    stopping: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let mut wishes: Vec<LookWish> = Vec::new();
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = ticks.tick() => {}
+            Some(wish) = wished.recv() => wishes.push(wish),
+        }
+        // Wishes made before a look begins are granted by it.
+        while let Ok(wish) = wished.try_recv() {
+            wishes.push(wish);
+        }
+        let looked = tokio::task::spawn_blocking(move || {
+            looker.look();
+            looker
+        });
+        match looked.await {
+            Ok(back) => looker = back,
+            Err(error) => {
+                tracing::error!("looking at the repository ended badly: {error}; no further looks are made");
+                return;
+            }
+        }
+        tell(&found, &looker.last);
+        for wish in wishes {
+            // Whoever wished may have gone meanwhile.
+            let _ = wish.send(());
+        }
+    }
+}
+
+/// Makes a catalogue known when it is another one, and says on the log what changed.
+fn tell(found: &watch::Sender<Arc<Catalogue>>, catalogue: &Catalogue) {
+    found.send_if_modified(|current| {
+        if **current == *catalogue {
+            return false;
+        }
+        if current.release != catalogue.release {
+            match &catalogue.release {
+                Some(release) => tracing::info!(release, "release {release} is in force here"),
+                None => tracing::info!("no release is known"),
+            }
+        }
+        if current.problem != catalogue.problem {
+            match catalogue.problem.as_str() {
+                "" => tracing::info!("the repository is well again"),
+                problem => tracing::warn!("{problem}"),
+            }
+        }
+        match (&current.stopped, &catalogue.stopped) {
+            (None, Some(reason)) => tracing::warn!("stopped: {reason}"),
+            (Some(_), None) => tracing::info!("the stop flag is gone"),
+            _ => {}
+        }
+        *current = Arc::new(catalogue.clone());
+        true
+    });
+}
+
+/// The engine, and what the last look found.
+struct Looker {
+    source: Source,
+    folder: StateDir,
+    engine: Option<Engine>,
+    last: Catalogue,
+}
+
+impl Looker {
+    fn look(&mut self) {
+        self.last = match self.opened() {
+            Ok(engine) => {
+                let found = look_and_sync(engine);
+                catalogue(engine, found)
+            }
+            Err(problem) => Catalogue { problem, ..self.last.clone() },
+        };
+    }
+
+    fn opened(&mut self) -> Result<&mut Engine, String> {
+        match &mut self.engine {
+            Some(engine) => Ok(engine),
+            empty => {
+                let opened = Engine::open(self.source.clone(), self.folder.clone());
+                Ok(empty.insert(opened.map_err(|error| chain(&error))?))
+            }
+        }
+    }
+}
+
+/// One look, and the newest good release taken in when there is no stop flag. The releases that were refused.
+fn look_and_sync(engine: &mut Engine) -> Result<Vec<Refusal>, String> {
+    let look = engine.look(&moment()).map_err(|error| chain(&error))?;
+    if look.stop.is_some() {
+        return Ok(Vec::new());
+    }
+    let sync = engine.sync(&look).map_err(|error| chain(&error))?;
+    Ok(sync.refused)
+}
+
+/// What the engine knows now, after a look or in spite of one that failed.
+fn catalogue(engine: &Engine, found: Result<Vec<Refusal>, String>) -> Catalogue {
+    let stopped = engine.last_look().and_then(|look| look.stop.as_ref()).map(ToString::to_string);
+    let mut problems = match found {
+        Ok(refused) => refused.iter().map(ToString::to_string).collect(),
+        Err(problem) => vec![problem],
+    };
+    let mut catalogue = match engine.in_force().map(|release| offer(&release)) {
+        Some(Ok(catalogue)) => catalogue,
+        Some(Err(error)) => {
+            problems.push(chain(&error));
+            Catalogue::empty("")
+        }
+        None => {
+            if problems.is_empty() {
+                problems.push("the repository has no release yet".to_owned());
+            }
+            Catalogue::empty("")
+        }
+    };
+    catalogue.problem = problems.join("; ");
+    catalogue.stopped = stopped;
+    catalogue
+}
+
+fn offer(release: &Release) -> Result<Catalogue, ReleaseError> {
+    Ok(Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?))
+}

@@ -1,0 +1,43 @@
+//! The one place of this crate where the clock is read.
+#![allow(clippy::disallowed_methods, reason = "this is the crate's clock")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use nightshift_wire::Moment;
+
+/// Tells the moment: by the machine's clock, or as a test set it.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Option<Arc<AtomicI64>>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Clock {
+        Clock(None)
+    }
+
+    /// A clock that stands at `moment` until it is set again through the handle.
+    pub fn set_by_hand(moment: Moment) -> (Clock, Arc<AtomicI64>) {
+        let hand = Arc::new(AtomicI64::new(moment));
+        (Clock(Some(Arc::clone(&hand))), hand)
+    }
+
+    /// Now, in milliseconds since 1970 UTC.
+    pub fn now(&self) -> Moment {
+        match &self.0 {
+            None => Timestamp::now().as_millisecond(),
+            Some(hand) => hand.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A moment of the server as a point in time.
+pub fn timestamp(moment: Moment) -> Timestamp {
+    Timestamp::from_millisecond(moment).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The end of a wait that begins now, for tokio's timers.
+pub fn deadline(wait: std::time::Duration) -> tokio::time::Instant {
+    tokio::time::Instant::now() + wait
+}

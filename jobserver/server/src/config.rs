@@ -1,0 +1,194 @@
+//! `jobserver.toml`: what a person wrote, and what the program believes of it.
+//!
+//! Unknown keys are refused by name and line. Relative paths count from the folder of the file, so that a folder with
+//! configuration and state can be moved as a whole. Only `main` reads the file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nightshift_engine::{Source, check_address};
+use nightshift_manifest::duration;
+use nightshift_manifest::file_error::{FileError, read_toml};
+use nightshift_manifest::signers::Signers;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The configuration read when `--config` is not given.
+pub const DEFAULT_CONFIG: &str = "/etc/nightshift/jobserver.toml";
+/// The state folder used when the configuration names none.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/nightshift/jobserver";
+
+/// The settings a server runs with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The state folder.
+    pub state_dir: PathBuf,
+    /// The central repository.
+    pub repository: Source,
+    /// How often to look at it.
+    pub look_every: Duration,
+}
+
+impl Settings {
+    /// Reads the text of a `jobserver.toml`; `file` is where it stands.
+    ///
+    /// # Errors
+    /// What is wrong with it, on which line, and what to write instead.
+    pub fn parse(text: &str, file: &Path) -> Result<Settings, FileError> {
+        let name = file.display().to_string();
+        let written: ConfigFile = read_toml(&name, text)?;
+        let at = |span: std::ops::Range<usize>, problem: String| FileError::at(&name, text, span.start, problem);
+        let folder = file.parent().unwrap_or(Path::new(""));
+
+        let open = written.allow_open;
+        let listen = match &written.listen {
+            None => SocketAddr::from(([127, 0, 0, 1], 7070)),
+            Some(listen) => address(listen.get_ref(), open).map_err(|problem| at(listen.span(), problem))?,
+        };
+        let look_every = match &written.look_every {
+            None => Duration::from_secs(10),
+            Some(every) => period(every.get_ref()).map_err(|problem| at(every.span(), problem))?,
+        };
+        let repository = written.repository;
+        let url = url(repository.url.get_ref(), folder);
+        check_address(&url, repository.allow_plain).map_err(|error| at(repository.url.span(), error.to_string()))?;
+        let signers = Signers::parse(&repository.signers.get_ref().join("\n"))
+            .map_err(|error| at(repository.signers.span(), format!("signers: {error}")))?;
+        Ok(Settings {
+            listen,
+            state_dir: folder.join(written.state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into())),
+            repository: Source {
+                url,
+                control_branch: repository.control_branch,
+                allow_plain: repository.allow_plain,
+                signers,
+            },
+            look_every,
+        })
+    }
+}
+
+/// `jobserver.toml` as a person wrote it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    listen: Option<Spanned<String>>,
+    state_dir: Option<PathBuf>,
+    #[serde(default)]
+    allow_open: bool,
+    look_every: Option<Spanned<String>>,
+    repository: RepositoryTable,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RepositoryTable {
+    url: Spanned<String>,
+    #[serde(default = "control")]
+    control_branch: String,
+    signers: Spanned<Vec<String>>,
+    #[serde(default)]
+    allow_plain: bool,
+}
+
+fn control() -> String {
+    "control".to_owned()
+}
+
+fn address(listen: &str, open: bool) -> Result<SocketAddr, String> {
+    let address: SocketAddr = listen.parse().map_err(|_| {
+        format!("listen = {listen:?} is no address: write one like \"127.0.0.1:7070\" or \"[::1]:7070\"")
+    })?;
+    if address.ip().is_loopback() || open {
+        Ok(address)
+    } else {
+        Err(format!(
+            "listen = {listen:?} lets every machine in the network hand in jobs and take results, since requests are \
+             neither encrypted nor checked: write allow_open = true above [repository] if that is meant"
+        ))
+    }
+}
+
+fn period(every: &str) -> Result<Duration, String> {
+    match duration::parse(every).map_err(|problem| format!("look_every: {problem}"))? {
+        Duration::ZERO => Err("look_every: write at least \"1s\"".to_owned()),
+        period => Ok(period),
+    }
+}
+
+/// The repository's address; a path counts from the folder of the file.
+fn url(written: &str, folder: &Path) -> String {
+    if written.starts_with(['/', '.']) {
+        let path = std::path::absolute(folder.join(written)).unwrap_or_else(|_| folder.join(written));
+        format!("file://{}", path.display())
+    } else {
+        written.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "boss@example.org namespaces=\\\"git\\\" ssh-ed25519 \
+        AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+
+    fn text(top: &str, repository: &str) -> String {
+        format!("{top}\n[repository]\nurl = \"../central.git\"\nsigners = [\"{KEY}\"]\n{repository}\n")
+    }
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        Settings::parse(text, Path::new("/srv/grid/jobserver.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default_and_paths_count_from_the_file() {
+        let settings = parse(&text("", "")).expect("good");
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:7070");
+        assert_eq!(settings.state_dir, Path::new(DEFAULT_STATE_DIR));
+        assert_eq!(settings.look_every, Duration::from_secs(10));
+        assert_eq!(settings.repository.control_branch, "control");
+        assert_eq!(settings.repository.url, "file:///srv/grid/../central.git");
+
+        let settings =
+            parse(&text("state_dir = \"state\"\nlook_every = \"2s\"\nlisten = \"[::1]:0\"", "")).expect("good");
+        assert_eq!(settings.state_dir, Path::new("/srv/grid/state"));
+        assert_eq!(settings.look_every, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_line() {
+        let error = parse(&text("listen = \"127.0.0.1:0\"\nlisten_on = 1", "")).expect_err("unknown");
+        assert!(error.starts_with("/srv/grid/jobserver.toml, line 2: unknown field `listen_on`"), "{error}");
+        let error = parse(&text("", "colour = 1")).expect_err("unknown");
+        assert!(error.starts_with("/srv/grid/jobserver.toml, line 5: unknown field `colour`"), "{error}");
+    }
+
+    #[test]
+    fn listening_beyond_loopback_needs_allow_open() {
+        let error = parse(&text("\nlisten = \"0.0.0.0:7070\"", "")).expect_err("open");
+        assert!(error.contains("line 2") && error.contains("allow_open = true"), "{error}");
+        parse(&text("listen = \"0.0.0.0:7070\"\nallow_open = true", "")).expect("meant so");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named_with_its_line_and_what_to_write() {
+        for (top, said) in [
+            ("listen = \"localhost\"", "is no address: write one like \"127.0.0.1:7070\""),
+            ("look_every = \"often\"", "look_every: \"often\" is no duration"),
+            ("look_every = \"0s\"", "look_every: write at least \"1s\""),
+        ] {
+            let error = parse(&text(top, "")).expect_err(top);
+            assert!(error.starts_with("/srv/grid/jobserver.toml, line 1: ") && error.contains(said), "{error}");
+        }
+        let error = parse("[repository]\nurl = \"/c\"\nsigners = [\"nonsense\"]\n").expect_err("no key");
+        assert!(error.contains("line 3: signers: "), "{error}");
+        let error = parse(&format!("[repository]\nsigners = [\"{KEY}\"]\nurl = \"ssh://git@central/x\"\n"));
+        assert!(error.as_ref().is_err_and(|error| error.contains("line 3: ")), "{error:?}");
+        let error = parse("state_dir = \"x\"\n").expect_err("no repository");
+        assert!(error.contains("missing field `repository`"), "{error}");
+    }
+}

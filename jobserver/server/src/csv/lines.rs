@@ -1,0 +1,94 @@
+//! From results to CSV text, which [`super::rows`] reads back as it was.
+
+use std::borrow::Cow;
+
+use nightshift_wire::Outcome;
+use serde_json::Value;
+
+/// Adds one row to `text`, with its newline.
+pub fn write_row<'f>(text: &mut String, fields: impl IntoIterator<Item = &'f str>) {
+    for (index, field) in fields.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        write_field(text, field);
+    }
+    text.push('\n');
+}
+
+fn write_field(text: &mut String, field: &str) {
+    let blank = |end: Option<char>| end.is_some_and(|end| end == ' ' || end == '\t');
+    let quoted = field.contains([',', '"', '\n', '\r'])
+        || field.starts_with('\u{feff}')
+        || blank(field.chars().next())
+        || blank(field.chars().next_back());
+    if quoted {
+        text.push('"');
+        text.push_str(&field.replace('"', "\"\""));
+        text.push('"');
+    } else {
+        text.push_str(field);
+    }
+}
+
+/// Adds one record with its result to `text`: the fields as they were handed in, a field for each output, the error.
+/// A missing output is empty.
+pub fn write_result(text: &mut String, fields: &[String], outputs: &[String], outcome: &Outcome) {
+    let mut row: Vec<Cow<'_, str>> = fields.iter().map(Cow::from).collect();
+    match outcome {
+        Outcome::Ok(values) => {
+            row.extend(outputs.iter().map(|output| values.get(output).map_or(Cow::from(""), value)));
+            row.push(Cow::from(""));
+        }
+        Outcome::Error(error) => {
+            row.extend(outputs.iter().map(|_| Cow::from("")));
+            row.push(if error.is_empty() { Cow::from("failed without a reason") } else { Cow::from(error) });
+        }
+    }
+    write_row(text, row.iter().map(AsRef::as_ref));
+}
+
+fn value(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Null => Cow::from(""),
+        Value::String(text) => Cow::from(text),
+        other => Cow::from(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn outputs() -> Vec<String> {
+        vec!["score".to_owned(), "person".to_owned()]
+    }
+
+    fn line(outcome: &Outcome) -> String {
+        let mut text = String::new();
+        write_result(&mut text, &["1".to_owned(), "Smith, John".to_owned()], &outputs(), outcome);
+        text
+    }
+
+    #[test]
+    fn a_value_stands_in_its_column_and_a_missing_one_is_empty() {
+        let values = [("score".to_owned(), json!(0.5)), ("person".to_owned(), json!("p\"1"))].into();
+        assert_eq!(line(&Outcome::Ok(values)), "1,\"Smith, John\",0.5,\"p\"\"1\",\n");
+        assert_eq!(line(&Outcome::Ok([("person".to_owned(), json!(null))].into())), "1,\"Smith, John\",,,\n");
+    }
+
+    #[test]
+    fn an_error_leaves_the_outputs_empty_and_is_never_empty_itself() {
+        assert_eq!(line(&Outcome::Error("no such date".to_owned())), "1,\"Smith, John\",,,no such date\n");
+        assert_eq!(line(&Outcome::Error(String::new())), "1,\"Smith, John\",,,failed without a reason\n");
+    }
+
+    #[test]
+    fn blanks_at_an_end_are_kept_by_quotes() {
+        let mut text = String::new();
+        write_row(&mut text, [" a", "b\t", "c d", ""]);
+        assert_eq!(text, "\" a\",\"b\t\",c d,\n");
+    }
+}

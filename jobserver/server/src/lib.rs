@@ -1,0 +1,28 @@
+//! The job server: everything behind the API of `nightshift-wire`, the status page and the background chores.
+//!
+//! What may happen to a job is decided in `jobserver/rules` and done in `jobserver/store`; which release is believed
+//! in `updater/engine`. What is left is here:
+//!
+//! - [`config`]: `jobserver.toml` as a person wrote it, and what the program believes of it.
+//! - [`serve`]: a store, a catalogue of plugins and a listening socket become a running server, and it ends gracefully.
+//! - `api`: one file per group of requests. [`csv`]: what comes in and goes out as CSV, pure.
+//! - [`catalogue`]: the plugins of the newest believed release, and how a request gets a fresh look at it.
+//! - [`chores`]: looking at the repository, taking back jobs whose lease is over.
+//! - `pages`: the status page at `/`.
+//!
+//! The server never connects to a worker. It answers only after the store has committed.
+
+mod api;
+mod app;
+mod guard;
+mod pages;
+mod refused;
+
+pub mod catalogue;
+pub mod chores;
+pub mod clock;
+pub mod config;
+pub mod csv;
+pub mod serve;
+pub mod state_dir;
+pub mod swap;

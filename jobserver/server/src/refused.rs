@@ -1,0 +1,106 @@
+//! Refusals: everything the server will not do is answered as `application/problem+json`.
+//!
+//! A refusal of a request is the caller's to read and is not logged. A fault of ours is logged here, once, with its
+//! chain of causes, and the caller learns only that it happened.
+
+use std::fmt::Display;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use nightshift_store::{Refusal, StoreError};
+use nightshift_wire::{Problem, code};
+
+/// A request that was refused.
+#[derive(Debug)]
+pub(crate) struct Refused(Box<Problem>);
+
+impl Refused {
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Refused {
+        Refused(Box::new(Problem { code: code.to_owned(), status: status.as_u16(), detail: detail.into() }))
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Refused {
+        Refused::new(StatusCode::BAD_REQUEST, code::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Refused {
+        Refused::new(StatusCode::NOT_FOUND, code::NOT_FOUND, detail)
+    }
+
+    /// A request that came at the wrong moment and can be made again.
+    pub(crate) fn away(detail: impl Into<String>) -> Refused {
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, code::STORE_AWAY, detail)
+    }
+
+    pub(crate) fn internal(doing: &str) -> Refused {
+        let detail = format!("{doing}: a fault of the job server; its log says more");
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, detail)
+    }
+
+    /// What a verb of the store refused, or failed at, while doing `doing`.
+    pub(crate) fn by_store(doing: &str, error: &StoreError) -> Refused {
+        match error {
+            StoreError::Refused(missing @ (Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_))) => {
+                Refused::not_found(missing.to_string())
+            }
+            StoreError::Refused(refusal) => {
+                let (status, code) = judge(refusal);
+                Refused::new(status, code, format!("{doing}: {refusal}"))
+            }
+            StoreError::Away { .. } => {
+                tracing::warn!("{doing}: {}", chain(error));
+                Refused::away(format!("{doing}: the store cannot be used just now; try again later"))
+            }
+            StoreError::Fault { .. } => {
+                tracing::error!("{doing}: {}", chain(error));
+                Refused::internal(doing)
+            }
+        }
+    }
+}
+
+/// A closure for `map_err` after a verb of the store.
+pub(crate) fn while_doing<D: Display>(doing: impl FnOnce() -> D) -> impl FnOnce(StoreError) -> Refused {
+    move |error| Refused::by_store(&doing().to_string(), &error)
+}
+
+fn judge(refusal: &Refusal) -> (StatusCode, &'static str) {
+    match refusal {
+        Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_) => (StatusCode::NOT_FOUND, code::NOT_FOUND),
+        Refusal::WrongSecret(_) => (StatusCode::FORBIDDEN, code::WRONG_SECRET),
+        Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (StatusCode::CONFLICT, code::NOT_WANTED),
+        Refusal::WrongResults(_) => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),
+        Refusal::MissingColumn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN),
+        Refusal::NoRecords(_) | Refusal::Ragged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::BAD_CSV),
+    }
+}
+
+/// The deepest cause of an error, for wrappers that add nothing.
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => root_cause(source),
+        None => error.to_string(),
+    }
+}
+
+/// An error with everything that caused it, as one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    line
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.0)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}

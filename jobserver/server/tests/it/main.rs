@@ -1,0 +1,9 @@
+//! The job server over real HTTP, on free loopback ports, with a real store in a fresh folder.
+
+mod claims;
+mod hand_in;
+mod page;
+mod problems;
+mod results;
+mod running;
+mod shutdown;

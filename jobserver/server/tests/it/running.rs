@@ -1,0 +1,211 @@
+//! A job server in this process, for one test: its store, its clock and its catalogue are in the test's hands.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use nightshift_client::{Client, ClientError, Timeouts};
+use nightshift_server::catalogue::{Catalogue, Offered, Releases};
+use nightshift_server::clock::Clock;
+use nightshift_server::serve::{self, Limits, Parts, Running};
+use nightshift_store::sqlite::SqliteStore;
+use nightshift_testbed::wait;
+use nightshift_wire::{
+    Batch, Claim, ClaimRequest, HandIn, Moment, Outcome, Problem, Provenance, Record, RecordResult, Records, Submission,
+};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// 2025-01-02 03:04:05 UTC, when every test begins.
+pub(crate) const BEGINNING: Moment = 1_735_787_045_000;
+/// The lease of every job, as the catalogue says.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// Longer than any test: only an event can end such a wait.
+pub(crate) const FOREVER: Duration = Duration::from_secs(3600);
+
+/// A running job server.
+pub(crate) struct TestServer {
+    pub(crate) client: Client,
+    pub(crate) address: SocketAddr,
+    pub(crate) catalogue: watch::Sender<Arc<Catalogue>>,
+    pub(crate) stopping: CancellationToken,
+    hand: Arc<AtomicI64>,
+    http: reqwest::Client,
+    running: Option<Running>,
+    folder: TempDir,
+}
+
+/// Limits that no test runs into by accident.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        longest_wait: FOREVER,
+        look_again: FOREVER,
+        expire_every: Duration::from_millis(5),
+        grace: FOREVER,
+        ..Limits::default()
+    }
+}
+
+/// A release with the plugin `count`: needs `name`, adds `n`; two records a job.
+pub(crate) fn catalogue() -> Catalogue {
+    let count = Offered { inputs: vec!["name".to_owned()], outputs: vec!["n".to_owned()] };
+    let mut catalogue = Catalogue::empty("");
+    catalogue.release = Some("v1.0.0".to_owned());
+    catalogue.plugins.insert("count".to_owned(), count);
+    catalogue.settings.job_size = 2;
+    catalogue.settings.lease = LEASE;
+    catalogue.settings.max_attempts = 2;
+    catalogue
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> TestServer {
+        TestServer::start_with(limits()).await
+    }
+
+    pub(crate) async fn start_with(limits: Limits) -> TestServer {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = SqliteStore::open(&folder.path().join("store.sqlite")).expect("a fresh store opens");
+        let (clock, hand) = Clock::set_by_hand(BEGINNING);
+        let (catalogue, current) = watch::channel(Arc::new(catalogue()));
+        let stopping = CancellationToken::new();
+        let parts = Parts {
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            store: Arc::new(store),
+            releases: Releases::kept(current),
+            clock,
+            limits,
+            stopping: stopping.clone(),
+        };
+        let running = serve::start(parts).await.expect("a free port");
+        let address = running.address();
+        let client = Client::new([format!("http://{address}")], Timeouts::default()).expect("a good address");
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        TestServer { client, address, catalogue, stopping, hand, http, running: Some(running), folder }
+    }
+
+    /// Lets time pass by the server's clock.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.hand.fetch_add(i64::try_from(time.as_millis()).expect("short"), Ordering::Relaxed);
+    }
+
+    /// Hands in `csv` for `count`.
+    pub(crate) async fn hand_in(&self, csv: impl Into<Bytes>) -> Result<Batch, ClientError> {
+        self.client.hand_in(&asks_for("count"), pieces([csv.into()])).await
+    }
+
+    /// Claims without waiting.
+    pub(crate) async fn claim(&self, worker: &str) -> Option<Claim> {
+        self.client.claim(&claim_request(worker)).await.expect("the server answers")
+    }
+
+    /// Does a claimed job: `n` is the length of the name; an empty name is an error.
+    pub(crate) async fn process(&self, claim: &Claim) -> Submission {
+        let columns = ["name".to_owned()];
+        let records = self.client.records(claim.attempt, &claim.secret, &columns).await.expect("the job's records");
+        submission(claim, &records)
+    }
+
+    /// Claims and does jobs until there is none.
+    pub(crate) async fn process_all(&self) {
+        while let Some(claim) = self.claim("w-1").await {
+            let submission = self.process(&claim).await;
+            self.client.submit(claim.attempt, &submission).await.expect("accepted");
+        }
+    }
+
+    /// The results of a batch as text.
+    pub(crate) async fn results(&self, batch: i64) -> String {
+        let download = self.client.results(batch).await.expect("the batch is there");
+        String::from_utf8(download.all().await.expect("whole")).expect("UTF-8")
+    }
+
+    /// Asks in plain HTTP: status, content type and body.
+    pub(crate) async fn ask(&self, method: &str, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
+        let method = method.parse().expect("a method");
+        let request = self.http.request(method, format!("http://{}{path}", self.address));
+        let request = if kind.is_empty() { request } else { request.header("content-type", kind) };
+        let response = request.body(body).send().await.expect("an answer");
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.expect("a body"),
+        }
+    }
+
+    /// Waits for what the server does after its answer.
+    pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(&self, what: &str, look: impl Fn() -> F) -> T {
+        let handle = tokio::runtime::Handle::current();
+        tokio::task::block_in_place(|| wait::until(what, wait::SOON, || handle.block_on(look()))).expect(what)
+    }
+
+    /// Asks the server to end and waits until it has.
+    pub(crate) async fn end(mut self) -> TempDir {
+        self.stopping.cancel();
+        self.running.take().expect("it ends once").ended().await;
+        self.folder
+    }
+}
+
+/// A plain answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().expect("text")).unwrap_or_default()
+    }
+}
+
+pub(crate) fn claim_request(worker: &str) -> ClaimRequest {
+    ClaimRequest {
+        worker: worker.to_owned(),
+        release: "v1.0.0".to_owned(),
+        commit: "c".repeat(40),
+        plugins: vec!["count".to_owned()],
+        holding: Vec::new(),
+        wait_ms: 0,
+    }
+}
+
+pub(crate) fn waiting_claim(worker: &str) -> ClaimRequest {
+    ClaimRequest { wait_ms: FOREVER.as_millis() as u64, ..claim_request(worker) }
+}
+
+pub(crate) fn asks_for(plugin: &str) -> HandIn {
+    HandIn { plugin: plugin.to_owned(), name: Some("monday".to_owned()), priority: None, job_size: None }
+}
+
+pub(crate) fn submission(claim: &Claim, records: &Records) -> Submission {
+    let result = |record: &Record| {
+        let outcome = match record.values[0].as_str() {
+            "" => Outcome::Error("the name is empty".to_owned()),
+            name => Outcome::Ok([("n".to_owned(), name.len().into())].into()),
+        };
+        RecordResult { id: record.id, outcome }
+    };
+    Submission {
+        secret: claim.secret.clone(),
+        provenance: Provenance { release: "v1.0.0".to_owned(), commit: "c".repeat(40), work_ms: 1 },
+        results: records.records.iter().map(result).collect(),
+    }
+}
+
+pub(crate) fn pieces(
+    pieces: impl IntoIterator<Item = Bytes, IntoIter: Send + 'static>,
+) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    stream::iter(pieces.into_iter().map(Ok))
+}
+
+/// The refusal in an error.
+pub(crate) fn refusal(error: &ClientError) -> &Problem {
+    error.problem().unwrap_or_else(|| panic!("not a refusal: {error:?}"))
+}
