@@ -1,0 +1,35 @@
+//! The one place of this crate that reads the clock: an alarm that a long query looks at.
+#![allow(clippy::disallowed_methods, reason = "the file that may read the clock")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Rings once a set time is over. Shared between the one who sets it and the one who is to stop.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    start: Instant,
+    due_ms: AtomicU64,
+}
+
+impl Alarm {
+    /// An alarm that is off.
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), due_ms: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Sets it to ring after `time`.
+    pub(crate) fn set(&self, time: Duration) {
+        let due = self.start.elapsed().saturating_add(time).as_millis();
+        self.due_ms.store(u64::try_from(due).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Switches it off.
+    pub(crate) fn off(&self) {
+        self.due_ms.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Whether it rings now.
+    pub(crate) fn rings(&self) -> bool {
+        self.start.elapsed().as_millis() >= u128::from(self.due_ms.load(Ordering::Relaxed))
+    }
+}

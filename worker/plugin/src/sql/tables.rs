@@ -1,0 +1,39 @@
+//! Loads data tables from CSV files into an instance's own database.
+
+use std::path::Path;
+
+use nightshift_manifest::file_error::FileError;
+use rusqlite::Connection;
+
+use super::statements;
+use crate::Data;
+use crate::csv_file::CsvFile;
+
+/// Loads `table` for the plugin in `folder` of the release in `tree`. Every column becomes text.
+pub(super) fn load(
+    connection: &Connection,
+    table: &str,
+    folder: &Path,
+    tree: &Path,
+    data: Data,
+) -> Result<(), FileError> {
+    let released = tree.join("data").join(format!("{table}.csv"));
+    let sample = folder.join("samples").join(format!("{table}.csv"));
+    let (path, name) = match data {
+        Data::Samples if sample.is_file() => (sample, format!("samples/{table}.csv")),
+        Data::Samples | Data::Release => (released, format!("data/{table}.csv")),
+    };
+    let mut csv = CsvFile::open(&path, &name)?;
+    let refused = |error: rusqlite::Error| FileError::whole(&name, format!("SQLite does not take it: {error}"));
+
+    let transaction = connection.unchecked_transaction().map_err(refused)?;
+    transaction.execute_batch(&statements::create_data_table(table, &csv.columns)).map_err(refused)?;
+    let mut insert = transaction.prepare(&statements::insert_data_row(table, csv.columns.len())).map_err(refused)?;
+    while let Some((line, row)) = csv.next()? {
+        insert
+            .execute(rusqlite::params_from_iter(&row))
+            .map_err(|error| FileError { line: Some(line as usize), ..refused(error) })?;
+    }
+    drop(insert);
+    transaction.commit().map_err(refused)
+}

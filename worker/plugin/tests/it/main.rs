@@ -1,0 +1,4 @@
+//! Stories of plugins as their authors write them.
+
+mod sample_plugins;
+mod sql_runtime;
