@@ -3,6 +3,7 @@
 //! The only place of the job server that reads arguments, environment and configuration, and that decides the exit
 //! code. The address is written to the state folder when everything is ready, so that who waits for the file can ask.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -47,7 +48,12 @@ fn log_filter() -> EnvFilter {
 
 fn main() -> ExitCode {
     let Arguments { command: Command::Serve { config } } = Arguments::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_env_filter(log_filter()).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_env_filter(log_filter())
+        .init();
     let settings = match read(&config) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),

@@ -3,7 +3,7 @@
 //! ```text
 //! STATE/
 //!   lock                kernel lock of the one server on this folder
-//!   address             the address the server listens on
+//!   address             the address the server listens on, once it does
 //!   nightshift.sqlite   batches, jobs, records, results
 //!   repository/         the engine's: clone of the central repository and the newest release's files
 //! ```
@@ -46,7 +46,14 @@ pub fn hold(root: &Path) -> Result<Held, HoldError> {
     fs::create_dir_all(root).map_err(folder)?;
     let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock")).map_err(folder)?;
     match lock.try_lock() {
-        Ok(()) => Ok(Held { root: root.to_owned(), _lock: lock }),
+        Ok(()) => {
+            let held = Held { root: root.to_owned(), _lock: lock };
+            // The address of a server that runs no more would send people to nobody, or to a stranger.
+            match fs::remove_file(held.address()) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => Err(folder(source)),
+                _ => Ok(held),
+            }
+        }
         Err(TryLockError::WouldBlock) => Err(HoldError::InUse(root.to_owned())),
         Err(TryLockError::Error(source)) => Err(folder(source)),
     }

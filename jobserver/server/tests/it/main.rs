@@ -4,6 +4,7 @@ mod claims;
 mod hand_in;
 mod page;
 mod problems;
+mod program;
 mod results;
 mod running;
 mod shutdown;

@@ -1,0 +1,4 @@
+//! The client against servers that misbehave in every way a network can.
+
+mod answers;
+mod faults;
