@@ -224,8 +224,8 @@ fn a_mistake_in_sql_is_reported_with_its_file_and_line() {
     assert!(message.starts_with("plugins/p/query.sqlite.sql, line 3: near \"FORM\""), "{message}");
     let message = Tree::new("SELECT record_id, \"nmae\" AS hits FROM records").refusal();
     assert!(message.contains("no such column: \"nmae\""), "a misspelt column in quotes is no text: {message}");
-    let message = Tree::new(COUNT).with("plugins/p/open.sqlite.sql", "SELECT 1;\n\nSELECT nothing;").refusal();
-    assert!(message.starts_with("plugins/p/open.sqlite.sql, line 3: no such column: nothing"), "{message}");
+    let message = Tree::new(COUNT).with("plugins/p/open.sqlite.sql", "SELECT 1;\n\nSELECT nowhere;").refusal();
+    assert!(message.starts_with("plugins/p/open.sqlite.sql, line 3: no such column: nowhere"), "{message}");
 }
 
 #[test]
