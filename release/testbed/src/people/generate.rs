@@ -2,8 +2,8 @@
 //!
 //! A quarter of the people live with the one before them: same surname, same address, so that an address alone proves
 //! nothing. One record in twenty is about nobody in the table, every fifth of these about an unknown member of a
-//! known household. Every other record still says who is meant: at least two of given name, surname, date of birth
-//! and number survive, as they do in all but a handful of FEBRL's own records.
+//! known household. Every record still says who is meant, as all but a handful of FEBRL's own do: at least two of
+//! given name, surname, date of birth and number survive, for an unknown member of a household all of them.
 
 use std::collections::HashSet;
 
@@ -50,14 +50,14 @@ pub fn people(count: usize, seed: u64) -> Vec<Person> {
 
 /// Makes `count` records about `people`, which must not be empty.
 pub fn records(people: &[Person], count: usize, seed: u64) -> Vec<Record> {
-    let mut rng = Rng::with_seed(seed);
+    // Never the same stream as `people`, whatever the seeds: the strangers made here would be the people made there.
+    let mut rng = Rng::with_seed(!seed).fork();
     let mut copies = vec![0; people.len()];
     let mut records = Vec::with_capacity(count);
     for index in 0..count {
         if rng.u32(..20) == 0 {
-            let original = nobody(&mut rng, people);
             let id = format!("rec-{}-dup-0", people.len() + index);
-            records.push(Record { id, fields: careless_copy(&mut rng, &original), truth: None });
+            records.push(Record { id, fields: nobody(&mut rng, people), truth: None });
             continue;
         }
         let who = rng.usize(..people.len());
@@ -66,7 +66,7 @@ pub fn records(people: &[Person], count: usize, seed: u64) -> Vec<Record> {
         copies[who] += 1;
         records.push(Record {
             id: format!("{}-dup-{copy}", id.trim_end_matches("-org")),
-            fields: careless_copy(&mut rng, fields),
+            fields: careless_copy(&mut rng, fields, 2),
             truth: Some(id.clone()),
         });
     }
@@ -75,8 +75,14 @@ pub fn records(people: &[Person], count: usize, seed: u64) -> Vec<Record> {
 
 fn nobody(rng: &mut Rng, people: &[Person]) -> Fields {
     let known = &people[rng.usize(..people.len())].fields;
-    let named = !known.0[GIVEN_NAME].is_empty() && !known.0[DATE_OF_BIRTH].is_empty();
-    if named && rng.u32(..5) == 0 { live_with(rng, known) } else { stranger(rng) }
+    let named = [GIVEN_NAME, SURNAME, DATE_OF_BIRTH].iter().all(|&column| !known.0[column].is_empty());
+    if named && rng.u32(..5) == 0 {
+        let unknown_member = live_with(rng, known);
+        careless_copy(rng, &unknown_member, 4)
+    } else {
+        let stranger = stranger(rng);
+        careless_copy(rng, &stranger, 2)
+    }
 }
 
 fn stranger(rng: &mut Rng) -> Fields {
@@ -150,27 +156,28 @@ fn frequent_first(rng: &mut Rng, count: usize) -> usize {
     ((chance * chance * count as f64) as usize).min(count - 1)
 }
 
-/// Copies `original` with none to six errors, so that it still says who is meant.
-fn careless_copy(rng: &mut Rng, original: &Fields) -> Fields {
+/// Copies `original` with none to six errors, so that `surviving` of the four telling values survive.
+fn careless_copy(rng: &mut Rng, original: &Fields, surviving: usize) -> Fields {
     loop {
         let mut copy = original.clone();
         let errors = [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6][rng.usize(..20)];
         for _ in 0..errors {
             make_error(rng, &mut copy);
         }
-        if still_says_who(original, &copy) {
+        if telling_values(original, &copy) >= surviving {
             return copy;
         }
     }
 }
 
-fn still_says_who(original: &Fields, copy: &Fields) -> bool {
+/// How many of given name, surname, date of birth and number `copy` still tells.
+fn telling_values(original: &Fields, copy: &Fields) -> usize {
     let told = |column: usize| !copy.0[column].is_empty() && copy.0[column] == original.0[column];
     let swapped = !copy.0[GIVEN_NAME].is_empty()
         && copy.0[GIVEN_NAME] == original.0[SURNAME]
         && copy.0[SURNAME] == original.0[GIVEN_NAME];
     let names = if swapped { 2 } else { usize::from(told(GIVEN_NAME)) + usize::from(told(SURNAME)) };
-    names + usize::from(told(DATE_OF_BIRTH)) + usize::from(told(NUMBER)) >= 2
+    names + usize::from(told(DATE_OF_BIRTH)) + usize::from(told(NUMBER))
 }
 
 fn make_error(rng: &mut Rng, fields: &mut Fields) {
