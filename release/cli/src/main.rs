@@ -1,2 +1,80 @@
-//! The command line of Nightshift.
-fn main() {}
+//! `nightshift`, the command line of a grid: release manager, admin, batch owner and plugin author work with it.
+//!
+//! This file reads arguments, environment and terminal, once; everything else gets them as values. How the program ends
+//! is decided here, too: see [`nightshift_contract::exit`].
+
+mod arguments;
+mod candidate;
+mod checks;
+mod clock;
+mod commands;
+mod config;
+mod control;
+mod demo;
+mod figures;
+mod git;
+mod grid_clone;
+mod new_grid;
+mod objects;
+mod output;
+mod refusal;
+mod releases;
+mod server;
+mod signing_key;
+mod surroundings;
+mod swap;
+mod table;
+mod templates;
+mod urls;
+mod wait;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, stderr, stdin};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use nightshift_contract::exit::Exit;
+
+use crate::arguments::Arguments;
+use crate::output::Screen;
+use crate::refusal::{exit_of, refusal};
+use crate::surroundings::Surroundings;
+
+fn main() -> ExitCode {
+    // Ends the program itself on --help, --version and wrong usage, with 0 and 2.
+    let arguments = Arguments::parse();
+    let screen = || Screen::new(stderr().is_terminal(), variable("NO_COLOR").is_none());
+    let result = surroundings(screen()).and_then(|around| commands::run(arguments.command, &around));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            screen().error(&error);
+            exit_of(&error).into()
+        }
+    }
+}
+
+fn surroundings(screen: Screen) -> anyhow::Result<Surroundings> {
+    let config_home = match (variable("XDG_CONFIG_HOME"), variable("HOME")) {
+        (Some(folder), _) => PathBuf::from(folder),
+        (None, Some(home)) => PathBuf::from(home).join(".config"),
+        (None, None) => return Err(refusal(Exit::Usage, "neither XDG_CONFIG_HOME nor HOME says where your home is")),
+    };
+    let config_dir = config_home.join("nightshift");
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "nightshift".into());
+    Ok(Surroundings {
+        screen,
+        config: config::read(&config_dir)?,
+        config_dir,
+        current_dir: std::env::current_dir().context("looking for the current folder")?,
+        user: user.to_string_lossy().into_owned(),
+        can_ask: stdin().is_terminal() && stderr().is_terminal(),
+    })
+}
+
+/// A variable of the environment; an empty one counts as absent.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,101 @@
+//! What can be typed after `nightshift`. The texts here are the manual: `nightshift help COMMAND` prints them.
+//!
+//! Each command's own arguments stand in the file of that command.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    batch_list, batch_results, batch_show, batch_submit, demo, init, job_list, plugin_new, plugin_test, release_cut,
+    release_status, start, status, stop, worker_list,
+};
+
+const MANUAL: &str = "\
+Everything a person does with a Nightshift grid: make one, release plugins to it, hand in batches, stop it.
+
+A grid is a central git repository, a job server and its workers. Releases are signed tags of the repository; a file \
+called STOP on its control branch stops every worker. Data goes to standard output, talk to standard error; listing \
+commands print JSON with --json.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 not allowed, 5 finished but some records have \
+errors, 6 stopped by the stop flag, 8 a release was refused, 75 try again later.
+
+Your configuration is $XDG_CONFIG_HOME/nightshift/config.toml (~/.config/nightshift/config.toml), made by \
+`nightshift init`:
+  jobserver       URL of the job server            (http://127.0.0.1:7070)
+  repository      URL of the central repository, for `stop` and `start` outside a clone of it
+  control_branch  the branch with the stop flag    (control)
+  signing_key     the private key for releases     (signing_key, beside config.toml)";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nightshift",
+    version,
+    about = "Turns idle office PCs into a grid for batch jobs.",
+    long_about = MANUAL,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Args),
+    /// Make and try plugins
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Cut releases and see which ones the grid takes
+    #[command(subcommand)]
+    Release(Release),
+    Stop(stop::Args),
+    Start(start::Args),
+    /// Hand in batches and fetch their results
+    #[command(subcommand)]
+    Batch(Batch),
+    /// See the jobs that batches were split into
+    #[command(subcommand)]
+    Job(Job),
+    /// See the workers
+    #[command(subcommand)]
+    Worker(Worker),
+    Status(status::Args),
+    Demo(demo::Args),
+}
+
+/// `nightshift plugin …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    New(plugin_new::Args),
+    Test(plugin_test::Args),
+}
+
+/// `nightshift release …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Release {
+    Cut(release_cut::Args),
+    Status(release_status::Args),
+}
+
+/// `nightshift batch …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Batch {
+    Submit(batch_submit::Args),
+    List(batch_list::Args),
+    Show(batch_show::Args),
+    Results(batch_results::Args),
+}
+
+/// `nightshift job …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Job {
+    List(job_list::Args),
+}
+
+/// `nightshift worker …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Worker {
+    List(worker_list::Args),
+}

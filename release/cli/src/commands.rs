@@ -1,0 +1,44 @@
+//! The commands, one file each, and which file does which command.
+
+pub(crate) mod batch_list;
+pub(crate) mod batch_results;
+pub(crate) mod batch_show;
+pub(crate) mod batch_submit;
+pub(crate) mod demo;
+pub(crate) mod init;
+pub(crate) mod job_list;
+pub(crate) mod plugin_new;
+pub(crate) mod plugin_test;
+pub(crate) mod release_cut;
+pub(crate) mod release_status;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod worker_list;
+
+use nightshift_contract::exit::Exit;
+
+use crate::arguments::{Batch, Command, Job, Plugin, Release, Worker};
+use crate::server::wait_for;
+use crate::surroundings::Surroundings;
+
+/// Does what was asked; how it went is the exit code.
+pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exit> {
+    match command {
+        Command::Init(args) => init::run(&args, around),
+        Command::Plugin(Plugin::New(args)) => plugin_new::run(&args, around),
+        Command::Plugin(Plugin::Test(args)) => plugin_test::run(&args, around),
+        Command::Release(Release::Cut(args)) => release_cut::run(&args, around),
+        Command::Release(Release::Status(args)) => release_status::run(&args, around),
+        Command::Stop(args) => stop::run(&args, around),
+        Command::Start(args) => start::run(&args, around),
+        Command::Batch(Batch::Submit(args)) => wait_for(batch_submit::run(&args, around)),
+        Command::Batch(Batch::List(args)) => wait_for(batch_list::run(&args, around)),
+        Command::Batch(Batch::Show(args)) => wait_for(batch_show::run(&args, around)),
+        Command::Batch(Batch::Results(args)) => wait_for(batch_results::run(&args, around)),
+        Command::Job(Job::List(args)) => wait_for(job_list::run(&args, around)),
+        Command::Worker(Worker::List(args)) => wait_for(worker_list::run(&args, around)),
+        Command::Status(args) => wait_for(status::run(&args, around)),
+        Command::Demo(args) => demo::run(&args, around),
+    }
+}

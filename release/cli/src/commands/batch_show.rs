@@ -1,0 +1,103 @@
+//! `nightshift batch show`: one batch, whole.
+
+use jiff::tz::TimeZone;
+use nightshift_contract::exit::Exit;
+use nightshift_wire::{Batch, BatchId};
+
+use crate::figures::{count, counted, moment, share};
+use crate::server::{ServerArgs, batch_state};
+use crate::surroundings::Surroundings;
+
+/// Show a batch and how far it is
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The batch's number
+    #[arg(value_name = "ID")]
+    batch: BatchId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let batch = args.server.client(around)?.batch(args.batch).await?;
+    match args.json {
+        true => around.screen.json("batch", &batch)?,
+        false => around.screen.data(&lines(&batch, &TimeZone::system()))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn lines(batch: &Batch, zone: &TimeZone) -> String {
+    let records = format!(
+        "{} with a result ({}), {} of them an error",
+        count(batch.results),
+        share(batch.results, batch.records),
+        count(batch.errors)
+    );
+    let jobs = format!(
+        "{}: {} done, {} running, {} quarantined",
+        count(batch.jobs),
+        count(batch.jobs_done),
+        count(batch.jobs_running),
+        count(batch.jobs_quarantined)
+    );
+    let finished = batch.finished_at.map_or_else(|| "not yet".to_owned(), |finished| moment(finished, zone));
+    format!(
+        "batch      {}\nname       {}\nplugin     {}\nstate      {}\npriority   {}\nrecords    {}, {records}\n\
+         jobs       {jobs}\ncolumns    {}\nadded      {}\nhanded in  {}\nfinished   {finished}\n",
+        batch.id,
+        batch.name,
+        batch.plugin,
+        batch_state(batch),
+        batch.priority,
+        counted(batch.records, "record"),
+        batch.columns.join(", "),
+        batch.outputs.join(", "),
+        moment(batch.created_at, zone),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightshift_wire::BatchState;
+
+    #[test]
+    fn a_batch_is_shown_with_counts_that_add_up() {
+        let batch = Batch {
+            id: 3,
+            name: "march".into(),
+            plugin: "name-count".into(),
+            state: BatchState::Open,
+            priority: 0,
+            columns: vec!["id".into(), "name".into()],
+            outputs: vec!["similar".into()],
+            records: 20_000,
+            results: 12_345,
+            errors: 2,
+            jobs: 20,
+            jobs_done: 12,
+            jobs_running: 3,
+            jobs_quarantined: 0,
+            created_at: 0,
+            finished_at: None,
+        };
+        insta::assert_snapshot!(lines(&batch, &TimeZone::UTC), @r"
+        batch      3
+        name       march
+        plugin     name-count
+        state      open
+        priority   0
+        records    20,000 records, 12,345 with a result (61.7 %), 2 of them an error
+        jobs       20: 12 done, 3 running, 0 quarantined
+        columns    id, name
+        added      similar
+        handed in  1970-01-01 00:00
+        finished   not yet
+        ");
+    }
+}

@@ -1,0 +1,119 @@
+//! `nightshift batch submit`: hands a CSV in, as it streams from the disk, and waits for it when asked to.
+//!
+//! What is a good CSV is the job server's decision; it keeps all of the file or nothing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use futures_util::TryStreamExt;
+use nightshift_client::Client;
+use nightshift_contract::exit::Exit;
+use nightshift_wire::{Batch, HandIn};
+use tokio_util::io::ReaderStream;
+
+use crate::figures::{count, counted};
+use crate::output::Screen;
+use crate::refusal::OrRefuse;
+use crate::server::{ServerArgs, has_errors};
+use crate::surroundings::Surroundings;
+use crate::wait;
+
+/// Bytes read from the file at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Hand in a CSV
+///
+/// The first line names the columns; the plugin's input columns must be among them. Spaces after commas, Windows line
+/// ends, a byte-order mark and a missing last newline are fine. A file that cannot be taken is refused whole, with the
+/// line. Prints the batch's number.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The CSV
+    file: PathBuf,
+    /// The plugin that shall process the records
+    #[arg(long, value_name = "NAME")]
+    plugin: String,
+    /// What you call the batch [default: the file's name]
+    #[arg(long)]
+    name: Option<String>,
+    /// Higher goes first
+    #[arg(long, value_name = "P", default_value_t = 0, allow_negative_numbers = true)]
+    priority: i32,
+    /// Records per job [default: the grid's setting]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    job_size: Option<u32>,
+    /// Wait until every record has its result; exit code 5 when some have errors
+    #[arg(long)]
+    wait: bool,
+    /// Print the batch as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let client = args.server.client(around)?;
+    let path = around.resolve(&args.file);
+    let hand_in = HandIn {
+        plugin: args.plugin.clone(),
+        name: Some(args.name.clone().unwrap_or_else(|| stem(&args.file))),
+        priority: Some(args.priority),
+        job_size: args.job_size,
+    };
+    let mut batch =
+        send(&client, &hand_in, &path, &around.screen).await.with_context(|| args.file.display().to_string())?;
+    around.screen.good(format!(
+        "batch {}: {} in {} for {}",
+        batch.id,
+        counted(batch.records, "record"),
+        counted(batch.jobs, "job"),
+        batch.plugin
+    ));
+    if !args.wait {
+        show(args, around, &batch)?;
+        return Ok(Exit::Done);
+    }
+    let bar = around.screen.bar(batch.records, "records", &batch.name);
+    batch = wait::until_over(&client, batch.id, &bar, &around.screen).await?;
+    show(args, around, &batch)?;
+    around.screen.say(format!("fetch the results with `nightshift batch results {} -o OUT.csv`", batch.id));
+    if has_errors(&batch) {
+        around.screen.warn(format!(
+            "{} of {} have an error instead of a value",
+            count(batch.errors.max(batch.records - batch.results)),
+            counted(batch.records, "record")
+        ));
+        return Ok(Exit::RecordErrors);
+    }
+    Ok(Exit::Done)
+}
+
+/// Hands in a file.
+pub(crate) async fn send(client: &Client, hand_in: &HandIn, file: &Path, screen: &Screen) -> anyhow::Result<Batch> {
+    let opened = tokio::fs::File::open(file).await.or_refuse(Exit::NotFound, || "opening it".to_owned())?;
+    let length = opened.metadata().await.context("reading it")?.len();
+    let bar = screen.byte_bar(length, "handing in");
+    let sent = bar.clone();
+    let csv = ReaderStream::with_capacity(opened, PIECE).inspect_ok(move |piece| sent.inc(piece.len() as u64));
+    let handed_in = client.hand_in(hand_in, csv).await;
+    bar.finish_and_clear();
+    handed_in.map_err(|error| match error.is_retryable() {
+        true => {
+            anyhow::Error::new(error).context("handing in broke off; see `nightshift batch list` before trying again")
+        }
+        false => error.into(),
+    })
+}
+
+fn show(args: &Args, around: &Surroundings, batch: &Batch) -> anyhow::Result<()> {
+    match args.json {
+        true => around.screen.json("batch", batch),
+        false => around.screen.data(&format!("{}\n", batch.id)),
+    }
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
+}

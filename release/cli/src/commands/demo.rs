@@ -1,0 +1,45 @@
+//! `nightshift demo`: shows a whole grid on this machine. The story itself stands in [`crate::demo`].
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use nightshift_contract::exit::Exit;
+
+use crate::demo::{Data, Interrupt, tell};
+use crate::surroundings::Surroundings;
+
+/// Show a whole grid on this machine, in under three minutes
+///
+/// In a temporary folder, on free ports, with a configuration of its own: makes a central repository, starts a job
+/// server and three workers, matches 20,000 records with typing errors against 5,000 people and counts 1,000 names.
+/// Meanwhile a new release is cut and taken, and the stop flag is raised and removed. In the end every record is
+/// checked, every process ended, and only the result files are left.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Leave the grid running until ctrl-c
+    #[arg(long)]
+    keep: bool,
+    /// Your own records, a CSV with the columns of match-person and rec_id
+    #[arg(long, value_name = "FILE", requires = "people")]
+    records: Option<PathBuf>,
+    /// Your own people, a CSV with the same columns and person_id
+    #[arg(long, value_name = "FILE", requires = "records")]
+    people: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let data = match (&args.people, &args.records) {
+        (Some(people), Some(records)) => Data::read(&around.resolve(people), &around.resolve(records))?,
+        _ => Data::generated(),
+    };
+    let interrupt = Interrupt::listen()?;
+    let folder = tempfile::Builder::new()
+        .prefix("nightshift-demo-")
+        .tempdir()
+        .and_then(|folder| folder.keep().canonicalize())
+        .context("making a temporary folder")?;
+    tell(&folder, &data, args.keep, &around.user, &around.screen, &interrupt)
+        .with_context(|| format!("everything was ended; what is left to look at is in {}", folder.display()))?;
+    Ok(Exit::Done)
+}

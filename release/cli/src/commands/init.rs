@@ -1,0 +1,196 @@
+//! `nightshift init`: everything a new grid needs, in one folder.
+//!
+//! All or nothing, in this order: (1) look whether the folder is free and a remote repository empty; (2) build the
+//! repositories and configurations in a temporary folder on the same file system; (3) push to a remote, when one is
+//! named; (4) save a new signing key; (5) move the finished folder into place; (6) write the person's configuration,
+//! when there is none. What fails before (5) leaves nothing but, at worst, a signing key for the next try.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use nightshift_contract::exit::Exit;
+use nightshift_engine::{AddressError, check_address};
+
+use crate::config;
+use crate::new_grid::{NewGrid, Remote};
+use crate::refusal::{OrRefuse, refusal};
+use crate::signing_key::SigningKey;
+use crate::surroundings::Surroundings;
+use crate::swap;
+use crate::templates::{self, fill, toml_string};
+use crate::urls::listen_for;
+
+/// Make a grid: central repository, signing key, sample plugins, configurations
+///
+/// Makes in DIR: central.git, the central repository with its control branch; grid, your clone of it with two sample
+/// plugins; worker.toml and jobserver.toml, ready to run on this machine. The signing key is made in (or taken from)
+/// your configuration and never enters the repository. DIR must be empty or not there yet; when something fails,
+/// nothing is left behind.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder to make [with --remote: the current folder]
+    #[arg(value_name = "DIR", required_unless_present = "remote")]
+    dir: Option<PathBuf>,
+    /// Use this existing, empty repository as the central one instead of making one
+    #[arg(long, value_name = "URL")]
+    remote: Option<String>,
+    /// Where the job server will be
+    #[arg(long, value_name = "URL", default_value = config::DEFAULT_JOBSERVER)]
+    jobserver: String,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let listen = listen_for(&args.jobserver).ok_or_else(|| {
+        let text = format!("--jobserver {} is not an address like http://10.0.0.5:7070", args.jobserver);
+        refusal(Exit::Usage, text)
+    })?;
+    let target = free_folder(&around.resolve(args.dir.as_deref().unwrap_or(Path::new("."))))?;
+    let remote = match &args.remote {
+        Some(url) => Remote::existing(url, around)?,
+        None => Remote::inside(&target)?,
+    };
+    let mut key = SigningKey::open_or_make(&around.config.signing_key, &around.user)?;
+
+    let workshop = workshop(&target)?;
+    let grid = NewGrid {
+        target: &target,
+        remote: &remote,
+        key: &key,
+        jobserver: &args.jobserver,
+        listen: &listen,
+        control_branch: &around.config.control_branch,
+    };
+    grid.build(workshop.path(), around).with_context(|| format!("making {}", target.display()))?;
+    let new_key = key.is_new();
+    key.save()?;
+    swap::publish_folder(&workshop.path().join("built"), &target)?;
+
+    let screen = &around.screen;
+    match &args.remote {
+        None => screen.good(format!("{}  the central repository", target.join("central.git").display())),
+        Some(url) => screen.good(format!("{url}  the central repository, with branches main and control")),
+    }
+    screen.good(format!("{}  your clone: plugins, data, settings", target.join("grid").display()));
+    screen.good(format!("{}  for workers", target.join("worker.toml").display()));
+    screen.good(format!("{}  for the job server", target.join("jobserver.toml").display()));
+    let origin = if new_key { "new, keep it safe" } else { "yours already" };
+    screen.good(format!("{}  the signing key ({origin})", key.path().display()));
+    remember(&remote, args, around)?;
+    advise(&remote, &listen.address, listen.loopback, around);
+    screen.heading("Next:");
+    screen.say(format!("  cd {} && nightshift release cut 1.0.0", shell_word(&target.join("grid"))));
+    screen.say(format!("  nightshift-jobserver serve --config {}", shell_word(&target.join("jobserver.toml"))));
+    screen.say(format!("  nightshift-worker run --config {}", shell_word(&target.join("worker.toml"))));
+    Ok(Exit::Done)
+}
+
+/// The absolute path of a folder that is empty or not there yet.
+fn free_folder(path: &Path) -> anyhow::Result<PathBuf> {
+    if path.exists() {
+        let path = path.canonicalize().with_context(|| format!("looking at {}", path.display()))?;
+        let mut entries =
+            std::fs::read_dir(&path).or_refuse(Exit::Usage, || format!("looking into {}", path.display()))?;
+        if entries.next().is_some() {
+            let text = format!("{} is not empty; name a new folder, nothing was changed", path.display());
+            return Err(refusal(Exit::Usage, text));
+        }
+        return Ok(path);
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(refusal(Exit::Usage, format!("{} cannot be made; name a folder", path.display())));
+    };
+    let parent =
+        parent.canonicalize().or_refuse(Exit::Usage, || format!("looking at {}; make it first", parent.display()))?;
+    Ok(parent.join(name))
+}
+
+/// A temporary folder on the same file system as `target`, gone when dropped.
+fn workshop(target: &Path) -> anyhow::Result<tempfile::TempDir> {
+    let beside = if target.exists() { target } else { target.parent().unwrap_or(target) };
+    tempfile::Builder::new()
+        .prefix(".nightshift-init-")
+        .tempdir_in(beside)
+        .with_context(|| format!("making a temporary folder in {}", beside.display()))
+}
+
+/// Writes the person's configuration when there is none; says so when the one there is about another grid.
+fn remember(remote: &Remote, args: &Args, around: &Surroundings) -> anyhow::Result<()> {
+    let path = config::path(&around.config_dir);
+    let config = &around.config;
+    if config.written {
+        let same = config.jobserver == args.jobserver && config.repository.as_deref() == Some(&remote.url);
+        if !same {
+            around.screen.warn(format!(
+                "{} is about another grid: commands outside {} go there; edit it, or use --jobserver and --repository",
+                path.display(),
+                remote.clone_name()
+            ));
+        }
+        return Ok(());
+    }
+    let text = fill(
+        templates::CONFIG,
+        &[
+            ("jobserver", &toml_string(&args.jobserver)),
+            ("repository", &toml_string(&remote.url)),
+            ("control_branch", &toml_string(&config.control_branch)),
+            ("signing_key", &toml_string(&config.signing_key.to_string_lossy())),
+        ],
+    );
+    std::fs::create_dir_all(&around.config_dir)
+        .and_then(|()| std::fs::write(&path, text))
+        .with_context(|| format!("writing {}", path.display()))?;
+    around.screen.good(format!("{}  your configuration", path.display()));
+    Ok(())
+}
+
+/// Says what a person has to decide before this grid works beyond this machine.
+fn advise(remote: &Remote, listen: &str, loopback: bool, around: &Surroundings) {
+    if !loopback {
+        around.screen.warn(format!(
+            "the job server listens on {listen}, beyond this machine and without encryption: set allow_open = true in \
+             jobserver.toml and allow_plain = true in worker.toml once only staff and workers reach that network"
+        ));
+    }
+    match check_address(&remote.url, false) {
+        Ok(()) => {}
+        Err(AddressError::Plain(url)) => around.screen.warn(format!(
+            "{url} is not protected on its way: set allow_plain = true in worker.toml and jobserver.toml if you accept \
+             that"
+        )),
+        Err(AddressError::Unknown(url)) => around.screen.warn(format!(
+            "workers and job server cannot read {url}: name the same repository as file:///… or git://… in worker.toml \
+             (repository) and jobserver.toml (url)"
+        )),
+    }
+}
+
+/// `path` as a shell reads it back.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+@%:,=".contains(c));
+    if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_or_new_folder_is_free() {
+        let area = tempfile::tempdir().expect("folder");
+        let root = area.path().canonicalize().expect("path");
+        assert_eq!(free_folder(&root.join("new")).expect("new"), root.join("new"));
+        assert_eq!(free_folder(&root).expect("empty"), root);
+        std::fs::write(root.join("mine"), "").expect("file");
+        assert!(free_folder(&root).expect_err("taken").to_string().contains("is not empty"));
+        assert!(free_folder(&root.join("a/b")).expect_err("no parent").to_string().contains("make it first"));
+    }
+
+    #[test]
+    fn a_path_with_blanks_is_quoted_for_the_shell() {
+        assert_eq!(shell_word(Path::new("/srv/grid-1")), "/srv/grid-1");
+        assert_eq!(shell_word(Path::new("/srv/it's mine")), "'/srv/it'\\''s mine'");
+    }
+}

@@ -1,0 +1,286 @@
+//! `nightshift release cut`: checks everything, signs, pushes.
+//!
+//! In order: (1) look at the central repository: is the version free and above the newest release, is this branch up to
+//! date; (2) build the release's tree beside the person's work and check it as workers will, samples included; (3) ask,
+//! when something is uncommitted; (4) make commit and signed tag as objects and verify the tag as workers will; (5) push
+//! branch and tag, atomically, by their objects; (6) only then move the clone's own branch and tag. Whatever fails
+//! before (6) changes neither the clone nor the central repository.
+
+use anyhow::Context;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use nightshift_contract::exit::Exit;
+use nightshift_manifest::tag::{TagFields, signed, verify};
+use nightshift_manifest::version::ReleaseVersion;
+
+use crate::candidate::{Candidate, Change};
+use crate::checks;
+use crate::figures::{counted, moment};
+use crate::git::GitError;
+use crate::grid_clone::GridClone;
+use crate::refusal::{OrRefuse, refusal};
+use crate::releases::{self, Releases, Tags};
+use crate::signing_key::SigningKey;
+use crate::surroundings::Surroundings;
+
+/// Changed files shown one by one.
+const SHOWN: usize = 40;
+
+/// Check, sign and push a release
+///
+/// Run it inside the release manager's clone. Shows what changed since the last release, checks everything (settings,
+/// plugins and their samples, signers, the version), commits what is not committed yet, makes a signed tag vX.Y.Z and
+/// pushes branch and tag together. Workers take it at their next look. A check or a push that fails changes nothing.
+///
+/// Plain git does as well: `git tag -s v1.5.0 -m v1.5.0 && git push --atomic origin main v1.5.0`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The version, such as 1.5.0; above every release before
+    version: String,
+    /// Make commit and tag in the clone only, to be pushed by hand
+    #[arg(long)]
+    no_push: bool,
+    /// Do not ask before uncommitted changes are committed
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// A release that is ready to be pushed: git objects that nothing points at yet.
+struct Made {
+    tag: String,
+    tag_id: String,
+    commit: String,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let clone = GridClone::here(around)?;
+    let version = parse_version(&args.version)?;
+    let branch = clone.branch()?;
+    let key = SigningKey::open(&around.config.signing_key)?;
+    let known = match args.no_push {
+        true => releases::judge(&clone, Tags::Local)?,
+        false => {
+            releases::fetch(&clone)?;
+            releases::judge(&clone, Tags::Central)?
+        }
+    };
+    check_version(version, &known, &clone)?;
+    let candidate = Candidate::of(&clone)?;
+    if !args.no_push {
+        check_up_to_date(&clone, &branch, &candidate.head)?;
+    }
+
+    show_changes(&candidate, version, &branch, &known, &clone, around)?;
+    around.screen.heading("Checks");
+    checks::check_release(&candidate.tree, &key, &clone, around)?;
+    if !candidate.uncommitted.is_empty() && !args.yes && around.can_ask {
+        let files = counted(candidate.uncommitted.len() as u64, "uncommitted file");
+        if !around.screen.ask(&format!("\nCommit {files} and release {}?", version.tag()))? {
+            return Err(refusal(Exit::Failed, "not released; nothing was changed"));
+        }
+    }
+
+    around.screen.heading(format!("Release {}", version.tag()));
+    let made = make(version, &candidate, &known, &key, &clone)?;
+    if !args.no_push {
+        push(&made, &branch, &clone)?;
+    }
+    keep(&made, &branch, &candidate, &clone)?;
+    tell(args, &made, &branch, &candidate, &clone, around)?;
+    Ok(Exit::Done)
+}
+
+/// `1.5.0`, or `v1.5.0` meaning the same.
+fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
+    text.strip_prefix('v').unwrap_or(text).parse().map_err(|error| refusal(Exit::Usage, format!("{error}")))
+}
+
+fn check_version(version: ReleaseVersion, known: &Releases, clone: &GridClone) -> anyhow::Result<()> {
+    let tag = version.tag();
+    let refuse = |text: String| Err(refusal(Exit::Usage, text));
+    if let Some(standing) = known.tags.iter().find(|judged| judged.tag == tag) {
+        return refuse(match &standing.verdict {
+            Ok(_) => format!("{tag} is released already; take a higher version"),
+            Err(why) => format!(
+                "there is a tag {tag} already, though workers refuse it ({}); take a higher version, or delete it with \
+                 `git push {} :refs/tags/{tag}`",
+                why.found, clone.remote
+            ),
+        });
+    }
+    if let Some(newest) = known.newest().filter(|newest| newest.version >= version) {
+        return refuse(format!(
+            "{tag} is not above {}, the newest release; releases never go back: take a higher version",
+            newest.version.tag()
+        ));
+    }
+    if clone.git.run(&["rev-parse", "--quiet", "--verify", &format!("refs/tags/{tag}")]).is_ok() {
+        return refuse(format!(
+            "your clone has a tag {tag} that was never pushed; push it with `git push --atomic {} HEAD {tag}`, or \
+             delete it with `git tag -d {tag}`",
+            clone.remote
+        ));
+    }
+    Ok(())
+}
+
+fn check_up_to_date(clone: &GridClone, branch: &str, head: &str) -> anyhow::Result<()> {
+    let Some(central) = releases::central_branch(clone, branch) else { return Ok(()) };
+    clone.git.run(&["merge-base", "--is-ancestor", &central, head]).map(drop).map_err(|_| {
+        let text = format!(
+            "branch {branch} of the central repository has commits that yours has not; \
+             `git pull --rebase --autostash` first, nothing was changed"
+        );
+        refusal(Exit::Failed, text)
+    })
+}
+
+fn show_changes(
+    candidate: &Candidate,
+    version: ReleaseVersion,
+    branch: &str,
+    known: &Releases,
+    clone: &GridClone,
+    around: &Surroundings,
+) -> anyhow::Result<()> {
+    let screen = &around.screen;
+    let last = known.newest();
+    let changes = candidate.changes_since(clone, last.map(|last| last.commit.as_str()))?;
+    match last {
+        Some(last) => {
+            let made = moment(last.time.as_millisecond(), &TimeZone::system());
+            let last_tag = last.version.tag();
+            screen.heading(format!("{} from branch {branch}, after {last_tag} of {made}", version.tag()));
+            screen.say(match changes.len() {
+                0 => format!("nothing changed since {last_tag}"),
+                number => format!("{} changed since {last_tag}:", counted(number as u64, "file")),
+            });
+        }
+        None => {
+            screen.heading(format!("{} from branch {branch}, the first release", version.tag()));
+            screen.say(format!("{}:", counted(changes.len() as u64, "file")));
+        }
+    }
+    for change in changes.iter().take(SHOWN) {
+        screen.say(change_line(change, &candidate.uncommitted));
+    }
+    if changes.len() > SHOWN {
+        screen.say(format!("  and {} more", changes.len() - SHOWN));
+    }
+    Ok(())
+}
+
+fn change_line(change: &Change, uncommitted: &[Change]) -> String {
+    let Change { kind, path } = change;
+    let note = if uncommitted.iter().any(|other| other.path == *path) { "  (not committed yet)" } else { "" };
+    format!("  {kind:<8} {path}{note}")
+}
+
+/// Makes commit and tag, and verifies the tag as a worker will.
+fn make(
+    version: ReleaseVersion,
+    candidate: &Candidate,
+    known: &Releases,
+    key: &SigningKey,
+    clone: &GridClone,
+) -> anyhow::Result<Made> {
+    let tag = version.tag();
+    let message = format!("Release {version}\n");
+    let commit = candidate.commit(clone, &message)?;
+    let identity = clone.git.identity()?;
+    let fields = TagFields {
+        name: tag.clone(),
+        commit: commit.clone(),
+        tagger: identity.who,
+        time: Timestamp::from_second(identity.seconds).context("reading git's clock")?,
+        message,
+    };
+    let raw = signed(&fields, key.private())?;
+    verify(&raw, &tag, &known.keys).map_err(|error| {
+        let advice = error.of(&tag, "").advice;
+        refusal(Exit::NotAllowed, format!("workers would refuse {tag}: {error}; {advice}; nothing was changed"))
+    })?;
+    let tag_id = clone.git.run_with_input(&["hash-object", "-w", "-t", "tag", "--stdin"], &raw)?;
+    Ok(Made { tag, tag_id, commit })
+}
+
+/// Pushes branch and tag. A push whose end is not known is looked up.
+fn push(made: &Made, branch: &str, clone: &GridClone) -> anyhow::Result<()> {
+    let Made { tag, tag_id, commit } = made;
+    let branch_update = format!("{commit}:refs/heads/{branch}");
+    let tag_update = format!("{tag_id}:refs/tags/{tag}");
+    let Err(error) = clone.git.run(&["push", "--quiet", "--atomic", &clone.remote, &branch_update, &tag_update]) else {
+        return Ok(());
+    };
+    if arrived(made, clone) {
+        return Ok(());
+    }
+    Err(error).or_refuse(Exit::Failed, || {
+        format!(
+            "pushing {branch} and {tag} to {}; nothing was changed, neither there nor here: mend what git says below, \
+             then cut the release again",
+            clone.url().unwrap_or_else(|_| clone.remote.clone())
+        )
+    })
+}
+
+fn arrived(made: &Made, clone: &GridClone) -> bool {
+    let listed: Result<String, GitError> =
+        clone.git.run(&["ls-remote", &clone.remote, &format!("refs/tags/{}", made.tag)]);
+    listed.is_ok_and(|listed| listed.starts_with(&made.tag_id))
+}
+
+/// Moves the clone's own branch and tag.
+fn keep(made: &Made, branch: &str, candidate: &Candidate, clone: &GridClone) -> anyhow::Result<()> {
+    let Made { tag, tag_id, commit } = made;
+    let updates =
+        format!("update refs/heads/{branch} {commit} {old}\ncreate refs/tags/{tag} {tag_id}\n", old = candidate.head);
+    let message = format!("nightshift release cut: {tag}");
+    clone
+        .git
+        .run_with_input(&["update-ref", "-m", &message, "--stdin"], updates.as_bytes())
+        .with_context(|| format!("moving {branch} and {tag} in {}; `git pull --tags` does it", clone.root.display()))?;
+    if !candidate.uncommitted.is_empty() {
+        clone.git.run(&["reset", "--quiet"]).context("bringing git's index up to date; `git reset` does it")?;
+    }
+    Ok(())
+}
+
+fn tell(
+    args: &Args,
+    made: &Made,
+    branch: &str,
+    candidate: &Candidate,
+    clone: &GridClone,
+    around: &Surroundings,
+) -> anyhow::Result<()> {
+    let Made { tag, commit, .. } = made;
+    let screen = &around.screen;
+    if !candidate.uncommitted.is_empty() {
+        let files = counted(candidate.uncommitted.len() as u64, "file");
+        screen.good(format!("committed {files} on {branch} as {}", &commit[..10]));
+    }
+    screen.good(format!("signed {tag} on commit {}", &commit[..10]));
+    if args.no_push {
+        screen.say(format!("Not pushed. Do it with `git push --atomic {} {branch} {tag}`.", clone.remote));
+    } else {
+        screen.good(format!("pushed {branch} and {tag} to {}", clone.url()?));
+        screen.say("Workers take it at their next look, within a minute while they work.");
+    }
+    screen.data(&format!("{tag}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_taken_with_and_without_its_v() {
+        assert_eq!(parse_version("1.5.0").expect("version").tag(), "v1.5.0");
+        assert_eq!(parse_version("v1.5.0").expect("version").tag(), "v1.5.0");
+        for wrong in ["1.5", "v1.5.0-rc1", "vv1.5.0", "next"] {
+            assert_eq!(crate::refusal::exit_of(&parse_version(wrong).expect_err(wrong)), Exit::Usage);
+        }
+    }
+}

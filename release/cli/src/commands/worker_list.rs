@@ -1,0 +1,58 @@
+//! `nightshift worker list`: every worker as it last reported itself.
+
+use jiff::tz::TimeZone;
+use nightshift_contract::exit::Exit;
+use nightshift_wire::Worker;
+
+use crate::figures::{count, moment};
+use crate::server::{ServerArgs, worker_state};
+use crate::surroundings::Surroundings;
+use crate::table::Table;
+
+/// List workers and what they do
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let workers = args.server.client(around)?.workers().await?;
+    if args.json {
+        around.screen.json("workers", &workers)?;
+        return Ok(Exit::Done);
+    }
+    if workers.is_empty() {
+        around.screen.say("no worker has reported yet; on a worker, `nightshift-worker doctor` says what keeps it");
+        return Ok(Exit::Done);
+    }
+    around.screen.table(&table(&workers, &TimeZone::system()))?;
+    Ok(Exit::Done)
+}
+
+fn table(workers: &[Worker], zone: &TimeZone) -> Table {
+    let mut table = Table::new(&["WORKER", "HOST", "STATE", "RELEASE", ">JOBS", ">RECORDS", "LAST SEEN", "REASON"]);
+    for worker in workers {
+        let report = &worker.report;
+        let mut reason = report.reason.clone();
+        if let Some(refused) = report.refused.first() {
+            let separator = if reason.is_empty() { "" } else { "; " };
+            reason = format!("{reason}{separator}refused {refused}");
+        }
+        table.row(vec![
+            report.worker.clone(),
+            report.host.clone(),
+            worker_state(report.state).to_owned(),
+            if report.release.is_empty() { "none".to_owned() } else { report.release.clone() },
+            count(worker.jobs_done),
+            count(worker.records_done),
+            moment(worker.last_seen, zone),
+            reason,
+        ]);
+    }
+    table
+}

@@ -1,0 +1,132 @@
+//! The grid of a demo: everything in one temporary folder, on free ports, with a configuration of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use nightshift_client::{Client, Timeouts};
+use nightshift_contract::exit::Exit;
+use nightshift_testbed::grid::{Grid, Repository, Worker};
+use nightshift_testbed::people;
+
+use super::cron::Cron;
+use super::data::Data;
+use crate::arguments::Arguments;
+use crate::commands;
+use crate::config;
+use crate::output::Screen;
+use crate::surroundings::Surroundings;
+use crate::urls::file_url;
+
+const WORKERS: usize = 3;
+
+/// A running grid. Dropping it ends every process of it; fields are dropped in the order they stand in.
+pub(super) struct Stage {
+    cron: Option<Cron>,
+    pub(super) workers: Vec<Arc<Worker>>,
+    grid: Option<Grid>,
+    pub(super) client: Client,
+    pub(super) runtime: tokio::runtime::Runtime,
+    around: Surroundings,
+    folder: PathBuf,
+}
+
+/// The central repository, before anything runs.
+pub(super) struct Prepared {
+    around: Surroundings,
+    folder: PathBuf,
+}
+
+impl Prepared {
+    /// Makes the central repository in `folder` with the people of `data` in it, and releases it as 1.0.0.
+    pub(super) fn make(folder: &Path, data: &Data, user: &str) -> anyhow::Result<Self> {
+        let config_dir = folder.join("config");
+        let around = Surroundings {
+            screen: Screen::silent(),
+            config: config::read(&config_dir)?,
+            config_dir,
+            current_dir: folder.to_owned(),
+            user: user.to_owned(),
+            can_ask: false,
+        };
+        let mut prepared = Self { around, folder: folder.to_owned() };
+        prepared.type_command(&["init", "grid"])?;
+        prepared.around.current_dir = prepared.clone_dir();
+        let people =
+            fs::File::create(prepared.clone_dir().join("data/people.csv")).context("writing data/people.csv")?;
+        people::write_people(&data.people, std::io::BufWriter::new(people))?;
+        prepared.type_command(&["release", "cut", "1.0.0", "--yes"])?;
+        Ok(prepared)
+    }
+
+    /// Starts the job server and the workers.
+    pub(super) fn start(self) -> anyhow::Result<Stage> {
+        let signers = fs::read_to_string(self.clone_dir().join(nightshift_manifest::SIGNERS_FILE))
+            .context("reading the demo's signers")?;
+        let central = self.folder.join("grid/central.git");
+        let repository = Repository {
+            url: file_url(&central).with_context(|| format!("{} is not UTF-8", central.display()))?,
+            control_branch: self.around.config.control_branch.clone(),
+            signers: signers.lines().map(str::to_owned).collect(),
+        };
+        let grid = Grid::start(&self.folder, repository)?;
+        let client = Client::new([grid.server.url()], Timeouts::default())?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("starting the runtime that waits for answers")?;
+        let workers = (1..=WORKERS)
+            .map(|number| Ok(Arc::new(grid.worker(&format!("worker-{number}"), "")?)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let cron = Some(Cron::start(&workers));
+        let Self { around, folder } = self;
+        Ok(Stage { cron, workers, grid: Some(grid), client, runtime, around, folder })
+    }
+
+    fn clone_dir(&self) -> PathBuf {
+        self.folder.join("grid/grid")
+    }
+
+    fn type_command(&self, words: &[&str]) -> anyhow::Result<()> {
+        type_command(&self.around, words)
+    }
+}
+
+impl Stage {
+    /// Runs a command of this program as the release manager would type it in their clone.
+    pub(super) fn type_command(&self, words: &[&str]) -> anyhow::Result<()> {
+        type_command(&self.around, words)
+    }
+
+    /// The job server's page.
+    pub(super) fn page(&self) -> String {
+        self.grid.as_ref().map(|grid| grid.server.url()).unwrap_or_default()
+    }
+
+    /// Everything of the demo.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder for result files.
+    pub(super) fn results(&self) -> PathBuf {
+        self.folder.join("results")
+    }
+
+    /// Ends every process.
+    pub(super) fn end(&mut self) {
+        self.cron = None;
+        self.workers.clear();
+        self.grid = None;
+    }
+}
+
+fn type_command(around: &Surroundings, words: &[&str]) -> anyhow::Result<()> {
+    let typed = || format!("nightshift {}", words.join(" "));
+    let arguments = Arguments::try_parse_from(["nightshift"].iter().chain(words)).with_context(typed)?;
+    let exit = commands::run(arguments.command, around).with_context(typed)?;
+    anyhow::ensure!(exit == Exit::Done, "{}: ended with exit code {}", typed(), exit.code());
+    Ok(())
+}

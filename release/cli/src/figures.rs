@@ -1,0 +1,85 @@
+//! Figures as people read them: counts, durations, moments, shares. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use nightshift_wire::Moment;
+
+/// `20000` → `20,000`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count with its noun: `1 record`, `20,000 records`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
+/// `1.4 s`, `2 min 05 s`, `3 h 20 min`.
+pub(crate) fn duration(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", length.as_secs_f64()),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A moment by the clock of `zone`, to the minute.
+pub(crate) fn moment(moment: Moment, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(moment) {
+        Ok(moment) => moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => "?".to_owned(),
+    }
+}
+
+/// `99.9 %`; a part of nothing is `-`.
+pub(crate) fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    // Rounded down, so that only a whole reads as 100.
+    let tenths = u128::from(part) * 1000 / u128::from(whole);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        let read: Vec<String> = [0, 999, 1000, 20_000, 1_234_567].into_iter().map(count).collect();
+        assert_eq!(read, ["0", "999", "1,000", "20,000", "1,234,567"]);
+        assert_eq!(counted(1, "record"), "1 record");
+        assert_eq!(counted(2, "record"), "2 records");
+    }
+
+    #[test]
+    fn durations_are_short() {
+        let read: Vec<String> = [0.25, 59.9, 65.0, 12_000.0].map(Duration::from_secs_f64).map(duration).into();
+        assert_eq!(read, ["0.2 s", "59.9 s", "1 min 05 s", "3 h 20 min"]);
+    }
+
+    #[test]
+    fn only_a_whole_reads_as_a_hundred_per_cent() {
+        assert_eq!(share(19_999, 20_000), "99.9 %");
+        assert_eq!(share(5, 5), "100.0 %");
+        assert_eq!(share(0, 0), "-");
+    }
+
+    #[test]
+    fn a_moment_is_read_in_the_persons_zone() {
+        assert_eq!(moment(0, &TimeZone::UTC), "1970-01-01 00:00");
+    }
+}

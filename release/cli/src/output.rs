@@ -1,0 +1,132 @@
+//! Where words go: data to standard output, talk and progress to standard error.
+//!
+//! A reader that goes away (`| head`) ends the output, not the work. Colour only on a terminal and without `NO_COLOR`;
+//! progress bars only on a terminal.
+
+use std::fmt::Display;
+use std::io::{self, BufRead, Write};
+
+use anyhow::Context;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::table::Table;
+
+/// Version of what `--json` prints; raised when a field changes its meaning or goes away.
+const JSON_VERSION: u32 = 1;
+
+/// The two streams a command writes to.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    colour: bool,
+    silent: bool,
+    bars: MultiProgress,
+}
+
+impl Screen {
+    /// `terminal`: standard error is one. `colour`: it may be coloured.
+    pub(crate) fn new(terminal: bool, colour: bool) -> Self {
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { colour: colour && terminal, silent: false, bars: MultiProgress::with_draw_target(target) }
+    }
+
+    /// Shows nothing at all; for commands that other commands run.
+    pub(crate) fn silent() -> Self {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        Self { colour: false, silent: true, bars }
+    }
+
+    /// Says something to the person.
+    pub(crate) fn say(&self, text: impl Display) {
+        self.talk(&format!("{text}"));
+    }
+
+    /// Begins a part of what is said.
+    pub(crate) fn heading(&self, text: impl Display) {
+        self.talk(&format!("\n{}", self.paint("1", text)));
+    }
+
+    /// Says that something went well.
+    pub(crate) fn good(&self, text: impl Display) {
+        self.talk(&format!("{} {text}", self.paint("32", "✓")));
+    }
+
+    /// Says something that needs attention, though the work goes on.
+    pub(crate) fn warn(&self, text: impl Display) {
+        self.talk(&format!("{} {text}", self.paint("33", "!")));
+    }
+
+    /// Says why a command failed.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        self.talk(&format!("{} {error:#}", self.paint("31", "nightshift:")));
+    }
+
+    /// Writes data.
+    pub(crate) fn data(&self, text: &str) -> anyhow::Result<()> {
+        if self.silent {
+            return Ok(());
+        }
+        self.bars.suspend(|| ignore_gone_reader(io::stdout().lock().write_all(text.as_bytes())))
+    }
+
+    /// Writes rows as data.
+    pub(crate) fn table(&self, table: &Table) -> anyhow::Result<()> {
+        self.data(&table.to_string())
+    }
+
+    /// Writes `value` under the key `name` as data, with the version of the format.
+    pub(crate) fn json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        let document = serde_json::json!({ "version": JSON_VERSION, name: value });
+        self.data(&format!("{document:#}\n"))
+    }
+
+    /// A bar for `length` things; `unit` names them.
+    pub(crate) fn bar(&self, length: u64, unit: &str, label: &str) -> ProgressBar {
+        let template = format!("{{prefix:<24}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} {{wide_msg}}");
+        self.progress(ProgressBar::new(length), &template, label)
+    }
+
+    /// A bar for `length` bytes.
+    pub(crate) fn byte_bar(&self, length: u64, label: &str) -> ProgressBar {
+        self.progress(ProgressBar::new(length), "{prefix:<24} {bar:30} {bytes}/{total_bytes} {eta} {wide_msg}", label)
+    }
+
+    /// Asks a question that is answered with yes or no; no is the answer of silence.
+    pub(crate) fn ask(&self, question: &str) -> anyhow::Result<bool> {
+        self.bars.suspend(|| {
+            let mut terminal = io::stderr().lock();
+            write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).context("asking")?;
+            let mut answer = String::new();
+            io::stdin().lock().read_line(&mut answer).context("reading the answer")?;
+            Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        })
+    }
+
+    /// `text` in a colour, where colours are shown.
+    pub(crate) fn paint(&self, code: &str, text: impl Display) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    }
+
+    fn progress(&self, bar: ProgressBar, template: &str, label: &str) -> ProgressBar {
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = self.bars.add(bar);
+        bar.set_style(style);
+        bar.set_prefix(label.to_owned());
+        bar
+    }
+
+    fn talk(&self, text: &str) {
+        if self.silent {
+            return;
+        }
+        // Nobody is left to be told when standard error is gone.
+        let _ = self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}"));
+    }
+}
+
+fn ignore_gone_reader(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("writing to standard output"),
+    }
+}

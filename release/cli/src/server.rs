@@ -1,0 +1,78 @@
+//! Asking the job server: which one, and the runtime that waits for its answers.
+
+use anyhow::Context;
+use nightshift_client::{Client, Timeouts};
+use nightshift_wire::{Batch, BatchState, JobState, WorkerState};
+
+use crate::surroundings::Surroundings;
+
+/// Which job server a command talks to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServerArgs {
+    /// The job server [default: jobserver in config.toml]
+    #[arg(long, value_name = "URL", env = "NIGHTSHIFT_JOBSERVER")]
+    jobserver: Option<String>,
+}
+
+impl ServerArgs {
+    /// The job server's URL.
+    pub(crate) fn url<'a>(&'a self, around: &'a Surroundings) -> &'a str {
+        self.jobserver.as_deref().unwrap_or(&around.config.jobserver)
+    }
+
+    /// A client of the job server.
+    pub(crate) fn client(&self, around: &Surroundings) -> anyhow::Result<Client> {
+        Ok(Client::new([self.url(around).to_owned()], Timeouts::default())?)
+    }
+}
+
+/// Runs a command that waits for answers.
+pub(crate) fn wait_for<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime that waits for answers")?
+        .block_on(command)
+}
+
+/// A batch's state in the words of the glossary.
+pub(crate) fn batch_state(batch: &Batch) -> &'static str {
+    match batch.state {
+        BatchState::Receiving => "receiving",
+        BatchState::Open => "open",
+        BatchState::Done => "done",
+        BatchState::Incomplete => "incomplete",
+    }
+}
+
+/// Nothing more will happen to the batch by itself.
+pub(crate) fn is_over(batch: &Batch) -> bool {
+    matches!(batch.state, BatchState::Done | BatchState::Incomplete)
+}
+
+/// Some records of the batch come back with an error instead of a value.
+pub(crate) fn has_errors(batch: &Batch) -> bool {
+    batch.errors > 0 || batch.state == BatchState::Incomplete
+}
+
+/// A job's state in the words of the glossary.
+pub(crate) fn job_state(state: JobState) -> &'static str {
+    match state {
+        JobState::Receiving => "receiving",
+        JobState::Waiting => "waiting",
+        JobState::Running => "running",
+        JobState::Done => "done",
+        JobState::Quarantined => "quarantined",
+    }
+}
+
+/// A worker's state in the words of the glossary.
+pub(crate) fn worker_state(state: WorkerState) -> &'static str {
+    match state {
+        WorkerState::Working => "working",
+        WorkerState::Waiting => "waiting",
+        WorkerState::Resting => "resting",
+        WorkerState::Stopped => "stopped",
+        WorkerState::Blocked => "blocked",
+    }
+}

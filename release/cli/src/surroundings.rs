@@ -1,0 +1,36 @@
+//! What `main` read about the person and the machine: environment, terminal, folders. Commands get it as a value.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::git::Git;
+use crate::output::Screen;
+
+/// Everything a command may know about where it runs.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// Where output goes, and how.
+    pub(crate) screen: Screen,
+    /// The person's configuration folder, `$XDG_CONFIG_HOME/nightshift`.
+    pub(crate) config_dir: PathBuf,
+    /// What the person configured.
+    pub(crate) config: Config,
+    /// The folder the command was started in.
+    pub(crate) current_dir: PathBuf,
+    /// The operating system's name for the person; stands in where git knows none.
+    pub(crate) user: String,
+    /// Questions can be asked: standard input and standard error are a terminal.
+    pub(crate) can_ask: bool,
+}
+
+impl Surroundings {
+    /// `path` as the person meant it.
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+        self.current_dir.join(path)
+    }
+
+    /// The person's git, working in `dir`.
+    pub(crate) fn git(&self, dir: &Path) -> Git {
+        Git::new(dir, &self.user)
+    }
+}

@@ -1,0 +1,49 @@
+//! The files that `init` and `plugin new` write, and how their blanks are filled in. Pure.
+
+/// `worker.toml` of a new grid.
+pub(crate) const WORKER: &str = include_str!("../templates/worker.toml");
+/// `jobserver.toml` of a new grid.
+pub(crate) const JOBSERVER: &str = include_str!("../templates/jobserver.toml");
+/// The person's `config.toml`.
+pub(crate) const CONFIG: &str = include_str!("../templates/config.toml");
+/// The note on the control branch.
+pub(crate) const CONTROL_README: &str = include_str!("../templates/control-README.md");
+
+/// Files of a new grid's repository beside the samples, with their paths.
+pub(crate) const GRID: [(&str, &str); 2] = [
+    ("README.md", include_str!("../templates/grid/README.md")),
+    (".gitattributes", include_str!("../templates/grid/.gitattributes")),
+];
+
+/// Files of a new sql plugin, with their paths.
+pub(crate) const SQL_PLUGIN: [(&str, &str); 4] = [
+    ("plugin.toml", include_str!("../templates/plugin/plugin.toml")),
+    ("query.sqlite.sql", include_str!("../templates/plugin/query.sqlite.sql")),
+    ("samples/records.csv", include_str!("../templates/plugin/samples/records.csv")),
+    ("samples/expected.csv", include_str!("../templates/plugin/samples/expected.csv")),
+];
+
+/// Puts values into a template's `{{blanks}}`.
+pub(crate) fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
+}
+
+/// `text` as a TOML string. Without escapes as far as TOML allows it, because boot reads none.
+pub(crate) fn toml_string(text: &str) -> String {
+    if text.contains(['"', '\\']) && !text.contains('\'') && !text.chars().any(char::is_control) {
+        return format!("'{text}'");
+    }
+    toml::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_are_filled_and_toml_strings_avoid_escapes() {
+        assert_eq!(fill("a = {{x}} # {{y}}", &[("x", "1"), ("y", "2")]), "a = 1 # 2");
+        assert_eq!(toml_string("/srv/a b"), "\"/srv/a b\"");
+        assert_eq!(toml_string("ada namespaces=\"git\""), "'ada namespaces=\"git\"'");
+    }
+}
