@@ -29,8 +29,8 @@ pub(super) enum Failure {
     /// The transaction it was part of was not committed.
     #[error("the transaction was not committed")]
     NotCommitted(Arc<rusqlite::Error>),
-    /// The thread that does the work is gone.
-    #[error("the store's own thread has ended")]
+    /// What did the work ended without an answer: a fault of the store's own.
+    #[error("the work ended without an answer")]
     Ended,
 }
 
@@ -54,11 +54,11 @@ impl Failure {
     }
 }
 
-/// Locked, full, or a disk that fails: the same may succeed later.
+/// Locked, full, or a disk that fails (Linux then makes it read-only): the same may succeed later.
 fn is_away(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, SystemIoFailure};
+    use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, ReadOnly, SystemIoFailure};
     matches!(
         error.sqlite_error_code(),
-        Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure | CannotOpen | OutOfMemory)
+        Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure | CannotOpen | OutOfMemory | ReadOnly)
     )
 }

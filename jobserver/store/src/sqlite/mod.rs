@@ -107,20 +107,31 @@ impl SqliteStore {
     /// batches whose hand-in a dead server left unfinished removed. Blocks.
     pub fn open(path: &Path) -> Result<SqliteStore, OpenError> {
         let lock = lock(path)?;
-        let path = path.to_owned();
-        let database = |source| OpenError::Database { path: path.clone(), source };
-        let mut connection = Connection::open(&path).map_err(database)?;
-        connection::prepare_to_write(&connection).map_err(database)?;
-        migrations::migrations::runner()
-            .run(&mut connection)
-            .map_err(|source| OpenError::Tables { path: path.clone(), source: Box::new(source) })?;
+        let mut connection = connect(path)?;
         remove_unfinished(&mut connection).map_err(|failure| OpenError::TidyUp {
-            path: path.clone(),
+            path: path.to_owned(),
             source: failure.of("removing batches whose hand-in broke off"),
         })?;
-        let writer = Writer::start(connection).map_err(|source| OpenError::Thread { path: path.clone(), source })?;
-        Ok(SqliteStore { writer, readers: Readers::new(path), _lock: lock })
+        SqliteStore::start(connection, path.to_owned(), lock)
     }
+
+    fn start(connection: Connection, path: PathBuf, lock: File) -> Result<SqliteStore, OpenError> {
+        match Writer::start(connection) {
+            Ok(writer) => Ok(SqliteStore { writer, readers: Readers::new(path), _lock: lock }),
+            Err(source) => Err(OpenError::Thread { path, source }),
+        }
+    }
+}
+
+/// A connection to write with, the tables brought to this version.
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(database)?;
+    connection::prepare_to_write(&connection).map_err(database)?;
+    migrations::migrations::runner()
+        .run(&mut connection)
+        .map_err(|source| OpenError::Tables { path: path.to_owned(), source: Box::new(source) })?;
+    Ok(connection)
 }
 
 /// One job server for one database, by a kernel lock on a file beside it.

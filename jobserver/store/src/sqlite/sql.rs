@@ -53,3 +53,55 @@ queries! {
     UNFINISHED_BATCHES: "unfinished_batches.sql",
     WORKERS: "workers.sql",
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rusqlite::Connection;
+
+    use super::ALL;
+    use crate::sqlite::migrations;
+
+    #[test]
+    fn every_sql_file_is_used() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sqlite");
+        let files = std::fs::read_dir(folder).expect("this folder").map(|entry| entry.expect("an entry").file_name());
+        let files: BTreeSet<String> = files.map(|name| name.to_string_lossy().into_owned()).collect();
+        let files: BTreeSet<&str> = files.iter().map(String::as_str).filter(|name| name.ends_with(".sql")).collect();
+        assert_eq!(files, ALL.iter().map(|(file, _)| *file).collect());
+    }
+
+    #[test]
+    fn no_query_reads_through_a_table_that_grows_with_the_work() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        migrations::migrations::runner().run(&mut connection).expect("the tables");
+        for (file, sql) in ALL {
+            let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(file);
+            for parameter in 1..=explained.parameter_count() {
+                explained.raw_bind_parameter(parameter, rusqlite::types::Null).expect("bind");
+            }
+            let mut steps = explained.raw_query();
+            while let Some(step) = steps.next().expect("a plan") {
+                let step: String = step.get("detail").expect("a step");
+                for table in ["jobs", "first", "job_records", "job_results", "attempts"] {
+                    let through = format!("SCAN {table}");
+                    let scans = step == through || step.starts_with(&format!("{through} "));
+                    assert!(!scans, "{file}: {step}");
+                }
+                let sorts = step.contains("TEMP B-TREE") && !["next_job.sql", "workers.sql"].contains(file);
+                assert!(!sorts, "{file}: {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_query_reads_a_clock() {
+        for (file, sql) in ALL {
+            let sql = sql.to_lowercase();
+            for clock in ["now')", "current_time", "strftime", "unixepoch", "julianday", "datetime("] {
+                assert!(!sql.contains(clock), "{file} has {clock}");
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The conformance suite: one promise a function, each given a fresh place. A store passes when all of them hold.
+
+mod hand_in;
+mod late;
+mod look;
+mod work;
+
+use crate::place::SqlitePlace;
+
+/// Makes a test of every promise for a kind of store.
+macro_rules! conformance {
+    ($store:ident, $place:expr, { $($module:ident: $($promise:ident),* $(,)?;)* }) => {
+        mod $store {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $promise() {
+                    let place = $place;
+                    crate::suite::$module::$promise(&place).await;
+                })*
+            })*
+        }
+    };
+}
+
+/// All promises, once for each kind of store.
+macro_rules! every_promise {
+    ($store:ident, $place:expr) => {
+        conformance!($store, $place, {
+            hand_in:
+                a_batch_can_be_claimed_only_after_its_last_byte,
+                records_come_back_as_they_came_in,
+                a_worker_gets_the_columns_it_asks_for_in_its_order,
+                an_abandoned_batch_leaves_nothing,
+                a_hand_in_that_its_server_did_not_survive_is_removed,
+                a_batch_or_job_without_records_is_refused,
+                a_ragged_record_is_refused_with_its_whole_job,
+                a_sealed_batch_is_closed,
+                record_numbers_of_a_job_follow_one_another_and_are_never_used_again;
+            work:
+                the_highest_priority_goes_first_then_the_lowest_number,
+                a_worker_gets_only_jobs_of_its_plugins,
+                claims_at_the_same_time_get_different_jobs,
+                the_last_results_finish_the_batch,
+                a_claim_and_an_acceptance_outlive_the_server,
+                the_same_submission_again_is_acknowledged_and_changes_nothing,
+                results_that_do_not_match_the_records_change_nothing,
+                a_wrong_secret_changes_nothing,
+                an_attempt_that_never_was_is_refused,
+                a_stop_is_not_counted_against_the_job,
+                a_job_that_fails_too_often_is_quarantined_with_the_reason,
+                giving_back_again_is_acknowledged_and_counted_once,
+                a_lease_follows_the_measured_time;
+            late:
+                a_lease_that_ran_out_puts_the_job_back,
+                a_heartbeat_keeps_the_lease,
+                attempts_the_worker_no_longer_holds_are_lost,
+                a_lost_attempt_takes_its_job_up_again_when_nobody_has_it,
+                a_lost_attempt_hears_that_somebody_else_has_its_job,
+                a_late_attempt_is_accepted_while_the_job_waits_again,
+                the_first_of_two_attempts_is_accepted_and_the_other_not_wanted,
+                of_two_submissions_at_the_same_time_one_is_accepted,
+                a_lost_attempt_may_still_read_its_records_while_they_are_needed,
+                a_late_give_back_does_not_touch_the_next_attempt;
+            look:
+                results_come_in_input_order_job_by_job,
+                jobs_come_in_pages_and_tell_their_story,
+                batches_come_newest_first,
+                the_grid_is_counted,
+                a_worker_is_known_by_its_last_report,
+                a_worker_that_never_reported_is_known_by_its_work,
+                what_does_not_exist_is_not_found;
+        });
+    };
+}
+
+every_promise!(on_sqlite, crate::suite::SqlitePlace::fresh());
