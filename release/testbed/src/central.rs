@@ -141,8 +141,17 @@ impl Central {
     /// # Errors
     /// When the version is none or the repository cannot be written.
     pub fn cut(&mut self, version: &str) -> Result<Oid> {
+        let commit = self.commit()?;
+        self.cut_commit(version, commit)
+    }
+
+    /// Pushes the signed tag of `version` on a commit that is already there.
+    ///
+    /// # Errors
+    /// When the version is none or the repository cannot be written.
+    pub fn cut_commit(&self, version: &str, commit: Oid) -> Result<Oid> {
         let tag = version.parse::<ReleaseVersion>()?.tag();
-        let fields = self.tag_fields(&tag)?;
+        let fields = self.tag_fields(&tag, commit)?;
         self.push_tag(&tag, &tag::signed(&fields, &self.key)?)
     }
 
@@ -245,12 +254,17 @@ impl Central {
         Daemon::start(&self.folder)
     }
 
-    /// The fields of a tag on a new commit of the files.
-    fn tag_fields(&mut self, tag: &str) -> Result<TagFields> {
-        let commit = self.commit()?.to_string();
+    /// The fields of a tag on a commit.
+    fn tag_fields(&self, tag: &str, commit: Oid) -> Result<TagFields> {
         let time = jiff::Timestamp::from_second(self.seconds())?;
         let tagger = format!("Release Manager <{SIGNER}>");
-        Ok(TagFields { name: tag.to_owned(), commit, tagger, time, message: format!("Release {tag}") })
+        Ok(TagFields {
+            name: tag.to_owned(),
+            commit: commit.to_string(),
+            tagger,
+            time,
+            message: format!("Release {tag}"),
+        })
     }
 
     fn push_tag(&self, tag: &str, raw: &[u8]) -> Result<Oid> {

@@ -11,6 +11,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid};
@@ -148,9 +149,7 @@ impl Engine {
 
     fn judge_and_stage(&mut self, clone: &LocalClone, candidates: &[Candidate]) -> Result<Judged, SyncError> {
         let unfetched = fetch_missing(clone, candidates)?;
-        let mut judged = judge_all(clone, candidates, &self.trust, &self.source.signers)?;
-        judged.notes.retain(|note| !unfetched.iter().any(|refusal| note.starts_with(&refusal.tag)));
-        judged.refused.extend(unfetched);
+        let judged = judge_all(clone, candidates, &unfetched, &self.trust, &self.source.signers)?;
         if judged.trust != self.trust {
             state::write_trust(&self.state, &judged.trust)?;
             self.trust = judged.trust.clone();
@@ -185,48 +184,60 @@ impl Engine {
     }
 }
 
-/// Fetches the tags that are not here, in one go. Into a fresh clone, a tag that makes that fail is refused and the
-/// others are fetched one by one; in an older clone the clone itself may be at fault, and a fresh one is tried first.
-fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Result<Vec<Refusal>, GitError> {
+/// A tag that could not be fetched although others could.
+type Unfetched = BTreeMap<ReleaseVersion, GitError>;
+
+/// Fetches the tags that are not here, in one go; when that fails, one by one, so that a tag nobody can fetch does not
+/// keep the good ones out. Fails when none could be fetched.
+fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Result<Unfetched, GitError> {
     let is_missing = |candidate: &&Candidate| Oid::from_str(&candidate.id).is_ok_and(|id| !clone.has(id));
     let missing: Vec<&Candidate> = candidates.iter().filter(is_missing).collect();
-    let ref_of = |candidate: &&Candidate| ref_of(&candidate.version.tag());
+    let fetch = |candidates: &[&Candidate]| {
+        let refs: Vec<String> = candidates.iter().map(|candidate| ref_of(&candidate.version.tag())).collect();
+        clone.connect()?.fetch(&refs)
+    };
     if missing.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Unfetched::new());
     }
-    match clone.connect()?.fetch(&missing.iter().map(ref_of).collect::<Vec<_>>()) {
-        Err(error) if error.is_clone_damage() && clone.is_fresh => {}
-        done => return done.map(|()| Vec::new()),
+    match fetch(&missing) {
+        Ok(()) => return Ok(Unfetched::new()),
+        // The clone itself may be at fault: the caller tries a fresh one first.
+        Err(error) if error.is_clone_damage() && !clone.is_fresh => return Err(error),
+        Err(error) if missing.len() == 1 => return Err(error),
+        Err(_) => {}
     }
-    let mut refused = Vec::new();
+    let mut unfetched = Unfetched::new();
     for candidate in &missing {
-        match clone.connect()?.fetch(&[ref_of(candidate)]) {
-            Err(GitError::Clone { source, .. }) => {
-                let found = format!("it cannot be fetched ({})", source.message());
-                let advice = "delete the tag, check the repository with git fsck, cut the release again";
-                refused.push(refuse(candidate, Rule::WellFormed, None, found, advice));
-            }
-            done => done?,
+        if let Err(error) = fetch(&[candidate]) {
+            unfetched.insert(candidate.version, error);
         }
     }
-    Ok(refused)
+    if unfetched.len() < missing.len() {
+        return Ok(unfetched);
+    }
+    unfetched.pop_first().map_or(Ok(Unfetched::new()), |(_, error)| Err(error))
 }
 
 /// Judges the candidates in version order, each by the keys in force before it.
 fn judge_all(
     clone: &LocalClone,
     candidates: &[Candidate],
+    unfetched: &Unfetched,
     trust: &Trust,
     pinned: &Signers,
 ) -> Result<Judged, GitError> {
     let mut judged = Judged { best: None, refused: Vec::new(), notes: Vec::new(), trust: trust.clone() };
     for candidate in candidates {
+        let tag = candidate.version.tag();
+        if let Some(error) = unfetched.get(&candidate.version) {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            judged.notes.push(format!("{tag} cannot be fetched, and so is left out ({why})"));
+            continue;
+        }
         let id = match Oid::from_str(&candidate.id) {
             Ok(id) if clone.has(id) => id,
             _ => {
-                judged
-                    .notes
-                    .push(format!("{} changed while it was fetched; the next look decides", candidate.version.tag()));
+                judged.notes.push(format!("{tag} changed while it was fetched; the next look decides"));
                 continue;
             }
         };

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use git2::{ObjectType, Oid};
+use nightshift_manifest::signers::GIT_NAMESPACE;
 use nightshift_manifest::tag;
+use ssh_key::{HashAlg, LineEnding};
 
 use super::{Central, new_key};
 
@@ -19,22 +21,24 @@ pub enum Forgery {
     OtherSigner,
     /// Signed, then changed to another commit.
     Changed,
-    /// A tag object that is none.
-    Garbage,
     /// Well signed, and names a file instead of a commit.
     NamesAFile,
+    /// Well signed, and names another tag.
+    NamesATag,
+    /// A tag object that is none. Git refuses to push it: it gets there only through the repository's files.
+    Garbage,
 }
 
 impl Forgery {
-    /// All of them.
-    pub const ALL: [Forgery; 7] = [
+    /// All that can be pushed.
+    pub const PUSHABLE: [Forgery; 7] = [
         Forgery::Unsigned,
         Forgery::Lightweight,
         Forgery::Gpg,
         Forgery::OtherSigner,
         Forgery::Changed,
-        Forgery::Garbage,
         Forgery::NamesAFile,
+        Forgery::NamesATag,
     ];
 }
 
@@ -44,17 +48,19 @@ impl Central {
     /// # Errors
     /// When the repository cannot be written.
     pub fn forge(&mut self, tag: &str, forgery: Forgery) -> Result<Oid> {
-        let mut fields = self.tag_fields(tag)?;
+        let commit = self.commit()?;
+        let fields = self.tag_fields(tag, commit)?;
         let raw = match forgery {
             Forgery::Lightweight => {
-                let commit = Oid::from_str(&fields.commit)?;
                 self.push_ref(&format!("refs/tags/{tag}"), commit)?;
                 return Ok(commit);
             }
             Forgery::Unsigned => tag::unsigned(&fields)?,
             Forgery::Gpg => {
                 let mut raw = tag::unsigned(&fields)?;
-                raw.extend_from_slice(b"-----BEGIN PGP SIGNATURE-----\n\niHUEABYKAB0WIQ==\n-----END PGP SIGNATURE-----\n");
+                raw.extend_from_slice(
+                    b"-----BEGIN PGP SIGNATURE-----\n\niHUEABYKAB0WIQ==\n-----END PGP SIGNATURE-----\n",
+                );
                 raw
             }
             Forgery::OtherSigner => tag::signed(&fields, &new_key()?)?,
@@ -63,11 +69,19 @@ impl Central {
                 let other = self.commit()?.to_string();
                 signed.replace(&fields.commit, &other).into_bytes()
             }
-            Forgery::Garbage => b"not a tag at all".to_vec(),
             Forgery::NamesAFile => {
-                fields.commit = self.write_object(ObjectType::Blob, b"a file")?.to_string();
-                tag::signed(&fields, self.key())?
+                let file = self.write_object(ObjectType::Blob, b"a file")?;
+                let unsigned = String::from_utf8(tag::unsigned(&fields)?)?;
+                let unsigned = unsigned.replace(&fields.commit, &file.to_string()).replace("type commit", "type blob");
+                self.sign(unsigned.into_bytes())?
             }
+            Forgery::NamesATag => {
+                let inner = self.write_object(ObjectType::Tag, &tag::signed(&fields, self.key())?)?;
+                let unsigned = String::from_utf8(tag::unsigned(&fields)?)?;
+                let unsigned = unsigned.replace(&fields.commit, &inner.to_string()).replace("type commit", "type tag");
+                self.sign(unsigned.into_bytes())?
+            }
+            Forgery::Garbage => b"not a tag at all".to_vec(),
         };
         self.push_tag(tag, &raw)
     }
@@ -80,5 +94,12 @@ impl Central {
         let id = self.repository.refname_to_id(&format!("refs/tags/{of}"))?;
         self.push_ref(&format!("refs/tags/{under}"), id)?;
         Ok(id)
+    }
+
+    /// Signs whatever is given as git would sign a tag.
+    fn sign(&self, mut raw: Vec<u8>) -> Result<Vec<u8>> {
+        let signature = self.key().sign(GIT_NAMESPACE, HashAlg::Sha512, &raw)?;
+        raw.extend_from_slice(signature.to_pem(LineEnding::LF)?.as_bytes());
+        Ok(raw)
     }
 }

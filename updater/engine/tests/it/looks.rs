@@ -1,0 +1,117 @@
+//! Looking: the stop flag, and what makes a look count.
+
+use nightshift_engine::LookError;
+
+use crate::fixture::{Fixture, now};
+
+#[test]
+fn a_look_without_a_flag_sees_the_tags_and_is_noted() {
+    let mut fixture = Fixture::new();
+    fixture.central.cut("1.0.0").expect("cut");
+    let look = fixture.look();
+    assert_eq!(look.stop, None);
+    assert_eq!(look.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(), ["v1.0.0"]);
+    assert_eq!(fixture.engine().last_look().map(|record| record.at.clone()), Some(now()));
+}
+
+#[test]
+fn a_stop_flag_on_the_control_branch_is_seen_with_its_reason() {
+    let mut fixture = Fixture::new();
+    fixture.central.stop("reason = \"wrong prices\"\n").expect("stopped");
+    assert_eq!(fixture.look().stop.expect("stopped").to_string(), "wrong prices (STOP on branch control)");
+    fixture.central.start().expect("started");
+    assert_eq!(fixture.look().stop, None);
+}
+
+#[test]
+fn any_spelling_and_any_content_of_the_flag_stops() {
+    let mut fixture = Fixture::new();
+    for (name, content) in [("stop.txt", ""), ("STOP.toml", "reason = 5"), ("Stop", "help!"), ("STOP", "x = [")] {
+        fixture.central.put_control(&[(name, content)]).expect("pushed");
+        assert!(fixture.look().stop.is_some(), "{name}");
+    }
+    fixture.central.put_control(&[("STOPPED", "")]).expect("pushed");
+    assert_eq!(fixture.look().stop, None);
+}
+
+#[test]
+fn a_folder_named_stop_stops_too() {
+    let mut fixture = Fixture::new();
+    fixture.central.put_control(&[("STOP/why", "")]).expect("pushed");
+    assert!(fixture.look().stop.is_some());
+}
+
+#[test]
+fn a_ref_named_stop_stops_even_when_the_control_branch_is_gone() {
+    let mut fixture = Fixture::new();
+    let commit = fixture.central.commit().expect("a commit");
+    fixture.central.push_ref("refs/heads/stop", commit).expect("pushed");
+    fixture.central.delete_ref("refs/heads/control").expect("deleted");
+    let look = fixture.look();
+    assert_eq!(look.stop.expect("stopped").place, "ref refs/heads/stop");
+    assert_eq!(look.control, None);
+}
+
+#[test]
+fn a_look_does_not_count_when_there_is_no_control_branch() {
+    let mut fixture = Fixture::new();
+    fixture.central.commit().expect("branch main");
+    fixture.central.delete_ref("refs/heads/control").expect("deleted");
+    let error = fixture.engine().look(&now()).expect_err("no control branch");
+    assert!(!error.is_unreachable());
+    assert!(error.to_string().contains("has no branch \"control\" (it has main)"), "{error}");
+    assert_eq!(fixture.engine().last_look(), None);
+}
+
+#[test]
+fn a_look_does_not_count_when_the_control_branch_holds_no_files() {
+    let mut fixture = Fixture::new();
+    let tag = fixture.central.cut("1.0.0").expect("cut");
+    fixture.central.push_ref("refs/heads/control", tag).expect("pushed");
+    assert!(matches!(fixture.engine().look(&now()), Err(LookError::NoTree { .. })));
+}
+
+#[test]
+fn an_unreachable_repository_is_told_from_other_faults() {
+    let mut fixture = Fixture::new();
+    fixture.source.url = format!("file://{}/nowhere.git", fixture.folder.path().display());
+    let error = fixture.engine().look(&now()).expect_err("nothing there");
+    assert!(error.is_unreachable(), "{error}");
+    assert!(error.to_string().contains("nowhere.git"), "{error}");
+}
+
+#[test]
+fn a_look_when_nothing_moved_fetches_nothing() {
+    let fixture = Fixture::with_1_5_0_in_force();
+    fixture.look();
+    let packs = fixture.state.clone_dir().join("objects/pack");
+    let count = || std::fs::read_dir(&packs).expect("listed").count();
+    let before = count();
+    let sync = fixture.cycle();
+    assert_eq!((sync.switched, sync.refused, sync.notes), (false, vec![], vec![]));
+    assert_eq!(count(), before);
+}
+
+#[test]
+fn the_machines_git_configuration_does_not_count() {
+    // `insteadOf` in a user's configuration would send the worker elsewhere. The engine sets no search path at all.
+    let fixture = Fixture::new();
+    fixture.look();
+    for found in [git2::Config::find_global(), git2::Config::find_system(), git2::Config::find_xdg()] {
+        found.expect_err("looked for nowhere");
+    }
+}
+
+#[test]
+fn a_clone_in_too_many_packs_is_fetched_afresh() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    for _ in 0..60 {
+        fixture.central.stop("").expect("stopped");
+        fixture.central.start().expect("started");
+        fixture.look();
+    }
+    fixture.central.cut("1.6.0").expect("cut");
+    assert!(fixture.cycle().switched);
+    let packs = std::fs::read_dir(fixture.state.clone_dir().join("objects/pack")).expect("listed").count();
+    assert!(packs < 10, "{packs}");
+}

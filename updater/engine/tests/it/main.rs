@@ -1,0 +1,11 @@
+//! What the engine promises, tried on real repositories: over `file://`, over `git://`, and with tags made by git.
+
+mod fixture;
+mod keys;
+mod looks;
+mod network;
+mod plain_git;
+mod refusals;
+mod repair;
+mod switching;
+mod trees;
