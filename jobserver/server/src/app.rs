@@ -31,6 +31,8 @@ pub struct Limits {
     pub look_again: Duration,
     /// For a request that neither waits nor streams.
     pub request: Duration,
+    /// For a submission, which may be large and come over a slow network.
+    pub submit: Duration,
     /// For the next piece of a hand-in.
     pub silence: Duration,
     /// For the next request, or the rest of its head, on an open connection.
@@ -52,6 +54,7 @@ impl Default for Limits {
             longest_wait: seconds(60),
             look_again: seconds(10),
             request: seconds(60),
+            submit: seconds(15 * 60),
             silence: seconds(60),
             idle: seconds(90),
             grace: seconds(10),

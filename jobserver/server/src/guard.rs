@@ -2,7 +2,7 @@
 //! say how a browser may treat them.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use nightshift_wire::code;
 
-use crate::app::App;
 use crate::refused::Refused;
 
 /// The outermost layer: nothing that goes wrong inside ends a connection without an answer.
@@ -26,10 +25,9 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
     }
 }
 
-/// Gives up requests that neither wait nor stream.
-pub(crate) async fn limit_time(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Gives up requests that take longer than `limit`.
+pub(crate) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let doing = format!("{} {}", request.method(), request.uri().path());
-    let limit = app.limits.request;
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Refused::new(
@@ -68,4 +66,34 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refused {
         code::BAD_REQUEST,
         format!("{} does not take {method}; see the table of requests in the API's description", uri.path()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+    use nightshift_wire::Problem;
+
+    use super::*;
+
+    async fn panics() -> &'static str {
+        panic!("a test's own panic")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_with_a_problem_that_tells_nothing_of_it() {
+        let router = Router::new().route("/x", get(panics)).layer(from_fn(catch_panic));
+        let request = Request::get("/x").body(Body::empty()).expect("a request");
+        let response = TowerToHyperService::new(router).call(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let body = to_bytes(response.into_body(), 1000).await.expect("a body");
+        let problem: Problem = serde_json::from_slice(&body).expect("a problem");
+        assert_eq!(problem.code, code::INTERNAL);
+        assert_eq!(problem.detail, "GET /x: a fault of the job server; its log says more");
+    }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -16,11 +17,15 @@ use nightshift_server::chores::look;
 use nightshift_server::clock::Clock;
 use nightshift_server::config::{DEFAULT_CONFIG, Settings};
 use nightshift_server::serve::{self, Limits, Parts};
-use nightshift_server::{state_dir, swap};
+use nightshift_server::state_dir::{self, Held};
+use nightshift_server::swap;
 use nightshift_store::sqlite::SqliteStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+
+/// How long work that blocks may go on once everything else has ended.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Hands out jobs to workers, takes batches in and gives results out.
 #[derive(Debug, Parser)]
@@ -42,8 +47,9 @@ enum Command {
 
 #[allow(clippy::disallowed_methods, reason = "main is where the environment is read")]
 fn log_filter() -> EnvFilter {
+    const QUIET: &str = "info,refinery_core=warn";
     let wanted = std::env::var("NIGHTSHIFT_LOG").unwrap_or_default();
-    EnvFilter::try_new(if wanted.is_empty() { "info" } else { &wanted }).unwrap_or_else(|_| EnvFilter::new("info"))
+    EnvFilter::try_new(if wanted.is_empty() { QUIET } else { &wanted }).unwrap_or_else(|_| EnvFilter::new(QUIET))
 }
 
 fn main() -> ExitCode {
@@ -77,19 +83,22 @@ fn read(config: &Path) -> anyhow::Result<Settings> {
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
+    // Held until nothing of this process touches the folder any more.
+    let state = state_dir::hold(&settings.state_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
-    runtime.block_on(serve(settings))
+    let ended = runtime.block_on(serve(settings, &state));
+    // A look at a repository that does not answer is not waited for: it can be cut off at any instant.
+    runtime.shutdown_timeout(LAST_MOMENT);
+    ended
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let state = state_dir::hold(&settings.state_dir)?;
+async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     end_on_signal(stopping.clone())?;
 
     let database = state.database();
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??;
-    let (releases, looking) =
-        look::begin(settings.repository, state.repository(), settings.look_every, stopping.clone());
+    let releases = look::begin(settings.repository, state.repository(), settings.look_every, stopping.clone());
     // Who comes as soon as the address is known shall find the plugins there.
     releases.fresh().await;
 
@@ -108,7 +117,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     tell_address(address, &state.address())?;
     tracing::info!("listening on http://{address}");
     running.ended().await;
-    looking.await.context("ending the looks at the repository")?;
     tracing::info!("ended");
     Ok(())
 }
@@ -117,7 +125,7 @@ fn tell_address(address: SocketAddr, file: &Path) -> anyhow::Result<()> {
     swap::replace(file, format!("{address}\n").as_bytes()).with_context(|| format!("writing {}", file.display()))
 }
 
-/// Cancels `stopping` at the first SIGTERM or ctrl-c; the second ends the program at once.
+/// Cancels `stopping` at SIGTERM or ctrl-c.
 fn end_on_signal(stopping: CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for ctrl-c")?;

@@ -104,3 +104,21 @@ impl IntoResponse for Refused {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(error: &StoreError) -> Problem {
+        *Refused::by_store("claiming a job", error).0
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_worth_another_try_and_a_fault_is_not_told_to_strangers() {
+        let away = problem(&StoreError::Away { doing: "claiming", source: "the disk is full".into() });
+        assert_eq!((away.status, away.code.as_str()), (503, code::STORE_AWAY));
+        let fault = problem(&StoreError::Fault { doing: "claiming", source: "no such table: jobs".into() });
+        assert_eq!((fault.status, fault.code.as_str()), (500, code::INTERNAL));
+        assert_eq!(fault.detail, "claiming a job: a fault of the job server; its log says more");
+    }
+}

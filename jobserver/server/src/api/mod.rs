@@ -26,7 +26,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let quick = Router::new()
         .route("/v1/attempts/{attempt}/records", get(attempts::records))
         .route("/v1/attempts/{attempt}/heartbeat", post(attempts::heartbeat))
-        .route("/v1/attempts/{attempt}/results", post(attempts::submit).layer(DefaultBodyLimit::max(limits.submission)))
         .route("/v1/attempts/{attempt}/give-back", post(attempts::give_back))
         .route("/v1/batches/{batch}", get(batches::one))
         .route("/v1/reports", post(grid::report))
@@ -35,7 +34,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(grid::healthz))
         .route("/", get(pages::status))
         .route("/page.css", get(pages::style))
-        .layer(from_fn_with_state(Arc::clone(&app), guard::limit_time));
+        .layer(from_fn_with_state(limits.request, guard::limit_time));
+    let large = Router::new()
+        .route("/v1/attempts/{attempt}/results", post(attempts::submit))
+        .layer(DefaultBodyLimit::max(limits.submission))
+        .layer(from_fn_with_state(limits.submit, guard::limit_time));
     // These wait or stream, and watch over their own time.
     let long = Router::new()
         .route("/v1/claims", post(claims::claim))
@@ -43,6 +46,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/batches/{batch}/jobs", get(batches::jobs))
         .route("/v1/batches/{batch}/results", get(batches::results));
     quick
+        .merge(large)
         .merge(long)
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)

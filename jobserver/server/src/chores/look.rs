@@ -12,7 +12,6 @@ use nightshift_contract::layout::StateDir;
 use nightshift_engine::clock::moment;
 use nightshift_engine::{Engine, Refusal, Release, ReleaseError, Source};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::{Catalogue, LookWish, Releases};
@@ -21,18 +20,13 @@ use crate::refused::chain;
 /// Wishes that may wait for one look; more than that wait to be heard.
 const WISHES: usize = 64;
 
-/// Begins to look; the releases that the looks find, and the chore, which ends when `stopping` is cancelled.
-pub fn begin(
-    source: Source,
-    folder: StateDir,
-    every: Duration,
-    stopping: CancellationToken,
-) -> (Releases, JoinHandle<()>) {
+/// Begins to look, until `stopping` is cancelled; what the looks find.
+pub fn begin(source: Source, folder: StateDir, every: Duration, stopping: CancellationToken) -> Releases {
     let (found, current) = watch::channel(Arc::new(Catalogue::empty("the repository has not been looked at yet")));
     let (wishes, wished) = mpsc::channel(WISHES);
     let looker = Looker { source, folder, engine: None, last: Catalogue::empty("") };
-    let chore = tokio::spawn(run(looker, every, found, wished, stopping));
-    (Releases::looked_after(current, wishes), chore)
+    tokio::spawn(run(looker, every, found, wished, stopping));
+    Releases::looked_after(current, wishes)
 }
 
 async fn run(

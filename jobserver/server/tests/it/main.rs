@@ -1,10 +1,12 @@
 //! The job server over real HTTP, on free loopback ports, with a real store in a fresh folder.
 
 mod claims;
+mod connections;
 mod hand_in;
 mod page;
 mod problems;
 mod program;
+mod releases;
 mod results;
 mod running;
 mod shutdown;

@@ -69,15 +69,20 @@ impl TestServer {
     }
 
     pub(crate) async fn start_with(limits: Limits) -> TestServer {
+        let (catalogue, current) = watch::channel(Arc::new(catalogue()));
+        TestServer { catalogue, ..TestServer::start_on(Releases::kept(current), limits).await }
+    }
+
+    /// A server that knows releases from elsewhere than this test's own catalogue.
+    pub(crate) async fn start_on(releases: Releases, limits: Limits) -> TestServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = SqliteStore::open(&folder.path().join("store.sqlite")).expect("a fresh store opens");
         let (clock, hand) = Clock::set_by_hand(BEGINNING);
-        let (catalogue, current) = watch::channel(Arc::new(catalogue()));
         let stopping = CancellationToken::new();
         let parts = Parts {
             listen: "127.0.0.1:0".parse().expect("an address"),
             store: Arc::new(store),
-            releases: Releases::kept(current),
+            releases,
             clock,
             limits,
             stopping: stopping.clone(),
@@ -86,6 +91,7 @@ impl TestServer {
         let address = running.address();
         let client = Client::new([format!("http://{address}")], Timeouts::default()).expect("a good address");
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let catalogue = watch::Sender::new(Arc::new(catalogue()));
         TestServer { client, address, catalogue, stopping, hand, http, running: Some(running), folder }
     }
 
