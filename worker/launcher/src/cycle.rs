@@ -174,6 +174,7 @@ impl Cycle<'_> {
             stop_file,
             stop_flag: visit.stop_flag.clone(),
             unseen_for_too_long: unseen,
+            trouble: visit.trouble.clone(),
             release: visit.release.as_ref().map(|release| release.tag.clone()),
             hours: Some(visit.settings.hours.open_until(clock::now())),
             refused: visit.refused.len(),

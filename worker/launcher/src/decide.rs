@@ -17,6 +17,8 @@ pub struct Facts {
     pub stop_flag: Option<String>,
     /// Why a stop flag could have been missed, when nobody has really looked at the repository for too long.
     pub unseen_for_too_long: Option<String>,
+    /// Why the repository could not be looked at or fetched from, when it could not.
+    pub trouble: Option<String>,
     /// The tag of the release in force.
     pub release: Option<String>,
     /// The working hours at this moment; `None` when no release says.
@@ -34,8 +36,8 @@ pub enum Next {
     StoppedByFlag(String),
     /// No new job may be taken: a stop flag could have been missed. Holds why.
     Unseen(String),
-    /// There is no release to run.
-    NoRelease,
+    /// There is no release to run. Holds why none could be fetched, when that is the reason.
+    NoRelease(Option<String>),
     /// Outside the working hours; holds when they begin.
     Rest(Timestamp),
     /// A core may run.
@@ -51,7 +53,7 @@ pub fn next(facts: &Facts) -> Next {
         return Next::StoppedByFlag(reason.clone());
     }
     if facts.release.is_none() {
-        return Next::NoRelease;
+        return Next::NoRelease(facts.trouble.clone());
     }
     if let Some(reason) = &facts.unseen_for_too_long {
         return Next::Unseen(reason.clone());
@@ -74,7 +76,7 @@ impl Next {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) => Exit::Stopped,
             _ if facts.refused > 0 => Exit::ReleaseRefused,
-            Next::Unseen(_) | Next::NoRelease => Exit::TryLater,
+            Next::Unseen(_) | Next::NoRelease(_) => Exit::TryLater,
             Next::Rest(_) | Next::Work => Exit::Done,
         }
     }
@@ -83,7 +85,7 @@ impl Next {
     pub fn state(&self) -> WorkerState {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) => WorkerState::Stopped,
-            Next::Unseen(_) | Next::NoRelease => WorkerState::Blocked,
+            Next::Unseen(_) | Next::NoRelease(_) => WorkerState::Blocked,
             Next::Rest(_) => WorkerState::Resting,
             Next::Work => WorkerState::Waiting,
         }
@@ -102,7 +104,10 @@ impl Next {
                 format!("no new jobs, because a stop flag could be missed: {reason}"),
                 "make the central repository reachable; the next cycle goes on by itself",
             ),
-            Next::NoRelease => {
+            Next::NoRelease(Some(trouble)) => {
+                (format!("there is no release here yet: {trouble}"), "the next cycle tries again")
+            }
+            Next::NoRelease(None) => {
                 ("there is no release yet".to_owned(), "make the first one with: nightshift release cut 1.0.0")
             }
             Next::Rest(opens) => (format!("outside the working hours; they begin at {opens}"), ""),
@@ -166,6 +171,8 @@ mod tests {
     #[test]
     fn without_a_release_a_cycle_asks_to_be_tried_later_and_names_the_command() {
         let facts = Facts { release: None, ..working() };
+        let away = Facts { trouble: Some("no route".into()), ..facts.clone() };
+        assert!(next(&away).in_words().0.contains("no route"));
         assert_eq!(next(&facts).exit(&facts), Exit::TryLater);
         assert!(next(&facts).in_words().1.contains("nightshift release cut 1.0.0"));
     }

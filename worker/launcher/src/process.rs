@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use nightshift_contract::holder::Holder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+
+use crate::clock;
 
 /// This process.
 pub fn me() -> io::Result<Holder> {
@@ -35,9 +38,15 @@ impl Running {
 
     /// Waits for the process to end; false when it still runs after `at_most`.
     pub fn ends_within(&self, at_most: Duration) -> bool {
-        let timeout = Timespec::try_from(at_most).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        matches!(poll(&mut fds, Some(&timeout)), Ok(1..))
+        let deadline = clock::since_start() + u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX / 2);
+        loop {
+            let left = Duration::from_millis(deadline.saturating_sub(clock::since_start()));
+            match wait_for_end(&self.pidfd, Some(left)) {
+                Ok(ended) => return ended,
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
     }
 
     /// Kills the process; it may have ended just before.
@@ -69,10 +78,13 @@ pub fn kill_group(leader: u32) {
 pub fn child_to_watch(child: u32) -> io::Result<impl FnOnce() + Send + 'static> {
     let pid = pid(child).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    Ok(move || {
-        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        while let Err(rustix::io::Errno::INTR) = poll(&mut fds, None) {}
-    })
+    Ok(move || while let Err(Errno::INTR) = wait_for_end(&pidfd, None) {})
+}
+
+/// Whether the process behind a pidfd ended within a time, or ever.
+fn wait_for_end(pidfd: &OwnedFd, at_most: Option<Duration>) -> Result<bool, Errno> {
+    let timeout = at_most.map(|at_most| Timespec::try_from(at_most).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 }));
+    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], timeout.as_ref()).map(|ready| ready > 0)
 }
 
 fn pid(number: u32) -> Option<Pid> {

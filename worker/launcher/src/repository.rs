@@ -31,6 +31,8 @@ pub struct Found {
 pub struct Visit {
     /// The stop flag that stands, as far as anybody could see.
     pub stop_flag: Option<String>,
+    /// Why the repository could not be looked at or fetched from, when it could not.
+    pub trouble: Option<String>,
     /// The look.
     pub look: Found,
     /// The sync, and the release in force after it.
@@ -59,15 +61,20 @@ impl Repository {
     /// Looks, and syncs what moved.
     pub fn visit(&mut self) -> Visit {
         let mut sync = Ok(Sync::default());
+        let mut trouble = None;
         let look = match self.engine.look(&clock::moment()) {
             Ok(look) => match &look.stop {
                 Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
                 None => {
                     sync = self.engine.sync(&look).map_err(|error| Found::failed(&error, "the next cycle tries again"));
+                    trouble = sync.as_ref().err().map(|failed| failed.found.clone());
                     Found::good("the repository answered; no stop flag")
                 }
             },
-            Err(error) => Found::failed(&error, "check the network, and the repository's address in worker.toml"),
+            Err(error) => {
+                trouble = Some(chain(&error));
+                Found::failed(&error, "check the network, and the repository's address in worker.toml")
+            }
         };
         let release = self.engine.in_force();
         let (settings, unreadable) = match release.as_ref().map(|release| self.settings(release)) {
@@ -79,6 +86,7 @@ impl Repository {
         Visit {
             stop_flag: last.and_then(|last| last.stop.as_ref()).map(ToString::to_string),
             last_look: last.map(|last| last.at.clone()),
+            trouble,
             look,
             switched: sync.as_ref().is_ok_and(|sync| sync.switched),
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).collect(),

@@ -32,8 +32,6 @@ use core_process::{CoreProcess, Did};
 use telling::Telling;
 
 const TICK: Duration = Duration::from_secs(1);
-/// Ticks between two progress marks.
-const MARK_EVERY: u32 = 5;
 
 /// Watches over a core until it may run no longer, and says why.
 pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
@@ -48,7 +46,6 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         said: None,
         release: None,
         place: Place::Here(Box::new(repository)),
-        ticks: 0,
     };
     watch.run().await
 }
@@ -65,7 +62,6 @@ struct Watch<'c, 's> {
     next_visit: u64,
     reports: Stream,
     telling: Telling,
-    ticks: u32,
 }
 
 /// Where the clone of the repository is: only one thread may use it at a time.
@@ -130,10 +126,7 @@ impl Watch<'_, '_> {
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
             Happened::Tick => {
-                if self.ticks.is_multiple_of(MARK_EVERY) {
-                    self.cycle.lock.mark_progress();
-                }
-                self.ticks = self.ticks.wrapping_add(1);
+                self.cycle.lock.mark_progress();
                 if clock::since_start() >= self.next_visit {
                     self.begin_visit();
                 }

@@ -60,6 +60,14 @@ impl Process {
     pub fn kill(&self) -> Result<()> {
         signal(self.pid, Signal::KILL)
     }
+
+    /// Stops it from running without ending it.
+    ///
+    /// # Errors
+    /// When it has ended already, or is not ours.
+    pub fn freeze(&self) -> Result<()> {
+        signal(self.pid, Signal::STOP)
+    }
 }
 
 /// Sends a signal to one process.

@@ -171,3 +171,60 @@ fn complain(pid: u32, line: Option<String>) {
         tracing::warn!(pid, "the core said: {line}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Running;
+    use nightshift_contract::handoff::ReleaseArgs;
+    use nightshift_contract::holder::Holder;
+
+    /// Starts `tests/fake-core.sh`, which does what the tag names.
+    fn start(tag: &str) -> CoreProcess {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-core.sh");
+        let release = ReleaseArgs { slot: "/slot".into(), tag: tag.into(), commit: "c".repeat(40) };
+        let args = CoreArgs {
+            state_dir: "/state".into(),
+            release,
+            jobservers: vec!["http://127.0.0.1:1".into()],
+            worker: "w".into(),
+        };
+        CoreProcess::start(&program, &args).expect("the script can be started")
+    }
+
+    async fn child_of(core: &mut CoreProcess) -> Running {
+        let Did::Said(FromCore::Waiting(child)) = core.next().await else { panic!("it says its child's number") };
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).expect("the child runs");
+        Running::find(Holder::from_proc_stat(&stat).expect("a stat file")).expect("the child runs")
+    }
+
+    #[tokio::test]
+    async fn a_core_is_heard_told_and_its_end_is_seen() {
+        let mut core = start("obedient");
+        assert_eq!(core.next().await, Did::Said(FromCore::Waiting("work".into())));
+        core.tell(&ToCore::Stop("a reason".into())).await;
+        assert_eq!(core.next().await, Did::Ended(Some(6)));
+    }
+
+    #[tokio::test]
+    async fn a_core_that_ends_by_itself_is_seen_with_its_exit_code() {
+        assert_eq!(start("broken").next().await, Did::Ended(Some(101)));
+    }
+
+    #[tokio::test]
+    async fn killing_a_core_ends_everything_it_started() {
+        let mut core = start("parent");
+        let child = child_of(&mut core).await;
+        core.kill();
+        assert_eq!(core.next().await, Did::Ended(None));
+        assert!(child.ends_within(Duration::from_secs(60)));
+    }
+
+    #[tokio::test]
+    async fn a_launcher_that_breaks_off_leaves_no_core_behind() {
+        let mut core = start("parent");
+        let child = child_of(&mut core).await;
+        drop(core);
+        assert!(child.ends_within(Duration::from_secs(60)));
+    }
+}

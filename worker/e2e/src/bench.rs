@@ -1,0 +1,69 @@
+//! The project's benchmarks: figures in groups, one file per group, each measured beside its raw limit or a peer in the
+//! same run.
+//!
+//! A new group is a file here and a line in [`GROUPS`]. Its figures share a set-up; its names share a beginning, so
+//! that `nightshift-bench PREFIX` runs it alone.
+
+mod cycle_noop;
+mod figure;
+mod measure;
+mod table;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+pub use figure::{Figure, Line, Target};
+pub use table::table;
+
+/// Figures that are measured together.
+struct Group {
+    /// The names of its figures, in the order of their lines.
+    names: &'static [&'static str],
+    /// Measures them.
+    run: fn() -> Result<Vec<Line>>,
+}
+
+const GROUPS: &[Group] = &[cycle_noop::GROUP];
+
+/// Measures every figure whose name begins with `only`, telling `on_line` of each as it comes. A group that fails is
+/// skipped with its error as the reason.
+pub fn run(only: &str, mut on_line: impl FnMut(&Line)) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for group in GROUPS.iter().filter(|group| group.names.iter().any(|name| name.starts_with(only))) {
+        let measured = (group.run)().unwrap_or_else(|error| {
+            let reason = format!("{error:#}");
+            group.names.iter().map(|name| Line::Skipped { name: (*name).into(), skipped: reason.clone() }).collect()
+        });
+        for line in measured.into_iter().filter(|line| line.name().starts_with(only)) {
+            on_line(&line);
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// Every figure's name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().flat_map(|group| group.names.iter().copied())
+}
+
+/// Writes the lines as JSON.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, lines: &[Line]) -> Result<()> {
+    std::fs::write(path, serde_json::to_vec_pretty(lines)?).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_a_name_of_its_own() {
+        let mut all: Vec<_> = names().collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), names().count());
+    }
+}

@@ -1,0 +1,12 @@
+//! Whole-grid stories with real processes.
+//!
+//! Each story has a central repository, a job server and workers of its own (see `nightshift_e2e::scene`); they can run
+//! side by side. Cycles are started by the story, as cron would. Needs everything built: `cargo build --workspace
+//! --all-targets --locked`.
+
+mod away;
+mod batches;
+mod cycles;
+mod kills;
+mod releases;
+mod stops;

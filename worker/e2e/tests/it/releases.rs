@@ -1,0 +1,133 @@
+//! Releases on their way to the workers, good ones and others.
+
+use anyhow::{Context, Result};
+use nightshift_e2e::scene::{Scene, Work};
+use nightshift_testbed::central::Forgery;
+use nightshift_testbed::wait::SOON;
+
+#[test]
+fn a_release_reaches_every_worker_and_what_it_runs() -> Result<()> {
+    let mut scene = Scene::with_release()?;
+    let workers = [scene.worker("w1")?, scene.worker("w2")?];
+    let _cycles = workers.iter().map(|worker| worker.start_cycle()).collect::<Result<Vec<_>>>()?;
+    for worker in &workers {
+        worker.core_runs(None)?;
+    }
+    let before = scene.hand_in("twice", "n\n1\n", 10)?;
+    scene.done(before.id)?;
+    let cores: Vec<_> = workers.iter().map(|worker| worker.core().map(|core| core.pid)).collect();
+
+    scene.central.put("plugins/twice/query.sqlite.sql", "SELECT record_id, n * 2 + 1000 AS twice FROM records")?;
+    scene.central.put("plugins/twice/samples/expected.csv", "n,twice,error\n1,1002,\n")?;
+    scene.central.cut("1.1.0")?;
+    for worker in &workers {
+        worker.status_says("release v1.1.0 to be in force", SOON, |status| status["release"] == "v1.1.0")?;
+    }
+    let after = scene.hand_in("twice", "n\n1\n", 10)?;
+    scene.done(after.id)?;
+    assert_eq!(scene.results(after.id)?, "n,twice,error\n1,1002,\n");
+    assert_eq!(scene.results(before.id)?, "n,twice,error\n1,2,\n", "results that are in stay as they are");
+    let now: Vec<_> = workers.iter().map(|worker| worker.core().map(|core| core.pid)).collect();
+    assert_eq!(now, cores, "plugins are changed without a new core");
+    Ok(())
+}
+
+#[test]
+fn a_forged_tag_changes_nothing_and_says_so() -> Result<()> {
+    for forgery in Forgery::PUSHABLE {
+        let mut scene = Scene::set()?;
+        scene.put_twice(Work::Quick)?;
+        scene.put_closed_hours()?;
+        scene.central.cut("1.0.0")?;
+        let worker = scene.worker("w1")?;
+        assert_eq!(worker.cycle()?.code, Some(0));
+        let before = std::fs::read_link(worker.state().in_force())?;
+
+        scene.central.put("plugins/twice/query.sqlite.sql", "SELECT 1")?;
+        scene.central.forge("v1.6.0", forgery)?;
+        let ended = worker.cycle()?;
+        assert_eq!(ended.code, Some(8), "{forgery:?}: {ended:?}");
+        assert!(ended.stderr.contains("v1.6.0"), "{forgery:?}: {}", ended.stderr);
+        assert_eq!(std::fs::read_link(worker.state().in_force())?, before, "{forgery:?}");
+        let status = worker.status().context("a status")?;
+        assert_eq!(status["release"], "v1.0.0", "{forgery:?}");
+        assert!(status["refused"][0].as_str().is_some_and(|refused| refused.contains("v1.6.0")), "{status:#}");
+
+        scene.central.delete_tag("v1.6.0")?;
+        assert_eq!(worker.cycle()?.code, Some(0), "{forgery:?}: nothing is refused any more");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_replayed_release_and_a_misnamed_one_are_refused() -> Result<()> {
+    let mut scene = Scene::set()?;
+    scene.put_twice(Work::Quick)?;
+    scene.put_closed_hours()?;
+    scene.central.cut("1.0.0")?;
+    let worker = scene.worker("w1")?;
+    assert_eq!(worker.cycle()?.code, Some(0));
+    for name in ["v2.0.0", "v2.0", "2.0.0"] {
+        scene.central.replay("v1.0.0", name)?;
+        let ended = worker.cycle()?;
+        assert_eq!(ended.code, Some(8), "{name}: {ended:?}");
+        assert!(ended.stderr.contains(name), "{}", ended.stderr);
+        assert_eq!(worker.status().context("a status")?["release"], "v1.0.0");
+        scene.central.delete_tag(name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_forged_tag_does_not_disturb_a_worker_at_work() -> Result<()> {
+    let mut scene = Scene::with_release()?;
+    let worker = scene.worker("w1")?;
+    let cycle = worker.start_cycle()?;
+    let core = worker.core_runs(None)?;
+    scene.central.forge("v1.6.0", Forgery::Unsigned)?;
+    worker.status_says("the forged tag to be refused", SOON, |status| status["refused"][0].is_string())?;
+    assert_eq!(worker.core().map(|core| core.pid), Some(core.pid));
+    let batch = scene.hand_in_numbers(30, 10)?;
+    scene.done(batch.id)?;
+    cycle.terminate()?;
+    cycle.ended_within(SOON)?;
+    worker.none_left()
+}
+
+#[test]
+fn without_a_release_a_cycle_asks_to_be_tried_later_and_says_what_to_do() -> Result<()> {
+    let mut scene = Scene::set()?;
+    let worker = scene.worker("w1")?;
+    let ended = worker.cycle()?;
+    assert_eq!(ended.code, Some(75), "{ended:?}");
+    assert!(ended.stderr.contains("nightshift release cut 1.0.0"), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    assert!(worker.command(&["status"])?.stdout.contains("nightshift release cut 1.0.0"));
+
+    scene.put_twice(Work::Quick)?;
+    scene.central.cut("1.0.0")?;
+    let _cycle = worker.start_cycle()?;
+    worker.core_runs(None)?;
+    Ok(())
+}
+
+#[test]
+fn a_slot_that_was_tampered_with_is_never_run() -> Result<()> {
+    let scene = Scene::with_release()?;
+    let worker = scene.worker("w1")?;
+    let cycle = worker.start_cycle()?;
+    worker.core_runs(None)?;
+    cycle.kill();
+    worker.none_left()?;
+    let query = worker.state().in_force().join("tree/plugins/twice/query.sqlite.sql");
+    let original = std::fs::read(&query)?;
+    std::fs::remove_file(&query)?;
+    std::fs::write(&query, "SELECT record_id, 666 AS twice FROM records")?;
+
+    let batch = scene.hand_in_numbers(10, 10)?;
+    let _cycle = worker.start_cycle()?;
+    scene.done(batch.id)?;
+    scene.check_numbers(batch.id, 10)?;
+    assert_eq!(std::fs::read(&query)?, original, "the slot was staged again");
+    Ok(())
+}
