@@ -6,7 +6,7 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `POST /v1/claims` | [`ClaimRequest`] | 200 [`Claim`], or 204 when nothing came up while waiting |
+//! | `POST /v1/claims` | [`ClaimRequest`] | 200 [`Claim`], or 204 when nothing came up while waiting, or the grid is stopped |
 //! | `GET /v1/attempts/ID/records?secret=S&column=C…` | | 200 [`Records`] |
 //! | `POST /v1/attempts/ID/heartbeat` | [`Heartbeat`] | 200 [`Lease`] |
 //! | `POST /v1/attempts/ID/results` | [`Submission`] | 200 [`Receipt`] |
@@ -20,7 +20,7 @@
 //! | `GET /v1/status` | | 200 [`Status`] |
 //! | `GET /healthz` | | 200 `ok` |
 //!
-//! Every refusal is a [`Problem`] (`application/problem+json`).
+//! Every refusal is a [`Problem`] (`application/problem+json`). `GET /` is a page for people.
 
 mod batch;
 mod job;
