@@ -75,11 +75,6 @@ impl Remote {
         }
         Ok(Self { url, made_here: false })
     }
-
-    /// What to call the person's clone of it in talk.
-    pub(crate) fn clone_name(&self) -> &'static str {
-        "your clone"
-    }
 }
 
 impl NewGrid<'_> {

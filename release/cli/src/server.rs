@@ -10,7 +10,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerArgs {
     /// The job server [default: jobserver in config.toml]
-    #[arg(long, value_name = "URL", env = "NIGHTSHIFT_JOBSERVER")]
+    #[arg(long, value_name = "URL", env = "NIGHTSHIFT_JOBSERVER", hide_env_values = true)]
     jobserver: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
+use nightshift_wire::Batch;
 
 use crate::figures::{count, moment, share};
 use crate::server::{ServerArgs, batch_state};
@@ -29,9 +30,13 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         around.screen.say("no batch yet; hand one in with `nightshift batch submit FILE.csv --plugin NAME`");
         return Ok(Exit::Done);
     }
-    let zone = TimeZone::system();
+    around.screen.table(&table(&batches, &TimeZone::system()))?;
+    Ok(Exit::Done)
+}
+
+fn table(batches: &[Batch], zone: &TimeZone) -> Table {
     let mut table = Table::new(&[">BATCH", "NAME", "PLUGIN", "STATE", ">RECORDS", ">DONE", ">ERRORS", "HANDED IN"]);
-    for batch in &batches {
+    for batch in batches {
         table.row(vec![
             batch.id.to_string(),
             batch.name.clone(),
@@ -40,9 +45,20 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
             count(batch.records),
             share(batch.results, batch.records),
             count(batch.errors),
-            moment(batch.created_at, &zone),
+            moment(batch.created_at, zone),
         ]);
     }
-    around.screen.table(&table)?;
-    Ok(Exit::Done)
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::batch_show::example;
+
+    #[test]
+    fn batches_are_listed_with_how_far_they_are() {
+        let long = Batch { id: 12, name: "all customers".into(), records: 1_000_000, ..example() };
+        insta::assert_snapshot!(table(&[long, example()], &TimeZone::UTC));
+    }
 }

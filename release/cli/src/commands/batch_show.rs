@@ -61,43 +61,35 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
     )
 }
 
+/// A batch that is half done.
+#[cfg(test)]
+pub(crate) fn example() -> Batch {
+    Batch {
+        id: 3,
+        name: "march".into(),
+        plugin: "name-count".into(),
+        state: nightshift_wire::BatchState::Open,
+        priority: 0,
+        columns: vec!["id".into(), "name".into()],
+        outputs: vec!["name_count".into(), "word_counts".into()],
+        records: 20_000,
+        results: 12_345,
+        errors: 2,
+        jobs: 20,
+        jobs_done: 12,
+        jobs_running: 3,
+        jobs_quarantined: 0,
+        created_at: 0,
+        finished_at: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nightshift_wire::BatchState;
 
     #[test]
     fn a_batch_is_shown_with_counts_that_add_up() {
-        let batch = Batch {
-            id: 3,
-            name: "march".into(),
-            plugin: "name-count".into(),
-            state: BatchState::Open,
-            priority: 0,
-            columns: vec!["id".into(), "name".into()],
-            outputs: vec!["similar".into()],
-            records: 20_000,
-            results: 12_345,
-            errors: 2,
-            jobs: 20,
-            jobs_done: 12,
-            jobs_running: 3,
-            jobs_quarantined: 0,
-            created_at: 0,
-            finished_at: None,
-        };
-        insta::assert_snapshot!(lines(&batch, &TimeZone::UTC), @r"
-        batch      3
-        name       march
-        plugin     name-count
-        state      open
-        priority   0
-        records    20,000 records, 12,345 with a result (61.7 %), 2 of them an error
-        jobs       20: 12 done, 3 running, 0 quarantined
-        columns    id, name
-        added      similar
-        handed in  1970-01-01 00:00
-        finished   not yet
-        ");
+        insta::assert_snapshot!(lines(&example(), &TimeZone::UTC));
     }
 }

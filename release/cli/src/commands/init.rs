@@ -67,15 +67,16 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     swap::publish_folder(&workshop.path().join("built"), &target)?;
 
     let screen = &around.screen;
-    match &args.remote {
-        None => screen.good(format!("{}  the central repository", target.join("central.git").display())),
-        Some(url) => screen.good(format!("{url}  the central repository, with branches main and control")),
-    }
-    screen.good(format!("{}  your clone: plugins, data, settings", target.join("grid").display()));
-    screen.good(format!("{}  for workers", target.join("worker.toml").display()));
-    screen.good(format!("{}  for the job server", target.join("jobserver.toml").display()));
+    let central = match &args.remote {
+        None => target.join("central.git").display().to_string(),
+        Some(url) => url.clone(),
+    };
+    screen.good(format!("central repository  {central}"));
+    screen.good(format!("your clone of it    {}", target.join("grid").display()));
+    screen.good(format!("for workers         {}", target.join("worker.toml").display()));
+    screen.good(format!("for the job server  {}", target.join("jobserver.toml").display()));
     let origin = if new_key { "new, keep it safe" } else { "yours already" };
-    screen.good(format!("{}  the signing key ({origin})", key.path().display()));
+    screen.good(format!("signing key         {} ({origin})", key.path().display()));
     remember(&remote, args, around)?;
     advise(&remote, &listen.address, listen.loopback, around);
     screen.heading("Next:");
@@ -122,9 +123,9 @@ fn remember(remote: &Remote, args: &Args, around: &Surroundings) -> anyhow::Resu
         let same = config.jobserver == args.jobserver && config.repository.as_deref() == Some(&remote.url);
         if !same {
             around.screen.warn(format!(
-                "{} is about another grid: commands outside {} go there; edit it, or use --jobserver and --repository",
-                path.display(),
-                remote.clone_name()
+                "{} is about another grid: commands outside your clone go there; edit it, or use --jobserver and \
+                 --repository",
+                path.display()
             ));
         }
         return Ok(());
@@ -141,7 +142,7 @@ fn remember(remote: &Remote, args: &Args, around: &Surroundings) -> anyhow::Resu
     std::fs::create_dir_all(&around.config_dir)
         .and_then(|()| std::fs::write(&path, text))
         .with_context(|| format!("writing {}", path.display()))?;
-    around.screen.good(format!("{}  your configuration", path.display()));
+    around.screen.good(format!("your configuration  {}", path.display()));
     Ok(())
 }
 

@@ -62,3 +62,36 @@ fn table(jobs: &[Job]) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightshift_wire::JobState;
+
+    #[test]
+    fn jobs_are_listed_with_how_often_they_were_claimed() {
+        let done = Job {
+            id: 41,
+            batch: 3,
+            seq: 0,
+            state: JobState::Done,
+            reason: String::new(),
+            records: 1_000,
+            pickups: 1,
+            failures: 0,
+            worker: Some("w-1".into()),
+            started_at: Some(0),
+            finished_at: Some(1),
+        };
+        let quarantined = Job {
+            id: 42,
+            state: JobState::Quarantined,
+            reason: "failed 5 times: no such column: nam".into(),
+            pickups: 5,
+            failures: 5,
+            worker: None,
+            ..done.clone()
+        };
+        insta::assert_snapshot!(table(&[done, quarantined]));
+    }
+}

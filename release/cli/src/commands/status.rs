@@ -85,6 +85,9 @@ fn lines(grid: &Grid<'_>) -> String {
         count(status.jobs_done),
         count(status.jobs_quarantined),
     );
+    if let Some(flag) = &status.stopped {
+        text.push_str(&format!("stopped     {flag}; `nightshift start` removes the flag\n"));
+    }
     for batch in &grid.open_batches {
         text.push_str(&format!(
             "batch {:<5} {} for {}: {} of {} records ({})\n",
@@ -97,4 +100,40 @@ fn lines(grid: &Grid<'_>) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::{batch_show, worker_list};
+
+    fn grid(release: Option<&str>, problem: &str) -> String {
+        let status = Status {
+            version: "0.1.0".into(),
+            now: 0,
+            release: release.map(str::to_owned),
+            release_problem: problem.into(),
+            stopped: Some("prices are wrong (STOP on branch control)".into()),
+            jobs_waiting: 5,
+            jobs_running: 3,
+            jobs_done: 12,
+            jobs_quarantined: 0,
+            workers: 1,
+        };
+        let worker_states = states(&[worker_list::example()]);
+        let open_batches = vec![batch_show::example()];
+        lines(&Grid { jobserver: "http://127.0.0.1:7070", status, worker_states, open_batches })
+    }
+
+    #[test]
+    fn the_grid_fits_one_screen() {
+        insta::assert_snapshot!(grid(Some("v1.0.0"), ""));
+    }
+
+    #[test]
+    fn a_grid_without_a_release_says_how_to_get_one() {
+        assert!(grid(None, "").contains("release     none yet; cut one with `nightshift release cut 1.0.0`"));
+        assert!(grid(None, "no answer").contains("release     none; no answer"));
+        assert!(grid(Some("v1.0.0"), "no answer").contains("release     v1.0.0; no answer"));
+    }
 }

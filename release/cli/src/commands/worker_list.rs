@@ -56,3 +56,46 @@ fn table(workers: &[Worker], zone: &TimeZone) -> Table {
     }
     table
 }
+
+/// A worker that is stopped and refuses a release.
+#[cfg(test)]
+pub(crate) fn example() -> Worker {
+    use nightshift_wire::{Report, WorkerState};
+    Worker {
+        report: Report {
+            worker: "0193-w1".into(),
+            host: "desk-17".into(),
+            state: WorkerState::Stopped,
+            reason: "prices are wrong (STOP on branch control)".into(),
+            release: "v1.0.0".into(),
+            refused: vec!["v1.1.0: the tag is not signed".into()],
+            steps: Vec::new(),
+        },
+        address: "10.0.0.17".into(),
+        first_seen: 0,
+        last_seen: 60_000,
+        jobs_done: 7,
+        records_done: 7_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightshift_wire::{Report, WorkerState};
+
+    #[test]
+    fn workers_are_listed_with_what_they_do_and_why() {
+        let stopped = example();
+        let report = Report {
+            worker: "0193-w2".into(),
+            state: WorkerState::Waiting,
+            reason: String::new(),
+            release: String::new(),
+            refused: Vec::new(),
+            ..stopped.report.clone()
+        };
+        let waiting = Worker { report, ..stopped.clone() };
+        insta::assert_snapshot!(table(&[stopped, waiting], &TimeZone::UTC));
+    }
+}

@@ -1,0 +1,126 @@
+//! `nightshift init`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nightshift_manifest::signers::Signers;
+
+use crate::person::Person;
+
+fn entries(folder: &Path) -> Vec<String> {
+    let read = std::fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<String> =
+        read.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_new_grid_has_a_repository_a_clone_and_configurations() {
+    let person = Person::new();
+    let ended = person.nightshift(&person.home(), &["init", "grid"]).expect_code(0);
+    assert_eq!(ended.stdout, "");
+    insta::assert_snapshot!(person.same_everywhere(&ended.stderr));
+    assert_eq!(entries(&person.home()), ["config", "grid"]);
+    assert_eq!(entries(&person.home().join("grid")), ["central.git", "grid", "jobserver.toml", "worker.toml"]);
+    assert_eq!(person.git(&person.central(), &["branch", "--format=%(refname:short)"]), "control\nmain");
+    assert_eq!(person.git(&person.central(), &["ls-tree", "--name-only", "control"]), "README.md");
+    assert_eq!(person.git(&person.clone_dir(), &["status", "--porcelain", "--branch"]), "## main...origin/main");
+}
+
+#[test]
+fn the_configurations_are_explained_and_pin_the_signer() {
+    let person = Person::with_grid();
+    let read = |name: &str| std::fs::read_to_string(person.home().join("grid").join(name)).expect("written");
+    let signers = read("grid/keys/allowed_signers");
+    for name in ["worker.toml", "jobserver.toml"] {
+        let text = read(name);
+        insta::assert_snapshot!(name, person.same_everywhere(&text.replace(signers.trim(), "[SIGNER]")));
+        let table: toml::Table = text.parse().expect("TOML");
+        let pinned = table.get("signers").or_else(|| table["repository"].get("signers")).expect("signers");
+        let pinned = pinned.as_array().expect("a list")[0].as_str().expect("text");
+        assert_eq!(Signers::parse(pinned), Signers::parse(&signers));
+    }
+}
+
+#[test]
+fn the_private_key_is_the_persons_alone_and_never_in_the_grid() {
+    let person = Person::with_grid();
+    let mode = std::fs::metadata(person.signing_key()).expect("a key").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let objects = person.git(&person.central(), &["cat-file", "--batch-all-objects", "--batch", "--unordered"]);
+    assert!(objects.contains("ssh-ed25519"), "the public half is there");
+    assert!(!objects.contains("PRIVATE KEY"), "the private half is not");
+    for name in ["worker.toml", "jobserver.toml"] {
+        let text = std::fs::read_to_string(person.home().join("grid").join(name)).expect("written");
+        assert!(!text.contains("PRIVATE KEY"));
+    }
+}
+
+#[test]
+fn a_second_grid_uses_the_same_key_and_leaves_the_configuration_alone() {
+    let person = Person::with_grid();
+    let key = std::fs::read(person.signing_key()).expect("a key");
+    person
+        .nightshift(&person.home(), &["init", "other"])
+        .expect_code(0)
+        .says("(yours already)")
+        .says("is about another grid");
+    assert_eq!(std::fs::read(person.signing_key()).expect("a key"), key);
+}
+
+#[test]
+fn a_folder_that_is_not_empty_is_left_alone() {
+    let person = Person::new();
+    let folder = person.home().join("mine");
+    std::fs::create_dir(&folder).expect("folder");
+    std::fs::write(folder.join("thesis.txt"), "precious").expect("file");
+    person.nightshift(&person.home(), &["init", "mine"]).expect_code(2).says("mine is not empty");
+    assert_eq!(entries(&folder), ["thesis.txt"]);
+    assert!(!person.signing_key().exists());
+}
+
+#[test]
+fn an_init_that_fails_leaves_nothing() {
+    let person = Person::new();
+    // A file where the configuration's folder should be: the key cannot be saved, the last step but one.
+    std::fs::create_dir(person.home().join("config")).expect("folder");
+    std::fs::write(person.home().join("config/nightshift"), "").expect("file");
+    let ended = person.nightshift(&person.home(), &["init", "grid"]);
+    assert_ne!(ended.code, 0);
+    assert_eq!(entries(&person.home()), ["config"]);
+}
+
+#[test]
+fn an_empty_repository_elsewhere_gets_the_first_branches() {
+    let person = Person::new();
+    person.git(&person.home(), &["init", "--quiet", "--bare", "--initial-branch=main", "company.git"]);
+    std::fs::create_dir(person.home().join("here")).expect("folder");
+    let here = person.home().join("here");
+    let url = format!("file://{}", person.home().join("company.git").display());
+    person.nightshift(&here, &["init", "--remote", &url, "--jobserver", "http://10.0.0.5:7070"]).expect_code(0);
+    assert_eq!(entries(&here), ["grid", "jobserver.toml", "worker.toml"]);
+    let branches = person.git(&person.home().join("company.git"), &["branch", "--format=%(refname:short)"]);
+    assert_eq!(branches, "control\nmain");
+    let worker = std::fs::read_to_string(here.join("worker.toml")).expect("written");
+    assert!(worker.contains("jobserver = [\"http://10.0.0.5:7070\"]") && worker.contains(&url), "{worker}");
+
+    person.nightshift(&person.home(), &["init", "again", "--remote", &url]).expect_code(2).says("is not empty, it has");
+    assert!(!person.home().join("again").exists());
+}
+
+#[test]
+fn a_remote_that_is_not_there_leaves_nothing() {
+    let person = Person::new();
+    let url = format!("file://{}", person.home().join("nowhere.git").display());
+    person.nightshift(&person.home(), &["init", "grid", "--remote", &url]).expect_code(2).says("nowhere.git");
+    assert_eq!(entries(&person.home()), Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_with_blanks_in_its_name_works() {
+    let person = Person::new();
+    person.nightshift(&person.home(), &["init", "my grid 100%"]).expect_code(0).says("my grid 100%/grid'");
+    let clone = person.home().join("my grid 100%/grid");
+    person.nightshift(&clone, &["release", "cut", "1.0.0"]).expect_code(0);
+}

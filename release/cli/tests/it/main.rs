@@ -1,0 +1,8 @@
+//! The real `nightshift` program, used as people use it: in fresh folders, with a configuration of its own.
+
+mod init;
+mod manual;
+mod person;
+mod plugin;
+mod release;
+mod stop;

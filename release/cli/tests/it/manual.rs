@@ -1,0 +1,57 @@
+//! What `--help` prints is the manual.
+
+use crate::person::Person;
+
+#[test]
+fn the_manual_says_what_every_command_does() {
+    let person = Person::new();
+    let commands: [&[&str]; 16] = [
+        &[],
+        &["init"],
+        &["plugin", "new"],
+        &["plugin", "test"],
+        &["release", "cut"],
+        &["release", "status"],
+        &["stop"],
+        &["start"],
+        &["batch", "submit"],
+        &["batch", "list"],
+        &["batch", "show"],
+        &["batch", "results"],
+        &["job", "list"],
+        &["worker", "list"],
+        &["status"],
+        &["demo"],
+    ];
+    let mut manual = String::new();
+    for command in commands {
+        let ended = person.nightshift(&person.home(), &[command, &["--help"]].concat()).expect_code(0);
+        manual.push_str(&format!("==== nightshift {}\n{}\n", command.join(" "), ended.stdout));
+    }
+    insta::assert_snapshot!(manual);
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_meant() {
+    let person = Person::new();
+    person.nightshift(&person.home(), &["relaese"]).expect_code(2).says("similar subcommand exists: 'release'");
+    person.nightshift(&person.home(), &["batch", "submit", "x.csv"]).expect_code(2).says("--plugin <NAME>");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_named_with_its_line() {
+    let person = Person::new();
+    std::fs::create_dir_all(person.home().join("config/nightshift")).expect("folder");
+    std::fs::write(person.home().join("config/nightshift/config.toml"), "jobserver = \"http://a\"\njbs = 1\n")
+        .expect("file");
+    person.nightshift(&person.home(), &["status"]).expect_code(2).says("config.toml").says("line 2").says("jbs");
+}
+
+#[test]
+fn a_job_server_that_is_away_is_worth_another_try() {
+    let person = Person::new();
+    let words = ["batch", "list", "--jobserver", "http://127.0.0.1:1"];
+    person.nightshift(&person.home(), &words).expect_code(75).says("check that the job server runs");
+    let words = ["batch", "list", "--jobserver", "nonsense"];
+    person.nightshift(&person.home(), &words).expect_code(2).says("nonsense");
+}

@@ -1,0 +1,64 @@
+//! `nightshift plugin new` and `nightshift plugin test`.
+
+use std::fs;
+
+use crate::person::Person;
+
+#[test]
+fn a_new_plugin_passes_its_own_samples() {
+    let person = Person::with_grid();
+    let ended = person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);
+    insta::assert_snapshot!(ended.stderr);
+    person.in_clone(&["plugin", "test", "shout"]).expect_code(0).says("plugin shout: 2 sample records as expected");
+    let plugin = fs::read_to_string(person.clone_dir().join("plugins/shout/plugin.toml")).expect("written");
+    assert!(!plugin.contains("{{"), "{plugin}");
+}
+
+#[test]
+fn a_new_plugin_never_replaces_one() {
+    let person = Person::with_grid();
+    person
+        .in_clone(&["plugin", "new", "name-count", "--runtime", "sql"])
+        .expect_code(2)
+        .says("there is a plugin name-count");
+    person.in_clone(&["plugin", "new", "Name_Count", "--runtime", "sql"]).expect_code(2).says("lower-case letters");
+    person.in_clone(&["plugin", "new", "x", "--runtime", "cobol"]).expect_code(2);
+    person.in_clone(&["plugin", "test", "nobody"]).expect_code(3).says("there is no plugin nobody");
+    assert_eq!(person.git(&person.clone_dir(), &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn the_sample_plugins_of_a_new_grid_pass_their_samples() {
+    let person = Person::with_grid();
+    for plugin in ["match-person", "name-count"] {
+        person.in_clone(&["plugin", "test", plugin]).expect_code(0).says("as expected");
+    }
+}
+
+#[test]
+fn a_plugin_is_tried_on_any_records() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);
+    fs::write(person.home().join("r.csv"), "id,name\r\n7,ann\r\n8,\"berg, b\"").expect("file");
+    let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(0);
+    assert_eq!(ended.stdout, "name,shouted,letters,error\nann,ANN,3,\n\"berg, b\",\"BERG, B\",7,\n");
+
+    person.write(
+        "plugins/shout/query.sqlite.sql",
+        "SELECT record_id, upper(name) AS shouted, length(name) AS letters,\n\
+         CASE WHEN name = 'ann' THEN 'not her again' END AS error FROM records\n",
+    );
+    let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(5);
+    assert!(ended.stdout.contains("ann,,,not her again\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn records_that_do_not_fit_are_refused_with_their_file() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);
+    fs::write(person.home().join("r.csv"), "id\n1\n").expect("file");
+    person
+        .in_clone(&["plugin", "test", "shout", "../../r.csv"])
+        .expect_code(2)
+        .says("../../r.csv, line 1: there is no column name");
+}
