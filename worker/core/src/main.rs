@@ -1,2 +1,117 @@
-//! Takes jobs from the job server, does them block by block and hands the results in.
-fn main() {}
+//! `nightshift-core`: started by the launcher, which talks to it over stdin and stdout and reads its exit code.
+//!
+//! 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use anyhow::Context;
+use nightshift_client::{Client, Timeouts};
+use nightshift_contract::exit::Exit;
+use nightshift_contract::handoff::CoreArgs;
+use nightshift_contract::layout::StateDir;
+use nightshift_contract::message::FromCore;
+use nightshift_core::http::HttpControl;
+use nightshift_core::lock::CoreLock;
+use nightshift_core::moments::Unwatched;
+use nightshift_core::{Core, Ended, Orders, Pace, lifeline};
+use tokio::sync::watch;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+/// How long a core that is just ending may keep the lock.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOGS_KEPT: usize = 7;
+
+fn main() -> ExitCode {
+    let args = match CoreArgs::parse(env::args_os().skip(1)) {
+        Ok(args) => args,
+        Err(error) => {
+            complain(&error.to_string());
+            return Exit::Usage.into();
+        }
+    };
+    match run(args) {
+        Ok(Ended::Stopped(reason)) => {
+            tracing::info!("stopped: {reason}");
+            Exit::Stopped.into()
+        }
+        Ok(Ended::Drained(reason)) => {
+            tracing::info!("drained: {reason}");
+            Exit::Done.into()
+        }
+        Err(error) => {
+            tracing::error!("{error:#}");
+            complain(&format!("{error:#}"));
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn run(args: CoreArgs) -> anyhow::Result<Ended> {
+    let state = StateDir::new(args.state_dir);
+    log_to(&state, env::var_os("NIGHTSHIFT_LOG").and_then(|filter| filter.into_string().ok()))?;
+    let (ordering, orders) = watch::channel(Orders::default());
+    lifeline::hold(ordering).context("starting the thread that reads stdin")?;
+    let _lock = CoreLock::take(&state, LOCK_WAIT)?;
+    let client = Client::new(args.jobservers, Timeouts::default())?;
+    let core = Core {
+        control: Arc::new(HttpControl(client)),
+        state,
+        worker: args.worker,
+        release: args.release,
+        orders,
+        tell: tell_launcher()?,
+        pace: Pace::default(),
+        moments: Box::new(Unwatched),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
+    let ended = runtime.block_on(core.run());
+    // A query or a write that is still under way is not waited for: what is on disk is consistent.
+    runtime.shutdown_background();
+    Ok(ended?)
+}
+
+/// A way to stdout that never blocks: a thread does the writing. A launcher that is gone is the lifeline's business.
+fn tell_launcher() -> anyhow::Result<Box<dyn Fn(FromCore) + Send + Sync>> {
+    let (say, said) = mpsc::channel::<FromCore>();
+    let speak = move || {
+        for message in said {
+            let mut stdout = io::stdout().lock();
+            if stdout.write_all(message.to_line().as_bytes()).and_then(|()| stdout.flush()).is_err() {
+                break;
+            }
+        }
+    };
+    std::thread::Builder::new().name("speaker".to_owned()).spawn(speak).context("starting the thread that talks")?;
+    Ok(Box::new(move |message| drop(say.send(message))))
+}
+
+/// Logs to `STATE/log`, and to stderr what `filter` asks for.
+fn log_to(state: &StateDir, filter: Option<String>) -> anyhow::Result<()> {
+    let files = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("core")
+        .filename_suffix("log")
+        .max_log_files(LOGS_KEPT)
+        .build(state.log())
+        .context("opening the log")?;
+    let to_files = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(files);
+    let to_stderr = filter
+        .map(|filter| tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(EnvFilter::new(filter)));
+    tracing_subscriber::registry()
+        .with(to_files.with_filter(tracing_subscriber::filter::LevelFilter::INFO))
+        .with(to_stderr)
+        .init();
+    Ok(())
+}
+
+/// Says on stderr why the core ends. When stderr is gone, nobody reads it.
+fn complain(why: &str) {
+    drop(writeln!(io::stderr(), "nightshift-core: {why}"));
+}

@@ -1,0 +1,271 @@
+//! The work on one attempt, from wherever it stands on disk to all its results or the reason why there are none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nightshift_contract::handoff::ReleaseArgs;
+use nightshift_contract::message::FromCore;
+use nightshift_manifest::plugin::PluginManifest;
+use nightshift_wire::{Claim, Problem, Provenance, Record, RecordResult, Records, Submission};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::beside::{self, First};
+use crate::causes::with_causes;
+use crate::control::{ControlError, JobControl, Refusal, judge};
+use crate::moments::{Moment, Moments};
+use crate::orders::{self, Orders};
+use crate::retry;
+use crate::run::{CoreError, Pace, off};
+use crate::spool::{HeldAttempt, Journal, Origin, SpoolError, Written};
+use crate::telling::Telling;
+use crate::workbench::{Broken, Catalogue, Workbench};
+
+/// What an attempt is worked on with.
+pub(crate) struct Desk {
+    pub(crate) control: Arc<dyn JobControl>,
+    pub(crate) bench: Workbench,
+    pub(crate) release: ReleaseArgs,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) orders: watch::Receiver<Orders>,
+    pub(crate) telling: Telling,
+    pub(crate) moments: Box<dyn Moments>,
+    pub(crate) pace: Pace,
+}
+
+/// Why the work on an attempt brought no results to hand in.
+pub(crate) enum Unfinished {
+    /// The job has to go back: its plugin or its data are at fault.
+    Failed(String),
+    /// The job has to go back: this worker cannot do it now.
+    Unable(String),
+    /// The job has to go back: the disk takes no checkpoint.
+    NoRoom(String),
+    /// Nobody wants the attempt any more.
+    NotWanted(String),
+    /// The core drains and the server is away: the attempt stays on disk for the next core.
+    Left,
+    /// The core cannot go on.
+    Broken(CoreError),
+}
+
+impl From<SpoolError> for Unfinished {
+    fn from(error: SpoolError) -> Self {
+        Unfinished::NoRoom(with_causes(&error))
+    }
+}
+
+impl From<Broken> for Unfinished {
+    fn from(error: Broken) -> Self {
+        Unfinished::Broken(error.into())
+    }
+}
+
+/// Why a request has no answer.
+pub(crate) enum Unanswered {
+    /// It was refused for good.
+    Refused(Problem),
+    /// The core drains, and the server is away.
+    Left,
+}
+
+impl Desk {
+    /// Does what is left to do of `held`; the results are all on disk then.
+    pub(crate) async fn work_on(&self, held: &HeldAttempt) -> Result<Submission, Unfinished> {
+        let attempt = held.clone();
+        let written = match off(move || attempt.written()).await {
+            Some(written) if written.results.len() as u64 == held.claim.records => {
+                return Ok(submission(&held.claim, written));
+            }
+            written => written,
+        };
+        let Claim { job, attempt, plugin, .. } = &held.claim;
+        let Some(manifest) = self.catalogue.ready.get(plugin) else {
+            let why = self.catalogue.left_out.get(plugin).map_or("it is not part of it", String::as_str);
+            let reason = format!("plugin {plugin} does not run in release {}: {why}", self.release.tag);
+            return Err(Unfinished::Unable(reason));
+        };
+
+        let first = if written.is_some() { First::AtOnce } else { First::Later };
+        let done = AtomicU64::new(0);
+        tracing::info!(job, attempt, "working on job {job} with {plugin}");
+        tokio::select! {
+            finished = self.process(held, manifest, written, &done) => finished,
+            reason = beside::until_not_wanted(&*self.control, &self.telling, &held.claim, &done, first) => {
+                Err(Unfinished::NotWanted(reason))
+            }
+        }
+    }
+
+    /// Fetches the records and processes them block by block, as far as that is not done.
+    async fn process(
+        &self,
+        held: &HeldAttempt,
+        manifest: &PluginManifest,
+        written: Option<Written>,
+        progress: &AtomicU64,
+    ) -> Result<Submission, Unfinished> {
+        let records = self.records(held, manifest).await?;
+        let (mut journal, mut so_far) = self.journal(held, &records, written).await?;
+        let Claim { job, plugin, records: total, .. } = &held.claim;
+        loop {
+            let done = so_far.results.len();
+            progress.store(done as u64, Ordering::Relaxed);
+            self.telling.working(*job, plugin, done as u64, *total);
+            let rest = &records.records[done..];
+            if rest.is_empty() {
+                break;
+            }
+            let block = &rest[..rest.len().min(manifest.block as usize)];
+            let (results, time) = self.process_block(plugin, &records.columns, block).await?;
+            self.moments.at(Moment::Processed { done: (done + block.len()) as u64 }).await;
+
+            let to_append = Arc::clone(&results);
+            journal = off(move || journal.append(done, time, &to_append).map(|()| journal))
+                .await
+                .map_err(|error| Unfinished::NoRoom(format!("saving results on disk: {error}")))?;
+            so_far.work += time;
+            so_far.results.extend(results.iter().cloned());
+            self.moments.at(Moment::BlockSaved { done: so_far.results.len() as u64 }).await;
+        }
+        self.moments.at(Moment::Finished).await;
+        Ok(submission(&held.claim, so_far))
+    }
+
+    /// One result for each record of the block, and the time they took.
+    async fn process_block(
+        &self,
+        plugin: &str,
+        columns: &[String],
+        block: &[Record],
+    ) -> Result<(Arc<[RecordResult]>, Duration), Unfinished> {
+        let records = Records { columns: columns.to_vec(), records: block.to_vec() };
+        let (results, time) = self.bench.process(plugin, records).await?.map_err(Unfinished::Failed)?;
+        if results.iter().map(|result| result.id).eq(block.iter().map(|record| record.id)) {
+            Ok((results.into(), time))
+        } else {
+            Err(Unfinished::Failed(format!("plugin {plugin} did not give one result for each record")))
+        }
+    }
+
+    /// The job's records, from disk or from the server; they are on disk then.
+    async fn records(&self, held: &HeldAttempt, manifest: &PluginManifest) -> Result<Arc<Records>, Unfinished> {
+        let columns: Vec<String> = manifest.input.keys().cloned().collect();
+        let attempt = held.clone();
+        if let Some(records) = off(move || attempt.records()).await
+            && records.columns == columns
+        {
+            return Ok(Arc::new(records));
+        }
+        let Claim { job, records: expected, .. } = &held.claim;
+        let fetch = async || self.control.records(&held.claim, &columns).await;
+        let records = match self.until_answered("fetching records", fetch).await {
+            Ok(records) => Arc::new(records),
+            Err(Unanswered::Left) => return Err(Unfinished::Left),
+            Err(Unanswered::Refused(problem)) => {
+                return Err(match judge(&problem) {
+                    Refusal::NotWanted => Unfinished::NotWanted(problem.detail),
+                    Refusal::Unfit => Unfinished::Failed(problem.detail),
+                });
+            }
+        };
+        let count = records.records.len();
+        if count as u64 != *expected || records.columns != columns {
+            let reason = format!("job {job} has {expected} records, but {count} arrived, or other columns");
+            return Err(Unfinished::Failed(reason));
+        }
+        self.moments.at(Moment::Fetched).await;
+        let (attempt, to_save) = (held.clone(), Arc::clone(&records));
+        off(move || attempt.save_records(&to_save)).await?;
+        self.moments.at(Moment::RecordsSaved).await;
+        Ok(records)
+    }
+
+    /// The journal to append to, and what it holds already: the results of the same origin, else nothing.
+    async fn journal(
+        &self,
+        held: &HeldAttempt,
+        records: &Records,
+        written: Option<Written>,
+    ) -> Result<(Journal, Written), SpoolError> {
+        let origin = Origin {
+            attempt: held.claim.attempt,
+            revision: held.claim.revision,
+            plugin: held.claim.plugin.clone(),
+            release: self.release.tag.clone(),
+            commit: self.release.commit.clone(),
+        };
+        let held = held.clone();
+        if let Some(written) = written {
+            if written.origin == origin && are_results_of(&written.results, records) {
+                tracing::info!("going on with job {} after {} records", held.claim.job, written.results.len());
+                return off(move || held.continue_journal(&written).map(|journal| (journal, written))).await;
+            }
+            tracing::info!("beginning job {} again: its checkpoint is of {}", held.claim.job, written.origin.release);
+        }
+        let nothing = Written { origin, results: Vec::new(), work: Duration::ZERO, bytes: 0 };
+        off(move || held.begin_journal(&nothing.origin).map(|journal| (journal, nothing))).await
+    }
+
+    /// Asks until there is an answer, less and less often. A draining core tries a few times only.
+    pub(crate) async fn until_answered<T>(
+        &self,
+        doing: &str,
+        mut ask: impl AsyncFnMut() -> Result<T, ControlError>,
+    ) -> Result<T, Unanswered> {
+        let mut failures = 0;
+        loop {
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(ControlError::Refused(problem)) => return Err(Unanswered::Refused(problem)),
+                Err(error) => error,
+            };
+            failures += 1;
+            if self.drain().is_some() && failures >= retry::TRIES_WHILE_DRAINING {
+                return Err(Unanswered::Left);
+            }
+            self.wait_for_server(doing, failures, &error).await;
+        }
+    }
+
+    /// Waits before the server is asked again; a new order ends the wait.
+    pub(crate) async fn wait_for_server(&self, doing: &str, failures: u32, error: &ControlError) {
+        let why = with_causes(error);
+        if failures == 1 {
+            tracing::warn!("{doing}: {why}; trying again");
+        }
+        self.telling.say(FromCore::Waiting(format!("the job server ({doing}): {why}")));
+        self.pause(retry::wait(failures, self.pace.away_first, self.pace.away_most, fastrand::f64())).await;
+    }
+
+    /// Waits for `time`, or until the launcher orders something.
+    pub(crate) async fn pause(&self, time: Duration) {
+        let mut orders = self.orders.clone();
+        let now = orders.borrow_and_update().clone();
+        tokio::select! {
+            () = sleep(time) => {}
+            () = orders::until(&mut orders, |orders| (*orders != now).then_some(())) => {}
+        }
+    }
+
+    /// Why the core drains, when it does.
+    pub(crate) fn drain(&self) -> Option<String> {
+        self.orders.borrow().drain.clone()
+    }
+}
+
+fn submission(claim: &Claim, written: Written) -> Submission {
+    let work_ms = u64::try_from(written.work.as_millis()).unwrap_or(u64::MAX);
+    Submission {
+        secret: claim.secret.clone(),
+        provenance: Provenance { release: written.origin.release, commit: written.origin.commit, work_ms },
+        results: written.results,
+    }
+}
+
+/// Whether `results` are those of the first of `records`.
+fn are_results_of(results: &[RecordResult], records: &Records) -> bool {
+    results.len() <= records.records.len()
+        && results.iter().zip(&records.records).all(|(result, record)| result.id == record.id)
+}

@@ -1,0 +1,245 @@
+//! The attempts a core holds, on disk: one folder each, readable again after a kill or power cut at any instant.
+//!
+//! ```text
+//! STATE/core/attempts/
+//!   17/            attempt 17
+//!     claim.json   the claim, with its secret; there from the first instant
+//!     records.json the records, whole or not there
+//!     journal      results, block by block (see journal.rs)
+//!   .new-18/  .gone-16/   being made, being removed: whatever begins with a dot is nothing
+//! ```
+//!
+//! What to do with an attempt is decided in `job` and `run`.
+
+mod journal;
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use nightshift_contract::layout::StateDir;
+use nightshift_wire::{AttemptId, Claim, Records};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use journal::{Journal, Origin, Written};
+
+use crate::swap;
+
+const CLAIM: &str = "claim.json";
+const RECORDS: &str = "records.json";
+const JOURNAL: &str = "journal";
+
+/// The disk did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {}", path.display())]
+pub struct SpoolError {
+    doing: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+impl SpoolError {
+    fn new(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SpoolError {
+        move |source| SpoolError { doing, path: path.to_owned(), source }
+    }
+}
+
+/// The folder of attempts.
+#[derive(Debug, Clone)]
+pub struct Spool(PathBuf);
+
+/// An attempt that is noted on disk.
+#[derive(Debug, Clone)]
+pub struct HeldAttempt {
+    /// What the server said when it handed the job out.
+    pub claim: Claim,
+    folder: PathBuf,
+}
+
+impl Spool {
+    /// Opens the folder, removes what is half made or half gone, and reads the attempts in it, oldest first.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, read or cleaned up.
+    pub fn open(state: &StateDir) -> Result<(Spool, Vec<HeldAttempt>), SpoolError> {
+        let folder = state.attempts();
+        let failed = |source| SpoolError::new("reading the attempts in", &folder)(source);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        let mut held = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            match read_attempt(&path) {
+                Some(attempt) => held.push(attempt),
+                None => {
+                    tracing::warn!("removing {}: it is no whole attempt", path.display());
+                    remove_all(&path).map_err(SpoolError::new("removing", &path))?;
+                }
+            }
+        }
+        held.sort_by_key(|attempt| attempt.claim.attempt);
+        Ok((Spool(folder), held))
+    }
+
+    /// Notes a claim. Once this returns, the attempt is held whatever happens.
+    ///
+    /// # Errors
+    /// When it cannot be written; nothing of it counts then.
+    pub fn note(&self, claim: Claim) -> Result<HeldAttempt, SpoolError> {
+        let (made, folder) = (self.0.join(format!(".new-{}", claim.attempt)), self.folder_of(claim.attempt));
+        let note = || {
+            remove_all(&made)?;
+            DirBuilder::new().mode(0o700).create(&made)?;
+            write(&made.join(CLAIM), &claim)?;
+            swap::rename_folder(&made, &folder)
+        };
+        note().map_err(SpoolError::new("noting the claim in", &folder))?;
+        Ok(HeldAttempt { claim, folder })
+    }
+
+    fn folder_of(&self, attempt: AttemptId) -> PathBuf {
+        self.0.join(attempt.to_string())
+    }
+}
+
+impl HeldAttempt {
+    /// Saves the job's records.
+    ///
+    /// # Errors
+    /// When they cannot be written; there are none then, or the ones before.
+    pub fn save_records(&self, records: &Records) -> Result<(), SpoolError> {
+        let path = self.folder.join(RECORDS);
+        write(&path, records).map_err(SpoolError::new("saving the records in", &path))
+    }
+
+    /// The records saved before; `None` when they have to be fetched (again).
+    pub fn records(&self) -> Option<Records> {
+        read(&self.folder.join(RECORDS))
+    }
+
+    /// The results saved before, up to the last whole block.
+    pub fn written(&self) -> Option<Written> {
+        journal::read(&fs::read(self.folder.join(JOURNAL)).ok()?)
+    }
+
+    /// Begins a new journal; an older one is gone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin_journal(&self, origin: &Origin) -> Result<Journal, SpoolError> {
+        let path = self.folder.join(JOURNAL);
+        let begun = swap::write_whole(&path, &journal::first_line(origin)).and_then(|()| Journal::open(&path, None));
+        begun.map_err(SpoolError::new("beginning the journal", &path))
+    }
+
+    /// Goes on with the journal behind what was `written`; what stood after it is cut off.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn continue_journal(&self, written: &Written) -> Result<Journal, SpoolError> {
+        let path = self.folder.join(JOURNAL);
+        Journal::open(&path, Some(written.bytes)).map_err(SpoolError::new("going on with the journal", &path))
+    }
+
+    /// Removes the attempt. Once this returns, it is held no longer, whatever happens.
+    ///
+    /// # Errors
+    /// When it is still there.
+    pub fn remove(&self) -> Result<(), SpoolError> {
+        let gone = self.folder.with_file_name(format!(".gone-{}", self.claim.attempt));
+        let remove = || {
+            remove_all(&gone)?;
+            swap::rename_folder(&self.folder, &gone)?;
+            remove_all(&gone)
+        };
+        remove().map_err(SpoolError::new("removing", &self.folder))
+    }
+}
+
+/// The attempt in `folder`; `None` when it is not whole.
+fn read_attempt(folder: &Path) -> Option<HeldAttempt> {
+    let claim: Claim = read(&folder.join(CLAIM))?;
+    let named = folder.file_name()?.to_str()? == claim.attempt.to_string();
+    named.then(|| HeldAttempt { claim, folder: folder.to_owned() })
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    swap::write_whole(path, &serde_json::to_vec(value)?)
+}
+
+fn remove_all(path: &Path) -> io::Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(attempt: AttemptId) -> Claim {
+        Claim {
+            attempt,
+            secret: "s".into(),
+            job: 1,
+            revision: 0,
+            batch: 1,
+            plugin: "p".into(),
+            records: 2,
+            lease_ms: 60_000,
+        }
+    }
+
+    fn attempts(state: &StateDir) -> Vec<AttemptId> {
+        Spool::open(state).expect("opens").1.iter().map(|held| held.claim.attempt).collect()
+    }
+
+    #[test]
+    fn a_noted_attempt_is_held_until_it_is_removed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = StateDir::new(folder.path());
+        let (spool, held) = Spool::open(&state).expect("opens");
+        assert!(held.is_empty());
+        let twelve = spool.note(claim(12)).expect("notes");
+        spool.note(claim(9)).expect("notes");
+        assert_eq!(attempts(&state), [9, 12]);
+        twelve.remove().expect("removes");
+        assert_eq!(attempts(&state), [9]);
+    }
+
+    #[test]
+    fn an_attempt_that_is_half_made_or_half_gone_is_nothing_and_is_removed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = StateDir::new(folder.path());
+        let (spool, _) = Spool::open(&state).expect("opens");
+        spool.note(claim(1)).expect("notes");
+        let held = spool.note(claim(2)).expect("notes");
+        swap::rename_folder(&held.folder, &state.attempts().join(".gone-2")).expect("renames");
+        fs::create_dir(state.attempts().join("3")).expect("creates");
+        fs::create_dir(state.attempts().join("4")).expect("creates");
+        fs::write(state.attempts().join("4").join(CLAIM), "{\"attempt\": 4, \"sec").expect("writes");
+        assert_eq!(attempts(&state), [1]);
+        assert_eq!(fs::read_dir(state.attempts()).expect("reads").count(), 1);
+    }
+
+    #[test]
+    fn records_that_were_only_half_written_are_fetched_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, _) = Spool::open(&StateDir::new(folder.path())).expect("opens");
+        let held = spool.note(claim(1)).expect("notes");
+        assert_eq!(held.records(), None);
+        let records = Records { columns: vec!["name".into()], records: Vec::new() };
+        held.save_records(&records).expect("saves");
+        assert_eq!(held.records(), Some(records));
+        fs::write(held.folder.join(RECORDS), "{\"columns\":[").expect("writes");
+        assert_eq!(held.records(), None);
+    }
+}

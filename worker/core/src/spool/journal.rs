@@ -1,0 +1,231 @@
+//! The journal of an attempt: its results, block by block, in a file that is only ever appended to.
+//!
+//! ```text
+//! 1f0c9a5be2d47703 {"origin":{"attempt":17,"revision":0,"plugin":"name-count","release":"v1.0.0","commit":"…"}}
+//! 93b1d0f6a8c2e415 {"block":{"first":0,"work_ms":12,"results":[{"id":1,"ok":{…}},…]}}
+//! ```
+//!
+//! Each line begins with half of its text's SHA-256. A line that is torn, changed or out of place ends the journal: it
+//! and everything after it do not count.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use nightshift_wire::{AttemptId, RecordResult};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What the results of a journal come from. Results of another origin are worth nothing to this attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The job's revision.
+    pub revision: u32,
+    /// The plugin.
+    pub plugin: String,
+    /// Tag of the release.
+    pub release: String,
+    /// Commit of the release.
+    pub commit: String,
+}
+
+/// What a journal holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// Where the results come from.
+    pub origin: Origin,
+    /// The results, in the order of the records.
+    pub results: Vec<RecordResult>,
+    /// Time spent on them.
+    pub work: Duration,
+    /// Length of what counts, in bytes.
+    pub bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Origin(Origin),
+    Block { first: usize, work_ms: u64, results: Vec<RecordResult> },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum LineRef<'a> {
+    Origin(&'a Origin),
+    Block { first: usize, work_ms: u64, results: &'a [RecordResult] },
+}
+
+/// A journal that is open for appending.
+#[derive(Debug)]
+pub struct Journal(File);
+
+impl Journal {
+    /// Opens the journal at `path` behind its first `bytes`, or at its end.
+    pub(super) fn open(path: &Path, bytes: Option<u64>) -> io::Result<Journal> {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        if let Some(bytes) = bytes {
+            file.set_len(bytes)?;
+        }
+        file.seek(SeekFrom::End(0))?;
+        Ok(Journal(file))
+    }
+
+    /// Appends a block's results, the first of which is result number `first` of the job (from 0). Once this returns, they
+    /// are there after a power cut.
+    ///
+    /// # Errors
+    /// When they cannot be written; the journal must not be used further then.
+    pub fn append(&mut self, first: usize, work: Duration, results: &[RecordResult]) -> io::Result<()> {
+        let work_ms = u64::try_from(work.as_millis()).unwrap_or(u64::MAX);
+        self.0.write_all(&encode(&LineRef::Block { first, work_ms, results }))?;
+        self.0.sync_data()
+    }
+}
+
+/// The line a journal begins with.
+pub(super) fn first_line(origin: &Origin) -> Vec<u8> {
+    encode(&LineRef::Origin(origin))
+}
+
+/// Reads a journal; `None` when not even its first line is whole.
+pub(super) fn read(bytes: &[u8]) -> Option<Written> {
+    let mut lines = whole_lines(bytes);
+    let (Line::Origin(origin), end) = lines.next()? else { return None };
+    let mut written = Written { origin, results: Vec::new(), work: Duration::ZERO, bytes: end };
+    for (line, end) in lines {
+        let Line::Block { first, work_ms, results } = line else { break };
+        if first != written.results.len() {
+            break;
+        }
+        written.results.extend(results);
+        written.work += Duration::from_millis(work_ms);
+        written.bytes = end;
+    }
+    Some(written)
+}
+
+/// The lines up to the first that is not whole, each with the position behind it.
+fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = (Line, u64)> {
+    let mut end = 0;
+    bytes.split_inclusive(|byte| *byte == b'\n').map_while(move |line| {
+        end += line.len() as u64;
+        Some((decode(line)?, end))
+    })
+}
+
+fn encode(line: &LineRef<'_>) -> Vec<u8> {
+    let text = serde_json::to_vec(line).expect("lines have text keys only and always serialize");
+    [checksum(&text).as_bytes(), b" ", &text, b"\n"].concat()
+}
+
+fn decode(line: &[u8]) -> Option<Line> {
+    let (sum, text) = line.strip_suffix(b"\n")?.split_at_checked(SUM_LENGTH)?;
+    let text = text.strip_prefix(b" ")?;
+    (sum == checksum(text).as_bytes()).then(|| serde_json::from_slice(text).ok())?
+}
+
+const SUM_LENGTH: usize = 16;
+
+fn checksum(text: &[u8]) -> String {
+    let digest = Sha256::digest(text);
+    digest[..SUM_LENGTH / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_wire::Outcome;
+
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin { attempt: 17, revision: 2, plugin: "p".into(), release: "v1.0.0".into(), commit: "c".repeat(40) }
+    }
+
+    fn results(ids: std::ops::Range<i64>) -> Vec<RecordResult> {
+        ids.map(|id| RecordResult {
+            id,
+            outcome: match id % 2 {
+                0 => Outcome::Ok([("score".to_owned(), (id as f64 / 3.0).into())].into()),
+                _ => Outcome::Error(format!("error\n{id}")),
+            },
+        })
+        .collect()
+    }
+
+    /// A journal of three blocks, and the ends of its lines.
+    fn journal() -> (Vec<u8>, Vec<usize>) {
+        let mut bytes = first_line(&origin());
+        let mut ends = vec![bytes.len()];
+        for (first, ids) in [(0, 100..104), (4, 104..108), (8, 108..109)] {
+            bytes.extend(encode(&LineRef::Block { first, work_ms: 5, results: &results(ids) }));
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    #[test]
+    fn a_journal_is_read_as_it_was_written() {
+        let (bytes, ends) = journal();
+        let expected = Written {
+            origin: origin(),
+            results: results(100..109),
+            work: Duration::from_millis(15),
+            bytes: ends[3] as u64,
+        };
+        assert_eq!(read(&bytes), Some(expected));
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_holds_exactly_its_whole_blocks() {
+        let (bytes, ends) = journal();
+        for cut in 0..=bytes.len() {
+            let read = read(&bytes[..cut]);
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            let expected = [None, Some(0), Some(4), Some(8), Some(9)][whole];
+            assert_eq!(read.as_ref().map(|written| written.results.len()), expected, "cut at {cut}");
+            assert!(read.is_none_or(|written| written.bytes == ends[whole - 1] as u64), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_journal_with_any_byte_changed_never_gives_a_wrong_result() {
+        let (bytes, ends) = journal();
+        let good = results(100..109);
+        for place in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[place] ^= 1;
+            let Some(written) = read(&bytes) else {
+                assert!(place < ends[0], "byte {place}");
+                continue;
+            };
+            assert_eq!(written.origin, origin());
+            assert_eq!(written.results, good[..written.results.len()], "byte {place}");
+        }
+    }
+
+    #[test]
+    fn a_block_out_of_place_ends_the_journal() {
+        let (mut bytes, ends) = journal();
+        let third = bytes[ends[2]..].to_vec();
+        bytes.truncate(ends[1]);
+        bytes.extend(third);
+        assert_eq!(read(&bytes).map(|written| written.results.len()), Some(4));
+    }
+
+    #[test]
+    fn what_is_appended_behind_a_torn_line_counts() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal");
+        let (bytes, ends) = journal();
+        std::fs::write(&path, &bytes[..ends[1] + 9]).expect("writes");
+        let torn = read(&std::fs::read(&path).expect("reads")).expect("has an origin");
+        let mut journal = Journal::open(&path, Some(torn.bytes)).expect("opens");
+        journal.append(4, Duration::ZERO, &results(104..106)).expect("appends");
+        let mended = read(&std::fs::read(&path).expect("reads")).expect("has an origin");
+        assert_eq!(mended.results, results(100..106));
+    }
+}

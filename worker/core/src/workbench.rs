@@ -1,0 +1,105 @@
+//! The thread that plugins live on: it opens them and feeds them blocks, and no async task ever waits in its place.
+//!
+//! When the core stops, nobody waits for this thread: the process ends, or (in tests) the thread ends with its block.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nightshift_manifest::plugin::PluginManifest;
+use nightshift_wire::{RecordResult, Records};
+use tokio::sync::oneshot;
+
+use crate::causes::with_causes;
+use crate::clock::Stopwatch;
+use crate::plugins::{Opened, open_all};
+
+/// The plugins that are ready and those that are not.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalogue {
+    /// Manifests of the plugins that are ready, by name.
+    pub(crate) ready: BTreeMap<String, PluginManifest>,
+    /// Why the others are not, by name.
+    pub(crate) left_out: BTreeMap<String, String>,
+}
+
+/// The thread has ended, which it never does by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread that runs the plugins has ended")]
+pub(crate) struct Broken;
+
+/// A block's results and the time they took, or why there are none.
+pub(crate) type Done = Result<(Vec<RecordResult>, Duration), String>;
+
+enum Task {
+    Open { slot: PathBuf, reply: oneshot::Sender<Result<Catalogue, String>> },
+    Process { plugin: String, block: Records, reply: oneshot::Sender<Done> },
+}
+
+/// The way to the thread. The thread ends when this is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Workbench(mpsc::Sender<Task>);
+
+impl Workbench {
+    /// Starts the thread, with no plugin open.
+    pub(crate) fn start() -> io::Result<Workbench> {
+        let (to_thread, tasks) = mpsc::channel();
+        std::thread::Builder::new().name("plugins".to_owned()).spawn(move || work(&tasks))?;
+        Ok(Workbench(to_thread))
+    }
+
+    /// Opens the plugins of the release in `slot` in place of those open now. The error is why it has none at all.
+    pub(crate) async fn open(&self, slot: PathBuf) -> Result<Result<Catalogue, String>, Broken> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Task::Open { slot, reply }).map_err(|_| Broken)?;
+        answer.await.map_err(|_| Broken)
+    }
+
+    /// Has `plugin` process a block.
+    pub(crate) async fn process(&self, plugin: &str, block: Records) -> Result<Done, Broken> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Task::Process { plugin: plugin.to_owned(), block, reply }).map_err(|_| Broken)?;
+        answer.await.map_err(|_| Broken)
+    }
+}
+
+fn work(tasks: &mpsc::Receiver<Task>) {
+    let mut opened = Opened::default();
+    while let Ok(task) = tasks.recv() {
+        // A reply that nobody waits for any more is dropped.
+        match task {
+            Task::Open { slot, reply } => {
+                // The old instances go first: two releases' data tables need not fit into memory at once.
+                opened = Opened::default();
+                let result = open_all(&slot).map(|new| {
+                    opened = new;
+                    catalogue(&opened)
+                });
+                drop(reply.send(result));
+            }
+            Task::Process { plugin, block, reply } if !reply.is_closed() => {
+                drop(reply.send(process(&mut opened, &plugin, &block)));
+            }
+            Task::Process { .. } => {}
+        }
+    }
+}
+
+fn catalogue(opened: &Opened) -> Catalogue {
+    let ready = opened.ready.iter().map(|(name, ready)| (name.clone(), ready.manifest.clone()));
+    Catalogue { ready: ready.collect(), left_out: opened.left_out.clone() }
+}
+
+fn process(opened: &mut Opened, plugin: &str, block: &Records) -> Done {
+    let Some(ready) = opened.ready.get_mut(plugin) else { return Err(format!("plugin {plugin} is not open")) };
+    let watch = Stopwatch::start();
+    // A panic is a fault in a runtime of ours; it fails the job and not the worker.
+    match catch_unwind(AssertUnwindSafe(|| ready.plugin.process(block))) {
+        Ok(Ok(results)) => Ok((results, watch.elapsed())),
+        Ok(Err(error)) => Err(with_causes(&error)),
+        Err(_) => Err(format!("plugin {plugin} panicked; the core's log says where")),
+    }
+}
