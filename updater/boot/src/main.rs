@@ -1,2 +1,77 @@
-//! The part of a worker that never updates itself: it finds the launcher in force and becomes it.
-fn main() {}
+//! `nightshift-worker`: the part of a worker that never updates itself. It finds the launcher and becomes it.
+//!
+//! Standard library only, so that nothing that ever changes can break it. It stops and starts this one worker itself
+//! (`stop`, `start`), because that must work when the launcher does not. Everything else is the launcher's: the
+//! installed one, which stands beside this program.
+
+mod arguments;
+mod process;
+mod stop_file;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use arguments::{Action, Arguments, HELP};
+use nightshift_contract::boot_config;
+use nightshift_contract::exit::Exit;
+use nightshift_contract::layout::{BOOT, DEFAULT_STATE_DIR, StateDir};
+
+/// What could not be done, and how to end.
+struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args_os().skip(1)) {
+        Ok(arguments) => run(&arguments).unwrap_or_else(|failure| {
+            talk(&failure.message);
+            failure.exit.into()
+        }),
+        Err(problem) => {
+            talk(&format!("{problem}; see {BOOT} --help"));
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.action {
+        Action::Help => print(HELP.trim_end()),
+        Action::Version => print(&format!("{BOOT} {}", env!("CARGO_PKG_VERSION"))),
+        Action::Launch(command) => return Err(process::become_launcher(command, &arguments.config)),
+        Action::Stop { reason } => {
+            let file = state_dir(&arguments.config)?.stop();
+            stop_file::write(&file, reason)?;
+            talk(&format!("this worker is stopped by {}; {BOOT} start lets it go on", file.display()));
+        }
+        Action::Start => {
+            let file = state_dir(&arguments.config)?.stop();
+            talk(&match stop_file::remove(&file)? {
+                true => "this worker is no longer stopped here; a stop flag in the central repository still counts"
+                    .to_owned(),
+                false => format!("this worker was not stopped here: there is no {}", file.display()),
+            });
+        }
+    }
+    Ok(Exit::Done.into())
+}
+
+/// The state folder that the configuration names.
+fn state_dir(config: &Path) -> Result<StateDir, Failure> {
+    let usage = |message| Failure { exit: Exit::Usage, message };
+    let text = std::fs::read_to_string(config)
+        .map_err(|error| usage(format!("reading {}: {error}; name the right file with --config", config.display())))?;
+    let named = boot_config::state_dir(&text).map_err(|error| usage(format!("{}, {error}", config.display())))?;
+    Ok(StateDir::new(named.unwrap_or_else(|| PathBuf::from(DEFAULT_STATE_DIR))))
+}
+
+#[expect(clippy::print_stderr, reason = "what boot has to say goes to the person who called it")]
+fn talk(message: &str) {
+    eprintln!("{message}");
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn print(text: &str) {
+    println!("{text}");
+}

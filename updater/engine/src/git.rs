@@ -224,13 +224,28 @@ impl Connection<'_> {
         let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
         let mut options = FetchOptions::new();
         options.download_tags(AutotagOption::None).update_fetchhead(false);
-        self.remote.fetch(&refspecs, Some(&mut options), None).map_err(|source| match source.class() {
-            ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh => {
-                GitError::Unreachable { doing: "fetching from", url: self.clone.url.clone(), source }
+        self.remote.fetch(&refspecs, Some(&mut options), None).map_err(|source| {
+            let at_fault = match source.class() {
+                ErrorClass::Os | ErrorClass::Filesystem => Party::Clone,
+                ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh => Party::Repository,
+                // Nothing in a fresh clone can be damaged.
+                _ if self.clone.is_fresh => Party::Repository,
+                _ => Party::Clone,
+            };
+            match at_fault {
+                Party::Clone => self.clone.failed("fetching")(source),
+                Party::Repository => {
+                    GitError::Unreachable { doing: "fetching from", url: self.clone.url.clone(), source }
+                }
             }
-            _ => self.clone.failed("fetching")(source),
         })
     }
+}
+
+/// Whose fault a failed fetch probably is.
+enum Party {
+    Clone,
+    Repository,
 }
 
 fn remove_stale_locks(folder: &Path) {

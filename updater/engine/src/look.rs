@@ -85,26 +85,34 @@ impl CloneDamage for LookError {
     }
 }
 
+/// What one connection showed.
+struct Seen {
+    refs: Vec<RemoteRef>,
+    control: Option<Oid>,
+    stop: Option<StopFlag>,
+}
+
 impl Engine {
     /// Looks at the repository. Fails when the stop flag could not be looked for.
     pub fn look(&mut self, now: &Moment) -> Result<Look, LookError> {
         state::create_folder(&self.state)?;
-        let (refs, control, stop) = git::with_clone(&self.state, &self.source.url, |clone| self.look_once(clone))?;
-        let look = Look { at: now.clone(), stop, control: control.map(|id| id.to_string()), tags: tags_of(&refs) };
+        let seen = git::with_clone(&self.state, &self.source.url, |clone| self.look_once(clone))?;
+        let control = seen.control.map(|id| id.to_string());
+        let look = Look { at: now.clone(), stop: seen.stop, control, tags: tags_of(&seen.refs) };
         let record = LookRecord { at: look.at.clone(), stop: look.stop.clone(), control: look.control.clone() };
         state::write_look(&self.state, &record)?;
         self.last_look = Some(record);
         Ok(look)
     }
 
-    fn look_once(&self, clone: &LocalClone) -> Result<(Vec<RemoteRef>, Option<Oid>, Option<StopFlag>), LookError> {
+    fn look_once(&self, clone: &LocalClone) -> Result<Seen, LookError> {
         let mut connection = clone.connect()?;
         let refs = std::mem::take(&mut connection.refs);
 
         let by_ref =
             refs.iter().filter(|found| stop::is_stop_ref(&found.name)).map(|found| StopFlag::of_ref(&found.name));
         if let Some(flag) = StopFlag::join(by_ref) {
-            return Ok((refs, None, Some(flag)));
+            return Ok(Seen { refs, control: None, stop: Some(flag) });
         }
 
         let branch = &self.source.control_branch;
@@ -116,7 +124,7 @@ impl Engine {
             connection.fetch(&[name])?;
         }
         let stop = read_flags(clone, control, branch)?;
-        Ok((refs, Some(control), stop))
+        Ok(Seen { refs, control: Some(control), stop })
     }
 
     fn no_control_branch(&self, refs: &[RemoteRef]) -> LookError {

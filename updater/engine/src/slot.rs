@@ -108,10 +108,10 @@ pub(crate) fn is_good(slot: &Path, tree: &str) -> bool {
 /// Removes slots that are not among those to keep, and what killed processes left of others.
 pub(crate) fn sweep(state: &StateDir, keep: &[&str]) {
     for entry in fs::read_dir(state.slots()).into_iter().flatten().flatten() {
-        if !keep.iter().any(|name| entry.file_name() == *name) {
-            if let Err(error) = remove(&entry.path()) {
-                tracing::warn!(%error, "removing the old slot {}", entry.path().display());
-            }
+        if !keep.iter().any(|name| entry.file_name() == *name)
+            && let Err(error) = remove(&entry.path())
+        {
+            tracing::warn!(%error, "removing the old slot {}", entry.path().display());
         }
     }
 }

@@ -201,9 +201,8 @@ fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Result<Unfetch
     }
     match fetch(&missing) {
         Ok(()) => return Ok(Unfetched::new()),
-        // The clone itself may be at fault: the caller tries a fresh one first.
-        Err(error) if error.is_clone_damage() && !clone.is_fresh => return Err(error),
-        Err(error) if missing.len() == 1 => return Err(error),
+        // When the clone is at fault, the caller tries a fresh one.
+        Err(error) if error.is_clone_damage() || missing.len() == 1 => return Err(error),
         Err(_) => {}
     }
     let mut unfetched = Unfetched::new();

@@ -34,7 +34,9 @@ pub fn read_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, FileE
         let problem = error.message().trim().to_owned();
         match error.span() {
             // A missing key has the span of the whole document: no line helps.
-            Some(span) if span.start > 0 || span.end < text.len() => FileError::at(file, text, span.start, problem),
+            Some(span) if span.start > 0 || span.end < text.trim_end().len() => {
+                FileError::at(file, text, span.start, problem)
+            }
             _ => FileError::whole(file, problem),
         }
     })

@@ -81,6 +81,17 @@ fn an_unreachable_repository_is_told_from_other_faults() {
 }
 
 #[test]
+fn a_repository_that_lost_the_stop_flags_file_cannot_be_looked_at() {
+    let mut fixture = Fixture::new();
+    fixture.look();
+    fixture.central.stop("reason = \"lost\"").expect("stopped");
+    let blob = git2::Oid::hash_object(git2::ObjectType::Blob, b"reason = \"lost\"").expect("an id").to_string();
+    let object = fixture.central.folder().join("objects").join(&blob[..2]).join(&blob[2..]);
+    std::fs::remove_file(object).expect("lost");
+    assert!(fixture.engine().look(&now()).expect_err("cannot be read").is_unreachable());
+}
+
+#[test]
 fn a_look_when_nothing_moved_fetches_nothing() {
     let fixture = Fixture::with_1_5_0_in_force();
     fixture.look();

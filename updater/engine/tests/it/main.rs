@@ -2,6 +2,7 @@
 
 mod fixture;
 mod keys;
+mod kills;
 mod looks;
 mod network;
 mod plain_git;

@@ -8,6 +8,7 @@ use nightshift_testbed::central::Forgery;
 use crate::fixture::{Fixture, now};
 
 /// Runs `test` with a daemon, or says that it did not run.
+#[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
 fn served(name: &str, test: impl FnOnce(Fixture)) {
     let mut fixture = Fixture::new();
     match fixture.central.daemon().expect("a daemon that listens") {

@@ -184,7 +184,7 @@ fn a_switch_cut_off_at_any_step_leaves_old_or_new_and_the_next_cycle_finishes_it
 fn a_damaged_memory_of_releases_stops_the_engine() {
     let fixture = Fixture::with_1_5_0_in_force();
     fs::write(fixture.state.trust(), "{").expect("written");
-    let error = Engine::open(fixture.source.clone(), fixture.state.clone()).expect_err("the floor is unknown");
+    let error = Engine::open(fixture.source.clone(), fixture.state).expect_err("the floor is unknown");
     assert!(matches!(error, OpenError::State(_)));
     assert!(error.to_string().contains("keeps old releases out"), "{error}");
 }
