@@ -8,6 +8,7 @@ mod columns;
 mod connection;
 mod failure;
 mod hand_in;
+mod lock;
 mod moves;
 mod read;
 mod readers;
@@ -16,10 +17,7 @@ mod work;
 mod workers;
 mod writer;
 
-use std::{
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use nightshift_wire::{
@@ -32,6 +30,7 @@ use uuid::Uuid;
 use self::{
     failure::Failure,
     hand_in::{NewJob, Removal},
+    lock::Lock,
     readers::Readers,
     work::Submitted,
     writer::Writer,
@@ -98,15 +97,15 @@ pub enum OpenError {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
-    /// Held as long as the store is open; the kernel drops it when the process dies.
-    _lock: File,
+    /// The last to go: nobody else opens the database before the writer has ended.
+    _lock: Lock,
 }
 
 impl SqliteStore {
     /// Opens the database at `path`, made when there is none: one server at a time, tables brought to this version,
     /// batches whose hand-in a dead server left unfinished removed. Blocks.
     pub fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-        let lock = lock(path)?;
+        let lock = Lock::take(path)?;
         let mut connection = connect(path)?;
         remove_unfinished(&mut connection).map_err(|failure| OpenError::TidyUp {
             path: path.to_owned(),
@@ -115,7 +114,7 @@ impl SqliteStore {
         SqliteStore::start(connection, path.to_owned(), lock)
     }
 
-    fn start(connection: Connection, path: PathBuf, lock: File) -> Result<SqliteStore, OpenError> {
+    fn start(connection: Connection, path: PathBuf, lock: Lock) -> Result<SqliteStore, OpenError> {
         match Writer::start(connection) {
             Ok(writer) => Ok(SqliteStore { writer, readers: Readers::new(path), _lock: lock }),
             Err(source) => Err(OpenError::Thread { path, source }),
@@ -132,20 +131,6 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
         .run(&mut connection)
         .map_err(|source| OpenError::Tables { path: path.to_owned(), source: Box::new(source) })?;
     Ok(connection)
-}
-
-/// One job server for one database, by a kernel lock on a file beside it.
-fn lock(database: &Path) -> Result<File, OpenError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let failed = |source| OpenError::Lock { path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
 }
 
 fn remove_unfinished(connection: &mut Connection) -> Result<(), Failure> {

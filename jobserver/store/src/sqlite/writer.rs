@@ -222,7 +222,7 @@ mod tests {
             false
         };
         connection.commit_hook(Some(count)).expect("the hook is set");
-        let lock = crate::sqlite::lock(&path).expect("lock");
+        let lock = crate::sqlite::lock::Lock::take(&path).expect("lock");
         let store = Arc::new(SqliteStore::start(connection, path, lock).expect("start"));
 
         let verbs = (0..100).map(|name| opening(&store, &name.to_string())).collect();
