@@ -1,6 +1,6 @@
 //! Launchers and cores killed at bad moments: every record still gets exactly one result.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nightshift_e2e::scene::{Scene, Work};
 use nightshift_testbed::grid::{Cycle, Worker};
 use nightshift_testbed::wait::{self, SOON};
@@ -9,55 +9,57 @@ use nightshift_wire::Batch;
 const RECORDS: u32 = 600;
 
 /// A moment to kill a core at: what the batch and the core's folder look like then.
-type Moment = (&'static str, fn(&Batch, &CoreFolder) -> bool);
+type Moment = (&'static str, fn(&Batch, &Disk) -> bool);
 
 /// What a core has on disk.
-struct CoreFolder {
+struct Disk {
+    /// Attempts that are noted.
     attempts: usize,
-    files: usize,
+    /// Attempts whose records are there.
+    records: usize,
+    /// Bytes of results, of all attempts.
+    journal: u64,
 }
 
-/// Moments of a batch of thirty jobs, one after the other: at rest, on the way to a job, with a job just noted,
-/// between checkpoints, around a submission, towards the end.
+/// Moments of a batch of twenty jobs of two blocks each, one after the other.
 const MOMENTS: [Moment; 10] = [
-    ("the core to run", |_, _| true),
-    ("a job to be claimed", |batch, _| batch.jobs_running > 0),
-    ("an attempt to be noted", |_, folder| folder.attempts > 0),
-    ("a first checkpoint", |_, folder| folder.files > 2),
-    ("a first job to be done", |batch, _| batch.jobs_done >= 1),
-    ("an attempt to be cleared away", |batch, folder| batch.jobs_done >= 2 && folder.attempts == 0),
-    ("several jobs to be done", |batch, _| batch.jobs_done >= 5),
-    ("another attempt to be noted", |batch, folder| batch.jobs_done >= 8 && folder.attempts > 0),
-    ("most jobs to be done", |batch, _| batch.jobs_done >= 20),
-    ("the last jobs", |batch, _| batch.jobs_done >= 28),
+    ("the core runs", |_, _| true),
+    ("a job is claimed", |batch, _| batch.jobs_running > 0),
+    ("an attempt is noted", |_, disk| disk.attempts > 0),
+    ("its records are there", |_, disk| disk.records > 0),
+    ("a block is done", |_, disk| disk.journal > 0),
+    ("a job is done", |batch, _| batch.jobs_done >= 1),
+    ("a later job is under way", |batch, disk| batch.jobs_done >= 3 && disk.journal > 0),
+    ("a later job is done", |batch, _| batch.jobs_done >= 6),
+    ("most jobs are done", |batch, disk| batch.jobs_done >= 12 && disk.attempts > 0),
+    ("the last jobs are under way", |batch, _| batch.jobs_done >= 17),
 ];
 
 #[test]
 fn a_core_killed_at_ten_moments_of_a_batch_leaves_every_record_with_exactly_one_result() -> Result<()> {
     let mut scene = Scene::set()?;
-    scene.put_twice(Work::Slow { steps: 3000 })?;
+    scene.put_twice(Work::Slow { steps: 10_000 })?;
     scene.central.cut("1.0.0")?;
     let worker = scene.worker("w1")?;
-    let batch = scene.hand_in_numbers(RECORDS, 20)?;
+    let batch = scene.hand_in_numbers(RECORDS, 30)?;
     let mut cycle = worker.start_cycle()?;
-    let mut last = None;
+    let mut killed = Vec::new();
     for (moment, has_come) in MOMENTS {
-        let core = wait::until_ok(format_args!("a core at the moment of {moment}"), SOON, || {
+        let core = wait::until_ok(format_args!("the moment at which {moment}"), SOON, || {
             // Cron would start the next cycle when the launcher has given up on a core that always ends.
             if !cycle.runs() {
                 cycle = worker.start_cycle()?;
             }
-            let Some(core) = worker.core().filter(|core| Some(core.pid) != last) else { return Ok(None) };
+            let Some(core) = worker.core().filter(|core| !killed.contains(&core.pid)) else { return Ok(None) };
             let now = scene.batch(batch.id)?;
-            let come = has_come(&now, &core_folder(&worker)) || now.jobs_done == now.jobs;
-            Ok(come.then_some(core))
+            ensure!(now.jobs_done < now.jobs, "the batch was done before {moment}");
+            Ok(has_come(&now, &disk(&worker)).then_some(core))
         })?;
-        core.kill().with_context(|| format!("at the moment of {moment}"))?;
-        last = Some(core.pid);
+        core.kill().with_context(|| format!("when {moment}"))?;
+        killed.push(core.pid);
     }
     finish(&scene, &worker, cycle, batch.id)?;
     let jobs = scene.jobs(batch.id)?;
-    assert!(jobs.iter().any(|job| job.pickups > 0), "{jobs:#?}");
     assert!(jobs.iter().all(|job| job.failures == 0), "a kill is not the job's fault: {jobs:#?}");
     Ok(())
 }
@@ -113,10 +115,18 @@ fn a_core_that_outlived_its_launcher_is_ended_by_the_next_cycle() -> Result<()> 
     Ok(())
 }
 
-fn core_folder(worker: &Worker) -> CoreFolder {
-    let attempts: Vec<_> = std::fs::read_dir(worker.state().attempts()).into_iter().flatten().flatten().collect();
-    let files = |folder: &std::fs::DirEntry| std::fs::read_dir(folder.path()).map_or(0, Iterator::count);
-    CoreFolder { attempts: attempts.len(), files: attempts.iter().map(files).sum() }
+fn disk(worker: &Worker) -> Disk {
+    let entries = std::fs::read_dir(worker.state().attempts()).into_iter().flatten().flatten();
+    // What begins with a dot is being made or removed.
+    let folders: Vec<_> = entries
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| entry.path())
+        .collect();
+    Disk {
+        attempts: folders.len(),
+        records: folders.iter().filter(|folder| folder.join("records.json").exists()).count(),
+        journal: folders.iter().filter_map(|folder| Some(folder.join("journal").metadata().ok()?.len())).sum(),
+    }
 }
 
 /// Goes on with cycles until the batch is done, and checks it.

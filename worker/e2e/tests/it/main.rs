@@ -8,5 +8,6 @@ mod away;
 mod batches;
 mod cycles;
 mod kills;
+mod people;
 mod releases;
 mod stops;
