@@ -205,10 +205,10 @@ impl LocalClone {
         read().map_err(self.failed("reading an object"))
     }
 
-    /// The size of an object that must be here.
-    pub(crate) fn size(&self, id: Oid) -> Result<u64, GitError> {
+    /// Kind and size of an object that must be here.
+    pub(crate) fn size(&self, id: Oid) -> Result<(ObjectType, u64), GitError> {
         let header = self.repository.odb().and_then(|objects| objects.read_header(id));
-        header.map(|(size, _)| size as u64).map_err(self.failed("reading an object"))
+        header.map(|(size, kind)| (kind, size as u64)).map_err(self.failed("reading an object"))
     }
 
     fn failed(&self, doing: &'static str) -> impl FnOnce(git2::Error) -> GitError {

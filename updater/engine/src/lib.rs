@@ -73,7 +73,8 @@ impl Engine {
     /// Reads what the state folder remembers. Nothing is created or changed, so this needs no lock.
     pub fn open(source: Source, state: StateDir) -> Result<Self, OpenError> {
         check_address(&source.url, source.allow_plain)?;
-        let trust = state::read_trust(&state)?;
+        let mut trust = state::read_trust(&state)?;
+        trust.pin(&source.signers);
         let last_look = state::read_look(&state);
         Ok(Self { source, state, trust, last_look })
     }

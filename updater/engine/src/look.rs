@@ -155,7 +155,7 @@ fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Option<St
 fn flag_content(clone: &LocalClone, entry: &tree::RawEntry<'_>) -> Option<Vec<u8>> {
     let id = Oid::from_bytes(&entry.id).ok()?;
     let is_file = matches!(entry.mode, tree::MODE_FILE | tree::MODE_PROGRAM);
-    (is_file && clone.size(id).ok()? <= stop::MAX_FLAG_BYTES as u64).then(|| Some(clone.read(id).ok()?.1))?
+    (is_file && clone.size(id).ok()?.1 <= stop::MAX_FLAG_BYTES as u64).then(|| Some(clone.read(id).ok()?.1))?
 }
 
 /// The tree a commit names; `None` when the object is no commit.

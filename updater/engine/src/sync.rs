@@ -2,7 +2,8 @@
 //!
 //! The order, and what a kill or power cut in between leaves behind:
 //! 1. tags above the floor that are not here are fetched (the clone is a cache);
-//! 2. each is judged, lowest version first; a key set it brings judges the next one and is noted in `trust.json` at once;
+//! 2. each is judged, lowest version first; a key set it brings judges the next one. Which tags were verified and the keys
+//!    in force are noted in `trust.json` at once, so that nothing below can undo a revocation;
 //! 3. the highest good one is staged: built beside, hashed against the signed tree, synced, moved to its place
 //!    (before: at most a leftover `.staging-` folder, removed by the next sync);
 //! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename;
@@ -18,7 +19,7 @@ use git2::{ObjectType, Oid};
 use nightshift_manifest::content::{self, Content};
 use nightshift_manifest::refusal::{Refusal, Rule};
 use nightshift_manifest::select::{self, Candidate};
-use nightshift_manifest::signers::Signers;
+use nightshift_manifest::signers::{Signers, SignersError};
 use nightshift_manifest::tag::{self, TagRefusal, VerifiedTag};
 use nightshift_manifest::tree::{self, TreeError};
 use nightshift_manifest::trust::{InForce, Trust};
@@ -54,6 +55,12 @@ pub enum SyncError {
     /// The memory of releases or the link to the slot in force could not be written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The keys in force, as noted, are not understood.
+    #[error(
+        "reading the keys in force from trust.json: they are not understood, and no others are believed instead; pin the \
+         keys that may sign releases anew"
+    )]
+    Keys(#[from] SignersError),
 }
 
 impl SyncError {
@@ -72,7 +79,7 @@ impl CloneDamage for SyncError {
         match self {
             SyncError::Git(error) => error.is_clone_damage(),
             SyncError::Slot(error) => error.is_clone_damage(),
-            SyncError::State(_) => false,
+            SyncError::State(_) | SyncError::Keys(_) => false,
         }
     }
 }
@@ -88,7 +95,7 @@ struct Judged {
     best: Option<Good>,
     refused: Vec<Refusal>,
     notes: Vec<String>,
-    /// The memory with the key sets that were learnt.
+    /// The memory with what was believed.
     trust: Trust,
 }
 
@@ -149,7 +156,7 @@ impl Engine {
 
     fn judge_and_stage(&mut self, clone: &LocalClone, candidates: &[Candidate]) -> Result<Judged, SyncError> {
         let unfetched = fetch_missing(clone, candidates)?;
-        let judged = judge_all(clone, candidates, &unfetched, &self.trust, &self.source.signers)?;
+        let judged = judge_all(clone, candidates, &unfetched, &self.trust)?;
         if judged.trust != self.trust {
             state::write_trust(&self.state, &judged.trust)?;
             self.trust = judged.trust.clone();
@@ -223,8 +230,7 @@ fn judge_all(
     candidates: &[Candidate],
     unfetched: &Unfetched,
     trust: &Trust,
-    pinned: &Signers,
-) -> Result<Judged, GitError> {
+) -> Result<Judged, SyncError> {
     let mut judged = Judged { best: None, refused: Vec::new(), notes: Vec::new(), trust: trust.clone() };
     for candidate in candidates {
         let tag = candidate.version.tag();
@@ -240,13 +246,10 @@ fn judge_all(
                 continue;
             }
         };
-        // What was noted was read and checked when it was learnt; if it cannot be read now, the pinned keys judge.
-        let keys = judged.trust.keys_in_force(pinned).unwrap_or_else(|_| pinned.clone());
+        let keys = judged.trust.keys_for(&tag, &candidate.id)?;
         match judge(clone, id, candidate, &keys)? {
             Ok(Verified { signers, outcome }) => {
-                if let Some(signers) = signers {
-                    judged.trust.learn_keys(candidate.version, &signers, pinned);
-                }
+                judged.trust.believe(candidate.version, &candidate.id, &keys, signers.as_ref());
                 match outcome {
                     Ok(good) => judged.best = Some(good),
                     Err(refusal) => judged.refused.push(refusal),
@@ -348,15 +351,18 @@ fn walk(clone: &LocalClone, root: Oid) -> Result<Walked, GitError> {
     let mut ids = Vec::new();
     let mut folders = vec![(Vec::new(), root)];
     while let Some((folder, id)) = folders.pop() {
-        let (_, raw) = clone.read(id)?;
-        let Some(children) = tree::parse(&raw) else {
+        let (kind, raw) = clone.read(id)?;
+        let Some(children) = tree::parse(&raw).filter(|_| kind == ObjectType::Tree) else {
             return Ok(Err(TreeError::new(&folder, "is not a folder as git writes it")));
         };
         for child in children {
             let path = if folder.is_empty() { child.name.to_vec() } else { [&folder, &b"/"[..], child.name].concat() };
             let Ok(id) = Oid::from_bytes(&child.id) else { continue };
             let size = match child.mode {
-                tree::MODE_FILE | tree::MODE_PROGRAM => clone.size(id)?,
+                tree::MODE_FILE | tree::MODE_PROGRAM => match clone.size(id)? {
+                    (ObjectType::Blob, size) => size,
+                    _ => return Ok(Err(TreeError::new(&path, "says that it is a file and is none"))),
+                },
                 tree::MODE_FOLDER => {
                     folders.push((path.clone(), id));
                     0
@@ -391,7 +397,7 @@ type Manifests = Result<BTreeMap<String, Vec<u8>>, TreeError>;
 fn read_manifests(clone: &LocalClone, files: &[StagedFile]) -> Result<Manifests, GitError> {
     let mut manifests = BTreeMap::new();
     for file in files.iter().filter(|file| content::is_manifest(&file.path)) {
-        if clone.size(file.id)? > content::MAX_MANIFEST_BYTES {
+        if clone.size(file.id)?.1 > content::MAX_MANIFEST_BYTES {
             let problem = format!("is larger than {} KiB", content::MAX_MANIFEST_BYTES >> 10);
             return Ok(Err(TreeError::new(file.path.as_bytes(), problem)));
         }

@@ -95,7 +95,8 @@ impl Signer {
 
 /// A line of `allowed_signers` that lets `key` sign releases and nothing else.
 pub fn line(name: &str, key: &PublicKey) -> String {
-    let name = if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name.to_owned() };
+    let needs_quotes = name.contains(char::is_whitespace) || name.starts_with('#');
+    let name = if needs_quotes { format!("\"{name}\"") } else { name.to_owned() };
     let key = PublicKey::from(key.key_data().clone()).to_openssh().unwrap_or_default();
     format!("{name} namespaces=\"{GIT_NAMESPACE}\" {}", key.trim())
 }
@@ -103,6 +104,10 @@ pub fn line(name: &str, key: &PublicKey) -> String {
 /// The signer of one line, `None` for a line about other namespaces.
 fn parse_line(line: &str) -> Result<Option<Signer>, String> {
     let (name, rest) = first_word(line)?;
+    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+    if name.is_empty() || name.contains('"') {
+        return Err("the name is empty or has a double quote in it".to_owned());
+    }
     let (word, after) = first_word(rest)?;
     let (options, rest) = match word.parse::<Algorithm>() {
         Ok(Algorithm::Other(_)) | Err(_) => (word, after),
@@ -119,7 +124,7 @@ fn parse_line(line: &str) -> Result<Option<Signer>, String> {
         Algorithm::Ed25519 | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => {}
         _ => return Err(format!("keys of type {key_type} are not taken: use an ssh-ed25519 key")),
     }
-    Ok(for_git.then(|| Signer { name: name.trim_matches('"').to_owned(), key: key.key_data().clone() }))
+    Ok(for_git.then(|| Signer { name: name.to_owned(), key: key.key_data().clone() }))
 }
 
 /// The first word, which may hold blanks between double quotes, and what follows it.
@@ -180,7 +185,9 @@ mod tests {
 
     #[test]
     fn a_key_set_is_read_as_it_was_written() {
-        let signers = Signers::parse(&format!("\"Ann A\" {KEY} comment\nben {KEY}\n")).expect("well formed");
+        let text = format!("\"Ann A\" {KEY} comment\nben {KEY}\n\"#cem\" {KEY}\n");
+        let signers = Signers::parse(&text).expect("well formed");
+        assert_eq!(signers.iter().count(), 3);
         assert_eq!(Signers::parse(&signers.to_string()), Ok(signers));
     }
 
@@ -217,6 +224,8 @@ mod tests {
         assert!(problem("ann ssh-ed25519 AAAA\n").contains("no such key"));
         assert!(problem(&format!("ann {RSA_HEAD}\n")).starts_with("line 1"));
         assert!(problem(&format!("\"ann {KEY}\n")).contains("double quote"));
+        assert!(problem(&format!("\"\" {KEY}\n")).contains("the name is empty"));
+        assert!(problem(&format!("a\"b\"c {KEY}\n")).contains("double quote"));
         assert!(problem(&KEY.replace("ssh-ed25519", "ann ecdsa-sha2-nistp256")).contains("no such key"));
     }
 

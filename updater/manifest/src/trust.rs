@@ -1,7 +1,8 @@
 //! What a worker remembers about releases: the floor, the release in force, the keys in force and the tags it has seen.
 //!
-//! The memory changes in two moves only: [`Trust::take`] when a release comes into force, [`Trust::learn_keys`] when a
-//! verified tag brings a key set. `updater/engine` makes each of them durable in one step.
+//! The memory changes in three moves only: [`Trust::pin`] when a person pins other keys, [`Trust::believe`] when a tag
+//! was verified, [`Trust::take`] when a release comes into force. `updater/engine` makes each of them durable in one
+//! step.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +21,13 @@ pub struct Trust {
     pub in_force: Option<InForce>,
     /// Folder of the release that was in force before, under `slots/`.
     pub previous_slot: Option<String>,
+    /// The pinned keys, in the format of `allowed_signers`, that everything below grew from.
+    pub pinned: String,
     /// The keys in force; `None` while only the pinned ones are.
     pub keys: Option<KeySet>,
+    /// Tags above the floor that were verified, by name. They stay verified when the keys change: a tag that hands over
+    /// to another key is judged by the keys before it, also when it is judged again after a power cut.
+    pub verified: BTreeMap<String, VerifiedBy>,
     /// Tags that stood in the repository when a release came into force and were not above it: name and object id.
     pub history: BTreeMap<String, String>,
 }
@@ -50,29 +56,43 @@ pub struct KeySet {
     pub from: ReleaseVersion,
     /// Its lines, in the format of `allowed_signers`.
     pub signers: String,
-    /// The pinned lines it grew from. When a person pins other keys, it counts no longer.
-    pub pinned: String,
+}
+
+/// A verified tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedBy {
+    /// Id of the tag object.
+    pub id: String,
+    /// The keys that were in force then, in the format of `allowed_signers`.
+    pub signers: String,
 }
 
 impl Trust {
-    /// The keys that judge the next tag.
-    pub fn keys_in_force(&self, pinned: &Signers) -> Result<Signers, SignersError> {
-        match &self.keys {
-            Some(keys) if keys.pinned == pinned.to_string() => Signers::parse(&keys.signers),
-            _ => Ok(pinned.clone()),
+    /// Begins with the pinned keys. Other ones than before are a person's decision, which overrules every key that was
+    /// learnt; the floor and the release in force stay.
+    pub fn pin(&mut self, pinned: &Signers) {
+        let pinned = pinned.to_string();
+        if self.pinned != pinned {
+            self.pinned = pinned;
+            self.keys = None;
+            self.verified.clear();
         }
     }
 
-    /// Takes over the key set of a tag that the keys in force have just verified; whether that changed anything.
-    /// A tag older than the one that brought the keys in force changes nothing.
-    pub fn learn_keys(&mut self, from: ReleaseVersion, signers: &Signers, pinned: &Signers) -> bool {
-        let learnt = KeySet { from, signers: signers.to_string(), pinned: pinned.to_string() };
-        match &self.keys {
-            Some(keys) if keys.pinned == learnt.pinned && (keys.from > from || keys.signers == learnt.signers) => false,
-            _ => {
-                self.keys = Some(learnt);
-                true
-            }
+    /// The keys that judge a tag: those that verified this very object before, else those in force.
+    pub fn keys_for(&self, tag: &str, id: &str) -> Result<Signers, SignersError> {
+        let verified = self.verified.get(tag).filter(|verified| verified.id == id);
+        let in_force = || self.keys.as_ref().map_or(&self.pinned, |keys| &keys.signers);
+        Signers::parse(verified.map_or_else(in_force, |verified| &verified.signers))
+    }
+
+    /// Takes note of a tag that was verified by `keys`, and takes over the key set it brings, at once. A tag older than
+    /// the one that brought the keys in force changes nothing about them.
+    pub fn believe(&mut self, version: ReleaseVersion, id: &str, keys: &Signers, brings: Option<&Signers>) {
+        self.verified.insert(version.tag(), VerifiedBy { id: id.to_owned(), signers: keys.to_string() });
+        let is_newest = self.keys.as_ref().is_none_or(|keys| keys.from <= version);
+        if let Some(signers) = brings.filter(|_| is_newest) {
+            self.keys = Some(KeySet { from: version, signers: signers.to_string() });
         }
     }
 
@@ -86,6 +106,7 @@ impl Trust {
         }
         self.history.insert(release.version.tag(), release.tag_id.clone());
         self.floor = self.floor.max(Some(release.version));
+        self.verified.retain(|tag, _| ReleaseVersion::parse_tag(tag).is_ok_and(|version| version > release.version));
         self.previous_slot = match self.in_force.take() {
             Some(old) if old.slot != release.slot => Some(old.slot),
             _ => self.previous_slot.take(),
@@ -136,18 +157,41 @@ mod tests {
     fn the_pinned_keys_count_until_a_verified_tag_brings_others() {
         let (ann, ben) = (signers(ANN), signers(BEN));
         let mut trust = Trust::default();
-        assert_eq!(trust.keys_in_force(&ann), Ok(ann.clone()));
-        assert!(trust.learn_keys(ReleaseVersion::new(1, 1, 0), &ben, &ann));
-        assert_eq!(trust.keys_in_force(&ann), Ok(ben.clone()));
-        assert!(!trust.learn_keys(ReleaseVersion::new(1, 0, 0), &ann, &ann), "an older tag changes nothing");
-        assert_eq!(trust.keys_in_force(&ann), Ok(ben));
+        trust.pin(&ann);
+        assert_eq!(trust.keys_for("v1.1.0", "a"), Ok(ann.clone()));
+        trust.believe(ReleaseVersion::new(1, 1, 0), "a", &ann, Some(&ben));
+        assert_eq!(trust.keys_for("v1.2.0", "b"), Ok(ben.clone()));
+        trust.believe(ReleaseVersion::new(1, 0, 0), "c", &ben, Some(&ann));
+        assert_eq!(trust.keys_for("v1.2.0", "b"), Ok(ben), "an older tag changes nothing");
+    }
+
+    #[test]
+    fn a_tag_that_hands_over_to_another_key_stays_judged_by_the_keys_before_it() {
+        let (ann, ben) = (signers(ANN), signers(BEN));
+        let mut trust = Trust::default();
+        trust.pin(&ann);
+        trust.believe(ReleaseVersion::new(1, 1, 0), "a", &ann, Some(&ben));
+        assert_eq!(trust.keys_for("v1.1.0", "a"), Ok(ann));
+        assert_eq!(trust.keys_for("v1.1.0", "moved"), Ok(ben));
     }
 
     #[test]
     fn pinning_other_keys_overrules_what_was_learnt() {
         let (ann, ben) = (signers(ANN), signers(BEN));
         let mut trust = Trust::default();
-        trust.learn_keys(ReleaseVersion::new(1, 1, 0), &ann, &ann);
-        assert_eq!(trust.keys_in_force(&ben), Ok(ben));
+        trust.pin(&ann);
+        trust.believe(ReleaseVersion::new(1, 1, 0), "a", &ann, Some(&ann));
+        trust.take(release(0), &[]);
+        trust.pin(&ben);
+        assert_eq!(trust.keys_for("v1.1.0", "a"), Ok(ben));
+        assert_eq!(trust.floor, Some(ReleaseVersion::new(1, 0, 0)));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_read_are_not_replaced_by_others() {
+        let mut trust = Trust::default();
+        trust.pin(&signers(ANN));
+        trust.keys = Some(KeySet { from: ReleaseVersion::new(1, 0, 0), signers: "of a later version".into() });
+        trust.keys_for("v1.1.0", "a").expect_err("fails closed");
     }
 }

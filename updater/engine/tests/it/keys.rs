@@ -1,10 +1,10 @@
 //! Key sets: every verified tag may bring one, judged by the keys in force before it.
 
-use nightshift_engine::Rule;
+use nightshift_engine::{Rule, SyncError};
 use nightshift_manifest::signers::{self, Signers};
 use nightshift_testbed::central::new_key;
 
-use crate::fixture::{Fixture, rules};
+use crate::fixture::{Fixture, now, rules};
 
 #[test]
 fn a_release_may_hand_over_to_another_key() {
@@ -84,4 +84,38 @@ fn a_person_who_pins_other_keys_overrules_the_repository() {
     fixture.central.sign_with(new);
     fixture.central.cut("1.6.0").expect("cut");
     assert!(fixture.cycle().switched);
+}
+
+#[test]
+fn a_handover_that_could_not_be_staged_at_first_is_taken_later() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    let new = new_key().expect("a key");
+    fixture.central.put("keys/allowed_signers", signers::line("ben", new.public_key())).expect("put");
+    let tag_id = fixture.central.cut("1.6.0").expect("cut by the old key").to_string();
+    // A file where the staging folder has to be stands for a disk that takes nothing.
+    let staging = fixture.state.slots().join(format!(".staging-v1.6.0-{}", &tag_id[..12]));
+    std::fs::write(&staging, "").expect("in the way");
+    let mut engine = fixture.engine();
+    let look = engine.look(&now()).expect("looks");
+    engine.sync(&look).expect_err("cannot stage");
+
+    assert_eq!(fixture.engine().trust().keys.as_ref().map(|keys| keys.from.to_string()).as_deref(), Some("1.6.0"));
+
+    std::fs::remove_file(&staging).expect("removed");
+    assert!(fixture.cycle().switched, "judged by the keys before it, although others are in force now");
+    fixture.central.cut("1.7.0").expect("cut by the old key");
+    assert_eq!(rules(&fixture.cycle().refused), [("v1.7.0", Rule::KnownSigner)]);
+}
+
+#[test]
+fn keys_in_force_that_cannot_be_read_are_not_replaced_by_the_pinned_ones() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    let text = std::fs::read_to_string(fixture.state.trust()).expect("read");
+    let (pinned, learnt) = text.split_once("\"keys\": {").expect("keys were learnt");
+    let of_a_later_version = format!("{pinned}\"keys\": {{{}", learnt.replace("ssh-ed25519", "ssh-future"));
+    std::fs::write(fixture.state.trust(), of_a_later_version).expect("written");
+    fixture.central.cut("1.6.0").expect("cut");
+    let mut engine = fixture.engine();
+    let look = engine.look(&now()).expect("looks");
+    assert!(matches!(engine.sync(&look), Err(SyncError::Keys(_))));
 }
