@@ -1,8 +1,8 @@
 //! Looks at the central repository, fetches, verifies, stages and switches releases.
 //!
 //! What is believed is decided in `updater/manifest`; here is what that takes: git, files and clocks. One [`Engine`]
-//! owns one state folder. Its caller holds that folder's lock while it looks and syncs; [`Engine::open`] and everything
-//! that takes `&self` but [`Engine::verify_slot`] only read and need no lock.
+//! owns one state folder. Whoever looks, syncs or verifies a slot takes that folder's lock first and opens the engine under
+//! it, so that what the engine remembers is what the disk says. Opening and asking alone only read and need no lock.
 //!
 //! 1. [`Engine::look`]: one connection, one list of refs; the control branch is fetched when it moved, and its tree is
 //!    read. The stop flag is in the answer.
