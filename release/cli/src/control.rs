@@ -139,8 +139,8 @@ impl Control {
                 Ok(updates) => updates,
                 Err(nothing_to_do) => return Ok(Err(nothing_to_do)),
             };
-            let mut push = vec!["push".to_owned(), "--quiet".to_owned(), "--atomic".to_owned(), self.remote.clone()];
-            push.extend(updates);
+            let mut push = vec!["push", "--quiet", "--atomic", "--no-follow-tags", self.remote.as_str()];
+            push.extend(updates.iter().map(String::as_str));
             match self.git.run(&push) {
                 Ok(_) => return Ok(Ok(())),
                 Err(error) if self.refs().is_ok_and(|now| now == refs) => {

@@ -107,8 +107,16 @@ impl NewGrid<'_> {
             false => self.remote.url.clone(),
         };
         let control_ref = format!("{control}:refs/heads/{}", self.control_branch);
-        git.run(&["push", "--quiet", "--atomic", &push_to, &format!("{main}:refs/heads/{MAIN}"), &control_ref])
-            .with_context(|| format!("pushing the first branches to {}", self.remote.url))?;
+        git.run(&[
+            "push",
+            "--quiet",
+            "--atomic",
+            "--no-follow-tags",
+            &push_to,
+            &format!("{main}:refs/heads/{MAIN}"),
+            &control_ref,
+        ])
+        .with_context(|| format!("pushing the first branches to {}", self.remote.url))?;
         for (branch, commit) in [(MAIN, &main), (self.control_branch, &control)] {
             git.run(&["update-ref", &format!("refs/remotes/origin/{branch}"), commit])?;
         }

@@ -211,7 +211,7 @@ impl Expected {
 }
 
 /// A value as a result CSV shows it.
-fn text(value: Option<&Value>) -> String {
+pub fn text(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

@@ -90,7 +90,7 @@ mod tests {
             pickups: 5,
             failures: 5,
             worker: None,
-            ..done.clone()
+            ..done
         };
         insta::assert_snapshot!(table(&[done, quarantined]));
     }

@@ -7,7 +7,6 @@ use nightshift_contract::exit::Exit;
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_plugin::{Data, samples};
 use nightshift_wire::{Outcome, RecordResult, Records};
-use serde_json::Value;
 
 use crate::checks::say_report;
 use crate::figures::counted;
@@ -70,17 +69,9 @@ fn as_csv(manifest: &PluginManifest, records: &Records, results: &[RecordResult]
             Outcome::Ok(values) => (Some(values), ""),
             Outcome::Error(error) => (None, error.as_str()),
         };
-        let answer = |name: &&str| text(values.and_then(|values| values.get(*name)));
+        let answer = |name: &&str| samples::text(values.and_then(|values| values.get(*name)));
         let row = record.values.iter().cloned().chain(outputs.iter().map(answer)).chain([error.to_owned()]);
         csv.write_record(row)?;
     }
     String::from_utf8(csv.into_inner().context("writing results as CSV")?).context("writing results as CSV")
-}
-
-fn text(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
 }

@@ -210,7 +210,9 @@ fn push(made: &Made, branch: &str, clone: &GridClone) -> anyhow::Result<()> {
     let Made { tag, tag_id, commit } = made;
     let branch_update = format!("{commit}:refs/heads/{branch}");
     let tag_update = format!("{tag_id}:refs/tags/{tag}");
-    let Err(error) = clone.git.run(&["push", "--quiet", "--atomic", &clone.remote, &branch_update, &tag_update]) else {
+    let Err(error) =
+        clone.git.run(&["push", "--quiet", "--atomic", "--no-follow-tags", &clone.remote, &branch_update, &tag_update])
+    else {
         return Ok(());
     };
     if arrived(made, clone) {

@@ -21,6 +21,8 @@ use crate::surroundings::Surroundings;
 use crate::urls::file_url;
 
 const WORKERS: usize = 3;
+/// Records per block.
+const BLOCK: i64 = 5;
 
 /// A running grid. Dropping it ends every process of it; fields are dropped in the order they stand in.
 pub(super) struct Stage {
@@ -57,8 +59,20 @@ impl Prepared {
         let people =
             fs::File::create(prepared.clone_dir().join("data/people.csv")).context("writing data/people.csv")?;
         people::write_people(&data.people, std::io::BufWriter::new(people))?;
+        for plugin in ["match-person", "name-count"] {
+            prepared.set_block(plugin)?;
+        }
         prepared.type_command(&["release", "cut", "1.0.0", "--yes"])?;
         Ok(prepared)
+    }
+
+    /// Makes a plugin's blocks small, so that workers note their progress often.
+    fn set_block(&self, plugin: &str) -> anyhow::Result<()> {
+        let path = self.clone_dir().join("plugins").join(plugin).join("plugin.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let mut table: toml::Table = text.parse().with_context(|| format!("reading {}", path.display()))?;
+        table.insert("block".to_owned(), BLOCK.into());
+        fs::write(&path, table.to_string()).with_context(|| format!("writing {}", path.display()))
     }
 
     /// Starts the job server and the workers.

@@ -1,6 +1,6 @@
-//! What happens in a demo, in order: a grid is made, two batches are handed in; a third of the way through a new release is
-//! cut and every worker takes it; half-way the stop flag is raised and every worker stops; it goes on, and every record is
-//! checked.
+//! What happens in a demo, in order: a grid is made, two batches are handed in; while they are worked on, a new release is
+//! cut and every worker takes it; half-way the stop flag is raised and every worker stops; they go on, and every record
+//! is checked.
 
 use std::cell::Cell;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use nightshift_testbed::grid::Worker;
+use nightshift_testbed::grid::{Worker, processes_in};
 use nightshift_testbed::people;
 use nightshift_wire::{Batch, BatchId, HandIn};
 
@@ -28,10 +28,11 @@ use crate::wait;
 const SOON: Duration = Duration::from_secs(60);
 /// So long may nothing at all happen to the batches.
 const STUCK: Duration = Duration::from_secs(120);
-/// Records per job: enough jobs for three workers, small enough to see them move.
-const JOB_SIZE: u32 = 500;
+/// Records per job. Small jobs (and small blocks, see `stage`) cost time, so that there is something to see: in large
+/// ones all records would be done before a stop flag is noticed.
+const JOB_SIZE: u32 = 50;
 /// The new release is cut at this share of the records, and the grid stopped at that, in per cent.
-const RELEASE_AT: u64 = 25;
+const RELEASE_AT: u64 = 20;
 const STOP_AT: u64 = 50;
 
 /// A batch of the demo and its bar.
@@ -84,7 +85,8 @@ pub(crate) fn tell(
         wait::while_it(|| !interrupt.heard());
     }
     stage.end();
-    let left = nightshift_testbed::grid::processes_in(folder);
+    wait::at_most(SOON, || processes_in(folder).is_empty());
+    let left = processes_in(folder);
     anyhow::ensure!(left.is_empty(), "processes of the demo are left: {left:?}");
     tidy(stage.folder())
 }
@@ -94,8 +96,8 @@ fn set(folder: &Path, data: &Data, user: &str, screen: &Screen, interrupt: &Inte
     screen.heading(format!("A grid in {}", folder.display()));
     let prepared = Prepared::make(folder, data, user)?;
     screen.good(format!(
-        "central repository, signing key, release v1.0.0 with {} ({})",
-        counted(data.people.len() as u64, "person").replace("persons", "people"),
+        "central repository, signing key, release v1.0.0; people in its data table: {}, {}",
+        count(data.people.len() as u64),
         data.origin
     ));
     interrupt.check()?;
@@ -205,7 +207,8 @@ fn stop_and_start(
 ) -> anyhow::Result<()> {
     let (now, _) = refresh(batches, stage)?;
     let done: u64 = now.iter().map(|batch| batch.results).sum();
-    screen.heading(format!("Everybody stop, with {} done", counted(done, "record")));
+    let all: u64 = batches.iter().map(|batch| batch.records).sum();
+    screen.heading(format!("Everybody stop, with {} of {} done", count(done), counted(all, "record")));
     stage.type_command(&["stop", "--reason", "the demo shows how"])?;
     screen.good("the stop flag is on the control branch");
     let is_stopped = |worker: &Worker| {
@@ -263,7 +266,10 @@ fn check(stage: &Stage, data: &Data, batches: &[Handed], figures: &Figures) -> a
     }
     lines.push(format!("release       taken by every worker, the last after {}", duration(longest(&figures.taken))));
     lines.push(format!("stop          every process gone after {}", duration(longest(&figures.stopped))));
-    lines.push(format!("time          {} in all", duration(figures.whole.elapsed())));
+    lines.push(format!(
+        "time          {} in all (jobs and blocks are small here, to show them; large ones are many times faster)",
+        duration(figures.whole.elapsed())
+    ));
     lines.push(format!("results       {}", stage.results().display()));
     Ok(lines.join("\n") + "\n")
 }

@@ -11,6 +11,7 @@ fn entries(folder: &Path) -> Vec<String> {
     let read = std::fs::read_dir(folder).expect("a folder");
     let mut names: Vec<String> =
         read.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name != ".tmp");
     names.sort();
     names
 }

@@ -1,5 +1,7 @@
 //! The real `nightshift` program, used as people use it: in fresh folders, with a configuration of its own.
 
+mod demo;
+mod grid;
 mod init;
 mod manual;
 mod person;

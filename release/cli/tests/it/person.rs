@@ -3,7 +3,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A person; everything of theirs is gone with them.
 pub(crate) struct Person {
@@ -18,10 +20,30 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// A program that runs in the background; killed when dropped.
+pub(crate) struct Background(Child);
+
+impl Background {
+    /// Interrupts the program, as ctrl-c does.
+    pub(crate) fn interrupt(&self) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, Signal::INT).expect("it runs");
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Person {
     /// Somebody whose git knows nothing and who has no configuration.
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().expect("a home") }
+        let home = tempfile::tempdir().expect("a home");
+        std::fs::create_dir(home.path().join(".tmp")).expect("a folder");
+        Self { home }
     }
 
     /// Somebody with a new grid in `~/grid`.
@@ -34,6 +56,11 @@ impl Person {
     /// Their home.
     pub(crate) fn home(&self) -> PathBuf {
         self.home.path().canonicalize().expect("a home")
+    }
+
+    /// Where programs of theirs put temporary files.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.home().join(".tmp")
     }
 
     /// The release manager's clone.
@@ -75,11 +102,28 @@ impl Person {
 
     /// Runs any program as this person.
     pub(crate) fn run(&self, program: impl AsRef<OsStr>, folder: &Path, words: &[&str]) -> Ended {
-        let output = Command::new(program)
+        let output = self.command(program, folder, words).output().expect("the program starts");
+        Ended {
+            code: output.status.code().expect("not ended by a signal"),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts a program that runs until its handle is dropped; what it says is thrown away.
+    pub(crate) fn start(&self, program: impl AsRef<OsStr>, folder: &Path, words: &[&str]) -> Background {
+        let mut command = self.command(program, folder, words);
+        Background(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts"))
+    }
+
+    fn command(&self, program: impl AsRef<OsStr>, folder: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
             .args(words)
             .current_dir(folder)
             .env("HOME", self.home())
             .env("XDG_CONFIG_HOME", self.home().join("config"))
+            .env("TMPDIR", self.temporary())
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("USER", "ada")
@@ -88,14 +132,8 @@ impl Person {
             .env_remove("GIT_AUTHOR_NAME")
             .env_remove("GIT_COMMITTER_NAME")
             .env_remove("NIGHTSHIFT_JOBSERVER")
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program starts");
-        Ended {
-            code: output.status.code().expect("not ended by a signal"),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+            .stdin(Stdio::null());
+        command
     }
 
     /// Writes a file of the release manager's clone.

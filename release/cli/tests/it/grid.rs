@@ -1,0 +1,95 @@
+//! The ten minutes of the README, with the real job server and a real worker.
+
+use std::fs;
+use std::net::TcpListener;
+
+use nightshift_testbed::grid::{Programs, processes_in};
+use nightshift_testbed::wait::{self, SOON};
+
+use crate::person::{Background, Person};
+
+/// A grid whose job server and worker run as `init` configured them.
+struct Running {
+    person: Person,
+    _programs: [Background; 2],
+}
+
+impl Running {
+    /// One release with the plugin `shout`.
+    fn new() -> Self {
+        let person = Person::new();
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let jobserver = format!("http://127.0.0.1:{port}");
+        person.nightshift(&person.home(), &["init", "grid", "--jobserver", &jobserver]).expect_code(0);
+        person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);
+        person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+        let programs = Programs::beside_this_one().expect("built");
+        let grid = person.home().join("grid");
+        let server = programs.path("nightshift-jobserver");
+        let server = person.start(server, &grid, &["serve", "--config", "jobserver.toml"]);
+        wait::until("the job server to know the release", SOON, || {
+            let ended = person.nightshift(&grid, &["status", "--json"]);
+            (ended.code == 0 && ended.stdout.contains("\"release\": \"v1.0.0\"")).then_some(())
+        })
+        .expect("the job server");
+        let worker = programs.path("nightshift-worker");
+        let worker = person.start(worker, &grid, &["run", "--config", "worker.toml"]);
+        Self { person, _programs: [worker, server] }
+    }
+
+    fn json(&self, words: &[&str]) -> serde_json::Value {
+        let ended = self.person.in_clone(&[words, &["--json"]].concat()).expect_code(0);
+        let document: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert_eq!(document["version"], 1, "{words:?}");
+        document
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for process in processes_in(&self.person.home()) {
+            let _ = process.kill();
+        }
+    }
+}
+
+#[test]
+fn a_batch_goes_from_csv_to_csv() {
+    let grid = Running::new();
+    let person = &grid.person;
+    let file = |name: &str, text: &str| fs::write(person.clone_dir().join(name), text).expect("file");
+    file("people.csv", "name\nAda Lovelace\nAlan Turing\n");
+
+    let ended = person.in_clone(&["batch", "submit", "people.csv", "--plugin", "shout", "--wait"]).expect_code(0);
+    assert_eq!(ended.stdout, "1\n");
+    assert!(ended.stderr.contains("batch 1: 2 records in 1 job for shout"), "{}", ended.stderr);
+    person.in_clone(&["batch", "results", "1", "-o", "answers.csv"]).expect_code(0).says("answers.csv: 2 records");
+    let answers = fs::read_to_string(person.clone_dir().join("answers.csv")).expect("written");
+    assert_eq!(answers, "name,shouted,letters,error\nAda Lovelace,ADA LOVELACE,12,\nAlan Turing,ALAN TURING,11,\n");
+    let printed = person.in_clone(&["batch", "results", "1"]).expect_code(0).stdout;
+    assert_eq!(printed, answers);
+
+    assert_eq!(grid.json(&["batch", "list"])["batches"][0]["name"], "people");
+    assert_eq!(grid.json(&["batch", "show", "1"])["batch"]["state"], "done");
+    assert_eq!(grid.json(&["job", "list", "--batch", "1"])["jobs"][0]["pickups"], 1);
+    assert_eq!(grid.json(&["worker", "list"])["workers"][0]["release"], "v1.0.0");
+    assert_eq!(grid.json(&["status"])["status"]["jobs_done"], 1);
+    let shown = person.in_clone(&["batch", "show", "1"]).expect_code(0).stdout;
+    assert!(shown.contains("records    2 records, 2 with a result (100.0 %), 0 of them an error"), "{shown}");
+
+    // What cannot be taken is refused whole, with its file, line and an exit code of its own.
+    file("ragged.csv", "id,name\n1,Ada\n2\n");
+    person
+        .in_clone(&["batch", "submit", "ragged.csv", "--plugin", "shout"])
+        .expect_code(2)
+        .says("ragged.csv")
+        .says("line 3");
+    file("other.csv", "id\n1\n");
+    person.in_clone(&["batch", "submit", "other.csv", "--plugin", "shout"]).expect_code(2).says("name");
+    person.in_clone(&["batch", "submit", "people.csv", "--plugin", "shuot"]).expect_code(3).says("shout");
+    person.in_clone(&["batch", "submit", "nothing.csv", "--plugin", "shout"]).expect_code(3).says("nothing.csv");
+    person.in_clone(&["batch", "show", "99"]).expect_code(3);
+    person.in_clone(&["batch", "results", "99", "-o", "none.csv"]).expect_code(3);
+    assert!(!person.clone_dir().join("none.csv").exists());
+    assert_eq!(grid.json(&["batch", "list"])["batches"].as_array().map(Vec::len), Some(1));
+}
