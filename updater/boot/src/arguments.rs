@@ -12,6 +12,7 @@ nightshift-worker: a worker of the grid on this machine
   nightshift-worker run      one cycle; cron calls it every ten minutes
   nightshift-worker status   what the worker does, step by step, and why
   nightshift-worker doctor   tries every step and says what to do about each
+        --json               status or doctor for programs
   nightshift-worker stop     stops this worker, until start
         --reason TEXT        why; shown in its status
   nightshift-worker start    lets it go on
@@ -26,6 +27,8 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 6 stopped, 8 a release w
 pub(crate) struct Arguments {
     pub(crate) action: Action,
     pub(crate) config: PathBuf,
+    /// The launcher shall answer in JSON.
+    pub(crate) json: bool,
 }
 
 /// The commands.
@@ -46,7 +49,7 @@ pub(crate) enum Action {
 impl Arguments {
     /// Reads arguments without the program's name. The error says what is wrong with them.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
-        let (mut action, mut reason) = (None, None);
+        let (mut action, mut reason, mut json) = (None, None, false);
         let mut config = PathBuf::from(DEFAULT_CONFIG);
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
@@ -67,6 +70,10 @@ impl Arguments {
                     reason = Some(value("--reason")?.to_string_lossy().into_owned());
                     continue;
                 }
+                "--json" => {
+                    json = true;
+                    continue;
+                }
                 _ => return Err(format!("{} is not understood", argument.display())),
             };
             if action.replace(found).is_some() {
@@ -79,7 +86,10 @@ impl Arguments {
             (Some(_), Some(_)) => return Err("--reason is for stop alone".to_owned()),
             (Some(action), None) => action,
         };
-        Ok(Self { action, config })
+        if json && !matches!(action, Action::Launch("status" | "doctor")) {
+            return Err("--json is for status and doctor alone".to_owned());
+        }
+        Ok(Self { action, config, json })
     }
 }
 
@@ -93,11 +103,12 @@ mod tests {
 
     #[test]
     fn a_command_and_its_options_may_come_in_any_order() {
-        let stop = Arguments { action: Action::Stop { reason: "noise".into() }, config: "/w.toml".into() };
+        let stop = Arguments { action: Action::Stop { reason: "noise".into() }, config: "/w.toml".into(), json: false };
         assert_eq!(parse("stop --reason noise --config /w.toml").as_ref(), Ok(&stop));
         assert_eq!(parse("--config /w.toml --reason noise stop"), Ok(stop));
-        let run = Arguments { action: Action::Launch("run"), config: DEFAULT_CONFIG.into() };
+        let run = Arguments { action: Action::Launch("run"), config: DEFAULT_CONFIG.into(), json: false };
         assert_eq!(parse("run"), Ok(run));
+        assert!(parse("status --json").is_ok_and(|status| status.json));
     }
 
     #[test]
@@ -108,6 +119,7 @@ mod tests {
             ("run --colour", "--colour"),
             ("run --config", "--config has no value"),
             ("start --reason x", "--reason is for stop"),
+            ("run --json", "--json is for status"),
         ] {
             assert!(parse(line).expect_err(line).contains(problem), "{line}");
         }

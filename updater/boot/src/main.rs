@@ -39,7 +39,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.action {
         Action::Help => print(HELP.trim_end()),
         Action::Version => print(&format!("{BOOT} {}", env!("CARGO_PKG_VERSION"))),
-        Action::Launch(command) => return Err(process::become_launcher(command, &arguments.config)),
+        Action::Launch(command) => return Err(process::become_launcher(command, arguments)),
         Action::Stop { reason } => {
             let file = state_dir(&arguments.config)?.stop();
             stop_file::write(&file, reason)?;

@@ -252,8 +252,6 @@ impl Cycle<'_> {
 
     fn after_the_watch(&mut self, finish: Finish) -> (Ending, WorkerState, String) {
         let facts = self.facts();
-        let failed =
-            |words: &str| (Ending { exit: Exit::Failed, words: words.into() }, WorkerState::Blocked, words.into());
         match finish {
             Finish::AsWanted => {
                 self.note_hours(&facts);
@@ -261,13 +259,11 @@ impl Cycle<'_> {
                 let next = decide::next(&facts);
                 self.ending(&next, &facts)
             }
-            Finish::Crashed => {
-                failed("the core ended by itself three times in a row; its log in the state folder says why")
+            Finish::Crashed | Finish::Misunderstood | Finish::Unusable => {
+                let core = self.findings.steps().into_iter().find(|step| step.step == Step::Core.name());
+                let words = core.map(|core| format!("the core: {}; {}", core.found, core.next)).unwrap_or_default();
+                (Ending { exit: Exit::Failed, words: words.clone() }, WorkerState::Blocked, words)
             }
-            Finish::Misunderstood => {
-                failed("the core does not understand this launcher; install both from the same build")
-            }
-            Finish::Unusable => failed("the release in force could not be verified; see the log in the state folder"),
             Finish::Terminated => {
                 let words = "the launcher was asked to end; the next cycle goes on";
                 (Ending { exit: Exit::Done, words: String::new() }, WorkerState::Blocked, words.into())
@@ -278,10 +274,9 @@ impl Cycle<'_> {
 
 fn lock_in_words(ended: Option<std::time::Duration>) -> String {
     match ended {
-        None => "held by this cycle".to_owned(),
+        None => "no other cycle was running".to_owned(),
         Some(silent) => {
-            let words =
-                format!("held by this cycle, after a launcher that got nowhere for {} s was ended", silent.as_secs());
+            let words = format!("taken from a launcher that got nowhere for {} s and was ended", silent.as_secs());
             tracing::warn!("{words}");
             words
         }

@@ -95,11 +95,9 @@ impl Next {
     pub fn in_words(&self) -> (String, &'static str) {
         match self {
             Next::StoppedHere(reason) => {
-                (format!("stopped on this machine: {reason}"), "start it again with: nightshift-worker start")
+                (format!("stop file: {reason}"), "start it again with: nightshift-worker start")
             }
-            Next::StoppedByFlag(reason) => {
-                (format!("the grid is stopped: {reason}"), "start it again with: nightshift start")
-            }
+            Next::StoppedByFlag(reason) => (format!("stop flag: {reason}"), "start it again with: nightshift start"),
             Next::Unseen(reason) => (
                 format!("no new jobs, because a stop flag could be missed: {reason}"),
                 "make the central repository reachable; the next cycle goes on by itself",
@@ -119,7 +117,7 @@ impl Next {
 /// The working hours at a moment as a sentence.
 pub fn window_in_words(window: Window) -> String {
     match window {
-        Window::Open { until: None } => "working hours, with no end in sight".to_owned(),
+        Window::Open { until: None } => "working hours, for a week at least".to_owned(),
         Window::Open { until: Some(until) } => format!("working hours until {until}"),
         Window::Closed { opens } => format!("outside the working hours; they begin at {opens}"),
     }

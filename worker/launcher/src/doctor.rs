@@ -102,7 +102,7 @@ fn check_repository(settings: &Settings) -> Vec<StepReport> {
     const REPOSITORY: &str = "repository";
     let mut engine = match Engine::open(settings.source.clone(), settings.state.clone()) {
         Ok(engine) => engine,
-        Err(error) => return vec![bad(REPOSITORY, chain(&error), "see above")],
+        Err(error) => return vec![bad(REPOSITORY, chain(&error), "correct that first; without it no cycle works")],
     };
     let mut checks = Vec::new();
     match lock::take(&settings.state, settings.stuck_after) {
@@ -123,11 +123,11 @@ fn check_repository(settings: &Settings) -> Vec<StepReport> {
             let who = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
             checks.push(good(LOCK, format!("a cycle runs{who}")));
             checks.push(match engine.last_look() {
-                Some(last) => good(REPOSITORY, format!("last looked at {}", last.at.wall)),
+                Some(last) => good(REPOSITORY, format!("last looked at {}", status::to_the_second(last.at.wall))),
                 None => good(REPOSITORY, "not looked at yet"),
             });
         }
-        Err(error) => checks.push(bad(LOCK, chain(&error), "see above")),
+        Err(error) => checks.push(bad(LOCK, chain(&error), "correct that first; without it no cycle works")),
     }
     checks
 }
@@ -164,7 +164,7 @@ fn check_job_server(settings: &Settings) -> Vec<StepReport> {
     };
     let status = match asked() {
         Ok(status) => status,
-        Err(error) => return vec![bad(WHAT, error, "see above")],
+        Err(error) => return vec![bad(WHAT, error, "start it, or correct jobserver in worker.toml")],
     };
     let found = format!("version {} answers; {} jobs wait", status.version, status.jobs_waiting);
     let off = status.now - clock::now().as_millisecond();

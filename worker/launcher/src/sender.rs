@@ -8,8 +8,12 @@ use nightshift_wire::Report;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::repository::chain;
+
 /// The time between two reports while a core runs; what changes faster is told together.
 const AT_MOST_EVERY: Duration = Duration::from_secs(2);
+/// The time after which a report that did not arrive is sent again, or a newer one in its place.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Sends reports.
 #[derive(Debug, Clone)]
@@ -27,13 +31,15 @@ impl Sender {
         Ok(Sender { client: Arc::new(Client::new(urls.iter().cloned(), Timeouts::all(within))?), within })
     }
 
-    /// Sends one report.
-    pub async fn send(&self, report: &Report) {
-        match tokio::time::timeout(self.within, self.client.report(report)).await {
+    /// Sends one report; whether it arrived.
+    pub async fn send(&self, report: &Report) -> bool {
+        let sent = tokio::time::timeout(self.within, self.client.report(report)).await;
+        match &sent {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the report did not arrive"),
-            Err(_) => tracing::warn!("the report did not arrive within {} ms", self.within.as_millis()),
+            Ok(Err(error)) => tracing::warn!("a report did not arrive: {}", chain(error)),
+            Err(_) => tracing::warn!("a report did not arrive within {} ms", self.within.as_millis()),
         }
+        matches!(sent, Ok(Ok(())))
     }
 
     /// Sends reports one after the other beside everything else; always the latest, and not too often.
@@ -42,10 +48,14 @@ impl Sender {
         let sender = self.clone();
         let task = tokio::spawn(async move {
             while changes.changed().await.is_ok() {
-                let report = changes.borrow_and_update().clone();
-                if let Some(report) = report {
-                    sender.send(&report).await;
-                    tokio::time::sleep(AT_MOST_EVERY).await;
+                loop {
+                    let report = changes.borrow_and_update().clone();
+                    let Some(report) = report else { break };
+                    let arrived = sender.send(&report).await;
+                    tokio::time::sleep(if arrived { AT_MOST_EVERY } else { AGAIN_AFTER }).await;
+                    if arrived {
+                        break;
+                    }
                 }
             }
         });

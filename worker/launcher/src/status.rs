@@ -58,7 +58,7 @@ pub fn screen(status: &Status, running: Option<u32>, stop_file: Option<&str>, no
         "worker   {} on {}\nstate    {state}{reason}\nrelease  {release}\nas of    {}, {}; {cycle}\n",
         report.worker,
         report.host,
-        status.at.round(Unit::Second).unwrap_or(status.at),
+        to_the_second(status.at),
         age(status.at, now),
     );
     if let Some(reason) = stop_file.filter(|_| report.state != WorkerState::Stopped) {
@@ -82,6 +82,11 @@ pub fn steps(steps: &[StepReport]) -> String {
         }
     }
     lines
+}
+
+/// A moment as people read it.
+pub fn to_the_second(moment: Timestamp) -> Timestamp {
+    moment.round(Unit::Second).unwrap_or(moment)
 }
 
 fn word(state: WorkerState) -> &'static str {

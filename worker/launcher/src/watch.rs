@@ -44,6 +44,7 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         care: Care::new(now),
         core: None,
         said: None,
+        last_words: None,
         release: None,
         place: Place::Here(Box::new(repository)),
     };
@@ -56,6 +57,8 @@ struct Watch<'c, 's> {
     core: Option<CoreProcess>,
     /// The last thing the core said about its work.
     said: Option<FromCore>,
+    /// The last complaint of the core before this one.
+    last_words: Option<String>,
     /// The release the core was told last.
     release: Option<Release>,
     place: Place,
@@ -96,10 +99,11 @@ impl Watch<'_, '_> {
             };
             let events = self.understand(happened).await;
             let finish = self.act(events).await;
-            self.tell_people(finish.is_some());
             if let Some(finish) = finish {
+                self.note_the_end(finish);
                 return finish;
             }
+            self.tell_people();
         }
     }
 
@@ -116,7 +120,8 @@ impl Watch<'_, '_> {
                 VecDeque::from([Event::Heard(message)])
             }
             Happened::Core(Did::Ended(code)) => {
-                self.core = None;
+                let core = self.core.take();
+                self.last_words = core.and_then(|core| core.last_words().map(ToOwned::to_owned));
                 self.said = None;
                 VecDeque::from([Event::Ended(code)])
             }
@@ -147,7 +152,7 @@ impl Watch<'_, '_> {
                     },
                     Act::Tell(message) => match &mut self.core {
                         Some(core) => {
-                            tracing::info!("telling the core: {}", message.to_line().trim_end());
+                            tracing::info!("telling the core: {}", message.to_line().trim_end().replace('\t', " "));
                             core.tell(&message).await;
                         }
                         None => events.push_back(Event::Ended(Some(0))),
@@ -254,11 +259,26 @@ impl Watch<'_, '_> {
         self.cycle.visit.as_ref()?.release.clone()
     }
 
-    /// Writes the status file and sends a report, as far as something changed.
-    fn tell_people(&mut self, finished: bool) {
-        if finished {
-            return;
+    /// Notes how the last core ended.
+    fn note_the_end(&mut self, finish: Finish) {
+        const NEXT: &str = "the logs in the state folder say more; the next cycle tries again";
+        let findings = &mut self.cycle.findings;
+        match finish {
+            Finish::AsWanted | Finish::Terminated => findings.good(Step::Core, "ended; no process of it is left"),
+            Finish::Crashed => {
+                let words = self.last_words.take().unwrap_or_else(|| "nothing".to_owned());
+                findings.bad(Step::Core, format!("ended by itself, several times in a row; it said: {words}"), NEXT);
+            }
+            Finish::Misunderstood => {
+                let next = "install boot, launcher and core from the same build";
+                findings.bad(Step::Core, "it does not understand this launcher", next);
+            }
+            Finish::Unusable => {} // noted where it was found
         }
+    }
+
+    /// Writes the status file and sends a report, as far as something changed.
+    fn tell_people(&mut self) {
         let facts = self.facts();
         self.cycle.note_hours(&facts);
         let (state, reason) = telling::in_words(&self.care, self.said.as_ref());

@@ -109,6 +109,10 @@ fn doctor_finds_a_good_worker_well_and_names_what_is_wrong_with_another() -> Res
     assert_eq!(worker.cycle()?.code, Some(0));
     let ended = worker.command(&["doctor"])?;
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    let json: serde_json::Value = serde_json::from_str(&worker.command(&["doctor", "--json"])?.stdout)?;
+    assert_eq!((&json["version"], &json["checks"][0]["ok"]), (&1.into(), &true.into()), "{json:#}");
+    let json: serde_json::Value = serde_json::from_str(&worker.command(&["status", "--json"])?.stdout)?;
+    assert_eq!((&json["version"], &json["status"]["state"]), (&1.into(), &"resting".into()), "{json:#}");
 
     let lost = scene
         .grid

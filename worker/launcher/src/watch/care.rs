@@ -261,7 +261,7 @@ mod tests {
     fn a_stop_is_told_at_once_and_enforced_after_the_grace() {
         let mut care = running();
         let acts = care.on(Event::Wanted(stopped()), START + 10);
-        assert_eq!(acts, [Act::Tell(ToCore::Stop("the grid is stopped: a reason".into()))]);
+        assert_eq!(acts, [Act::Tell(ToCore::Stop("stop flag: a reason".into()))]);
         assert_eq!(care.on(Event::Wanted(stopped()), START + 20), [], "told once");
         assert_eq!(care.on(Event::Tick, START + 5000), []);
         assert!(matches!(care.on(Event::Tick, START + 5010).as_slice(), [Act::Kill(_)]));

@@ -42,6 +42,8 @@ pub(super) struct CoreProcess {
     stdin: ChildStdin,
     stdout: Option<Lines<BufReader<ChildStdout>>>,
     stderr: Option<Lines<BufReader<ChildStderr>>>,
+    /// The last line it said on stderr.
+    last_words: Option<String>,
     gone: bool,
 }
 
@@ -71,6 +73,7 @@ impl CoreProcess {
             stdin,
             stdout: Some(BufReader::new(stdout).lines()),
             stderr: Some(BufReader::new(stderr).lines()),
+            last_words: None,
             gone: false,
         })
     }
@@ -106,10 +109,17 @@ impl CoreProcess {
                         return Did::Said(message);
                     }
                 }
-                line = next_line(&mut self.stderr), if self.stderr.is_some() => complain(self.pid, line),
+                line = next_line(&mut self.stderr), if self.stderr.is_some() => {
+                    complain(self.pid, line, &mut self.last_words);
+                }
                 () = ended(&mut self.end) => return Did::Ended(self.leave().await),
             }
         }
+    }
+
+    /// The last line it said on stderr.
+    pub(super) fn last_words(&self) -> Option<&str> {
+        self.last_words.as_deref()
     }
 
     /// Kills the core and its process group.
@@ -124,7 +134,8 @@ impl CoreProcess {
         self.kill();
         let last_words = async {
             while self.stderr.is_some() {
-                complain(self.pid, next_line(&mut self.stderr).await);
+                let line = next_line(&mut self.stderr).await;
+                complain(self.pid, line, &mut self.last_words);
             }
         };
         let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
@@ -166,9 +177,10 @@ async fn next_line<R: tokio::io::AsyncRead + Unpin>(stream: &mut Option<Lines<Bu
     line
 }
 
-fn complain(pid: u32, line: Option<String>) {
+fn complain(pid: u32, line: Option<String>, last_words: &mut Option<String>) {
     if let Some(line) = line {
         tracing::warn!(pid, "the core said: {line}");
+        *last_words = Some(line);
     }
 }
 
@@ -208,7 +220,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_core_that_ends_by_itself_is_seen_with_its_exit_code() {
-        assert_eq!(start("broken").next().await, Did::Ended(Some(101)));
+        let mut core = start("broken");
+        assert_eq!(core.next().await, Did::Ended(Some(101)));
+        assert_eq!(core.last_words(), Some("no such table"));
     }
 
     #[tokio::test]
