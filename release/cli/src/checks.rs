@@ -1,52 +1,56 @@
-//! Everything that has to hold before a tree is released: what workers refuse, and what plugins say about themselves.
+//! Everything that has to hold before a release is pushed: workers believe it, the key that signed it can sign the next
+//! one, and plugins give what their samples expect.
 
-use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
-use nightshift_manifest::content::{self, Content};
+use nightshift_engine::Rule;
+use nightshift_manifest::signers::Signers;
 use nightshift_manifest::{SETTINGS_FILE, SIGNERS_FILE};
 use nightshift_plugin::samples::{self, SampleReport};
 
 use crate::figures::counted;
-use crate::grid_clone::GridClone;
-use crate::objects::{Objects, Tree};
 use crate::refusal::{OrRefuse, refusal};
+use crate::releases::Releases;
 use crate::signing_key::SigningKey;
 use crate::surroundings::Surroundings;
 
 /// Unexpected results shown one by one.
 const DIFFERENCES_SHOWN: usize = 20;
 
-/// Checks the tree of a release and says what was checked. The first fault ends it.
+/// Checks the release `tag`, one of `releases`, and says what was checked. The first fault ends it.
 pub(crate) fn check_release(
-    tree: &str,
+    tag: &str,
+    releases: &Releases,
     key: &SigningKey,
-    clone: &GridClone,
     around: &Surroundings,
 ) -> anyhow::Result<()> {
-    let objects = Objects::open(&clone.root)?;
-    let tree = objects.tree(tree)?;
-    tree.check().or_refuse(Exit::Usage, nothing_changed)?;
-    let manifests = objects.manifests(&tree).or_refuse(Exit::Usage, nothing_changed)?;
-    let content = Content::parse(&tree.paths(), &manifests).or_refuse(Exit::Usage, nothing_changed)?;
+    let verdict = releases.review.verdict(tag).with_context(|| format!("{tag} is not among the tags"))?;
+    let release = verdict.as_ref().map_err(|refused| match refused.rule {
+        Rule::KnownSigner => {
+            let text = format!("workers would refuse {tag}: {}; {}", refused.found, refused.advice);
+            refusal(Exit::NotAllowed, format!("{text}; nothing was changed"))
+        }
+        _ => refusal(Exit::Usage, format!("{}: {}", nothing_changed(), refused.found)),
+    })?;
     around.screen.good(SETTINGS_FILE);
-    check_signers(&manifests, key, around).or_refuse(Exit::Usage, nothing_changed)?;
-    if content.plugins.is_empty() {
-        around.screen.warn("no plugins: workers will have nothing to run; begin one with `nightshift plugin new`");
-        return Ok(());
-    }
     let area = tempfile::tempdir().context("making a temporary folder")?;
-    check_samples(&objects, &tree, &content, area.path(), around)
+    releases.review.write_files(release, area.path())?;
+    check_signers(area.path(), key, around).or_refuse(Exit::Usage, nothing_changed)?;
+    check_samples(area.path(), around)
 }
 
-/// The key set can be read and has the key that is about to sign.
-fn check_signers(manifests: &BTreeMap<String, Vec<u8>>, key: &SigningKey, around: &Surroundings) -> anyhow::Result<()> {
-    let Some(signers) = content::signers(manifests).with_context(|| SIGNERS_FILE.to_owned())? else {
+/// The key that signs now can sign the next release, too.
+fn check_signers(tree: &Path, key: &SigningKey, around: &Surroundings) -> anyhow::Result<()> {
+    let file = tree.join(SIGNERS_FILE);
+    if !file.exists() {
         around.screen.warn(format!("no {SIGNERS_FILE}: the signers in force stay"));
         return Ok(());
-    };
+    }
+    let text = fs::read_to_string(file).with_context(|| format!("reading {SIGNERS_FILE}"))?;
+    let signers = Signers::parse(&text).with_context(|| SIGNERS_FILE.to_owned())?;
     if signers.find(key.private().public_key().key_data()).is_none() {
         let text = format!(
             "{SIGNERS_FILE} does not name your key {}, so you could not sign the release after this one; add the line \
@@ -62,23 +66,35 @@ fn check_signers(manifests: &BTreeMap<String, Vec<u8>>, key: &SigningKey, around
 }
 
 /// Every plugin gives what its samples expect.
-fn check_samples(
-    objects: &Objects,
-    tree: &Tree,
-    content: &Content,
-    area: &Path,
-    around: &Surroundings,
-) -> anyhow::Result<()> {
-    objects.write_out(tree, area)?;
-    for plugin in &content.plugins {
-        let folder = area.join("plugins").join(&plugin.name);
-        let report = samples::run(&folder, area).or_refuse(Exit::Usage, nothing_changed)?;
+fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
+    let plugins = plugin_names(tree).context("listing the plugins")?;
+    if plugins.is_empty() {
+        around.screen.warn("no plugins: workers will have nothing to run; begin one with `nightshift plugin new`");
+    }
+    for name in plugins {
+        let report = samples::run(&tree.join("plugins").join(&name), tree).or_refuse(Exit::Usage, nothing_changed)?;
         if !say_report(&report, around) {
-            let text = format!("plugin {} fails its own samples; {}", plugin.name, nothing_changed());
+            let text = format!("plugin {name} fails its own samples; {}", nothing_changed());
             return Err(refusal(Exit::Failed, text));
         }
     }
     Ok(())
+}
+
+fn plugin_names(tree: &Path) -> std::io::Result<Vec<String>> {
+    let folder = tree.join("plugins");
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Says what came of a plugin's samples; whether all of it was as expected.

@@ -15,7 +15,6 @@ mod figures;
 mod git;
 mod grid_clone;
 mod new_grid;
-mod objects;
 mod output;
 mod refusal;
 mod releases;

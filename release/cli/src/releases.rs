@@ -1,27 +1,24 @@
 //! The releases of the central repository, judged as a worker would judge them that joins the grid today.
 //!
-//! The tags are read in the order of their versions. Each is judged by the keys in force before it: in the beginning
-//! those the grid began with, then those of every believed release. The rules themselves stand in
-//! `nightshift-manifest`.
+//! The judging itself is the engine's; here is which tags, and which keys it begins with: those the grid began with by
+//! the history of the person's clone, which are the ones that workers have pinned.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use jiff::Timestamp;
+use nightshift_engine::{Review, review};
 use nightshift_manifest::SIGNERS_FILE;
-use nightshift_manifest::content::{self, Content};
-use nightshift_manifest::refusal::{Refusal, Rule};
+use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::signers::Signers;
-use nightshift_manifest::tag::{TagRefusal, VerifiedTag, verify};
-use nightshift_manifest::version::{ReleaseVersion, looks_like_release};
+use nightshift_manifest::version::looks_like_release;
+use nightshift_wire::Moment;
 
 use crate::grid_clone::GridClone;
-use crate::objects::Objects;
 
 /// Where the central repository's branches and tags are kept in the clone, away from the person's own.
 const FETCHED: &str = "refs/nightshift";
 
-/// Which tags are judged.
+/// Whose tags are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tags {
     /// Those of the central repository, as last fetched.
@@ -30,35 +27,12 @@ pub(crate) enum Tags {
     Local,
 }
 
-/// A tag that is meant as a release, and what workers think of it.
-#[derive(Debug)]
-pub(crate) struct Judged {
-    /// The tag's name.
-    pub(crate) tag: String,
-    /// What workers think of it.
-    pub(crate) verdict: Result<Believed, Refusal>,
-}
-
-/// A release that is believed.
-#[derive(Debug, Clone)]
-pub(crate) struct Believed {
-    /// Its version.
-    pub(crate) version: ReleaseVersion,
-    /// Its commit.
-    pub(crate) commit: String,
-    /// Who signed it.
-    pub(crate) signer: String,
-    /// When the signer says it was made.
-    pub(crate) time: Timestamp,
-}
-
-/// All releases of a repository.
-#[derive(Debug)]
+/// The releases of a repository.
 pub(crate) struct Releases {
-    /// Every tag that looks like a release: by version, those without one first.
-    pub(crate) tags: Vec<Judged>,
-    /// The keys that judge the next release.
-    pub(crate) keys: Signers,
+    /// What workers think of them.
+    pub(crate) review: Review,
+    /// When each tag says it was made.
+    pub(crate) made_at: BTreeMap<String, Moment>,
 }
 
 /// Fetches the branches and tags of the central repository, without touching the person's own.
@@ -77,52 +51,31 @@ pub(crate) fn central_branch(clone: &GridClone, branch: &str) -> Option<String> 
     clone.git.run(&["rev-parse", "--quiet", "--verify", &format!("{FETCHED}/heads/{branch}^{{commit}}")]).ok()
 }
 
-/// Judges the tags of the clone.
-pub(crate) fn judge(clone: &GridClone, which: Tags) -> anyhow::Result<Releases> {
-    let objects = Objects::open(&clone.root)?;
-    let mut releases = Releases { tags: Vec::new(), keys: first_keys(clone)? };
-    let mut by_version = BTreeMap::new();
-    for (tag, id) in list(clone, which)? {
-        match ReleaseVersion::parse_tag(&tag) {
-            Ok(version) => {
-                by_version.insert(version, (tag, id));
-            }
-            Err(error) => {
-                let refusal = TagRefusal::Name(error).of(&tag, &id);
-                releases.tags.push(Judged { tag, verdict: Err(refusal) });
-            }
-        }
-    }
-    for (tag, id) in by_version.into_values() {
-        let verdict = judge_one(&objects, &tag, &id, &mut releases.keys)?;
-        releases.tags.push(Judged { tag, verdict });
-    }
-    Ok(releases)
-}
-
-impl Releases {
-    /// The newest release that is believed: workers run it.
-    pub(crate) fn newest(&self) -> Option<&Believed> {
-        self.tags.iter().filter_map(|judged| judged.verdict.as_ref().ok()).next_back()
-    }
-}
-
-/// Tags that look like releases, with the objects they point at.
-fn list(clone: &GridClone, which: Tags) -> anyhow::Result<Vec<(String, String)>> {
+/// Judges the releases of a repository, and `next` as if it were one of them.
+pub(crate) fn judge(clone: &GridClone, which: Tags, next: Option<RemoteTag>) -> anyhow::Result<Releases> {
     let folder = match which {
         Tags::Central => format!("{FETCHED}/tags/"),
         Tags::Local => "refs/tags/".to_owned(),
     };
-    let listed = clone.git.run(&["for-each-ref", "--format=%(objectname) %(refname)", &folder])?;
-    Ok(listed
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter_map(|(id, name)| Some((name.strip_prefix(&folder)?.to_owned(), id.to_owned())))
-        .filter(|(tag, _)| looks_like_release(tag))
-        .collect())
+    let format = "--format=%(objectname) %(taggerdate:unix) %(refname)";
+    let listed = clone.git.run(&["for-each-ref", format, &folder]).context("listing the releases")?;
+    let mut tags = Vec::new();
+    let mut made_at = BTreeMap::new();
+    for line in listed.lines() {
+        let mut fields = line.splitn(3, ' ');
+        let (Some(id), Some(seconds), Some(name)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let Some(name) = name.strip_prefix(&folder).filter(|name| looks_like_release(name)) else { continue };
+        if let Ok(seconds) = seconds.parse::<Moment>() {
+            made_at.insert(name.to_owned(), seconds.saturating_mul(1000));
+        }
+        tags.push(RemoteTag { name: name.to_owned(), id: id.to_owned() });
+    }
+    tags.extend(next);
+    let review = review(&clone.root, &tags, &first_keys(clone)?).context("judging the releases")?;
+    Ok(Releases { review, made_at })
 }
 
-/// The keys the grid began with, by the history of the branch that is checked out. Workers have them pinned.
+/// The keys the grid began with, by the history of the branch that is checked out.
 fn first_keys(clone: &GridClone) -> anyhow::Result<Signers> {
     let what = || format!("looking for the first {SIGNERS_FILE} in the history of {}", clone.root.display());
     let added = clone
@@ -133,39 +86,4 @@ fn first_keys(clone: &GridClone) -> anyhow::Result<Signers> {
         added.lines().next().with_context(|| format!("{SIGNERS_FILE} was never committed")).with_context(what)?;
     let text = clone.git.run(&["cat-file", "blob", &format!("{first}:{SIGNERS_FILE}")]).with_context(what)?;
     Signers::parse(&text).with_context(what)
-}
-
-/// Judges one tag by `keys`, and takes over the keys it brings when it is believed.
-fn judge_one(objects: &Objects, tag: &str, id: &str, keys: &mut Signers) -> anyhow::Result<Result<Believed, Refusal>> {
-    let refuse = |rule, found: String, advice: &str| Refusal {
-        tag: tag.to_owned(),
-        tag_id: id.to_owned(),
-        rule,
-        signer: None,
-        found,
-        advice: advice.to_owned(),
-    };
-    let Some(raw) = objects.tag(id)? else {
-        let advice = "delete it and make a signed one: nightshift release cut, or git tag -s";
-        return Ok(Err(refuse(Rule::Annotated, "it is a lightweight tag, which cannot be signed".to_owned(), advice)));
-    };
-    let VerifiedTag { version, commit, signer, tagger_time, .. } = match verify(&raw, tag, keys) {
-        Ok(verified) => verified,
-        Err(refusal) => return Ok(Err(refusal.of(tag, id))),
-    };
-    let tree = objects.tree_of_commit(&commit)?;
-    let mend = "mend it and release under a higher version";
-    if let Err(error) = tree.check() {
-        return Ok(Err(refuse(Rule::Tree, error.to_string(), mend)));
-    }
-    let manifests = objects.manifests(&tree)?;
-    match content::signers(&manifests) {
-        Ok(Some(brought)) => *keys = brought,
-        Ok(None) => {}
-        Err(error) => return Ok(Err(refuse(Rule::Keys, error.to_string(), mend))),
-    }
-    if let Err(error) = Content::parse(&tree.paths(), &manifests) {
-        return Ok(Err(refuse(Rule::Content, error.to_string(), mend)));
-    }
-    Ok(Ok(Believed { version, commit, signer, time: tagger_time }))
 }

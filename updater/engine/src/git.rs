@@ -175,6 +175,16 @@ impl LocalClone {
         }
     }
 
+    /// Somebody's own clone, to read objects from.
+    pub(crate) fn at(path: &Path) -> Result<Self, GitError> {
+        NetworkLimits::default().set();
+        let path = path.to_owned();
+        match Repository::open(&path) {
+            Ok(repository) => Ok(Self { path, url: String::new(), repository, is_fresh: false }),
+            Err(source) => Err(GitError::Clone { doing: "opening the repository", path, source }),
+        }
+    }
+
     /// Connects and lists the refs, in one go.
     pub(crate) fn connect(&self) -> Result<Connection<'_>, GitError> {
         let unreachable = |source| GitError::Unreachable { doing: "connecting to", url: self.url.clone(), source };

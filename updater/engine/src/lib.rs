@@ -9,12 +9,15 @@
 //! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one is
 //!    staged into a slot and switched in. The order of its writes is in `sync.rs`.
 //! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
+//!
+//! [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
 
 mod address;
 pub mod clock;
 mod git;
 mod look;
 mod release;
+mod review;
 mod slot;
 mod state;
 mod swap;
@@ -32,6 +35,7 @@ pub use nightshift_manifest::offline::Moment;
 pub use nightshift_manifest::refusal::{Refusal, Rule};
 pub use nightshift_manifest::stop::StopFlag;
 pub use release::{Release, ReleaseError};
+pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
 pub use sync::{Sync, SyncError};

@@ -79,17 +79,8 @@ pub(crate) fn stage(
         return Ok(());
     }
     let staging = state.slots().join(format!("{STAGING}{}", release.slot));
-    let writing = |path: &Path| {
-        let path = path.to_owned();
-        |source| SlotError::File { doing: "staging", path, source }
-    };
     remove(&staging).map_err(writing(&staging))?;
-    fs::create_dir_all(staging.join("tree")).map_err(writing(&staging))?;
-    for file in files {
-        let (_, bytes) = clone.read(file.id)?;
-        let path = staging.join("tree").join(&file.path);
-        write_file(&path, &bytes, file.program).map_err(writing(&path))?;
-    }
+    write_files(clone, files, &staging.join("tree"))?;
     let described = serde_json::to_vec_pretty(release).map_err(io::Error::other);
     described.and_then(|text| fs::write(staging.join("slot.json"), text)).map_err(writing(&staging))?;
 
@@ -98,6 +89,22 @@ pub(crate) fn stage(
     }
     remove(&place).map_err(writing(&place))?;
     swap::put_folder(&staging, &place).map_err(writing(&place))
+}
+
+/// Writes the files of a release below `folder`.
+pub(crate) fn write_files(clone: &LocalClone, files: &[StagedFile], folder: &Path) -> Result<(), SlotError> {
+    fs::create_dir_all(folder).map_err(writing(folder))?;
+    for file in files {
+        let (_, bytes) = clone.read(file.id)?;
+        let path = folder.join(&file.path);
+        write_file(&path, &bytes, file.program).map_err(writing(&path))?;
+    }
+    Ok(())
+}
+
+fn writing(path: &Path) -> impl FnOnce(io::Error) -> SlotError {
+    let path = path.to_owned();
+    |source| SlotError::File { doing: "staging", path, source }
 }
 
 /// Whether the slot's files hash to the signed tree.

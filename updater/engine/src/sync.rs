@@ -85,9 +85,9 @@ impl CloneDamage for SyncError {
 }
 
 /// A tag that may come into force.
-struct Good {
-    release: InForce,
-    files: Vec<StagedFile>,
+pub(crate) struct Good {
+    pub(crate) release: InForce,
+    pub(crate) files: Vec<StagedFile>,
 }
 
 /// What the candidates came to.
@@ -262,12 +262,13 @@ fn judge_all(
 }
 
 /// A tag whose signature is good: its key set counts, whatever becomes of the rest of it.
-struct Verified {
-    signers: Option<Signers>,
-    outcome: Result<Good, Refusal>,
+pub(crate) struct Verified {
+    pub(crate) signers: Option<Signers>,
+    pub(crate) outcome: Result<Good, Refusal>,
 }
 
-fn judge(
+/// Judges a tag whose objects are here, by the keys in force before it.
+pub(crate) fn judge(
     clone: &LocalClone,
     id: Oid,
     candidate: &Candidate,

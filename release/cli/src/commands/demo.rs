@@ -6,6 +6,7 @@ use anyhow::Context;
 use nightshift_contract::exit::Exit;
 
 use crate::demo::{Data, Interrupt, tell};
+use crate::refusal::refusal;
 use crate::surroundings::Surroundings;
 
 /// Show a whole grid on this machine, in under three minutes
@@ -39,7 +40,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         .tempdir()
         .and_then(|folder| folder.keep().canonicalize())
         .context("making a temporary folder")?;
-    tell(&folder, &data, args.keep, &around.user, &around.screen, &interrupt)
-        .with_context(|| format!("everything was ended; what is left to look at is in {}", folder.display()))?;
-    Ok(Exit::Done)
+    let told = tell(&folder, &data, args.keep, &around.user, &around.screen, &interrupt);
+    let left = format!("everything was ended; what is left to look at is in {}", folder.display());
+    match told {
+        // Whatever failed did so because of it.
+        Err(_) if interrupt.heard() => Err(refusal(Exit::Failed, format!("interrupted; {left}"))),
+        told => told.context(left).map(|()| Exit::Done),
+    }
 }

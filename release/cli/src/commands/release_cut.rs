@@ -1,16 +1,17 @@
 //! `nightshift release cut`: checks everything, signs, pushes.
 //!
 //! In order: (1) look at the central repository: is the version free and above the newest release, is this branch up to
-//! date; (2) build the release's tree beside the person's work and check it as workers will, samples included; (3) ask,
-//! when something is uncommitted; (4) make commit and signed tag as objects and verify the tag as workers will; (5) push
-//! branch and tag, atomically, by their objects; (6) only then move the clone's own branch and tag. Whatever fails
-//! before (6) changes neither the clone nor the central repository.
+//! date; (2) make tree, commit and signed tag beside the person's work, as git objects that nothing points at; (3) judge
+//! them as workers will, and run the plugins' samples; (4) ask, when something is uncommitted; (5) push branch and tag,
+//! atomically, by their objects; (6) only then move the clone's own branch and tag. Whatever fails before (6) changes
+//! neither the clone nor the central repository.
 
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
-use nightshift_manifest::tag::{TagFields, signed, verify};
+use nightshift_manifest::select::RemoteTag;
+use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
 
 use crate::candidate::{Candidate, Change};
@@ -58,13 +59,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let version = parse_version(&args.version)?;
     let branch = clone.branch()?;
     let key = SigningKey::open(&around.config.signing_key)?;
-    let known = match args.no_push {
-        true => releases::judge(&clone, Tags::Local)?,
-        false => {
-            releases::fetch(&clone)?;
-            releases::judge(&clone, Tags::Central)?
-        }
-    };
+    let tags = if args.no_push { Tags::Local } else { Tags::Central };
+    if !args.no_push {
+        releases::fetch(&clone)?;
+    }
+    let known = releases::judge(&clone, tags, None)?;
     check_version(version, &known, &clone)?;
     let candidate = Candidate::of(&clone)?;
     if !args.no_push {
@@ -73,7 +72,9 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 
     show_changes(&candidate, version, &branch, &known, &clone, around)?;
     around.screen.heading("Checks");
-    checks::check_release(&candidate.tree, &key, &clone, around)?;
+    let made = make(version, &candidate, &key, &clone)?;
+    let next = RemoteTag { name: made.tag.clone(), id: made.tag_id.clone() };
+    checks::check_release(&made.tag, &releases::judge(&clone, tags, Some(next))?, &key, around)?;
     if !candidate.uncommitted.is_empty() && !args.yes && around.can_ask {
         let files = counted(candidate.uncommitted.len() as u64, "uncommitted file");
         if !around.screen.ask(&format!("\nCommit {files} and release {}?", version.tag()))? {
@@ -82,7 +83,6 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
 
     around.screen.heading(format!("Release {}", version.tag()));
-    let made = make(version, &candidate, &known, &key, &clone)?;
     if !args.no_push {
         push(&made, &branch, &clone)?;
     }
@@ -99,8 +99,8 @@ fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
 fn check_version(version: ReleaseVersion, known: &Releases, clone: &GridClone) -> anyhow::Result<()> {
     let tag = version.tag();
     let refuse = |text: String| Err(refusal(Exit::Usage, text));
-    if let Some(standing) = known.tags.iter().find(|judged| judged.tag == tag) {
-        return refuse(match &standing.verdict {
+    if let Some(verdict) = known.review.verdict(&tag) {
+        return refuse(match verdict {
             Ok(_) => format!("{tag} is released already; take a higher version"),
             Err(why) => format!(
                 "there is a tag {tag} already, though workers refuse it ({}); take a higher version, or delete it with \
@@ -109,7 +109,7 @@ fn check_version(version: ReleaseVersion, known: &Releases, clone: &GridClone) -
             ),
         });
     }
-    if let Some(newest) = known.newest().filter(|newest| newest.version >= version) {
+    if let Some(newest) = known.review.newest().filter(|newest| newest.version >= version) {
         return refuse(format!(
             "{tag} is not above {}, the newest release; releases never go back: take a higher version",
             newest.version.tag()
@@ -145,13 +145,14 @@ fn show_changes(
     around: &Surroundings,
 ) -> anyhow::Result<()> {
     let screen = &around.screen;
-    let last = known.newest();
+    let last = known.review.newest();
     let changes = candidate.changes_since(clone, last.map(|last| last.commit.as_str()))?;
     match last {
         Some(last) => {
-            let made = moment(last.time.as_millisecond(), &TimeZone::system());
             let last_tag = last.version.tag();
-            screen.heading(format!("{} from branch {branch}, after {last_tag} of {made}", version.tag()));
+            let made_at = known.made_at.get(&last_tag).copied().unwrap_or_default();
+            let made_at = moment(made_at, &TimeZone::system());
+            screen.heading(format!("{} from branch {branch}, after {last_tag} of {made_at}", version.tag()));
             screen.say(match changes.len() {
                 0 => format!("nothing changed since {last_tag}"),
                 number => format!("{} changed since {last_tag}:", counted(number as u64, "file")),
@@ -177,14 +178,8 @@ fn change_line(change: &Change, uncommitted: &[Change]) -> String {
     format!("  {kind:<8} {path}{note}")
 }
 
-/// Makes commit and tag, and verifies the tag as a worker will.
-fn make(
-    version: ReleaseVersion,
-    candidate: &Candidate,
-    known: &Releases,
-    key: &SigningKey,
-    clone: &GridClone,
-) -> anyhow::Result<Made> {
+/// Makes commit and tag as objects that nothing points at yet.
+fn make(version: ReleaseVersion, candidate: &Candidate, key: &SigningKey, clone: &GridClone) -> anyhow::Result<Made> {
     let tag = version.tag();
     let message = format!("Release {version}\n");
     let commit = candidate.commit(clone, &message)?;
@@ -197,10 +192,6 @@ fn make(
         message,
     };
     let raw = signed(&fields, key.private())?;
-    verify(&raw, &tag, &known.keys).map_err(|error| {
-        let advice = error.of(&tag, "").advice;
-        refusal(Exit::NotAllowed, format!("workers would refuse {tag}: {error}; {advice}; nothing was changed"))
-    })?;
     let tag_id = clone.git.run_with_input(&["hash-object", "-w", "-t", "tag", "--stdin"], &raw)?;
     Ok(Made { tag, tag_id, commit })
 }

@@ -2,11 +2,12 @@
 
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
+use nightshift_engine::Reviewed;
 use serde::Serialize;
 
 use crate::figures::moment;
 use crate::grid_clone::GridClone;
-use crate::releases::{self, Judged, Releases, Tags};
+use crate::releases::{self, Releases, Tags};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
 
@@ -45,7 +46,7 @@ struct Row {
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let clone = GridClone::here(around)?;
     releases::fetch(&clone)?;
-    let releases = releases::judge(&clone, Tags::Central)?;
+    let releases = releases::judge(&clone, Tags::Central, None)?;
     let rows = rows(&releases);
     let refused = rows.iter().any(|row| row.rule.is_some());
     if args.json {
@@ -64,19 +65,19 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 
 /// The newest release first, refusals in their places.
 fn rows(releases: &Releases) -> Vec<Row> {
-    let newest = releases.newest().map(|newest| newest.version);
-    releases.tags.iter().rev().map(|judged| row(judged, newest)).collect()
+    releases.review.tags.iter().rev().map(|reviewed| row(reviewed, releases)).collect()
 }
 
-fn row(judged: &Judged, newest: Option<nightshift_manifest::version::ReleaseVersion>) -> Row {
-    let tag = judged.tag.clone();
-    match &judged.verdict {
+fn row(reviewed: &Reviewed, releases: &Releases) -> Row {
+    let tag = reviewed.tag.name.clone();
+    let newest = releases.review.newest().map(|newest| newest.version);
+    match &reviewed.verdict {
         Ok(release) => Row {
             tag,
             state: if newest == Some(release.version) { "newest" } else { "earlier" },
             commit: Some(release.commit.clone()),
             signer: Some(release.signer.clone()),
-            signed_at: Some(release.time.as_millisecond()),
+            signed_at: releases.made_at.get(&reviewed.tag.name).copied(),
             rule: None,
             found: None,
             advice: None,
