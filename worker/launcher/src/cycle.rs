@@ -8,6 +8,7 @@
 //! 6. Status file and report, whatever happened; then the exit code.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nightshift_client::ClientError;
 use nightshift_contract::exit::Exit;
@@ -15,6 +16,7 @@ use nightshift_contract::layout::StateDir;
 use nightshift_engine::OpenError;
 use nightshift_manifest::offline::{self, Offline};
 use nightshift_wire::{Report, WorkerState};
+use tokio::runtime::Runtime;
 
 use crate::decide::{self, Facts, Next};
 use crate::identity::{self, IdentityError, Verdict};
@@ -26,6 +28,9 @@ use crate::settings::Settings;
 use crate::status::{self, Status};
 use crate::watch::{self, Finish};
 use crate::{clock, machine, stop_file};
+
+/// The time between two progress marks while the repository is visited.
+const MARK_EVERY: Duration = Duration::from_secs(5);
 
 /// How a cycle ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,14 +146,13 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
 
 impl Cycle<'_> {
     /// Everything between identity and report: how the cycle ends, and the state and reason to report.
-    fn go(&mut self, runtime: &tokio::runtime::Runtime) -> Result<(Ending, WorkerState, String), CycleError> {
+    fn go(&mut self, runtime: &Runtime) -> Result<(Ending, WorkerState, String), CycleError> {
         let mut facts = self.facts();
         if facts.stop_file.is_none() {
             let mut repository = Repository::open(self.settings.source.clone(), &self.settings.state)?;
-            self.take_in(repository.visit());
-            self.lock.mark_progress();
+            repository = self.visit(runtime, repository);
             if self.visit.as_ref().is_some_and(|visit| visit.switched) {
-                self.take_in(repository.visit());
+                repository = self.visit(runtime, repository);
             }
             facts = self.facts();
             if decide::next(&facts) == Next::Work {
@@ -160,6 +164,31 @@ impl Cycle<'_> {
         self.note_hours(&facts);
         self.note_stop_file(&facts);
         Ok(self.ending(&next, &facts))
+    }
+
+    /// Visits the repository on a thread of its own and marks progress meanwhile: a first release may be large and the
+    /// network slow. A network that hangs ends the visit by the engine's own limits.
+    fn visit(&mut self, runtime: &Runtime, mut repository: Repository) -> Repository {
+        let visited = runtime.block_on(async {
+            let mut visiting = tokio::task::spawn_blocking(move || {
+                let visit = repository.visit();
+                (repository, visit)
+            });
+            let mut marks = tokio::time::interval(MARK_EVERY);
+            loop {
+                tokio::select! {
+                    visited = &mut visiting => break visited,
+                    _ = marks.tick() => self.lock.mark_progress(),
+                }
+            }
+        });
+        match visited {
+            Ok((repository, visit)) => {
+                self.take_in(visit);
+                repository
+            }
+            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+        }
     }
 
     /// What is known now.
@@ -272,7 +301,7 @@ impl Cycle<'_> {
     }
 }
 
-fn lock_in_words(ended: Option<std::time::Duration>) -> String {
+fn lock_in_words(ended: Option<Duration>) -> String {
     match ended {
         None => "no other cycle was running".to_owned(),
         Some(silent) => {
