@@ -88,7 +88,7 @@ impl Desk {
         };
 
         let first = if written.is_some() { First::AtOnce } else { First::Later };
-        let done = AtomicU64::new(0);
+        let done = AtomicU64::new(written.as_ref().map_or(0, |written| written.results.len() as u64));
         tracing::info!(job, attempt, "working on job {job} with {plugin}");
         tokio::select! {
             finished = self.process(held, manifest, written, &done) => finished,

@@ -3,7 +3,9 @@
 //! 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
 
 use std::env;
+use std::fs::DirBuilder;
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
 use nightshift_core::{Core, Ended, Orders, Pace, lifeline};
 use tokio::sync::watch;
+use tracing::level_filters::LevelFilter;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -94,6 +97,7 @@ fn tell_launcher() -> anyhow::Result<Box<dyn Fn(FromCore) + Send + Sync>> {
 
 /// Logs to `STATE/log`, and to stderr what `filter` asks for.
 fn log_to(state: &StateDir, filter: Option<String>) -> anyhow::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(state.log()).context("making the folder of the log")?;
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("core")
@@ -104,10 +108,7 @@ fn log_to(state: &StateDir, filter: Option<String>) -> anyhow::Result<()> {
     let to_files = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(files);
     let to_stderr = filter
         .map(|filter| tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(EnvFilter::new(filter)));
-    tracing_subscriber::registry()
-        .with(to_files.with_filter(tracing_subscriber::filter::LevelFilter::INFO))
-        .with(to_stderr)
-        .init();
+    tracing_subscriber::registry().with(to_files.with_filter(LevelFilter::INFO)).with(to_stderr).init();
     Ok(())
 }
 

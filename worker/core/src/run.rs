@@ -11,6 +11,7 @@ use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, S
 use tokio::sync::watch;
 
 use crate::causes::with_causes;
+use crate::clock::Stopwatch;
 use crate::control::{ControlError, JobControl, Refusal, judge};
 use crate::job::{Desk, Unanswered, Unfinished};
 use crate::moments::{Moment, Moments};
@@ -47,6 +48,8 @@ pub struct Pace {
     pub claim_wait: Duration,
     /// Between a claim that brought nothing and the next.
     pub between_claims: Duration,
+    /// The same after an answer that came early: a grid that is stopped has no work, and waiting brings none.
+    pub after_early_answer: Duration,
     /// After the first failure to reach the server; doubles with each further one.
     pub away_first: Duration,
     /// The longest of these waits.
@@ -62,6 +65,7 @@ impl Default for Pace {
         Pace {
             claim_wait: Duration::from_secs(10),
             between_claims: Duration::from_millis(200),
+            after_early_answer: Duration::from_secs(2),
             away_first: Duration::from_millis(500),
             away_most: Duration::from_secs(30),
             disk_first: Duration::from_secs(30),
@@ -228,6 +232,7 @@ impl Running {
         };
         // A claim that is broken off may have been granted: the next one, which follows at once, does not list it, and
         // the server takes it back. A drain lets the claim come to its end instead, because no other would follow.
+        let asked = Stopwatch::start();
         let answer = tokio::select! {
             answer = desk.control.claim(&request) => answer,
             () = another_release => return None,
@@ -239,7 +244,9 @@ impl Running {
                 match claim {
                     Some(claim) => self.take(claim).await,
                     None => {
-                        desk.pause(desk.pace.between_claims).await;
+                        let early = asked.elapsed() < desk.pace.claim_wait / 2;
+                        let Pace { between_claims, after_early_answer, .. } = desk.pace;
+                        desk.pause(if early { after_early_answer } else { between_claims }).await;
                         None
                     }
                 }
