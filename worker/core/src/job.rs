@@ -22,6 +22,9 @@ use crate::spool::{HeldAttempt, Journal, Origin, SpoolError, Written};
 use crate::telling::Telling;
 use crate::workbench::{Broken, Catalogue, Workbench};
 
+/// So many cores may die with an attempt without getting it any further; then the job is at fault, and not the machine.
+const MOST_DEATHS: u32 = 10;
+
 /// What an attempt is worked on with.
 pub(crate) struct Desk {
     pub(crate) control: Arc<dyn JobControl>,
@@ -87,8 +90,9 @@ impl Desk {
             return Err(Unfinished::Unable(reason));
         };
 
-        let first = if written.is_some() { First::AtOnce } else { First::Later };
-        let done = AtomicU64::new(written.as_ref().map_or(0, |written| written.results.len() as u64));
+        let done = written.as_ref().map_or(0, |written| written.results.len());
+        let first = if held.inherited { First::AtOnce } else { First::Later };
+        let done = AtomicU64::new(done as u64);
         tracing::info!(job, attempt, "working on job {job} with {plugin}");
         tokio::select! {
             finished = self.process(held, manifest, written, &done) => finished,
@@ -109,6 +113,12 @@ impl Desk {
         let records = self.records(held, manifest).await?;
         let (mut journal, mut so_far) = self.journal(held, &records, written).await?;
         let Claim { job, plugin, records: total, .. } = &held.claim;
+        if held.inherited {
+            let (attempt, done) = (held.clone(), so_far.results.len());
+            if off(move || attempt.take_up(done)).await? > MOST_DEATHS {
+                return Err(Unfinished::Failed(format!("{MOST_DEATHS} cores died after record {done} with {plugin}")));
+            }
+        }
         loop {
             let done = so_far.results.len();
             progress.store(done as u64, Ordering::Relaxed);

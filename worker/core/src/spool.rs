@@ -3,9 +3,10 @@
 //! ```text
 //! STATE/core/attempts/
 //!   17/            attempt 17
-//!     claim.json   the claim, with its secret; there from the first instant
-//!     records.json the records, whole or not there
-//!     journal      results, block by block (see journal.rs)
+//!     claim.json     the claim, with its secret; there from the first instant
+//!     records.json   the records, whole or not there
+//!     journal        results, block by block (see journal.rs)
+//!     taken-up.json  how often the work was taken up again at the same record; only after a core died with it
 //!   .new-18/  .gone-16/   being made, being removed: whatever begins with a dot is nothing
 //! ```
 //!
@@ -20,8 +21,8 @@ use std::path::{Path, PathBuf};
 
 use nightshift_contract::layout::StateDir;
 use nightshift_wire::{AttemptId, Claim, Records};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 pub use journal::{Journal, Origin, Written};
 
@@ -30,6 +31,7 @@ use crate::swap;
 const CLAIM: &str = "claim.json";
 const RECORDS: &str = "records.json";
 const JOURNAL: &str = "journal";
+const TAKEN_UP: &str = "taken-up.json";
 
 /// The disk did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +58,16 @@ pub struct Spool(PathBuf);
 pub struct HeldAttempt {
     /// What the server said when it handed the job out.
     pub claim: Claim,
+    /// An earlier core held it, and ended or died with it.
+    pub inherited: bool,
     folder: PathBuf,
+}
+
+/// How often an attempt was taken up again after so many records, without getting any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct TakenUp {
+    done: usize,
+    times: u32,
 }
 
 impl Spool {
@@ -96,7 +107,7 @@ impl Spool {
             swap::rename_folder(&made, &folder)
         };
         note().map_err(SpoolError::new("noting the claim in", &folder))?;
-        Ok(HeldAttempt { claim, folder })
+        Ok(HeldAttempt { claim, inherited: false, folder })
     }
 
     fn folder_of(&self, attempt: AttemptId) -> PathBuf {
@@ -119,9 +130,24 @@ impl HeldAttempt {
         read(&self.folder.join(RECORDS))
     }
 
-    /// The results saved before, up to the last whole block.
+    /// The results of this attempt and revision saved before, up to the last whole block.
     pub fn written(&self) -> Option<Written> {
-        journal::read(&fs::read(self.folder.join(JOURNAL)).ok()?)
+        let written = journal::read(&fs::read(self.folder.join(JOURNAL)).ok()?)?;
+        let Origin { attempt, revision, .. } = written.origin;
+        (attempt == self.claim.attempt && revision == self.claim.revision).then_some(written)
+    }
+
+    /// Notes that the work is taken up again after `done` records, and returns how often that has happened since the
+    /// attempt last got further.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn take_up(&self, done: usize) -> Result<u32, SpoolError> {
+        let path = self.folder.join(TAKEN_UP);
+        let before = read(&path).filter(|before: &TakenUp| before.done == done).map_or(0, |before| before.times);
+        let taken_up = TakenUp { done, times: before.saturating_add(1) };
+        write(&path, &taken_up).map_err(SpoolError::new("noting in", &path))?;
+        Ok(taken_up.times)
     }
 
     /// Begins a new journal; an older one is gone.
@@ -162,7 +188,7 @@ impl HeldAttempt {
 fn read_attempt(folder: &Path) -> Option<HeldAttempt> {
     let claim: Claim = read(&folder.join(CLAIM))?;
     let named = folder.file_name()?.to_str()? == claim.attempt.to_string();
-    named.then(|| HeldAttempt { claim, folder: folder.to_owned() })
+    named.then(|| HeldAttempt { claim, inherited: true, folder: folder.to_owned() })
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
@@ -228,6 +254,15 @@ mod tests {
         fs::write(state.attempts().join("4").join(CLAIM), "{\"attempt\": 4, \"sec").expect("writes");
         assert_eq!(attempts(&state), [1]);
         assert_eq!(fs::read_dir(state.attempts()).expect("reads").count(), 1);
+    }
+
+    #[test]
+    fn taking_an_attempt_up_again_is_counted_until_it_gets_further() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, _) = Spool::open(&StateDir::new(folder.path())).expect("opens");
+        let held = spool.note(claim(1)).expect("notes");
+        let counts: Vec<u32> = [0, 0, 250, 250, 250].map(|done| held.take_up(done).expect("notes")).into();
+        assert_eq!(counts, [1, 2, 1, 2, 3]);
     }
 
     #[test]

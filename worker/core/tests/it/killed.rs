@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nightshift_contract::message::FromCore;
 use nightshift_core::moments::Moment;
+use nightshift_wire::GiveBackCause;
 
 use crate::fake::{FakeServer, assert_doubled};
 use crate::worker::{DOUBLE, Worker};
@@ -121,7 +122,20 @@ async fn a_job_whose_plugin_the_new_release_lacks_goes_back_uncounted() {
     worker.core("v1.0.0", server.clone()).kill_at(Moment::BlockSaved { done: 10 }).await;
     worker.core("v2.0.0", server.clone()).drain_after(server.until(|server| !server.given_back().is_empty())).await;
     let (back, cause, reason) = server.given_back().remove(0);
-    assert_eq!((back, cause), (job, nightshift_wire::GiveBackCause::Stopped));
+    assert_eq!((back, cause), (job, GiveBackCause::Stopped));
     assert_eq!(reason, "plugin double does not run in release v2.0.0: it is not part of it");
     assert_eq!(worker.attempts_on_disk(), 0);
+}
+
+#[tokio::test]
+async fn a_job_with_which_every_core_dies_is_given_back_as_failed_in_the_end() {
+    let (worker, server) = (Worker::new(), Arc::new(FakeServer::new()));
+    let job = server.add_job("double", 35);
+    for _ in 0..11 {
+        worker.core("v1.0.0", server.clone()).kill_at(Moment::Processed { done: 20 }).await;
+    }
+    worker.core("v1.0.0", server.clone()).drain_after(async { server.until_all_done().await }).await;
+    let reason = "10 cores died after record 10 with double".to_owned();
+    assert_eq!(server.given_back(), [(job, GiveBackCause::Failed, reason)]);
+    assert_eq!(server.attempts(job), 1);
 }
