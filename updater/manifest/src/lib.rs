@@ -7,10 +7,11 @@
 //! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
 //!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
-//! - Content: [`settings`] (`nightshift.toml`), [`hours`], [`plugin`] (`plugin.toml`), [`content`] (a release's
+//! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`), [`hours`], [`plugin`] (`plugin.toml`), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
 pub mod content;
+pub mod csv;
 pub mod duration;
 pub mod file_error;
 pub mod hours;

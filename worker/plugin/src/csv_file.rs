@@ -1,19 +1,29 @@
 //! Reads the CSV files of a release: data tables, sample records, expected results.
 //!
-//! As forgiving as the job server's hand-in: a byte-order mark, Windows line ends, spaces around fields and a missing
-//! last newline are fine. Everything else is refused with the file, the line and what to do.
+//! The same reader as the job server's hand-in ([`nightshift_manifest::csv`]), so that a file which is good there is good
+//! here. What is added: a header, rows of its length, and refusals with the file, the line and what to do. Memory is
+//! that of one piece of the file.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use nightshift_manifest::csv::{Fault, Place, Row, Rows};
 use nightshift_manifest::file_error::FileError;
+
+/// How much of the file is read at a time.
+const PIECE: usize = 64 * 1024;
 
 /// A CSV file with a header, open for reading.
 pub(crate) struct CsvFile {
     name: String,
-    reader: csv::Reader<File>,
+    file: File,
+    /// `None` after the end of the file.
+    rows: Option<Rows>,
+    read: VecDeque<Row>,
+    /// What is wrong behind the rows that were read before it.
+    fault: Option<(Place, Fault)>,
     /// Names of the columns.
     pub(crate) columns: Vec<String>,
 }
@@ -22,47 +32,67 @@ impl CsvFile {
     /// Opens the file at `path`, which messages call `name`.
     pub(crate) fn open(path: &Path, name: &str) -> Result<Self, FileError> {
         let file = File::open(path).map_err(|error| unreadable(name, &error))?;
-        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(file);
-        let columns: Vec<String> = match reader.headers() {
-            Ok(header) => header.iter().map(str::to_owned).collect(),
-            Err(error) => return Err(refusal(name, &error)),
+        let mut csv = Self {
+            name: name.to_owned(),
+            file,
+            rows: Some(Rows::default()),
+            read: VecDeque::new(),
+            fault: None,
+            columns: Vec::new(),
         };
-        let header_is = |problem: String| FileError { file: name.to_owned(), line: Some(1), problem };
-        if columns.iter().all(String::is_empty) {
-            return Err(header_is("there is no header: write the names of the columns first".to_owned()));
-        }
-        for (index, column) in columns.iter().enumerate() {
+        let refused = |problem: String| FileError { file: name.to_owned(), line: Some(1), problem };
+        let no_header = || refused("there is no header: write the names of the columns first".to_owned());
+        let header = csv.row()?.ok_or_else(no_header)?;
+        csv.columns = header.fields.iter().map(|column| column.trim().to_owned()).collect();
+        for (index, column) in csv.columns.iter().enumerate() {
             if column.is_empty() {
-                return Err(header_is(format!("column {} has no name", index + 1)));
+                return Err(refused(format!("column {} has no name", index + 1)));
             }
-            if columns[..index].iter().any(|other| other.eq_ignore_ascii_case(column)) {
-                return Err(header_is(format!("column {column} is there twice: remove or rename one")));
+            if csv.columns[..index].iter().any(|other| other.eq_ignore_ascii_case(column)) {
+                return Err(refused(format!("column {column} is there twice: remove or rename one")));
             }
         }
-        Ok(Self { name: name.to_owned(), reader, columns })
+        Ok(csv)
     }
 
-    /// The next row with its line; `None` after the last.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, StringRecord)>, FileError> {
-        let mut row = StringRecord::new();
-        match self.reader.read_record(&mut row) {
-            Ok(false) => Ok(None),
-            Ok(true) => {
-                let line = row.position().map_or(0, csv::Position::line);
-                // A quote is only understood as the first character; behind a space it would become part of the value.
-                match row.iter().position(|value| value.starts_with('"')) {
-                    None => Ok(Some((line, row))),
-                    Some(index) => {
-                        let problem = format!(
-                            "column {}: a quote after a space; remove the space before it",
-                            self.columns[index]
-                        );
-                        Err(FileError { file: self.name.clone(), line: Some(line as usize), problem })
-                    }
-                }
-            }
-            Err(error) => Err(refusal(&self.name, &error)),
+    /// The next row, with as many fields as there are columns; `None` after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Row>, FileError> {
+        let Some(row) = self.row()? else { return Ok(None) };
+        if row.fields.len() != self.columns.len() {
+            let problem =
+                format!("{} fields where the header has {}: mend the row", row.fields.len(), self.columns.len());
+            return Err(FileError { file: self.name.clone(), line: usize::try_from(row.line).ok(), problem });
         }
+        Ok(Some(row))
+    }
+
+    fn row(&mut self) -> Result<Option<Row>, FileError> {
+        let mut piece = Vec::new();
+        loop {
+            if let Some(row) = self.read.pop_front() {
+                return Ok(Some(row));
+            }
+            if let Some((place, fault)) = self.fault.take() {
+                return Err(self.refusal(place, fault));
+            }
+            let Some(mut rows) = self.rows.take() else { return Ok(None) };
+            piece.resize(PIECE, 0);
+            let length = self.file.read(&mut piece).map_err(|error| unreadable(&self.name, &error))?;
+            let mut read = Vec::new();
+            let fed = if length == 0 {
+                rows.finish().map(|last| read.extend(last))
+            } else {
+                rows.feed(&piece[..length], &mut read).map(|()| self.rows = Some(rows))
+            };
+            self.fault = fed.err();
+            self.read = read.into();
+        }
+    }
+
+    fn refusal(&self, place: Place, fault: Fault) -> FileError {
+        let column = self.columns.get(place.column - 1).map_or_else(|| place.column.to_string(), Clone::clone);
+        let problem = format!("column {column}: {fault}");
+        FileError { file: self.name.clone(), line: usize::try_from(place.line).ok(), problem }
     }
 }
 
@@ -71,19 +101,6 @@ fn unreadable(name: &str, error: &io::Error) -> FileError {
         io::ErrorKind::NotFound => FileError::whole(name, "the file is missing: add it"),
         _ => FileError::whole(name, format!("cannot be read: {error}")),
     }
-}
-
-fn refusal(name: &str, error: &csv::Error) -> FileError {
-    let line = error.position().map(|position| position.line() as usize);
-    let problem = match error.kind() {
-        ErrorKind::Utf8 { .. } => "not UTF-8: save the file as UTF-8".to_owned(),
-        ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} fields where the header has {expected_len}: mend the row")
-        }
-        ErrorKind::Io(error) => return unreadable(name, error),
-        _ => error.to_string(),
-    };
-    FileError { file: name.to_owned(), line, problem }
 }
 
 #[cfg(test)]
@@ -97,8 +114,8 @@ mod tests {
         let all = || {
             let mut file = CsvFile::open(&path, "data/people.csv")?;
             let mut rows = vec![file.columns.clone()];
-            while let Some((_, row)) = file.next()? {
-                rows.push(row.iter().map(str::to_owned).collect());
+            while let Some(row) = file.next()? {
+                rows.push(row.fields);
             }
             Ok(rows)
         };
@@ -107,7 +124,7 @@ mod tests {
 
     #[test]
     fn windows_line_ends_spaces_a_byte_order_mark_and_a_missing_last_newline_are_fine() {
-        let rows = read("\u{feff}id, name\r\n1, anna \r\n\"2\",\"b, c\"".as_bytes()).expect("fine");
+        let rows = read("\u{feff}id, name\r\n1, anna\r\n\"2\", \"b, c\"".as_bytes()).expect("fine");
         assert_eq!(rows, [["id", "name"], ["1", "anna"], ["2", "b, c"]]);
     }
 
@@ -115,11 +132,11 @@ mod tests {
     fn a_file_that_cannot_be_taken_is_refused_with_its_line() {
         for (bytes, says) in [
             (&b"id,name\n1,a\n2\n"[..], "data/people.csv, line 3: 1 fields where the header has 2"),
-            (b"id,name\n1,\xff\n", "data/people.csv, line 2: not UTF-8"),
+            (b"id,name\n1,\xff\n", "data/people.csv, line 2: column name: this is not UTF-8"),
             (b"id,ID\n", "line 1: column ID is there twice"),
             (b"id,\n", "line 1: column 2 has no name"),
             (b"", "line 1: there is no header"),
-            (b"id,name\n1, \"a\"\n", "line 2: column name: a quote after a space"),
+            (b"id,name\n1,\"a\n", "line 2: column name: the quote that opens here is never closed"),
         ] {
             let message = read(bytes).expect_err(says);
             assert!(message.contains(says), "{message}");

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
+use nightshift_manifest::csv::Row;
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{ColumnType, PLUGIN_FILE, PluginManifest};
 use nightshift_wire::{Outcome, Record, RecordResult, Records};
@@ -144,9 +145,9 @@ fn records(path: &Path, name: &str, manifest: &PluginManifest) -> Result<Records
     let columns: Vec<String> = manifest.input.keys().cloned().collect();
     let places: Vec<usize> = columns.iter().map(|column| place(&csv, name, column)).collect::<Result<_, _>>()?;
     let mut records = Vec::new();
-    while let Some((_, row)) = csv.next()? {
+    while let Some(row) = csv.next()? {
         let id = records.len() as i64 + 1;
-        records.push(Record { id, values: places.iter().map(|place| row[*place].to_owned()).collect() });
+        records.push(Record { id, values: places.iter().map(|place| row.fields[*place].clone()).collect() });
     }
     match records.is_empty() {
         true => Err(FileError::whole(name, "there is no record: write at least one")),
@@ -167,7 +168,7 @@ struct Expected {
     /// Output column, its place in the file, its type.
     outputs: Vec<(String, usize, ColumnType)>,
     error: Option<usize>,
-    rows: Vec<(u64, csv::StringRecord)>,
+    rows: Vec<Row>,
 }
 
 impl Expected {
@@ -186,7 +187,7 @@ impl Expected {
         Ok(Self { plugin: manifest.name.clone(), outputs, error, rows })
     }
 
-    fn compare(&self, (line, row): &(u64, csv::StringRecord), result: &RecordResult) -> Vec<Difference> {
+    fn compare(&self, Row { line, fields }: &Row, result: &RecordResult) -> Vec<Difference> {
         let difference = |column: &str, expected: &str, found: String| Difference {
             plugin: self.plugin.clone(),
             line: *line,
@@ -194,7 +195,7 @@ impl Expected {
             expected: expected.to_owned(),
             found,
         };
-        let error = self.error.map_or("", |place| &row[place]);
+        let error = self.error.map_or("", |place| &fields[place]);
         let values = match &result.outcome {
             Outcome::Error(found) if found == error => return Vec::new(),
             Outcome::Error(found) => return vec![difference("error", error, found.clone())],
@@ -203,7 +204,7 @@ impl Expected {
         };
         let differs = |(column, place, column_type): &(String, usize, ColumnType)| {
             let found = text(values.get(column));
-            let expected = &row[*place];
+            let expected = &fields[*place];
             (!is_same(expected, &found, *column_type)).then(|| difference(column, expected, found))
         };
         self.outputs.iter().filter_map(differs).collect()

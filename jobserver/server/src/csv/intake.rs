@@ -1,6 +1,6 @@
 //! Which CSV makes a batch for a plugin: the rules of the header and of every row, and the errors people read.
 
-use super::rows::{Fault, Place, Row, Rows};
+use nightshift_manifest::csv::{Fault, Place, Row, Rows};
 
 /// The column that tells in the result CSV what went wrong with a record.
 pub const ERROR_COLUMN: &str = "error";

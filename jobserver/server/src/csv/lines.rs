@@ -1,4 +1,4 @@
-//! From results to CSV text, which [`super::rows`] reads back as it was.
+//! From results to CSV text, which [`nightshift_manifest::csv`] reads back as it was.
 
 use std::borrow::Cow;
 
@@ -58,6 +58,9 @@ fn value(value: &Value) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use nightshift_manifest::csv::Rows;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -90,5 +93,19 @@ mod tests {
         let mut text = String::new();
         write_row(&mut text, [" a", "b\t", "c d", ""]);
         assert_eq!(text, "\" a\",\"b\t\",c d,\n");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(table in vec(vec(".*|[ ,\"\r\n\t]*", 2..5), 0..6)) {
+            let mut text = String::new();
+            for row in &table {
+                write_row(&mut text, row.iter().map(String::as_str));
+            }
+            let (mut reader, mut rows) = (Rows::default(), Vec::new());
+            prop_assert_eq!(reader.feed(text.as_bytes(), &mut rows), Ok(()));
+            rows.extend(reader.finish().expect("whole"));
+            prop_assert_eq!(rows.into_iter().map(|row| row.fields).collect::<Vec<_>>(), table);
+        }
     }
 }

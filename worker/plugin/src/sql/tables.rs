@@ -29,10 +29,10 @@ pub(super) fn load(
     let transaction = connection.unchecked_transaction().map_err(refused)?;
     transaction.execute_batch(&statements::create_data_table(table, &csv.columns)).map_err(refused)?;
     let mut insert = transaction.prepare(&statements::insert_data_row(table, csv.columns.len())).map_err(refused)?;
-    while let Some((line, row)) = csv.next()? {
+    while let Some(row) = csv.next()? {
         insert
-            .execute(rusqlite::params_from_iter(&row))
-            .map_err(|error| FileError { line: Some(line as usize), ..refused(error) })?;
+            .execute(rusqlite::params_from_iter(&row.fields))
+            .map_err(|error| FileError { line: usize::try_from(row.line).ok(), ..refused(error) })?;
     }
     drop(insert);
     transaction.commit().map_err(refused)
