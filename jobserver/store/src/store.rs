@@ -29,6 +29,9 @@ pub trait Store: Send + Sync {
     /// server died are removed when its store is opened again.
     async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError>;
 
+    /// Goes on removing batches whose hand-in broke off while the store was away or full; call now and then.
+    async fn tidy(&self) -> Result<(), StoreError>;
+
     /// Gives the worker a job: the waiting one with the highest priority, then the lowest number, whose plugin the
     /// worker has; `None` when there is none. The attempt is durable before it is answered.
     ///
@@ -52,7 +55,8 @@ pub trait Store: Send + Sync {
     /// it, or giving back an attempt that ended otherwise, is acknowledged and changes nothing.
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError>;
 
-    /// Takes back jobs whose lease is over, some hundred at a time: call again while the answer is not empty.
+    /// Takes back jobs whose lease is over, some hundred at a time: call again while the answer is not empty. When the
+    /// clock went back since the last call, no lease reaches further than its length from now.
     async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError>;
 
     /// The newest batches, newest first.

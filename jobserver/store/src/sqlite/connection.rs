@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::sql;
+
 /// How long a statement waits for another program that has the database locked (a person with a shell, a backup).
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -13,6 +15,12 @@ const WRITER_CACHE_KIB: i64 = 64 * 1024;
 /// The log is copied into the database when it has so many pages, and shrunk to so many bytes afterwards.
 const CHECKPOINT_PAGES: i64 = 4_000;
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
+
+/// Whether another program's tables are in the database.
+pub(super) fn is_foreign(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(BUSY)?;
+    connection.query_row(sql::IS_FOREIGN, [], |row| row.get(0))
+}
 
 /// Of the writer: write-ahead log, every commit on disk before it returns, foreign keys checked.
 pub(super) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {

@@ -28,7 +28,7 @@ pub(super) enum Failure {
     Contradiction(String),
     /// The transaction it was part of was not committed.
     #[error("the transaction was not committed")]
-    NotCommitted(Arc<rusqlite::Error>),
+    NotCommitted(#[source] Arc<rusqlite::Error>),
     /// What did the work ended without an answer: a fault of the store's own.
     #[error("the work ended without an answer")]
     Ended,

@@ -1,5 +1,7 @@
 //! A batch comes in: opened, appended to job by job, sealed; or it breaks off and is removed.
 
+use std::collections::BTreeSet;
+
 use nightshift_rules::life::{self, JobEvent};
 use nightshift_wire::{BatchId, JobState, Moment, RecordId};
 use rusqlite::{Connection, OptionalExtension as _, named_params};
@@ -122,8 +124,10 @@ pub(super) enum Removal {
     Finished,
 }
 
-/// Removes some jobs of an abandoned batch, at last the batch itself.
+/// Removes some jobs of a batch whose hand-in broke off, at last the batch itself. The first step abandons it, unless
+/// that was done.
 pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Removal, Failure> {
+    connection.prepare_cached(sql::ABANDON_BATCH)?.execute(named_params! { ":batch": batch })?;
     let jobs: Vec<(i64, RecordId, u64)> = connection
         .prepare_cached(sql::ABANDONED_JOBS)?
         .query_map(named_params! { ":batch": batch, ":limit": REMOVED_AT_ONCE }, |row| {
@@ -143,14 +147,11 @@ pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Rem
     Ok(Removal::Finished)
 }
 
-/// Batches whose hand-in broke off when a server died, marked as being removed.
-pub(super) fn abandon_unfinished(connection: &Connection) -> Result<Vec<BatchId>, Failure> {
-    let unfinished: Vec<BatchId> = connection
+/// Batches whose hand-in broke off when a server died, or which it did not live to remove.
+pub(super) fn unfinished(connection: &Connection) -> Result<BTreeSet<BatchId>, Failure> {
+    let unfinished = connection
         .prepare_cached(sql::UNFINISHED_BATCHES)?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for batch in &unfinished {
-        connection.prepare_cached(sql::ABANDON_BATCH)?.execute(named_params! { ":batch": batch })?;
-    }
     Ok(unfinished)
 }

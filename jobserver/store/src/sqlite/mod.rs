@@ -17,7 +17,14 @@ mod work;
 mod workers;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use nightshift_wire::{
@@ -66,6 +73,12 @@ pub enum OpenError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// The file is a database of another program.
+    #[error("{} is another program's database: it has tables, but no history of Nightshift's; nothing was changed, name another state_dir", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
     /// The tables cannot be brought to this version.
     #[error("cannot bring the tables of {} to this version: a newer job server may have written them", path.display())]
     Tables {
@@ -74,9 +87,9 @@ pub enum OpenError {
         /// What the migration said.
         source: Box<refinery::Error>,
     },
-    /// Half-handed-in batches cannot be removed.
-    #[error("cannot tidy up {}", path.display())]
-    TidyUp {
+    /// It cannot be told which hand-ins broke off.
+    #[error("cannot look for half-handed-in batches in {}", path.display())]
+    Unfinished {
         /// The database.
         path: PathBuf,
         /// What the store said.
@@ -97,28 +110,60 @@ pub enum OpenError {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    /// Batches whose hand-in broke off and which are not gone yet.
+    broken_off: Mutex<BTreeSet<BatchId>>,
+    /// The latest moment from which a lease may count; after a start that is not known.
+    latest: AtomicI64,
     /// The last to go: nobody else opens the database before the writer has ended.
     _lock: Lock,
 }
 
 impl SqliteStore {
     /// Opens the database at `path`, made when there is none: one server at a time, tables brought to this version,
-    /// batches whose hand-in a dead server left unfinished removed. Blocks.
+    /// batches whose hand-in a dead server left unfinished removed. On a full disk they stay until there is room
+    /// ([`Store::tidy`]), because results can be fetched all the same. Blocks.
     pub fn open(path: &Path) -> Result<SqliteStore, OpenError> {
         let lock = Lock::take(path)?;
         let mut connection = connect(path)?;
-        remove_unfinished(&mut connection).map_err(|failure| OpenError::TidyUp {
+        let unfinished = |failure: Failure| OpenError::Unfinished {
             path: path.to_owned(),
             source: failure.of("removing batches whose hand-in broke off"),
-        })?;
-        SqliteStore::start(connection, path.to_owned(), lock)
+        };
+        let mut broken_off = hand_in::unfinished(&connection).map_err(unfinished)?;
+        while let Some(&batch) = broken_off.first() {
+            tracing::info!(batch, "removing batch {batch}: its hand-in broke off");
+            match remove(&mut connection, batch).map_err(|failure| failure.of("removing a batch")) {
+                Ok(()) => broken_off.remove(&batch),
+                Err(error) if error.is_retryable() => break,
+                Err(source) => return Err(OpenError::Unfinished { path: path.to_owned(), source }),
+            };
+        }
+        SqliteStore::start(connection, path.to_owned(), lock, broken_off)
     }
 
-    fn start(connection: Connection, path: PathBuf, lock: Lock) -> Result<SqliteStore, OpenError> {
+    fn start(
+        connection: Connection,
+        path: PathBuf,
+        lock: Lock,
+        broken_off: BTreeSet<BatchId>,
+    ) -> Result<SqliteStore, OpenError> {
         match Writer::start(connection) {
-            Ok(writer) => Ok(SqliteStore { writer, readers: Readers::new(path), _lock: lock }),
+            Ok(writer) => {
+                let broken_off = Mutex::new(broken_off);
+                let latest = AtomicI64::new(Moment::MAX);
+                Ok(SqliteStore { writer, readers: Readers::new(path), broken_off, latest, _lock: lock })
+            }
             Err(source) => Err(OpenError::Thread { path, source }),
         }
+    }
+
+    fn broken_off(&self) -> MutexGuard<'_, BTreeSet<BatchId>> {
+        self.broken_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn remove(&self, batch: BatchId) -> Result<(), Failure> {
+        while self.writer.call(move |connection| hand_in::remove_some(connection, batch)).await? == Removal::GoesOn {}
+        Ok(())
     }
 }
 
@@ -126,6 +171,9 @@ impl SqliteStore {
 fn connect(path: &Path) -> Result<Connection, OpenError> {
     let database = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(database)?;
+    if connection::is_foreign(&connection).map_err(database)? {
+        return Err(OpenError::Foreign { path: path.to_owned() });
+    }
     connection::prepare_to_write(&connection).map_err(database)?;
     migrations::migrations::runner()
         .run(&mut connection)
@@ -133,19 +181,15 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-fn remove_unfinished(connection: &mut Connection) -> Result<(), Failure> {
-    for batch in hand_in::abandon_unfinished(connection)? {
-        tracing::info!(batch, "removing batch {batch}: its hand-in broke off");
-        loop {
-            let step = connection.transaction()?;
-            let removal = hand_in::remove_some(&step, batch)?;
-            step.commit()?;
-            if removal == Removal::Finished {
-                break;
-            }
+fn remove(connection: &mut Connection, batch: BatchId) -> Result<(), Failure> {
+    loop {
+        let step = connection.transaction()?;
+        let removal = hand_in::remove_some(&step, batch)?;
+        step.commit()?;
+        if removal == Removal::Finished {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 #[async_trait]
@@ -172,18 +216,35 @@ impl Store for SqliteStore {
     }
 
     async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError> {
-        let doing = "removing a batch whose hand-in broke off";
-        let abandoned = self.writer.call(move |connection| hand_in::abandon(connection, batch)).await;
-        abandoned.map_err(|failure| failure.of(doing))?;
-        loop {
-            let step = self.writer.call(move |connection| hand_in::remove_some(connection, batch)).await;
-            if step.map_err(|failure| failure.of(doing))? == Removal::Finished {
-                return Ok(());
+        let abandon = async {
+            match self.writer.call(move |connection| hand_in::abandon(connection, batch)).await {
+                refused @ Err(Failure::Refused(_)) => return refused,
+                abandoned => {
+                    // From here on its removal is the store's own business, however often it has to begin again.
+                    self.broken_off().insert(batch);
+                    abandoned?;
+                }
             }
+            self.remove(batch).await?;
+            self.broken_off().remove(&batch);
+            Ok(())
+        };
+        abandon.await.map_err(|failure| failure.of("removing a batch whose hand-in broke off"))
+    }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        let left: Vec<BatchId> = self.broken_off().iter().copied().collect();
+        for batch in left {
+            let removed = self.remove(batch).await;
+            removed.map_err(|failure| failure.of("removing a batch whose hand-in broke off"))?;
+            self.broken_off().remove(&batch);
+            tracing::info!(batch, "batch {batch} is removed: its hand-in had broken off");
         }
+        Ok(())
     }
 
     async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Option<Claim>, StoreError> {
+        self.latest.fetch_max(now, Ordering::Relaxed);
         let request = request.clone();
         let secret = Uuid::new_v4().simple().to_string();
         let claimed = self.writer.call(move |connection| work::claim(connection, &request, secret, now)).await;
@@ -197,6 +258,7 @@ impl Store for SqliteStore {
     }
 
     async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Result<Lease, StoreError> {
+        self.latest.fetch_max(now, Ordering::Relaxed);
         let heartbeat = heartbeat.clone();
         let lease = self.writer.call(move |connection| work::heartbeat(connection, attempt, &heartbeat, now)).await;
         lease.map_err(|failure| failure.of("renewing a lease"))
@@ -216,7 +278,17 @@ impl Store for SqliteStore {
     }
 
     async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError> {
-        let lost = self.writer.call(move |connection| work::expire(connection, now)).await;
+        let latest = self.latest.swap(now, Ordering::Relaxed);
+        let lost = self.writer.call(move |connection| {
+            if now < latest {
+                work::shorten_leases(connection, now)?;
+            }
+            work::expire(connection, now)
+        });
+        let lost = lost.await;
+        if lost.is_err() {
+            self.latest.fetch_max(latest, Ordering::Relaxed);
+        }
         lost.map_err(|failure| failure.of("taking back jobs whose lease is over"))
     }
 

@@ -1,6 +1,6 @@
 //! What workers and people look at; each function sees one snapshot and changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use nightshift_rules::acceptance;
 use nightshift_wire::{
@@ -30,16 +30,7 @@ pub(super) fn records(
         .prepare_cached(sql::BATCH_COLUMNS)?
         .query_row(named_params! { ":batch": job.batch }, |row| row.get("columns"))?;
     let columns: Vec<String> = serde_json::from_str(&columns)?;
-    let asked = if asked.is_empty() { &columns } else { asked };
-    let places = asked
-        .iter()
-        .map(|column| {
-            columns
-                .iter()
-                .position(|name| name == column)
-                .ok_or_else(|| Refusal::MissingColumn { column: column.clone(), columns: columns.join(", ") })
-        })
-        .collect::<Result<Vec<usize>, Refusal>>()?;
+    let places = if asked.is_empty() { None } else { Some(places(&columns, asked)?) };
 
     let mut query = connection.prepare_cached(sql::RECORDS)?;
     let mut rows =
@@ -47,20 +38,30 @@ pub(super) fn records(
     let mut records = Vec::with_capacity(usize::try_from(job.facts.records).unwrap_or(0));
     while let Some(row) = rows.next()? {
         let id = row.get("id")?;
-        let mut fields = fields(row)?;
-        // A column is asked for once as a rule, so that its text can be moved; a repeated one finds it copied.
-        let values = places
-            .iter()
-            .enumerate()
-            .map(|(nth, &place)| match fields.get_mut(place) {
-                None => Err(Failure::Contradiction(format!("record {id} has {} fields", fields.len()))),
-                Some(field) if places[nth + 1..].contains(&place) => Ok(field.clone()),
-                Some(field) => Ok(std::mem::take(field)),
-            })
-            .collect::<Result<_, _>>()?;
+        let fields = fields(row)?;
+        if fields.len() != columns.len() {
+            return Err(Failure::Contradiction(format!("record {id} has {} fields", fields.len())));
+        }
+        let values = match &places {
+            None => fields,
+            Some(places) => places.iter().map(|&place| fields[place].clone()).collect(),
+        };
         records.push(Record { id, values });
     }
-    Ok(Records { columns: asked.to_vec(), records })
+    let columns = if places.is_some() { asked.to_vec() } else { columns };
+    Ok(Records { columns, records })
+}
+
+/// Where the columns asked for stand among all. Tables may be wide, so no column is searched for twice.
+fn places(columns: &[String], asked: &[String]) -> Result<Vec<usize>, Refusal> {
+    let all: HashMap<&str, usize> = columns.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+    asked
+        .iter()
+        .map(|column| {
+            let missing = || Refusal::MissingColumn { column: column.clone(), columns: columns.join(", ") };
+            all.get(column.as_str()).copied().ok_or_else(missing)
+        })
+        .collect()
 }
 
 pub(super) fn batches(connection: &Connection, limit: u32) -> Result<Vec<Batch>, Failure> {

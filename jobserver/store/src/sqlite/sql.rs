@@ -33,6 +33,7 @@ queries! {
     INSERT_JOB: "insert_job.sql",
     INSERT_RECORDS: "insert_records.sql",
     INSERT_RESULT: "insert_result.sql",
+    IS_FOREIGN: "is_foreign.sql",
     JOB: "job.sql",
     JOBS: "jobs.sql",
     JOB_AT: "job_at.sql",
@@ -50,6 +51,7 @@ queries! {
     SEAL_JOBS: "seal_jobs.sql",
     SEE_WORKER: "see_worker.sql",
     SET_MEASURED: "set_measured.sql",
+    SHORTEN_LEASES: "shorten_leases.sql",
     UNFINISHED_BATCHES: "unfinished_batches.sql",
     WORKERS: "workers.sql",
 }

@@ -131,7 +131,10 @@ impl Submitted {
             };
             results.push(ResultRow { record: result.id, value, error });
         }
-        Ok(Submitted { secret: submission.secret, provenance: submission.provenance, results, counted })
+        // A worker's clock may say anything; no job takes longer than the longest lease.
+        let work_ms = submission.provenance.work_ms.min(lease::CEILING_MS);
+        let provenance = Provenance { work_ms, ..submission.provenance };
+        Ok(Submitted { secret: submission.secret, provenance, results, counted })
     }
 }
 
@@ -225,6 +228,13 @@ pub(super) fn give_back(
     };
     moves::end_attempt(connection, &attempt, AttemptState::GivenBack, &job, (event, &reason), now)?;
     see_worker(connection, &attempt.worker, now)
+}
+
+/// The clock may have gone back: leases given by a later one would keep the jobs of workers that are gone until it is
+/// there again.
+pub(super) fn shorten_leases(connection: &Connection, now: Moment) -> Result<(), Failure> {
+    connection.prepare_cached(sql::SHORTEN_LEASES)?.execute(named_params! { ":now": now })?;
+    Ok(())
 }
 
 pub(super) fn expire(connection: &Connection, now: Moment) -> Result<Vec<LostAttempt>, Failure> {

@@ -143,6 +143,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::iter::successors;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::task::JoinHandle;
@@ -223,7 +224,7 @@ mod tests {
         };
         connection.commit_hook(Some(count)).expect("the hook is set");
         let lock = crate::sqlite::lock::Lock::take(&path).expect("lock");
-        let store = Arc::new(SqliteStore::start(connection, path, lock).expect("start"));
+        let store = Arc::new(SqliteStore::start(connection, path, lock, Default::default()).expect("start"));
 
         let verbs = (0..100).map(|name| opening(&store, &name.to_string())).collect();
         let answers = group(&store, verbs, &[]).await;
@@ -303,6 +304,8 @@ mod tests {
         for answer in answers {
             let error = answer.expect("an answer").expect_err("nothing was done");
             assert!(error.is_retryable(), "{error:?}");
+            let deepest = successors(Some(&error as &dyn std::error::Error), |error| error.source()).last();
+            assert!(deepest.is_some_and(|cause| cause.to_string().contains("full")), "the log says why: {error:?}");
         }
         assert_eq!(names(&store).await, [""; 0]);
         store.open_batch(new_batch("later"), 0).await.expect("the thread goes on");

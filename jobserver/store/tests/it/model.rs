@@ -141,6 +141,10 @@ impl Model {
 
     /// Takes back every job whose lease is over; the attempts that are lost.
     pub(crate) fn expire(&mut self, now: Moment) -> BTreeSet<AttemptId> {
+        for attempt in self.attempts.values_mut() {
+            let longest = now + i64::try_from(attempt.claim.lease_ms).expect("a lease that fits");
+            attempt.until = attempt.until.min(longest);
+        }
         let over = |attempt: &ModelAttempt| attempt.fate == Fate::Running && attempt.until <= now;
         let lost: BTreeSet<AttemptId> =
             self.attempts.iter().filter(|(_, attempt)| over(attempt)).map(|(id, _)| *id).collect();

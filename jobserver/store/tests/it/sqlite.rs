@@ -152,3 +152,50 @@ fn what_is_not_a_database_is_refused_by_name() {
     let error = SqliteStore::open(&folder.path().join("missing/nightshift.sqlite")).expect_err("no folder");
     assert!(matches!(error, OpenError::Lock { .. }), "{error:?}");
 }
+
+#[test]
+fn a_database_of_another_program_is_left_as_it_was() {
+    let place = SqlitePlace::fresh();
+    let foreign = Connection::open(place.database()).expect("another program's");
+    foreign.execute_batch("CREATE TABLE customers (name TEXT)").expect("a table of its own");
+    let error = SqliteStore::open(&place.database()).expect_err("not ours");
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+    let tables: i64 = foreign.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).expect("count");
+    assert_eq!(tables, 1);
+}
+
+#[tokio::test]
+async fn a_hand_in_that_broke_off_while_nothing_could_be_written_is_removed_later() {
+    let place = SqlitePlace::fresh();
+    let store = place.open().await;
+    let batch = store.open_batch(new_batch(), 0).await.expect("open");
+    store.append_job(batch, crate::hands::job_records(0, 2)).await.expect("append");
+    let full = Connection::open(place.database()).expect("another connection");
+    full.execute_batch("BEGIN IMMEDIATE").expect("nobody else can write now");
+    let error = store.abandon_batch(batch).await.expect_err("nothing can be written");
+    assert!(error.is_retryable(), "{error:?}");
+    store.tidy().await.expect_err("still not");
+    full.execute_batch("ROLLBACK").expect("there is room again");
+    store.tidy().await.expect("tidy");
+    assert_eq!(refusal(store.batch(batch).await), Refusal::NoSuchBatch(batch));
+    store.tidy().await.expect("nothing is left to do");
+}
+
+#[tokio::test]
+async fn a_server_starts_on_a_full_disk_and_tidies_up_when_there_is_room() {
+    let place = SqlitePlace::fresh();
+    let store = place.open().await;
+    let sealed = hand_in(&*store, &[2]).await;
+    let seen = see(&*store, sealed).await;
+    let batch = store.open_batch(new_batch(), 0).await.expect("open");
+    store.append_job(batch, crate::hands::job_records(0, 2)).await.expect("append");
+    drop(store);
+    let full = Connection::open(place.database()).expect("another connection");
+    full.execute_batch("BEGIN IMMEDIATE").expect("nobody else can write now");
+    let store = place.open().await;
+    assert_eq!(see(&*store, sealed).await, seen, "people can look and fetch");
+    full.execute_batch("ROLLBACK").expect("there is room again");
+    store.tidy().await.expect("tidy");
+    assert_eq!(refusal(store.batch(batch).await), Refusal::NoSuchBatch(batch));
+    assert_eq!(see(&*store, sealed).await, seen);
+}

@@ -171,3 +171,23 @@ pub(crate) async fn a_late_give_back_does_not_touch_the_next_attempt(place: &dyn
     assert_eq!(see(&*store, batch).await, seen);
     finish(&*store, &other, OVER + 2).await;
 }
+
+pub(crate) async fn a_clock_that_goes_back_makes_no_lease_longer(place: &dyn Place) {
+    let year = 365 * 24 * 60 * 60 * 1000;
+    let lease = i64::try_from(LEASE).expect("short");
+    let store = place.open().await;
+    hand_in(&*store, &[2, 2]).await;
+    let gone = claim(&*store, "gone", year).await;
+    assert_eq!(store.expire(year).await.expect("expire"), []);
+    assert_eq!(store.expire(0).await.expect("the clock goes back"), [], "the worker keeps its lease");
+    let other = claim(&*store, "other", 1).await;
+    let lost = store.expire(lease).await.expect("expire");
+    assert_eq!(lost.iter().map(|lost| lost.attempt).collect::<Vec<_>>(), [gone.attempt]);
+
+    beat(&*store, &other, year).await;
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.expire(lease).await.expect("a server starts with a clock that is back"), []);
+    let lost = store.expire(2 * lease).await.expect("expire");
+    assert_eq!(lost.iter().map(|lost| lost.attempt).collect::<Vec<_>>(), [other.attempt]);
+}

@@ -49,7 +49,8 @@ macro_rules! every_promise {
                 a_stop_is_not_counted_against_the_job,
                 a_job_that_fails_too_often_is_quarantined_with_the_reason,
                 giving_back_again_is_acknowledged_and_counted_once,
-                a_lease_follows_the_measured_time;
+                a_lease_follows_the_measured_time,
+                an_impossible_time_of_work_is_no_reason_to_refuse_results;
             late:
                 a_lease_that_ran_out_puts_the_job_back,
                 a_heartbeat_keeps_the_lease,
@@ -60,7 +61,8 @@ macro_rules! every_promise {
                 the_first_of_two_attempts_is_accepted_and_the_other_not_wanted,
                 of_two_submissions_at_the_same_time_one_is_accepted,
                 a_lost_attempt_may_still_read_its_records_while_they_are_needed,
-                a_late_give_back_does_not_touch_the_next_attempt;
+                a_late_give_back_does_not_touch_the_next_attempt,
+                a_clock_that_goes_back_makes_no_lease_longer;
             look:
                 results_come_in_input_order_job_by_job,
                 jobs_come_in_pages_and_tell_their_story,

@@ -256,3 +256,14 @@ pub(crate) async fn a_lease_follows_the_measured_time(place: &dyn Place) {
     let other = store.claim(&ClaimRequest { plugins, ..request("x") }, 3).await.expect("claim").expect("a job");
     assert_eq!(other.lease_ms, LEASE, "another plugin was never measured");
 }
+
+pub(crate) async fn an_impossible_time_of_work_is_no_reason_to_refuse_results(place: &dyn Place) {
+    let store = place.open().await;
+    let batch = hand_in(&*store, &[2]).await;
+    let claimed = claim(&*store, "w", 0).await;
+    let mut endless = submission(&claimed, compute(&*store, &claimed).await);
+    endless.provenance.work_ms = u64::MAX;
+    let receipt = store.submit(claimed.attempt, endless, 1).await.expect("accepted");
+    assert!(!receipt.repeated);
+    assert_eq!(store.batch(batch).await.expect("batch").results, 2);
+}
