@@ -4,19 +4,23 @@
 //!   libgit2 hashes each of them as it reads. No hooks, filters, redirections or includes.
 //! - A clone that is damaged (a power cut can do that: libgit2 does not sync what it writes) is thrown away and
 //!   fetched again, once; see [`with_clone`].
-//! - libgit2 never removes `*.lock` files of a killed process. The caller holds the state folder's lock, so whatever
-//!   lies there before a fetch is stale and removed.
+//! - libgit2 never removes what a killed process leaves: `*.lock` files, and half of a pack for each fetch cut off. The
+//!   caller holds the state folder's lock, so whatever lies there before a fetch is stale and removed.
 
+use std::ffi::CStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
-use git2::{AutotagOption, Direction, ErrorClass, FetchOptions, ObjectType, Oid, Remote, Repository};
+use git2::{AutotagOption, Binding, Direction, ErrorClass, FetchOptions, ObjectType, Oid, Remote, Repository};
 use nightshift_contract::layout::StateDir;
 
 /// A clone in more packs than this is thrown away and fetched again: every fetch adds one, and nothing repacks them.
 const MAX_PACKS: usize = 50;
+
+/// Stands in the name of every file that libgit2 has not written to its end.
+const HALF_WRITTEN: &str = "_git2_";
 
 /// How long the network may take. They hold for the whole process.
 #[derive(Debug, Clone, Copy)]
@@ -155,8 +159,10 @@ pub(crate) fn discard_when_scattered(state: &StateDir) {
 }
 
 fn discard(state: &StateDir) {
-    if let Err(error) = fs::remove_dir_all(state.clone_dir()) {
-        tracing::warn!(%error, "removing the local clone {}", state.clone_dir().display());
+    let path = state.clone_dir();
+    // A file in the clone's place is removed as well.
+    if let Err(error) = fs::remove_dir_all(&path).or_else(|error| fs::remove_file(&path).map_err(|_| error)) {
+        tracing::warn!(%error, "removing the local clone {}", path.display());
     }
 }
 
@@ -190,13 +196,9 @@ impl LocalClone {
         let unreachable = |source| GitError::Unreachable { doing: "connecting to", url: self.url.clone(), source };
         let mut remote = self.repository.remote_anonymous(&self.url).map_err(self.failed("preparing a connection"))?;
         remote.connect(Direction::Fetch).map_err(unreachable)?;
-        let refs = remote.list().map_err(unreachable)?;
-        let refs = refs
-            .iter()
-            // `refs/tags/v1^{}` is what the tag object `refs/tags/v1` names, not a ref of its own.
-            .filter(|head| head.name().starts_with("refs/") && !head.name().ends_with("^{}"))
-            .map(|head| RemoteRef { name: head.name().to_owned(), id: head.oid() })
-            .collect();
+        let mut refs = list(&remote).map_err(unreachable)?;
+        // `refs/tags/v1^{}` is what the tag object `refs/tags/v1` names, not a ref of its own.
+        refs.retain(|found| found.name.starts_with("refs/") && !found.name.ends_with("^{}"));
         Ok(Connection { clone: self, remote, refs })
     }
 
@@ -230,7 +232,7 @@ impl LocalClone {
 impl Connection<'_> {
     /// Fetches refs into refs of the same name, with everything they name. A ref that is no longer there is left out.
     pub(crate) fn fetch(&mut self, refs: &[String]) -> Result<(), GitError> {
-        remove_stale_locks(&self.clone.path);
+        remove_left_behind(&self.clone.path);
         let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
         let mut options = FetchOptions::new();
         options.download_tags(AutotagOption::None).update_fetchhead(false);
@@ -258,14 +260,37 @@ enum Party {
     Repository,
 }
 
-fn remove_stale_locks(folder: &Path) {
+/// The refs of a connected remote. A name may hold any bytes, and one that is not UTF-8 must cost nobody the look: what
+/// does not belong there is shown as the replacement character. (git2's own list panics at such a name.)
+#[expect(unsafe_code, reason = "git2 offers no way to read a ref's name as bytes")]
+fn list(remote: &Remote<'_>) -> Result<Vec<RemoteRef>, git2::Error> {
+    let heads = remote.list()?;
+    let (mut raw, mut count) = (std::ptr::null_mut(), 0);
+    // SAFETY: the remote is connected, as `list` above has checked; libgit2 keeps the list, with names that end in a
+    // zero byte, until the remote is used again, and it is copied before that.
+    let names = unsafe {
+        let code = libgit2_sys::git_remote_ls(&mut raw, &mut count, remote.raw());
+        if code != 0 || count != heads.len() {
+            return Err(git2::Error::last_error(code));
+        }
+        let raw = if raw.is_null() { &[] } else { std::slice::from_raw_parts(raw, count) };
+        raw.iter().map(|head| CStr::from_ptr((**head).name).to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    Ok(names.into_iter().zip(heads).map(|(name, head)| RemoteRef { name, id: head.oid() }).collect())
+}
+
+/// Removes locks and half-written packs. Objects that arrived whole stay.
+fn remove_left_behind(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if !path.ends_with("objects") {
-                remove_stale_locks(&path);
+            // The folders of single objects hold nothing else.
+            if folder.file_name().is_none_or(|name| name != "objects") || path.ends_with("pack") {
+                remove_left_behind(&path);
             }
-        } else if path.extension().is_some_and(|extension| extension == "lock") {
+        } else if path.extension().is_some_and(|extension| extension == "lock")
+            || entry.file_name().to_string_lossy().contains(HALF_WRITTEN)
+        {
             tracing::warn!("removing {}, left behind by a killed process", path.display());
             let _ = fs::remove_file(&path);
         }

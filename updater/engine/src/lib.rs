@@ -23,6 +23,9 @@ mod state;
 mod swap;
 mod sync;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
 use nightshift_contract::layout::StateDir;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::signers::Signers;
@@ -60,6 +63,8 @@ pub struct Engine {
     state: StateDir,
     trust: Trust,
     last_look: Option<LookRecord>,
+    /// Slots, by name, that something still reads although they may be in force no more.
+    in_use: BTreeSet<OsString>,
 }
 
 /// Why an engine cannot start.
@@ -80,7 +85,7 @@ impl Engine {
         let mut trust = state::read_trust(&state)?;
         trust.pin(&source.signers);
         let last_look = state::read_look(&state);
-        Ok(Self { source, state, trust, last_look })
+        Ok(Self { source, state, trust, last_look, in_use: BTreeSet::new() })
     }
 
     /// The release in force.
@@ -91,6 +96,12 @@ impl Engine {
     /// The last look that counted, by this or an earlier process.
     pub fn last_look(&self) -> Option<&LookRecord> {
         self.last_look.as_ref()
+    }
+
+    /// Keeps the slots of these releases, whatever comes into force: something still reads their files. They replace the
+    /// ones named before.
+    pub fn keep<'r>(&mut self, in_use: impl IntoIterator<Item = &'r Release>) {
+        self.in_use = in_use.into_iter().filter_map(|release| Some(release.slot.file_name()?.to_owned())).collect();
     }
 
     /// Where releases come from.

@@ -3,7 +3,8 @@
 //! One connection and one list of refs, in this order:
 //! 1. a ref named `stop` is a stop flag, whatever else can be read;
 //! 2. the control branch is fetched when its commit is not here yet, over the same connection;
-//! 3. its tree is read, from the clone, at every look: only then does the look count and is noted in `look.json`.
+//! 3. its tree is read, from the clone, at every look: only then does the look count. It is noted in `look.json`; where
+//!    that fails, this process goes by what it saw, and the next one by no look at all.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::git::{self, CloneDamage, GitError, LocalClone, RemoteRef};
 use crate::state::{self, StateError};
 use crate::{Engine, tags_of};
+
+/// A commit larger than this is not read.
+const MAX_COMMIT_BYTES: u64 = 16 << 20;
 
 /// What a look saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +104,14 @@ impl Engine {
         let control = seen.control.map(|id| id.to_string());
         let look = Look { at: now.clone(), stop: seen.stop, control, tags: tags_of(&seen.refs) };
         let record = LookRecord { at: look.at.clone(), stop: look.stop.clone(), control: look.control.clone() };
-        state::write_look(&self.state, &record)?;
+        if let Err(error) = state::write_look(&self.state, &record) {
+            // A full disk must not hide a flag that was seen, nor leave an older look that says there is none.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the look could not be noted: forgetting the last"
+            );
+            state::forget_look(&self.state);
+        }
         self.last_look = Some(record);
         Ok(look)
     }
@@ -143,7 +154,8 @@ fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Option<St
     let no_tree = || LookError::NoTree { branch: branch.to_owned() };
     let tree = tree_of_commit(clone, commit)?.ok_or_else(no_tree)?;
     let (_, raw) = clone.read(tree)?;
-    let entries = tree::parse(&raw).ok_or_else(no_tree)?;
+    // A tree written by another hand than git's holds flags all the same.
+    let entries = tree::parse_loosely(&raw).ok_or_else(no_tree)?;
     let mut flags = Vec::new();
     for entry in entries.iter().filter(|entry| stop::is_stop_entry(entry.name)) {
         flags.push(StopFlag::of_entry(entry.name, branch, flag_content(clone, entry).as_deref()));
@@ -158,8 +170,11 @@ fn flag_content(clone: &LocalClone, entry: &tree::RawEntry<'_>) -> Option<Vec<u8
     (is_file && clone.size(id).ok()?.1 <= stop::MAX_FLAG_BYTES as u64).then(|| Some(clone.read(id).ok()?.1))?
 }
 
-/// The tree a commit names; `None` when the object is no commit.
+/// The tree a commit names; `None` when the object is no commit, or none that anybody wrote.
 pub(crate) fn tree_of_commit(clone: &LocalClone, commit: Oid) -> Result<Option<Oid>, GitError> {
+    if clone.size(commit)?.1 > MAX_COMMIT_BYTES {
+        return Ok(None);
+    }
     let (kind, raw) = clone.read(commit)?;
     let tree = raw.strip_prefix(b"tree ").and_then(|rest| str::from_utf8(rest.get(..40)?).ok());
     Ok(tree.filter(|_| kind == ObjectType::Commit).and_then(|tree| Oid::from_str(tree).ok()))

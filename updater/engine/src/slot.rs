@@ -4,6 +4,7 @@
 //! Files are written read-only and never changed. [`tree_id`] hashes a folder the way git hashes a tree: one wrong bit,
 //! one file too many or too few gives another id than the signed one.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -113,9 +114,9 @@ pub(crate) fn is_good(slot: &Path, tree: &str) -> bool {
 }
 
 /// Removes slots that are not among those to keep, and what killed processes left of others.
-pub(crate) fn sweep(state: &StateDir, keep: &[&str]) {
+pub(crate) fn sweep(state: &StateDir, keep: &[&OsStr]) {
     for entry in fs::read_dir(state.slots()).into_iter().flatten().flatten() {
-        if !keep.iter().any(|name| entry.file_name() == *name)
+        if !keep.contains(&entry.file_name().as_os_str())
             && let Err(error) = remove(&entry.path())
         {
             tracing::warn!(%error, "removing the old slot {}", entry.path().display());

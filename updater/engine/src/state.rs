@@ -79,6 +79,17 @@ pub(crate) fn write_look(state: &StateDir, look: &LookRecord) -> Result<(), Stat
     text.and_then(|text| swap::replace_lightly(&path, &text)).map_err(StateError::writing(path))
 }
 
+/// Forgets the last look. Removing a file takes no room on the disk.
+pub(crate) fn forget_look(state: &StateDir) {
+    let path = state.look();
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "removing {}", path.display());
+        }
+        _ => {}
+    }
+}
+
 /// Creates the state folder when it is not there yet.
 pub(crate) fn create_folder(state: &StateDir) -> Result<(), StateError> {
     std::fs::create_dir_all(state.root()).map_err(StateError::writing(state.root()))

@@ -8,12 +8,14 @@
 //!    (before: at most a leftover `.staging-` folder, removed by the next sync);
 //! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename;
 //! 5. the link `in-force` is pointed at the slot (a stale link is repointed by the next sync);
-//! 6. slots older than the one before are removed.
+//! 6. slots older than the one before are removed, unless something still reads them ([`Engine::keep`]).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use git2::{ObjectType, Oid};
 use nightshift_manifest::content::{self, Content};
@@ -30,7 +32,7 @@ use crate::look::{Look, tree_of_commit};
 use crate::release::Release;
 use crate::slot::{self, SlotError, StagedFile};
 use crate::state::{self, StateError};
-use crate::{Engine, ref_of, swap};
+use crate::{Engine, clock, ref_of, swap};
 
 /// What a sync did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -174,9 +176,10 @@ impl Engine {
         state::write_trust(&self.state, &trust)?;
         self.trust = trust;
         self.point_at_slot_in_force()?;
-        let keep =
+        let trusted =
             [self.trust.in_force.as_ref().map(|release| release.slot.as_str()), self.trust.previous_slot.as_deref()];
-        slot::sweep(&self.state, &keep.into_iter().flatten().collect::<Vec<_>>());
+        let trusted = trusted.into_iter().flatten().map(OsStr::new);
+        slot::sweep(&self.state, &trusted.chain(self.in_use.iter().map(OsString::as_os_str)).collect::<Vec<_>>());
         Ok(())
     }
 
@@ -193,6 +196,9 @@ impl Engine {
 
 /// A tag that could not be fetched although others could.
 type Unfetched = BTreeMap<ReleaseVersion, GitError>;
+
+/// How long tags are fetched one by one, once one of them failed again.
+const ONE_BY_ONE: Duration = Duration::from_secs(120);
 
 /// Fetches the tags that are not here, in one go; when that fails, one by one, so that a tag nobody can fetch does not
 /// keep the good ones out. Fails when none could be fetched.
@@ -213,9 +219,17 @@ fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Result<Unfetch
         Err(_) => {}
     }
     let mut unfetched = Unfetched::new();
+    let begun = clock::moment().since_boot_ms;
     for candidate in &missing {
-        if let Err(error) = fetch(&[candidate]) {
-            unfetched.insert(candidate.version, error);
+        let fetched = fetch(&[candidate]);
+        let spent = Duration::from_millis(clock::moment().since_boot_ms.saturating_sub(begun));
+        match fetched {
+            Ok(()) => {}
+            // A repository that falls silent at every tag must not cost a timeout for each of a thousand.
+            Err(error) if spent >= ONE_BY_ONE => return Err(error),
+            Err(error) => {
+                unfetched.insert(candidate.version, error);
+            }
         }
     }
     if unfetched.len() < missing.len() {
@@ -276,7 +290,7 @@ pub(crate) fn judge(
 ) -> Result<Result<Verified, Refusal>, GitError> {
     let tag_name = candidate.version.tag();
     let refuse = |rule, signer, found, advice| refuse(candidate, rule, signer, found, advice);
-    let (kind, raw) = clone.read(id)?;
+    let (kind, size) = clone.size(id)?;
     if kind != ObjectType::Tag {
         let advice = "make a signed tag: nightshift release cut, or git tag -s with gpg.format=ssh";
         return Ok(Err(refuse(
@@ -286,6 +300,10 @@ pub(crate) fn judge(
             advice,
         )));
     }
+    if size > tag::MAX_TAG_BYTES as u64 {
+        return Ok(Err(TagRefusal::TOO_LARGE.of(&tag_name, &candidate.id)));
+    }
+    let (_, raw) = clone.read(id)?;
     let verified = match tag::verify(&raw, &tag_name, keys) {
         Ok(verified) => verified,
         Err(refusal) => return Ok(Err(refusal.of(&tag_name, &candidate.id))),
@@ -352,7 +370,11 @@ fn walk(clone: &LocalClone, root: Oid) -> Result<Walked, GitError> {
     let mut ids = Vec::new();
     let mut folders = vec![(Vec::new(), root)];
     while let Some((folder, id)) = folders.pop() {
-        let (kind, raw) = clone.read(id)?;
+        let (kind, size) = clone.size(id)?;
+        if let Err(error) = tree::check_folder(&folder, size) {
+            return Ok(Err(error));
+        }
+        let (_, raw) = clone.read(id)?;
         let Some(children) = tree::parse(&raw).filter(|_| kind == ObjectType::Tree) else {
             return Ok(Err(TreeError::new(&folder, "is not a folder as git writes it")));
         };

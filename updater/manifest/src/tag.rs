@@ -72,6 +72,9 @@ pub enum TagRefusal {
 }
 
 impl TagRefusal {
+    /// What a tag of more than [`MAX_TAG_BYTES`] gets.
+    pub const TOO_LARGE: TagRefusal = TagRefusal::Malformed("it is larger than 1 MiB");
+
     /// The refusal as workers report it.
     pub fn of(&self, tag: &str, tag_id: &str) -> Refusal {
         let sign =
@@ -116,10 +119,16 @@ pub fn verify(raw: &[u8], ref_tag: &str, signers: &Signers) -> Result<VerifiedTa
     let version = ReleaseVersion::parse_tag(ref_tag)?;
     let (signed, signature) = split_signature(raw)?;
     let fields = Fields::parse(signed)?;
-    let signature = SshSig::from_pem(signature?)
-        .map_err(|error| TagRefusal::MalformedSignature(error.to_string().to_lowercase()))?;
+    let armour = signature?;
+    let signature =
+        SshSig::from_pem(armour).map_err(|error| TagRefusal::MalformedSignature(error.to_string().to_lowercase()))?;
     if signature.namespace() != GIT_NAMESPACE {
         let problem = format!("it is for {:?}, not for {GIT_NAMESPACE:?}", signature.namespace());
+        return Err(TagRefusal::MalformedSignature(problem));
+    }
+
+    if !is_armoured_as_git_does(&signature, armour) {
+        let problem = "it is not written as git and ssh-keygen write it".to_owned();
         return Err(TagRefusal::MalformedSignature(problem));
     }
 
@@ -141,6 +150,12 @@ pub fn verify(raw: &[u8], ref_tag: &str, signers: &Signers) -> Result<VerifiedTa
         tagger_time: fields.tagger_time,
         message: String::from_utf8_lossy(fields.message).trim().to_owned(),
     })
+}
+
+/// Whether the text of a signature is the one there is for it. Otherwise anybody could make another tag object of a good
+/// one, and what is remembered by object id would not hold.
+fn is_armoured_as_git_does(signature: &SshSig, armour: &[u8]) -> bool {
+    signature.to_pem(LineEnding::LF).is_ok_and(|text| armour.strip_suffix(b"\n") == Some(text.trim_end().as_bytes()))
 }
 
 /// What to write into a tag.
@@ -275,7 +290,7 @@ fn split_signature(raw: &[u8]) -> Result<(&[u8], Result<&[u8], TagRefusal>), Tag
         (b"-----BEGIN SIGNED MESSAGE-----", "X.509"),
     ];
     if raw.len() > MAX_TAG_BYTES {
-        return Err(TagRefusal::Malformed("it is larger than 1 MiB"));
+        return Err(TagRefusal::TOO_LARGE);
     }
     let mut found = None;
     let mut start = 0;

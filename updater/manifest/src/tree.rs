@@ -13,6 +13,10 @@ pub const MAX_FILE_BYTES: u64 = 512 << 20;
 pub const MAX_TOTAL_BYTES: u64 = 2 << 30;
 /// Folders inside each other, at most.
 pub const MAX_DEPTH: usize = 16;
+/// Bytes in a path, at most: file systems take 4,096 with the state folder's own before it.
+pub const MAX_PATH_BYTES: usize = 1024;
+/// Bytes in one raw tree object, at most.
+pub const MAX_TREE_BYTES: u64 = 8 << 20;
 
 /// Git's mode of a folder.
 pub const MODE_FOLDER: u32 = 0o040000;
@@ -54,15 +58,25 @@ pub struct TreeError {
 }
 
 impl TreeError {
-    /// A problem of one path.
+    /// A problem of one path. A path too long to read aloud is cut short.
     pub fn new(path: &[u8], problem: impl Into<String>) -> Self {
-        Self { path: String::from_utf8_lossy(path).into_owned(), problem: problem.into() }
+        const SHOWN: usize = 200;
+        let mut shown = String::from_utf8_lossy(path.get(..SHOWN).unwrap_or(path)).into_owned();
+        if path.len() > SHOWN {
+            shown.push('…');
+        }
+        Self { path: shown, problem: problem.into() }
     }
 }
 
 /// Reads a raw tree object: `MODE SPACE NAME NUL` and 20 bytes of id, again and again. `None` when it is not one, or not
 /// exactly as git writes it.
 pub fn parse(raw: &[u8]) -> Option<Vec<RawEntry<'_>>> {
+    parse_loosely(raw).filter(|entries| encode(entries.clone()) == raw)
+}
+
+/// As [`parse`], in any order and with modes spelled in any way: enough to find a stop flag in.
+pub fn parse_loosely(raw: &[u8]) -> Option<Vec<RawEntry<'_>>> {
     let mut entries = Vec::new();
     let mut rest = raw;
     while !rest.is_empty() {
@@ -74,7 +88,7 @@ pub fn parse(raw: &[u8]) -> Option<Vec<RawEntry<'_>>> {
         entries.push(RawEntry { mode, name, id });
         rest = &rest[end + 21..];
     }
-    (encode(entries.clone()) == raw).then_some(entries)
+    Some(entries)
 }
 
 /// The raw tree object of these entries, which may come in any order.
@@ -90,6 +104,22 @@ pub fn encode(mut entries: Vec<RawEntry<'_>>) -> Vec<u8> {
         raw.extend_from_slice(&entry.id);
     }
     raw
+}
+
+/// Judges a folder before its raw tree object of `size` bytes is read, so that reading a tree takes bounded memory.
+pub fn check_folder(path: &[u8], size: u64) -> Result<(), TreeError> {
+    let problem = if path.iter().filter(|byte| **byte == b'/').count() >= MAX_DEPTH {
+        "is too deep inside other folders".to_owned()
+    } else if path.len() > MAX_PATH_BYTES {
+        "is too long".to_owned()
+    } else if size > MAX_TREE_BYTES {
+        format!("holds more than {MAX_ENTRIES} files and folders, or monstrous names")
+    } else if size == 0 && !path.is_empty() {
+        "is an empty folder, which no checkout has".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(TreeError::new(path, problem))
 }
 
 /// Judges all entries of a tree, folders included.
@@ -137,6 +167,9 @@ fn check_path(path: &[u8]) -> Result<&str, &'static str> {
     }
     if path.split('/').count() > MAX_DEPTH {
         return Err("is too deep inside other folders");
+    }
+    if path.len() > MAX_PATH_BYTES {
+        return Err("is too long");
     }
     for name in path.split('/') {
         match name {
@@ -218,6 +251,29 @@ mod tests {
         assert!(problem(&many).contains("more than 20000"));
         assert!(problem(&[file(&"a/".repeat(MAX_DEPTH + 1))]).contains("too deep"));
         assert!(problem(&[file(&"a".repeat(256))]).contains("too long"));
+        assert!(problem(&[file(&["a".repeat(200).as_str(); 6].join("/"))]).contains("too long"));
+        for (path, size) in [("a".repeat(2000), 1), ("a/".repeat(MAX_DEPTH + 1), 1), ("a".into(), MAX_TREE_BYTES + 1)] {
+            check_folder(path.as_bytes(), size).expect_err(&path);
+        }
+        assert_eq!(check_folder(b"", 0), Ok(()));
+    }
+
+    #[test]
+    fn an_empty_folder_is_refused_because_no_slot_could_hold_it_as_signed() {
+        assert!(check_folder(b"data", 0).expect_err("empty").to_string().contains("\"data\" is an empty folder"));
+    }
+
+    #[test]
+    fn a_path_in_a_message_is_cut_short() {
+        assert!(problem(&[file(&"a".repeat(1 << 20))]).len() < 300);
+    }
+
+    #[test]
+    fn a_tree_that_git_would_write_otherwise_still_shows_what_is_in_it() {
+        let entry = |text: &[u8]| [text, &[0], &[7; 20]].concat();
+        let raw = [entry(b"100644 b"), entry(b"040000 sub"), entry(b"100644 STOP")].concat();
+        let names: Vec<_> = parse_loosely(&raw).expect("a tree").iter().map(|entry| entry.name.to_vec()).collect();
+        assert_eq!(names, [b"b".to_vec(), b"sub".to_vec(), b"STOP".to_vec()]);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Looking: the stop flag, and what makes a look count.
 
-use nightshift_engine::LookError;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
-use crate::fixture::{Fixture, now};
+use git2::ObjectType;
+use nightshift_engine::{LookError, Rule};
+
+use crate::fixture::{Fixture, now, rules};
 
 #[test]
 fn a_look_without_a_flag_sees_the_tags_and_is_noted() {
@@ -125,4 +129,41 @@ fn a_clone_in_too_many_packs_is_fetched_afresh() {
     assert!(fixture.cycle().switched);
     let packs = std::fs::read_dir(fixture.state.clone_dir().join("objects/pack")).expect("listed").count();
     assert!(packs < 10, "{packs}");
+}
+
+#[test]
+fn a_ref_whose_name_is_not_utf8_blinds_nobody() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    let main = std::fs::read(fixture.central.folder().join("refs/heads/main")).expect("a branch");
+    for name in [&b"refs/heads/gr\xf6\xdfe"[..], b"refs/tags/v2.0.0\xff"] {
+        std::fs::write(fixture.central.folder().join(OsStr::from_bytes(name)), &main).expect("pushed");
+    }
+    let sync = fixture.cycle();
+    assert_eq!(rules(&sync.refused), [("v2.0.0\u{fffd}", Rule::Name)]);
+    fixture.central.stop("reason = \"r\"").expect("stopped");
+    assert_eq!(fixture.look().stop.expect("stopped").reason, "r");
+}
+
+#[test]
+fn a_stop_flag_seen_on_a_full_disk_stops_all_the_same() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    fixture.central.stop("reason = \"r\"").expect("stopped");
+    // Nothing can be written where a note of the look is begun.
+    std::fs::create_dir(fixture.state.root().join(".look.json.new")).expect("a folder");
+    let mut engine = fixture.engine();
+    assert_eq!(engine.look(&now()).expect("looks").stop.expect("stopped").reason, "r");
+    assert!(engine.last_look().expect("a look").stop.is_some());
+    assert_eq!(fixture.engine().last_look(), None, "the look before, without a flag, counts no more");
+}
+
+#[test]
+fn a_flag_in_a_tree_that_git_would_write_otherwise_stops() {
+    let mut fixture = Fixture::new();
+    let flag = fixture.central.write_object(ObjectType::Blob, b"").expect("written");
+    let folder = fixture.central.write_object(ObjectType::Tree, b"").expect("written");
+    let entry = |entry: &str, id: git2::Oid| [entry.as_bytes(), &[0], id.as_bytes()].concat();
+    let raw = [entry("040000 sub", folder), entry("100644 STOP", flag)].concat();
+    let tree = fixture.central.write_object(ObjectType::Tree, &raw).expect("written");
+    fixture.central.commit_tree("refs/heads/control", tree).expect("committed");
+    assert!(fixture.look().stop.is_some());
 }

@@ -213,3 +213,23 @@ fn a_release_that_does_not_fit_the_disk_leaves_the_old_one_in_force() {
     fs::remove_file(&staging).expect("removed");
     assert!(fixture.cycle().switched);
 }
+
+#[test]
+fn half_written_packs_of_killed_processes_are_removed() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    let folder = fixture.state.clone_dir().join("objects/pack");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("pack_git2_a1B2c3"), "half of a pack").expect("left behind");
+    fixture.central.cut("1.6.0").expect("cut");
+    assert!(fixture.cycle().switched);
+    assert!(!folder.join("pack_git2_a1B2c3").exists());
+}
+
+#[test]
+fn a_file_in_the_clones_place_is_replaced() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    fs::remove_dir_all(fixture.state.clone_dir()).expect("removed");
+    fs::write(fixture.state.clone_dir(), "no clone").expect("written");
+    fixture.central.cut("1.6.0").expect("cut");
+    assert!(fixture.cycle().switched);
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use nightshift_manifest::version::ReleaseVersion;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, now};
 
 #[test]
 fn a_signed_release_comes_into_force() {
@@ -96,4 +96,24 @@ fn a_running_engine_takes_the_next_release() {
     assert!(engine.sync(&look).expect("syncs").switched);
     assert_eq!(engine.in_force().expect("in force").tag, "v1.6.0");
     assert!(!engine.sync(&look).expect("syncs again").switched);
+}
+
+#[test]
+fn a_slot_that_is_still_in_use_outlives_the_releases_after_it() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    let mut engine = fixture.engine();
+    let used = engine.in_force().expect("a release");
+    for version in ["1.6.0", "1.7.0", "1.8.0"] {
+        fixture.central.cut(version).expect("cut");
+        engine.keep([&used]);
+        let look = engine.look(&now()).expect("looks");
+        assert!(engine.sync(&look).expect("syncs").switched);
+        engine.verify_slot(&used).expect("whole");
+        assert!(used.slot.exists(), "{version}");
+    }
+    engine.keep([]);
+    fixture.central.cut("1.9.0").expect("cut");
+    let look = engine.look(&now()).expect("looks");
+    engine.sync(&look).expect("syncs");
+    assert!(!used.slot.exists(), "nobody uses it any more");
 }

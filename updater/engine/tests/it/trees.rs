@@ -63,9 +63,10 @@ fn names_that_differ_by_case_alone_are_refused() {
 #[test]
 fn a_tree_that_multiplies_itself_is_refused() {
     let mut fixture = Fixture::with_1_5_0_in_force();
-    let mut tree = fixture.central.write_object(ObjectType::Tree, b"").expect("written");
-    for _ in 0..8 {
-        let entry = |name: &str| [format!("40000 {name}\0").as_bytes(), tree.as_bytes()].concat();
+    let mut tree = fixture.central.write_object(ObjectType::Blob, b"").expect("written");
+    for depth in 0..8 {
+        let mode = if depth == 0 { "100644" } else { "40000" };
+        let entry = |name: &str| [format!("{mode} {name}\0").as_bytes(), tree.as_bytes()].concat();
         let raw = ["a", "b", "c", "d"].map(entry).concat();
         tree = fixture.central.write_object(ObjectType::Tree, &raw).expect("written");
     }
@@ -84,4 +85,32 @@ fn a_manifest_without_measure_is_refused() {
     let sync = fixture.cycle();
     assert_eq!(rules(&sync.refused), [("v1.6.0", Rule::Tree)]);
     assert!(sync.refused[0].found.contains("\"keys/allowed_signers\" is larger than"), "{}", sync.refused[0]);
+}
+
+/// A signed v1.6.0 whose `data` is the given raw tree, wrapped in folders; what the refusal says.
+fn refused_folder(raw: &[u8], wraps: usize, name: &str) -> String {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    let mut tree = fixture.central.write_object(ObjectType::Tree, raw).expect("written");
+    for _ in 0..wraps {
+        let raw = [format!("40000 {name}\0").as_bytes(), tree.as_bytes()].concat();
+        tree = fixture.central.write_object(ObjectType::Tree, &raw).expect("written");
+    }
+    let commit = fixture.central.commit_tree("refs/heads/main", tree).expect("committed");
+    fixture.central.cut_commit("1.6.0", commit).expect("cut");
+    let sync = fixture.cycle();
+    assert_eq!(rules(&sync.refused), [("v1.6.0", Rule::Tree)]);
+    sync.refused[0].to_string()
+}
+
+#[test]
+fn an_empty_folder_is_refused_because_no_slot_could_hold_it_as_signed() {
+    assert!(refused_folder(b"", 1, "data").contains("\"data\" is an empty folder"));
+}
+
+#[test]
+fn folders_without_end_are_refused_before_they_fill_the_memory() {
+    let refusal = refused_folder(b"", 2000, &"d".repeat(250));
+    assert!(refusal.contains("is too long"), "{refusal}");
+    assert!(refusal.len() < 1000, "and said in few words");
+    assert!(refused_folder(b"", 2000, "d").contains("is too deep"));
 }

@@ -164,3 +164,48 @@ fn a_line_of_the_allowed_signers_fits_the_key_it_was_made_from() {
     let line = signers::line("ann", key.public_key());
     assert!(Signers::parse(&line).expect("a line").find(key.public_key().key_data()).is_some());
 }
+
+#[test]
+fn a_signature_written_otherwise_than_git_writes_it_is_refused() {
+    let key = key();
+    let good = String::from_utf8(raw("v1.5.0", &key)).expect("text");
+    let (payload, armour) = good.split_at(good.find("-----BEGIN").expect("signed"));
+    for other in [
+        armour.replace('\n', "\r\n"),
+        armour.trim_end().to_owned(),
+        format!("{armour}\n"),
+        format!("{armour}more\n"),
+        armour.replace("-----BEGIN SSH SIGNATURE-----\n", "-----BEGIN SSH SIGNATURE-----\n\n"),
+        armour.replacen("U1NI", "U1N\nI", 1),
+    ] {
+        let refused = verify(format!("{payload}{other}").as_bytes(), "v1.5.0", &trusted(&key)).expect_err(&other);
+        assert!(matches!(refused, TagRefusal::MalformedSignature(_)), "{other}: {refused}");
+    }
+}
+
+#[test]
+fn of_two_signatures_the_last_counts_and_covers_the_first() {
+    let (ours, theirs) = (key(), key());
+    let sign = |payload: &[u8], key: &PrivateKey| {
+        let signature = key.sign(GIT_NAMESPACE, HashAlg::Sha512, payload).expect("signed");
+        [payload, signature.to_pem(LineEnding::LF).expect("armoured").as_bytes()].concat()
+    };
+    let unsigned = unsigned(&fields("v1.5.0")).expect("a tag");
+    let ours_last = sign(&sign(&unsigned, &theirs), &ours);
+    verify(&ours_last, "v1.5.0", &trusted(&ours)).expect("we signed all of it");
+    let theirs_last = sign(&sign(&unsigned, &ours), &theirs);
+    assert!(matches!(verify(&theirs_last, "v1.5.0", &trusted(&ours)), Err(TagRefusal::UnknownSigner { .. })));
+    let not_over_the_first = [&sign(&unsigned, &theirs), &sign(&unsigned, &ours)[unsigned.len()..]].concat();
+    assert!(matches!(verify(&not_over_the_first, "v1.5.0", &trusted(&ours)), Err(TagRefusal::BadSignature { .. })));
+}
+
+#[test]
+fn a_signature_by_another_kind_of_key_or_another_hash_is_judged_by_its_key_alone() {
+    let key = PrivateKey::random(&mut OsRng, Algorithm::Ecdsa { curve: ssh_key::EcdsaCurve::NistP256 }).expect("a key");
+    verify(&raw("v1.5.0", &key), "v1.5.0", &trusted(&key)).expect("good");
+    let key = self::key();
+    let unsigned = unsigned(&fields("v1.5.0")).expect("a tag");
+    let signature = key.sign(GIT_NAMESPACE, HashAlg::Sha256, &unsigned).expect("signed");
+    let tag = [&unsigned, signature.to_pem(LineEnding::LF).expect("armoured").as_bytes()].concat();
+    verify(&tag, "v1.5.0", &trusted(&key)).expect("git takes it too");
+}
