@@ -63,7 +63,12 @@ fn state_dir(config: &Path) -> Result<StateDir, Failure> {
     let text = std::fs::read_to_string(config)
         .map_err(|error| usage(format!("reading {}: {error}; name the right file with --config", config.display())))?;
     let named = boot_config::state_dir(&text).map_err(|error| usage(format!("{}, {error}", config.display())))?;
-    Ok(StateDir::new(named.unwrap_or_else(|| PathBuf::from(DEFAULT_STATE_DIR))))
+    let folder = named.unwrap_or_else(|| PathBuf::from(DEFAULT_STATE_DIR));
+    if !folder.is_absolute() {
+        let (config, folder) = (config.display(), folder.display());
+        return Err(usage(format!("{config}, state_dir = \"{folder}\": write it from the root on")));
+    }
+    Ok(StateDir::new(folder))
 }
 
 #[expect(clippy::print_stderr, reason = "what boot has to say goes to the person who called it")]

@@ -126,3 +126,39 @@ fn the_manual_names_every_command() {
     }
     assert_eq!(boot(&["dance"]).status.code(), Some(2));
 }
+
+#[test]
+fn whatever_is_named_stop_stays_a_stop_and_can_be_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let stop = folder.path().join("state/STOP");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(folder.path().join("state")).expect("created");
+    fs::write(&elsewhere, "untouched").expect("written");
+    type Make = fn(&Path, &Path);
+    let odd: [Make; 3] = [
+        |stop, _| fs::create_dir(stop).expect("a folder"),
+        |stop, elsewhere| std::os::unix::fs::symlink(elsewhere, stop).expect("a link"),
+        |stop, _| std::os::unix::fs::symlink("/nowhere/at/all", stop).expect("a link that leads nowhere"),
+    ];
+    for make in odd {
+        make(&stop, &elsewhere);
+        let stopped = boot(&["stop", "--reason", "noise", "--config", &config]);
+        assert_eq!(stopped.status.code(), Some(1));
+        assert!(stderr(&stopped).starts_with("this worker is stopped, but the reason is not noted"));
+        assert!(fs::symlink_metadata(&stop).is_ok());
+        assert_eq!(boot(&["start", "--config", &config]).status.code(), Some(0));
+        assert!(fs::symlink_metadata(&stop).is_err());
+    }
+    assert_eq!(fs::read_to_string(&elsewhere).expect("read"), "untouched", "nothing is written through a link");
+}
+
+#[test]
+fn a_state_folder_that_depends_on_where_one_stands_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("worker.toml");
+    fs::write(&file, "state_dir = \"here\"\n").expect("written");
+    let refused = boot(&["stop", "--config", file.to_str().expect("text")]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("write it from the root on"), "{}", stderr(&refused));
+}
