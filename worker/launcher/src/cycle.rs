@@ -32,6 +32,9 @@ use crate::{clock, machine, stop_file};
 /// The time between two progress marks while the repository is visited.
 const MARK_EVERY: Duration = Duration::from_secs(5);
 
+/// A visit that takes longer than this does not count as progress any more.
+const MARKS_FOR: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// How a cycle ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
@@ -167,7 +170,8 @@ impl Cycle<'_> {
     }
 
     /// Visits the repository on a thread of its own and marks progress meanwhile: a first release may be large and the
-    /// network slow. A network that hangs ends the visit by the engine's own limits.
+    /// network slow. A network that hangs ends the visit by the engine's own limits. One that trickles for ever does
+    /// not: after [`MARKS_FOR`] no progress is marked any more, and a later cycle ends this one.
     fn visit(&mut self, runtime: &Runtime, mut repository: Repository) -> Repository {
         let visited = runtime.block_on(async {
             let mut visiting = tokio::task::spawn_blocking(move || {
@@ -175,10 +179,15 @@ impl Cycle<'_> {
                 (repository, visit)
             });
             let mut marks = tokio::time::interval(MARK_EVERY);
+            let begun = clock::since_start();
             loop {
                 tokio::select! {
                     visited = &mut visiting => break visited,
-                    _ = marks.tick() => self.lock.mark_progress(),
+                    _ = marks.tick() => {
+                        if Duration::from_millis(clock::since_start() - begun) < MARKS_FOR {
+                            self.lock.mark_progress();
+                        }
+                    }
                 }
             }
         });

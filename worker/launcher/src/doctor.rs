@@ -100,12 +100,14 @@ fn check_core(core: &Path) -> StepReport {
 fn check_repository(settings: &Settings) -> Vec<StepReport> {
     const LOCK: &str = "lock";
     const REPOSITORY: &str = "repository";
+    let taken = lock::take(&settings.state, settings.stuck_after);
+    // Under the lock, if it is ours: what the engine remembers has to be what the disk says.
     let mut engine = match Engine::open(settings.source.clone(), settings.state.clone()) {
         Ok(engine) => engine,
         Err(error) => return vec![bad(REPOSITORY, chain(&error), "correct that first; without it no cycle works")],
     };
     let mut checks = Vec::new();
-    match lock::take(&settings.state, settings.stuck_after) {
+    match taken {
         Ok(Taken::Ours { lock: _lock, .. }) => {
             checks.push(good(LOCK, "free; no cycle runs"));
             checks.push(match engine.look(&clock::moment()) {

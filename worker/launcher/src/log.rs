@@ -26,7 +26,12 @@ pub fn start(state: &StateDir, stderr_filter: Option<&str>) -> io::Result<()> {
         .max_log_files(DAYS_KEPT)
         .build(state.log())
         .map_err(io::Error::other)?;
-    let to_file = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(files);
+    let to_file = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_target(false)
+        // A full disk takes no log; saying so on stderr at every line would fill cron's mail.
+        .log_internal_errors(false)
+        .with_writer(files);
     let to_stderr = stderr_filter
         .map(|filter| tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(EnvFilter::new(filter)));
     tracing_subscriber::registry().with(to_file.with_filter(LevelFilter::INFO)).with(to_stderr).init();

@@ -108,6 +108,11 @@ impl Repository {
         settings.map_err(|error| Found::failed(&error, "check the disk; the defaults count meanwhile"))
     }
 
+    /// Keeps the files of these releases, which a core may still read, whatever comes into force.
+    pub fn keep<'r>(&mut self, in_use: impl IntoIterator<Item = &'r Release>) {
+        self.engine.keep(in_use);
+    }
+
     /// Checks every file of a release against its signed tree.
     ///
     /// # Errors

@@ -9,7 +9,12 @@ use nightshift_contract::layout::StateDir;
 pub fn reason(state: &StateDir) -> Option<String> {
     let path = state.stop();
     let mut text = String::new();
-    match fs::File::open(&path).and_then(|file| file.take(1000).read_to_string(&mut text)) {
+    let read = fs::symlink_metadata(&path).and_then(|present| match present.is_file() {
+        true => fs::File::open(&path)?.take(1000).read_to_string(&mut text),
+        // A link that leads nowhere would look like no file, and a pipe would hold up whoever opens it.
+        false => Err(io::Error::other("it is no plain file")),
+    });
+    match read {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => text = format!("{} cannot be read: {error}", path.display()),
@@ -38,5 +43,11 @@ mod tests {
         fs::remove_file(state.stop()).expect("removable");
         fs::create_dir(state.stop()).expect("writable");
         assert!(reason(&state).is_some());
+        fs::remove_dir(state.stop()).expect("removable");
+        std::os::unix::fs::symlink("/nowhere/at/all", state.stop()).expect("writable");
+        assert!(reason(&state).is_some(), "a link that leads nowhere");
+        fs::remove_file(state.stop()).expect("removable");
+        rustix::fs::mkfifoat(rustix::fs::CWD, state.stop(), rustix::fs::Mode::RUSR).expect("a pipe");
+        assert!(reason(&state).is_some(), "a pipe nobody writes to");
     }
 }

@@ -45,7 +45,7 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         core: None,
         said: None,
         last_words: None,
-        release: None,
+        told: Vec::new(),
         place: Place::Here(Box::new(repository)),
     };
     watch.run().await
@@ -59,8 +59,8 @@ struct Watch<'c, 's> {
     said: Option<FromCore>,
     /// The last complaint of the core before this one.
     last_words: Option<String>,
-    /// The release the core was told last.
-    release: Option<Release>,
+    /// The releases whose files the core may still read: the one it said it uses, and those it was told since.
+    told: Vec<Release>,
     place: Place,
     next_visit: u64,
     reports: Stream,
@@ -113,6 +113,7 @@ impl Watch<'_, '_> {
             Happened::Core(Did::Said(message)) => {
                 if let FromCore::Using(tag) = &message {
                     tracing::info!("the core uses {tag}");
+                    still_in_use(&mut self.told, tag);
                 }
                 if matches!(message, FromCore::Waiting(_) | FromCore::Working { .. }) {
                     self.said = Some(message.clone());
@@ -197,7 +198,7 @@ impl Watch<'_, '_> {
             Ok(core) => {
                 tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
                 self.core = Some(core);
-                self.release = Some(release);
+                self.told = vec![release];
                 Ok(None)
             }
             Err(error) => {
@@ -211,10 +212,10 @@ impl Watch<'_, '_> {
     async fn tell_release(&mut self) {
         let Some(release) = self.release_in_force() else { return };
         let Some(core) = &mut self.core else { return };
-        if self.release.as_ref().is_none_or(|told| told.slot != release.slot) {
+        if self.told.last().is_none_or(|told| told.slot != release.slot) {
             tracing::info!("telling the core of {}", release.tag);
             core.tell(&ToCore::Release(release_args(&release))).await;
-            self.release = Some(release);
+            self.told.push(release);
         }
     }
 
@@ -230,6 +231,7 @@ impl Watch<'_, '_> {
                 return;
             }
         };
+        repository.keep(&self.told);
         self.place = Place::Visiting(tokio::task::spawn_blocking(move || {
             let visit = repository.visit();
             Box::new((repository, visit))
@@ -331,10 +333,47 @@ async fn visited(place: &mut Place) -> Result<Visited, JoinError> {
     }
 }
 
+/// Drops the releases that a core no longer reads once it says that it uses `tag`.
+fn still_in_use(told: &mut Vec<Release>, tag: &str) {
+    if let Some(used) = told.iter().rposition(|release| release.tag == tag) {
+        told.drain(..used);
+    }
+}
+
 fn release_args(release: &Release) -> ReleaseArgs {
     ReleaseArgs { slot: release.slot.clone(), tag: release.tag.clone(), commit: release.commit.clone() }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightshift_manifest::version::ReleaseVersion;
+
+    fn release(minor: u64) -> Release {
+        let version = ReleaseVersion::new(1, minor, 0);
+        Release {
+            version,
+            tag: version.tag(),
+            tag_id: String::new(),
+            commit: String::new(),
+            tree_id: String::new(),
+            signer: String::new(),
+            slot: format!("/slots/{}", version.tag()).into(),
+        }
+    }
+
+    #[test]
+    fn a_core_may_read_every_release_between_the_one_it_uses_and_the_last_it_was_told() {
+        let mut told = vec![release(0), release(1), release(2)];
+        still_in_use(&mut told, "v1.0.0");
+        assert_eq!(told, [release(0), release(1), release(2)], "it still works on its job");
+        still_in_use(&mut told, "v9.9.9");
+        assert_eq!(told.len(), 3, "a release nobody told it of changes nothing");
+        still_in_use(&mut told, "v1.2.0");
+        assert_eq!(told, [release(2)]);
+    }
 }
