@@ -46,13 +46,18 @@ pub(crate) fn name(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
+const NO_SCHEME: &str = "it does not begin with http://";
+
 fn parse_one(address: &str) -> Result<Url, ClientError> {
     let refuse = |reason: &str| ClientError::Address { address: address.to_owned(), reason: reason.to_owned() };
+    if !address.contains("://") {
+        return Err(refuse(NO_SCHEME));
+    }
     let mut url = Url::parse(address).map_err(|error| refuse(&error.to_string()))?;
     match url.scheme() {
         "http" => {}
         "https" => return Err(refuse("https is not spoken yet")),
-        other => return Err(refuse(&format!("{other}: is not http:"))),
+        _ => return Err(refuse(NO_SCHEME)),
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(refuse("it has more behind its path"));
@@ -86,8 +91,9 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_a_job_server_is_refused_by_name() {
         for (address, reason) in [
-            ("10.0.0.5:7070", "relative URL"),
-            ("ftp://a", "ftp: is not http:"),
+            ("10.0.0.5:7070", "it does not begin with http://"),
+            ("localhost:7070", "it does not begin with http://"),
+            ("ftp://a", "it does not begin with http://"),
             ("https://a", "https"),
             ("http://", "host"),
         ] {

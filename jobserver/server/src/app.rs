@@ -41,6 +41,8 @@ pub struct Limits {
     pub grace: Duration,
     /// How often leases are looked through.
     pub expire_every: Duration,
+    /// How often what is left of broken-off hand-ins is removed.
+    pub tidy_every: Duration,
     /// Bytes of a request in JSON.
     pub body: usize,
     /// Bytes of a submission.
@@ -59,6 +61,7 @@ impl Default for Limits {
             idle: seconds(90),
             grace: seconds(10),
             expire_every: seconds(1),
+            tidy_every: seconds(10),
             body: 1024 * 1024,
             submission: 64 * 1024 * 1024,
         }

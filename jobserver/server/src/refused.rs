@@ -48,12 +48,12 @@ impl Refused {
                 let (status, code) = judge(refusal);
                 Refused::new(status, code, format!("{doing}: {refusal}"))
             }
-            StoreError::Away { .. } => {
-                tracing::warn!("{doing}: {}", chain(error));
+            StoreError::Away { source, .. } => {
+                tracing::warn!("{doing}: {}", chain(&**source));
                 Refused::away(format!("{doing}: the store cannot be used just now; try again later"))
             }
-            StoreError::Fault { .. } => {
-                tracing::error!("{doing}: {}", chain(error));
+            StoreError::Fault { source, .. } => {
+                tracing::error!("{doing}: {}", chain(&**source));
                 Refused::internal(doing)
             }
         }

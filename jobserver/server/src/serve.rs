@@ -30,7 +30,7 @@ use crate::api;
 use crate::app::App;
 pub use crate::app::Limits;
 use crate::catalogue::Releases;
-use crate::chores::expiry;
+use crate::chores::{expiry, tidy};
 use crate::clock::Clock;
 
 /// After a failure to accept (no file handles left, most often) the server tries again after this time.
@@ -69,8 +69,9 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     let address = listener.local_addr()?;
     let app = Arc::new(App { store, releases, clock, limits, work: Notify::new(), stopping });
     let serving = tokio::spawn(accept(listener, api::router(Arc::clone(&app)), Arc::clone(&app)));
-    let expiring = tokio::spawn(expiry::run(app));
-    Ok(Running { address, tasks: vec![serving, expiring] })
+    let expiring = tokio::spawn(expiry::run(Arc::clone(&app)));
+    let tidying = tokio::spawn(tidy::run(app));
+    Ok(Running { address, tasks: vec![serving, expiring, tidying] })
 }
 
 impl Running {

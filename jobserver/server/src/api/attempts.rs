@@ -1,20 +1,16 @@
 //! What the holder of an attempt does: fetch records, stay alive, hand in results, give back.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use nightshift_wire::{GiveBack, GiveBackCause, Heartbeat, Lease, Receipt, Records, Submission};
 
 use super::Shared;
-use super::body::{Body, number, query};
+use super::body::{Body, Number, number, query};
 use crate::refused::{Refused, while_doing};
 
-pub(super) async fn records(
-    State(app): Shared,
-    Path(attempt): Path<String>,
-    uri: Uri,
-) -> Result<Json<Records>, Refused> {
-    let attempt = number(&attempt, "attempt")?;
+pub(super) async fn records(State(app): Shared, attempt: Number, uri: Uri) -> Result<Json<Records>, Refused> {
+    let attempt = number(attempt, "attempt")?;
     let doing = || format!("fetching the records of attempt {attempt}");
     let mut secret = None;
     let mut columns = Vec::new();
@@ -33,20 +29,20 @@ pub(super) async fn records(
 
 pub(super) async fn heartbeat(
     State(app): Shared,
-    Path(attempt): Path<String>,
+    attempt: Number,
     Body(heartbeat): Body<Heartbeat>,
 ) -> Result<Json<Lease>, Refused> {
-    let attempt = number(&attempt, "attempt")?;
+    let attempt = number(attempt, "attempt")?;
     let lease = app.store.heartbeat(attempt, &heartbeat, app.clock.now()).await;
     lease.map(Json).map_err(while_doing(|| format!("renewing the lease of attempt {attempt}")))
 }
 
 pub(super) async fn submit(
     State(app): Shared,
-    Path(attempt): Path<String>,
+    attempt: Number,
     Body(submission): Body<Submission>,
 ) -> Result<Json<Receipt>, Refused> {
-    let attempt = number(&attempt, "attempt")?;
+    let attempt = number(attempt, "attempt")?;
     let records = submission.results.len();
     let receipt = app
         .store
@@ -64,10 +60,10 @@ pub(super) async fn submit(
 
 pub(super) async fn give_back(
     State(app): Shared,
-    Path(attempt): Path<String>,
+    attempt: Number,
     Body(give_back): Body<GiveBack>,
 ) -> Result<StatusCode, Refused> {
-    let attempt = number(&attempt, "attempt")?;
+    let attempt = number(attempt, "attempt")?;
     let given = app.store.give_back(attempt, &give_back, app.clock.now()).await;
     given.map_err(while_doing(|| format!("giving attempt {attempt} back")))?;
     match give_back.cause {

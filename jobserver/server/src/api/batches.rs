@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::{JobResults, StoreError};
 use nightshift_wire::{Batch, BatchId, BatchState, Outcome, code};
 
 use super::Shared;
-use super::body::number;
+use super::body::{Number, number};
 use super::stream;
 use crate::app::App;
 use crate::csv::intake::ERROR_COLUMN;
@@ -26,12 +26,12 @@ pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Batch>>, Refused>
     app.store.batches(LISTED).await.map(Json).map_err(while_doing(|| "listing the batches"))
 }
 
-pub(super) async fn one(State(app): Shared, Path(batch): Path<String>) -> Result<Json<Batch>, Refused> {
-    find(&app, number(&batch, "batch")?, "looking at").await.map(Json)
+pub(super) async fn one(State(app): Shared, batch: Number) -> Result<Json<Batch>, Refused> {
+    find(&app, number(batch, "batch")?, "looking at").await.map(Json)
 }
 
-pub(super) async fn jobs(State(app): Shared, Path(batch): Path<String>) -> Result<Response, Refused> {
-    let batch = find(&app, number(&batch, "batch")?, "listing the jobs of").await?.id;
+pub(super) async fn jobs(State(app): Shared, batch: Number) -> Result<Response, Refused> {
+    let batch = find(&app, number(batch, "batch")?, "listing the jobs of").await?.id;
     // A list in JSON, written as it is read: `[` and the first jobs, then more, then `]`.
     let body = stream::body(format!("listing the jobs of batch {batch}"), Some(0), move |from: Option<u64>| {
         let app = Arc::clone(&app);
@@ -55,8 +55,8 @@ pub(super) async fn jobs(State(app): Shared, Path(batch): Path<String>) -> Resul
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-pub(super) async fn results(State(app): Shared, Path(batch): Path<String>) -> Result<Response, Refused> {
-    let batch = find(&app, number(&batch, "batch")?, "fetching the results of").await?;
+pub(super) async fn results(State(app): Shared, batch: Number) -> Result<Response, Refused> {
+    let batch = find(&app, number(batch, "batch")?, "fetching the results of").await?;
     let id = batch.id;
     if batch.state == BatchState::Receiving {
         let detail = format!("fetching the results of batch {id}: it is still arriving; ask again when it is complete");

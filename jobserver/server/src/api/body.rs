@@ -1,9 +1,9 @@
 //! Reading what a request says: numbers in paths, JSON bodies, queries. Each fault is a refusal that names it.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Query, Request};
-use axum::http::{StatusCode, Uri, header};
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{FromRequest, Path, Query, Request};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use nightshift_wire::code;
 use serde::de::DeserializeOwned;
 
@@ -17,13 +17,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let doing = format!("reading the body of {} {}", request.method(), request.uri().path());
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !kind.starts_with("application/json") {
+        let headers = request.headers();
+        plain(&doing, headers)?;
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !is_json(kind) {
             let detail = format!("{doing}: its type is {kind:?}; send JSON as application/json");
             return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|fault| unreadable(&doing, &fault))?;
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused::bad_request(format!("{doing}: {error}")))
+    }
+}
+
+fn is_json(kind: &str) -> bool {
+    let essence = kind.split_once(';').map_or(kind, |(essence, _)| essence);
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Refuses a body that is compressed: nothing here unpacks it.
+pub(super) fn plain(doing: &str, headers: &HeaderMap) -> Result<(), Refused> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            let detail = format!("{doing}: it is encoded as {encoding:?}; send it as it is");
+            Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -43,7 +61,13 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
         .map_err(|fault| Refused::bad_request(format!("reading the query of {}: {}", uri.path(), root_cause(&fault))))
 }
 
-/// The number of a `thing` in a path.
-pub(super) fn number(text: &str, thing: &str) -> Result<i64, Refused> {
+/// What stands in a path where a number belongs.
+pub(super) type Number = Result<Path<String>, PathRejection>;
+
+/// The number of a `thing` in a path, which may not even be text.
+pub(super) fn number(text: Number, thing: &str) -> Result<i64, Refused> {
+    let Ok(Path(text)) = text else {
+        return Err(Refused::not_found(format!("there is no such {thing}: its number is a whole number")));
+    };
     text.parse().map_err(|_| Refused::not_found(format!("there is no {thing} {text:?}: its number is a whole number")))
 }

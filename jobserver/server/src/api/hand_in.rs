@@ -77,7 +77,7 @@ where
             let (id, name, plugin) = (batch.id, &batch.name, &batch.plugin);
             tracing::info!(
                 batch = id,
-                "batch {id} ({name}) is handed in for {plugin}: {} records in {} jobs",
+                "batch {id} ({name}) is handed in for {plugin}; records: {}, jobs: {}",
                 batch.records,
                 batch.jobs
             );

@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 use crate::catalogue::{Catalogue, LookWish, Releases};
 use crate::refused::chain;
 
+/// The problem before the first look.
+const NOT_LOOKED: &str = "the repository has not been looked at yet";
 /// Wishes that may wait for one look; more than that wait to be heard.
 const WISHES: usize = 64;
 
 /// Begins to look, until `stopping` is cancelled; what the looks find.
 pub fn begin(source: Source, folder: StateDir, every: Duration, stopping: CancellationToken) -> Releases {
-    let (found, current) = watch::channel(Arc::new(Catalogue::empty("the repository has not been looked at yet")));
+    let (found, current) = watch::channel(Arc::new(Catalogue::empty(NOT_LOOKED)));
     let (wishes, wished) = mpsc::channel(WISHES);
     let looker = Looker { source, folder, engine: None, last: Catalogue::empty("") };
     tokio::spawn(run(looker, every, found, wished, stopping));
@@ -76,12 +78,13 @@ fn tell(found: &watch::Sender<Arc<Catalogue>>, catalogue: &Catalogue) {
         }
         if current.release != catalogue.release {
             match &catalogue.release {
-                Some(release) => tracing::info!(release, "release {release} is in force here"),
+                Some(release) => tracing::info!(release, "batches are taken for release {release}"),
                 None => tracing::info!("no release is known"),
             }
         }
         if current.problem != catalogue.problem {
             match catalogue.problem.as_str() {
+                "" if current.problem == NOT_LOOKED => {}
                 "" => tracing::info!("the repository is well again"),
                 problem => tracing::warn!("{problem}"),
             }

@@ -2,3 +2,4 @@
 
 pub mod expiry;
 pub mod look;
+pub(crate) mod tidy;

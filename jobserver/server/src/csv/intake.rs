@@ -1,5 +1,7 @@
 //! Which CSV makes a batch for a plugin: the rules of the header and of every row, and the errors people read.
 
+use std::collections::HashMap;
+
 use nightshift_manifest::csv::{Fault, Place, Row, Rows};
 
 /// The column that tells in the result CSV what went wrong with a record.
@@ -169,11 +171,12 @@ fn count(number: usize, thing: &str) -> String {
 fn header(row: Row, wanted: &Wanted) -> Result<Vec<String>, Unfit> {
     let line = row.line;
     let names: Vec<String> = row.fields.into_iter().map(|name| name.trim().to_owned()).collect();
+    let mut seen = HashMap::new();
     for (index, name) in names.iter().enumerate() {
         if name.is_empty() {
             return Err(Unfit::Unnamed { line, column: index + 1 });
         }
-        if let Some(first) = names[..index].iter().position(|earlier| earlier == name) {
+        if let Some(first) = seen.insert(name.as_str(), index) {
             return Err(Unfit::Twice { line, name: name.clone(), first: first + 1, second: index + 1 });
         }
     }
