@@ -1,15 +1,22 @@
-//! What the next release would be: the work folder as git would commit it now, and how it differs from the last release.
+//! What the next release would be: the work folder as it would be committed now, and how it differs from the last release.
 //!
+//! Files that git knows count as they stand. New files count in the places that releases are made of; elsewhere (a batch's
+//! CSV beside them, say) they stay out until the person does `git add`, or records would travel to every worker.
 //! Nothing the person has is touched: the tree is built through an index of its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::Context;
+use nightshift_manifest::SETTINGS_FILE;
 
 use crate::grid_clone::GridClone;
 
 /// Git's name of the tree without files.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+/// Where new files belong to a release without being asked for: what workers and release managers read.
+const PARTS: [&str; 4] = [SETTINGS_FILE, "plugins", "data", "keys"];
 
 /// The next release's tree.
 #[derive(Debug)]
@@ -20,6 +27,8 @@ pub(crate) struct Candidate {
     pub(crate) head: String,
     /// Changes that are not committed yet.
     pub(crate) uncommitted: Vec<Change>,
+    /// New files and folders that stay out.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// A file that differs between two trees.
@@ -40,13 +49,20 @@ impl Candidate {
         let index = area.path().join("index");
         let own_index = clone.root.join(git.run(&["rev-parse", "--git-path", "index"])?);
         if own_index.exists() {
-            // Only for speed: git need not read again what it knows.
+            // It holds what the person did `git add` for, and git need not read again what it knows.
             fs::copy(&own_index, &index).with_context(|| format!("copying {}", own_index.display()))?;
         }
-        git.run_with_index(&index, &["add", "--all", "."]).context("reading the work folder")?;
-        let tree = git.run_with_index(&index, &["write-tree"]).context("reading the work folder")?;
+        let reading = "reading the work folder";
+        git.run_with_index(&index, &["add", "--update", "."]).context(reading)?;
+        let others = ["ls-files", "--others", "--directory", "--no-empty-directory", "--exclude-standard", "-z"];
+        let (parts, left_out) = sort_new(&git.run_with_index(&index, &others).context(reading)?);
+        if !parts.is_empty() {
+            let add: Vec<&str> = ["add", "--all", "--"].into_iter().chain(parts).collect();
+            git.run_with_index(&index, &add).context(reading)?;
+        }
+        let tree = git.run_with_index(&index, &["write-tree"]).context(reading)?;
         let uncommitted = changes(clone, &format!("{head}^{{tree}}"), &tree)?;
-        Ok(Self { tree, head, uncommitted })
+        Ok(Self { tree, head, uncommitted, left_out })
     }
 
     /// What changed since the release with the commit `last`; everything, when there was none.
@@ -63,6 +79,19 @@ impl Candidate {
         let args = ["commit-tree", &self.tree, "-p", &self.head];
         clone.git.run_as_person(&args, message.as_bytes()).context("committing the changes")
     }
+}
+
+/// Reads `git ls-files --others -z`: the parts of a release with new files in them, and the new paths elsewhere.
+fn sort_new(listed: &str) -> (BTreeSet<&'static str>, Vec<String>) {
+    let (mut parts, mut left_out) = (BTreeSet::new(), Vec::new());
+    for path in listed.split('\0').filter(|path| !path.is_empty()) {
+        let top = path.split('/').next().unwrap_or(path);
+        match PARTS.into_iter().find(|part| *part == top) {
+            Some(part) => drop(parts.insert(part)),
+            None => left_out.push(path.to_owned()),
+        }
+    }
+    (parts, left_out)
 }
 
 fn changes(clone: &GridClone, old: &str, new: &str) -> anyhow::Result<Vec<Change>> {

@@ -33,6 +33,7 @@ pub(crate) fn check_release(
             let text = format!("workers would refuse {tag}: {}; {}", refused.found, refused.advice);
             refusal(Exit::NotAllowed, format!("{text}; nothing was changed"))
         }
+        Rule::Keys => refusal(Exit::Usage, format!("{}: {SIGNERS_FILE}: {}", nothing_changed(), refused.found)),
         _ => refusal(Exit::Usage, format!("{}: {}", nothing_changed(), refused.found)),
     })?;
     around.screen.good(SETTINGS_FILE);
@@ -72,7 +73,9 @@ fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
         around.screen.warn("no plugins: workers will have nothing to run; begin one with `nightshift plugin new`");
     }
     for name in plugins {
+        let spinner = around.screen.spinner(&format!("testing {name}"));
         let report = samples::run(&tree.join("plugins").join(&name), tree).or_refuse(Exit::Usage, nothing_changed)?;
+        drop(spinner);
         if !say_report(&report, around) {
             let text = format!("plugin {name} fails its own samples; {}", nothing_changed());
             return Err(refusal(Exit::Failed, text));

@@ -3,17 +3,31 @@
 //! A reader that goes away (`| head`) ends the output, not the work. Colour only on a terminal and without `NO_COLOR`;
 //! progress bars only on a terminal.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, BufRead, Write};
+use std::time::Duration;
 
 use anyhow::Context;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::table::Table;
 
 /// Version of what `--json` prints; raised when a field changes its meaning or goes away.
 const JSON_VERSION: u32 = 1;
+
+/// How often a spinner turns.
+const SPIN: Duration = Duration::from_millis(150);
+
+/// Shown while something runs; see [`Screen::spinner`].
+#[derive(Debug)]
+pub(crate) struct Spinner(ProgressBar);
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
 
 /// The two streams a command writes to.
 #[derive(Debug)]
@@ -82,13 +96,20 @@ impl Screen {
 
     /// A bar for `length` things; `unit` names them.
     pub(crate) fn bar(&self, length: u64, unit: &str, label: &str) -> ProgressBar {
-        let template = format!("{{prefix:<24}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} {{wide_msg}}");
+        let template = format!("{{prefix:<14}} {{bar:22}} {{human_pos}}/{{human_len}} {unit}{{left}} {{wide_msg}}");
         self.progress(ProgressBar::new(length), &template, label)
     }
 
     /// A bar for `length` bytes.
     pub(crate) fn byte_bar(&self, length: u64, label: &str) -> ProgressBar {
-        self.progress(ProgressBar::new(length), "{prefix:<24} {bar:30} {bytes}/{total_bytes} {eta} {wide_msg}", label)
+        self.progress(ProgressBar::new(length), "{prefix:<14} {bar:22} {bytes}/{total_bytes}{left} {wide_msg}", label)
+    }
+
+    /// Something that runs and cannot say how far it is. Gone when it is dropped.
+    pub(crate) fn spinner(&self, label: &str) -> Spinner {
+        let bar = self.progress(ProgressBar::new_spinner(), "{spinner} {prefix}, {elapsed}", label);
+        bar.enable_steady_tick(SPIN);
+        Spinner(bar)
     }
 
     /// Asks a question that is answered with yes or no; no is the answer of silence.
@@ -109,6 +130,12 @@ impl Screen {
 
     fn progress(&self, bar: ProgressBar, template: &str, label: &str) -> ProgressBar {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            if state.pos() > 0 && !state.is_finished() {
+                // A figure that cannot be written is left out.
+                let _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
+            }
+        });
         let bar = self.bars.add(bar);
         bar.set_style(style);
         bar.set_prefix(label.to_owned());

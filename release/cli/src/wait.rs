@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
 use nightshift_client::Client;
-use nightshift_wire::{Batch, BatchId};
+use nightshift_wire::{Batch, BatchId, Status};
 
 use crate::clock::Stopwatch;
 use crate::demo::Interrupt;
@@ -16,10 +16,13 @@ use crate::server::is_over;
 
 /// How often a batch is asked about.
 const BATCH: Duration = Duration::from_secs(1);
+/// So many looks without a new result, and the person is told why.
+const PATIENCE: u32 = 5;
 /// How often something on this machine is looked at.
 const LOCAL: Duration = Duration::from_millis(50);
 
-/// Waits until nothing more will happen to the batch; `bar` shows its results. A job server that is away is waited for.
+/// Waits until nothing more will happen to the batch; `bar` shows its results. A job server that is away is waited for;
+/// where nothing moves, the person is told why, once for each reason.
 pub(crate) async fn until_over(
     client: &Client,
     batch: BatchId,
@@ -27,6 +30,7 @@ pub(crate) async fn until_over(
     screen: &Screen,
 ) -> anyhow::Result<Batch> {
     let mut away = false;
+    let (mut results, mut still, mut told) = (0, 0, None);
     loop {
         match client.batch(batch).await {
             Ok(batch) => {
@@ -39,6 +43,16 @@ pub(crate) async fn until_over(
                     bar.finish();
                     return Ok(batch);
                 }
+                still = if batch.results == results { still + 1 } else { 0 };
+                results = batch.results;
+                if still >= PATIENCE {
+                    // A server that cannot say it now is asked again at the next look.
+                    let why = client.status().await.ok().and_then(|status| why_nothing_moves(&status, &batch));
+                    if let Some(why) = why.filter(|why| told.as_ref() != Some(why)) {
+                        screen.warn(format!("{why}; still waiting"));
+                        told = Some(why);
+                    }
+                }
             }
             Err(error) if error.is_retryable() => {
                 if !std::mem::replace(&mut away, true) {
@@ -49,6 +63,23 @@ pub(crate) async fn until_over(
         }
         tokio::time::sleep(BATCH).await;
     }
+}
+
+/// Why a batch gets no results, and what to do; `None` when a worker is at it.
+fn why_nothing_moves(status: &Status, batch: &Batch) -> Option<String> {
+    if let Some(reason) = &status.stopped {
+        return Some(format!("the grid is stopped: {reason}; `nightshift start` removes the flag"));
+    }
+    if status.workers == 0 {
+        return Some(
+            "no worker has been heard of in the last two minutes; start one with `nightshift-worker run`".into(),
+        );
+    }
+    (batch.jobs_running == 0).then(|| {
+        "no worker is at this batch yet (a new release reaches a worker within a minute); \
+         `nightshift worker list` says what each one does and why"
+            .into()
+    })
 }
 
 /// Looks until `look` answers; an error when it does not for `limit`, when it fails, or when somebody interrupts.
@@ -84,5 +115,36 @@ pub(crate) fn at_most(limit: Duration, over: impl Fn() -> bool) {
     let begun = Stopwatch::start();
     while begun.elapsed() < limit && !over() {
         std::thread::sleep(LOCAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_batch(running: u64) -> Batch {
+        let batch = serde_json::json!({
+            "id": 1, "name": "people", "plugin": "shout", "state": "open", "columns": ["name"], "outputs": ["shouted"],
+            "priority": 0, "created_at": 0, "finished_at": null, "records": 2, "results": 0, "errors": 0, "jobs": 1,
+            "jobs_done": 0, "jobs_running": running, "jobs_quarantined": 0,
+        });
+        serde_json::from_value(batch).expect("a batch")
+    }
+
+    fn grid(stopped: Option<&str>, workers: u64) -> Status {
+        let status = serde_json::json!({
+            "version": "0.1.0", "now": 0, "release": "v1.0.0", "release_problem": "", "stopped": stopped,
+            "jobs_waiting": 1, "jobs_running": 0, "jobs_done": 0, "jobs_quarantined": 0, "workers": workers,
+        });
+        serde_json::from_value(status).expect("a status")
+    }
+
+    #[test]
+    fn a_batch_that_does_not_move_says_why() {
+        let why = |stopped, workers, running| why_nothing_moves(&grid(stopped, workers), &open_batch(running));
+        assert!(why(Some("trying it"), 3, 0).is_some_and(|why| why.contains("stopped: trying it; `nightshift start`")));
+        assert!(why(None, 0, 0).is_some_and(|why| why.contains("no worker has been heard of")));
+        assert!(why(None, 3, 0).is_some_and(|why| why.contains("no worker is at this batch yet")));
+        assert_eq!(why(None, 3, 1), None);
     }
 }

@@ -62,7 +62,12 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
 pub(crate) async fn save(client: &Client, batch: &Batch, output: &Path) -> anyhow::Result<u64> {
     let what = || format!("writing {}", output.display());
     let folder = output.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".nightshift-").tempfile_in(folder).with_context(what)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".nightshift-")
+        .tempfile_in(folder)
+        // The error's own text names a file that only this program knows.
+        .map_err(|error| io::Error::from(error.kind()))
+        .with_context(|| format!("{}: is {} a folder you can write to?", what(), folder.display()))?;
     fetch(client, batch.id, file.as_file_mut()).await?;
     file.as_file().sync_all().with_context(what)?;
     let records = count_records(file.path()).with_context(|| format!("counting the results of batch {}", batch.id))?;

@@ -3,6 +3,7 @@
 //! What is a good CSV is the job server's decision; it keeps all of the file or nothing.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::TryStreamExt;
@@ -11,7 +12,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::{Batch, HandIn};
 use tokio_util::io::ReaderStream;
 
-use crate::figures::{count, counted};
+use crate::figures::{count, counted, duration};
 use crate::output::Screen;
 use crate::refusal::OrRefuse;
 use crate::server::{ServerArgs, has_errors};
@@ -72,13 +73,18 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         batch.plugin
     ));
     if !args.wait {
+        around.screen.say(format!("`nightshift batch show {}` says how far it is.", batch.id));
         show(args, around, &batch)?;
         return Ok(Exit::Done);
     }
-    let bar = around.screen.bar(batch.records, "records", &batch.name);
+    let bar = around.screen.bar(batch.records, "records", &format!("batch {}", batch.id));
     batch = wait::until_over(&client, batch.id, &bar, &around.screen).await?;
+    bar.finish_and_clear();
+    let took = batch.finished_at.map(|end| Duration::from_millis(u64::try_from(end - batch.created_at).unwrap_or(0)));
+    let after = took.map(|took| format!(" after {}", duration(took))).unwrap_or_default();
+    around.screen.good(format!("batch {} is finished{after}: {}", batch.id, counted(batch.results, "result")));
     show(args, around, &batch)?;
-    around.screen.say(format!("fetch the results with `nightshift batch results {} -o OUT.csv`", batch.id));
+    around.screen.say(format!("Fetch the results with `nightshift batch results {} -o OUT.csv`.", batch.id));
     if has_errors(&batch) {
         around.screen.warn(format!(
             "{} of {} have an error instead of a value",

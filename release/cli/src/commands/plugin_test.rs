@@ -37,8 +37,17 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         return Err(refusal(Exit::NotFound, text));
     }
     let Some(file) = &args.records else {
+        let spinner = around.screen.spinner(&format!("testing {}", args.name));
         let report = samples::run(&folder, &clone.root).or_refuse(Exit::Usage, || format!("testing {}", args.name))?;
-        return Ok(if say_report(&report, around) { Exit::Done } else { Exit::Failed });
+        drop(spinner);
+        if say_report(&report, around) {
+            return Ok(Exit::Done);
+        }
+        let text = format!(
+            "plugin {} fails its own samples; change the query, or samples/expected.csv where the query is right",
+            args.name
+        );
+        return Err(refusal(Exit::Failed, text));
     };
     try_records(&folder, &clone.root, file, around)
 }

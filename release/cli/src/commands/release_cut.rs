@@ -10,6 +10,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
+use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
@@ -32,6 +33,8 @@ const SHOWN: usize = 40;
 /// Run it inside the release manager's clone. Shows what changed since the last release, checks everything (settings,
 /// plugins and their samples, signers, the version), commits what is not committed yet, makes a signed tag vX.Y.Z and
 /// pushes branch and tag together. Workers take it at their next look. A check or a push that fails changes nothing.
+///
+/// New files outside nightshift.toml, plugins/, data/ and keys/ stay out, unless you `git add` them.
 ///
 /// Plain git does as well: `git tag -s v1.5.0 -m v1.5.0 && git push --atomic origin main v1.5.0`.
 #[derive(Debug, clap::Args)]
@@ -169,7 +172,23 @@ fn show_changes(
     if changes.len() > SHOWN {
         screen.say(format!("  and {} more", changes.len() - SHOWN));
     }
+    if let Some(text) = left_out_line(&candidate.left_out) {
+        screen.warn(text);
+    }
     Ok(())
+}
+
+/// What stays out, and how it would not.
+fn left_out_line(left_out: &[String]) -> Option<String> {
+    let (first, more) = left_out.split_first()?;
+    let (what, them) = match more.len() {
+        0 => (first.clone(), "it"),
+        number => (format!("{first} and {number} more"), "them"),
+    };
+    Some(format!(
+        "{what}: not released, being new and outside {SETTINGS_FILE}, plugins/, data/ and keys/; to release {them} \
+         all the same, `git add` {them} first"
+    ))
 }
 
 fn change_line(change: &Change, uncommitted: &[Change]) -> String {

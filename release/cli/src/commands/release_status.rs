@@ -101,7 +101,8 @@ fn table(rows: &[Row], zone: &TimeZone) -> Table {
         table.row(vec![
             row.tag.clone(),
             match row.rule {
-                Some(rule) => format!("refused ({rule})"),
+                // The rule's name is for programs; people get a sentence below.
+                Some(_) => "refused".to_owned(),
                 None => row.state.to_owned(),
             },
             row.signer.clone().unwrap_or_default(),

@@ -36,6 +36,18 @@ fn the_sample_plugins_of_a_new_grid_pass_their_samples() {
 }
 
 #[test]
+fn a_plugin_that_fails_its_samples_is_told_where_and_what_to_do() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);
+    person.write("plugins/shout/samples/expected.csv", "shouted,letters\nADA LOVELACE,12\nALAN TURING,12\n");
+    person
+        .in_clone(&["plugin", "test", "shout"])
+        .expect_code(1)
+        .says("plugins/shout/samples/expected.csv, line 3: letters should be \"12\" and is \"11\"")
+        .says("plugin shout fails its own samples; change the query, or samples/expected.csv");
+}
+
+#[test]
 fn a_plugin_is_tried_on_any_records() {
     let person = Person::with_grid();
     person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);

@@ -69,6 +69,27 @@ fn what_is_not_committed_is_committed_with_the_release() {
 }
 
 #[test]
+fn a_batch_that_lies_in_the_clone_is_not_released() {
+    let person = Person::with_grid();
+    person.write("people.csv", "name\nAda Lovelace\n");
+    person.write("answers/1.csv", "name\nAda Lovelace\n");
+    person.write("docs/wanted.md", "this one is meant\n");
+    person.write("data/countries.csv", "id\n1\n");
+    person.git(&person.clone_dir(), &["add", "docs"]);
+    person
+        .in_clone(&["release", "cut", "1.0.0"])
+        .expect_code(0)
+        .says("new      data/countries.csv  (not committed yet)")
+        .says("! answers/ and 1 more: not released")
+        .says("`git add` them first");
+    let files = person.git(&person.central(), &["ls-tree", "-r", "--name-only", "v1.0.0"]);
+    assert!(files.contains("data/countries.csv") && files.contains("docs/wanted.md"), "{files}");
+    assert!(!files.lines().any(|file| file == "people.csv" || file.starts_with("answers")), "{files}");
+    let left = person.git(&person.clone_dir(), &["status", "--porcelain"]);
+    assert_eq!(left, "?? answers/\n?? people.csv");
+}
+
+#[test]
 fn a_release_never_goes_back() {
     let person = Person::with_grid();
     person.in_clone(&["release", "cut", "1.5.0"]).expect_code(0);
@@ -91,7 +112,7 @@ fn a_fault_in_a_file_is_named_and_nothing_changes() {
         ("plugins/empty/query.sqlite.sql", "SELECT 1", "plugins/empty/plugin.toml: it is missing"),
         ("plugins/name-count/query.sqlite.sql", "SELEC", "query.sqlite.sql"),
         ("plugins/name-count/samples/expected.csv", "name_count,word_counts\n", "samples/expected.csv"),
-        ("keys/allowed_signers", "ada cert-authority ssh-ed25519 AAAA\n", "line 1 of the allowed signers"),
+        ("keys/allowed_signers", "ada cert-authority ssh-ed25519 AAAA\n", "keys/allowed_signers: line 1"),
         ("keys/allowed_signers", OTHER_SIGNER, "does not name your key"),
     ];
     for (path, content, fault) in cases {
