@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::Releases;
 use crate::clock::Clock;
+use crate::turns::Turns;
 
 /// A running server's parts.
 pub(crate) struct App {
@@ -18,6 +19,8 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     /// Rung whenever jobs may have become claimable; every claim that waits looks again.
     pub(crate) work: Notify,
+    /// The claims that wait.
+    pub(crate) turns: Turns,
     /// Cancelled when the server is asked to end: nothing waits any more.
     pub(crate) stopping: CancellationToken,
 }
@@ -37,6 +40,8 @@ pub struct Limits {
     pub silence: Duration,
     /// For the next request, or the rest of its head, on an open connection.
     pub idle: Duration,
+    /// For the other side to take what it is being sent.
+    pub stalled: Duration,
     /// For open requests when the server ends.
     pub grace: Duration,
     /// How often leases are looked through.
@@ -59,6 +64,7 @@ impl Default for Limits {
             submit: seconds(15 * 60),
             silence: seconds(60),
             idle: seconds(90),
+            stalled: seconds(90),
             grace: seconds(10),
             expire_every: seconds(1),
             tidy_every: seconds(10),

@@ -17,6 +17,7 @@ mod app;
 mod guard;
 mod pages;
 mod refused;
+mod turns;
 
 pub mod catalogue;
 pub mod chores;

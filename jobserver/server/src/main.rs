@@ -95,6 +95,7 @@ fn run(settings: Settings) -> anyhow::Result<()> {
 async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     end_on_signal(stopping.clone())?;
+    outlive_file_limits()?;
 
     let database = state.database();
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??;
@@ -123,6 +124,14 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
 
 fn tell_address(address: SocketAddr, file: &Path) -> anyhow::Result<()> {
     swap::replace(file, format!("{address}\n").as_bytes()).with_context(|| format!("writing {}", file.display()))
+}
+
+/// A file that may grow no further (`ulimit -f`) is like a full disk, which the store deals with; the signal sent
+/// besides would end the program.
+fn outlive_file_limits() -> anyhow::Result<()> {
+    const SIGXFSZ: i32 = 25;
+    // It stays caught when the receiver is gone.
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop).context("catching SIGXFSZ")
 }
 
 /// Cancels `stopping` at SIGTERM or ctrl-c.

@@ -84,6 +84,11 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
     }
 }
 
+/// What a stranger wrote, as a part of one line of the log.
+pub(crate) fn one_line(text: &str) -> String {
+    text.trim().replace(char::is_control, " ")
+}
+
 /// An error with everything that caused it, as one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();

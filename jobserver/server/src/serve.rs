@@ -1,7 +1,7 @@
 //! A store, a catalogue and a socket become a running server.
 //!
 //! Connections are accepted here, because a worker's machine may be cut off at any instant: a connection on which
-//! nothing is asked for a while is closed, or the dead ones would pile up. When the server is asked to end:
+//! nothing is asked, or no answer is taken, for a while is closed, or the dead ones would pile up. When the server is asked to end:
 //!
 //! 1. No connection is accepted any more; claims that wait are answered with 204, hand-ins are refused and removed.
 //! 2. Open requests have a time of grace to finish, then they are cut off. Nothing answered is lost: the store
@@ -21,6 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use nightshift_store::Store;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -32,6 +33,7 @@ pub use crate::app::Limits;
 use crate::catalogue::Releases;
 use crate::chores::{expiry, tidy};
 use crate::clock::Clock;
+use crate::turns::Turns;
 
 /// After a failure to accept (no file handles left, most often) the server tries again after this time.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
@@ -67,7 +69,7 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     let Parts { listen, store, releases, clock, limits, stopping } = parts;
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    let app = Arc::new(App { store, releases, clock, limits, work: Notify::new(), stopping });
+    let app = Arc::new(App { store, releases, clock, limits, work: Notify::new(), turns: Turns::default(), stopping });
     let serving = tokio::spawn(accept(listener, api::router(Arc::clone(&app)), Arc::clone(&app)));
     let expiring = tokio::spawn(expiry::run(Arc::clone(&app)));
     let tidying = tokio::spawn(tidy::run(app));
@@ -99,7 +101,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => serve_one(stream, peer, service.clone(), app.limits.idle, &open),
+            Ok((stream, peer)) => serve_one(stream, peer, service.clone(), app.limits, &open),
             Err(error) => {
                 tracing::warn!("accepting a connection: {error}; trying again");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -116,18 +118,20 @@ fn serve_one(
     stream: TcpStream,
     peer: SocketAddr,
     router: TowerToHyperService<Router>,
-    idle: Duration,
+    limits: Limits,
     open: &GracefulShutdown,
 ) {
     // Small answers must not wait for each other; without it they only take longer.
     let _ = stream.set_nodelay(true);
+    // Nor does one who reads no further keep an answer open: the kernel cuts the connection, where it knows how to.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(limits.stalled));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.call(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(idle)
+        .header_read_timeout(limits.idle)
         .serve_connection(TokioIo::new(stream), service);
     let connection = open.watch(connection);
     tokio::spawn(async move {

@@ -7,7 +7,7 @@ use nightshift_wire::{GiveBack, GiveBackCause, Heartbeat, Lease, Receipt, Record
 
 use super::Shared;
 use super::body::{Body, Number, number, query};
-use crate::refused::{Refused, while_doing};
+use crate::refused::{Refused, one_line, while_doing};
 
 pub(super) async fn records(State(app): Shared, attempt: Number, uri: Uri) -> Result<Json<Records>, Refused> {
     let attempt = number(attempt, "attempt")?;
@@ -66,9 +66,10 @@ pub(super) async fn give_back(
     let attempt = number(attempt, "attempt")?;
     let given = app.store.give_back(attempt, &give_back, app.clock.now()).await;
     given.map_err(while_doing(|| format!("giving attempt {attempt} back")))?;
+    let reason = one_line(&give_back.reason);
     match give_back.cause {
-        GiveBackCause::Stopped => tracing::info!(attempt, "attempt {attempt} is given back: {}", give_back.reason),
-        GiveBackCause::Failed => tracing::warn!(attempt, "attempt {attempt} failed: {}", give_back.reason),
+        GiveBackCause::Stopped => tracing::info!(attempt, "attempt {attempt} is given back: {reason}"),
+        GiveBackCause::Failed => tracing::warn!(attempt, "attempt {attempt} failed: {reason}"),
     }
     app.work.notify_waiters();
     Ok(StatusCode::NO_CONTENT)

@@ -71,3 +71,20 @@ pub(super) fn number(text: Number, thing: &str) -> Result<i64, Refused> {
     };
     text.parse().map_err(|_| Refused::not_found(format!("there is no {thing} {text:?}: its number is a whole number")))
 }
+
+/// The longest identity of a worker; its own is a UUID.
+const LONGEST_WORKER: usize = 200;
+
+/// Refuses what cannot be a worker's identity: it stands in every log and on the page.
+pub(super) fn check_worker(doing: &str, worker: &str) -> Result<(), Refused> {
+    if worker.is_empty() {
+        return Err(Refused::bad_request(format!("{doing}: the worker's identity is empty")));
+    }
+    if worker.chars().count() > LONGEST_WORKER || worker.chars().any(char::is_control) {
+        let detail = format!(
+            "{doing}: the worker's identity has more than {LONGEST_WORKER} letters, or control characters among them"
+        );
+        return Err(Refused::bad_request(detail));
+    }
+    Ok(())
+}

@@ -3,7 +3,7 @@
 //! 1. While the repository holds a stop flag, no job is handed out: the claim waits like one that finds no work.
 //! 2. The store is asked. A job found is answered at once; its attempt is durable.
 //! 3. Without one the request waits for the bell that rings when jobs come up, for another catalogue (the flag is
-//!    gone), or for its own end, which is 204. The bell is listened to before the store is asked, so that none is missed.
+//!    gone), or for its own end, which is 204 (also when the worker claims again). The bell is listened to before the store is asked, so that none is missed.
 
 use std::time::Duration;
 
@@ -14,15 +14,13 @@ use axum::response::{IntoResponse, Response};
 use nightshift_wire::{Claim, ClaimRequest};
 
 use super::Shared;
-use super::body::Body;
+use super::body::{Body, check_worker};
 use crate::app::App;
 use crate::clock::deadline;
 use crate::refused::{Refused, while_doing};
 
 pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>) -> Result<Response, Refused> {
-    if request.worker.is_empty() {
-        return Err(Refused::bad_request("claiming a job: the worker's identity is empty"));
-    }
+    check_worker("claiming a job", &request.worker)?;
     Ok(match wait_for_job(&app, &request).await? {
         Some(claim) => {
             tracing::info!(
@@ -44,9 +42,13 @@ pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>)
 async fn wait_for_job(app: &App, request: &ClaimRequest) -> Result<Option<Claim>, Refused> {
     let end = deadline(Duration::from_millis(request.wait_ms).min(app.limits.longest_wait));
     let mut releases = app.releases.clone();
+    let turn = app.turns.begin(&request.worker);
     loop {
         let bell = app.work.notified();
         let stopped = releases.now().stopped.is_some();
+        if turn.over().is_cancelled() {
+            return Ok(None);
+        }
         if !stopped {
             let claim = app.store.claim(request, app.clock.now()).await;
             if let Some(claim) = claim.map_err(while_doing(|| "claiming a job"))? {
@@ -56,6 +58,7 @@ async fn wait_for_job(app: &App, request: &ClaimRequest) -> Result<Option<Claim>
         let look_again = deadline(app.limits.look_again).min(end);
         tokio::select! {
             () = app.stopping.cancelled() => return Ok(None),
+            () = turn.over().cancelled() => return Ok(None),
             () = tokio::time::sleep_until(look_again) => if look_again == end { return Ok(None) },
             () = bell => {}
             () = releases.changed() => {}

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use nightshift_wire::{Report, Status, Worker};
 
 use super::Shared;
-use super::body::Body;
+use super::body::{Body, check_worker};
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
 
@@ -21,9 +21,7 @@ pub(super) async fn report(
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     Body(report): Body<Report>,
 ) -> Result<StatusCode, Refused> {
-    if report.worker.is_empty() {
-        return Err(Refused::bad_request("taking a report: the worker's identity is empty"));
-    }
+    check_worker("taking a report", &report.worker)?;
     let kept = app.store.report(&report, &address.ip().to_string(), app.clock.now()).await;
     kept.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
     Ok(StatusCode::NO_CONTENT)

@@ -24,7 +24,7 @@ use nightshift_wire::{Batch, BatchId, HandIn, code};
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::body::query;
+use super::body::{plain, query};
 use crate::app::App;
 use crate::catalogue::Catalogue;
 use crate::clock::timestamp;
@@ -33,6 +33,8 @@ use crate::refused::{Refused, chain, while_doing};
 
 /// A job is closed at this size in bytes even when it has fewer records than asked for: it must fit one request.
 const LARGEST_JOB_BYTES: usize = 8 * 1024 * 1024;
+/// What a field takes besides its text, in memory: a row of a thousand empty fields is not nothing.
+const BYTES_AROUND_A_FIELD: usize = size_of::<String>();
 /// The longest name of a batch.
 const LONGEST_NAME: usize = 200;
 /// So much of a refused hand-in is read and dropped.
@@ -45,6 +47,7 @@ pub(super) async fn hand_in(
     body: Body,
 ) -> Result<(StatusCode, Json<Batch>), Refused> {
     let asked: HandIn = query(&uri)?;
+    plain("handing in a batch", &headers)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.starts_with("multipart/") {
         let detail = "handing in a batch: this is a form; send the CSV itself as the body, as text/csv";
@@ -174,7 +177,7 @@ impl Arriving {
 
     async fn take(&mut self, app: &App, records: Vec<Vec<String>>) -> Result<(), Refused> {
         for record in records {
-            self.job_bytes += record.iter().map(String::len).sum::<usize>();
+            self.job_bytes += record.iter().map(|field| field.len() + BYTES_AROUND_A_FIELD).sum::<usize>();
             self.job.push(record);
             if self.job.len() >= self.job_size || self.job_bytes >= LARGEST_JOB_BYTES {
                 self.append(app).await?;
@@ -205,7 +208,7 @@ impl Arriving {
             Ok(()) => tracing::info!(batch, "batch {batch} was not handed in whole and is removed"),
             Err(error) => tracing::warn!(
                 batch,
-                "removing batch {batch}, which was not handed in whole: {}; the next start removes it",
+                "removing batch {batch}, which was not handed in whole: {}; it is removed when that is possible again",
                 chain(&error)
             ),
         }

@@ -39,14 +39,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/attempts/{attempt}/results", post(attempts::submit))
         .layer(DefaultBodyLimit::max(limits.submission))
         .layer(from_fn_with_state(limits.submit, guard::limit_time));
-    // These wait or stream, and watch over their own time.
-    let long = Router::new()
+    // It watches over its own wait, but not over a request that never arrives whole.
+    let claims = Router::new()
         .route("/v1/claims", post(claims::claim))
+        .layer(from_fn_with_state(limits.longest_wait + limits.request, guard::limit_time));
+    // These stream, and watch over their own time.
+    let long = Router::new()
         .route("/v1/batches", post(hand_in::hand_in).get(batches::all))
         .route("/v1/batches/{batch}/jobs", get(batches::jobs))
         .route("/v1/batches/{batch}/results", get(batches::results));
     quick
         .merge(large)
+        .merge(claims)
         .merge(long)
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)

@@ -44,6 +44,7 @@ pub(super) struct BatchRow {
     jobs: String,
     age: String,
     has_results: bool,
+    over: bool,
 }
 
 impl BatchRow {
@@ -71,6 +72,7 @@ impl BatchRow {
             jobs: format!("{} of {}", grouped(batch.jobs_done), grouped(batch.jobs)),
             age: age(batch.created_at, now),
             has_results: batch.state != BatchState::Receiving,
+            over: matches!(batch.state, BatchState::Done | BatchState::Incomplete),
         }
     }
 }
@@ -108,7 +110,7 @@ impl WorkerRow {
         };
         let trouble = report.steps.iter().filter(|step| !step.ok).map(|step| match step.next.as_str() {
             "" => format!("{}: {}", step.step, step.found),
-            next => format!("{}: {}. {next}", step.step, step.found.trim_end_matches('.')),
+            next => format!("{}: {}; to do: {next}", step.step, step.found.trim_end_matches('.')),
         });
         WorkerRow {
             id: report.worker.clone(),

@@ -80,6 +80,20 @@ async fn a_lease_that_runs_out_gives_the_job_to_a_worker_that_waits() {
 }
 
 #[tokio::test]
+async fn a_newer_claim_of_a_worker_ends_its_older_one() {
+    let server = TestServer::start().await;
+    let request = waiting_claim("w-1");
+    let (one, other) = (Box::pin(server.client.claim(&request)), Box::pin(server.client.claim(&request)));
+    let (older, newer) = futures_util::future::select(one, other).await.factor_first();
+    assert_eq!(older.expect("answered"), None, "it is over");
+    let (_, claim) = tokio::join!(server.hand_in("name\nAnn\n"), newer);
+    let claim = claim.expect("answered").expect("the newest claim gets the job");
+    let heartbeat = Heartbeat { secret: claim.secret.clone(), done: 0 };
+    let lease = server.client.heartbeat(claim.attempt, &heartbeat).await.expect("answered");
+    assert!(lease.lease_ms.is_some(), "and nobody takes it away: {}", lease.reason);
+}
+
+#[tokio::test]
 async fn a_claim_without_work_ends_when_its_wait_is_over() {
     let server = TestServer::start().await;
     let request = ClaimRequest { wait_ms: 10, ..claim_request("w-1") };

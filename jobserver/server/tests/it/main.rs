@@ -3,6 +3,7 @@
 mod claims;
 mod connections;
 mod hand_in;
+mod hostile;
 mod page;
 mod problems;
 mod program;

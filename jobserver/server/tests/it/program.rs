@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use nightshift_client::{Client, Timeouts};
 use nightshift_testbed::wait;
+use nightshift_wire::{Report, WorkerState};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -34,7 +35,11 @@ struct Running(Child);
 impl Running {
     /// Starts it and waits for its address.
     fn start(folder: &Path) -> (Running, String) {
-        let mut server = Running(serve(folder).spawn().expect("the program starts"));
+        Running::start_as(serve(folder), folder)
+    }
+
+    fn start_as(mut command: Command, folder: &Path) -> (Running, String) {
+        let mut server = Running(command.spawn().expect("the program starts"));
         let address = wait::until("the job server's address", wait::SOON, || {
             assert!(server.0.try_wait().expect("a child").is_none(), "it ended: {}", server.said());
             fs::read_to_string(folder.join("state/address")).ok()
@@ -118,4 +123,33 @@ fn an_old_address_is_gone_before_the_new_one_is_known() {
     let (code, said) = refused(folder.path());
     assert_eq!(code, Some(1), "{said}");
     assert!(!folder.path().join("state/address").exists(), "nobody is sent to a server that does not run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_grow_no_further_is_a_full_disk_and_not_the_end() {
+    let folder = folder("listen = \"127.0.0.1:0\"");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 2000 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_nightshift-jobserver")]);
+    limited.arg("serve").arg("--config").arg(folder.path().join("jobserver.toml"));
+    limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (server, address) = Running::start_as(limited, folder.path());
+    let client = Client::new([format!("http://{address}")], Timeouts::default()).expect("an address");
+    let report = |worker: &str, reason: String| Report {
+        worker: worker.to_owned(),
+        host: String::new(),
+        state: WorkerState::Working,
+        reason,
+        release: String::new(),
+        refused: Vec::new(),
+        steps: Vec::new(),
+    };
+    let mut full = None;
+    for worker in 0..10 {
+        full = full.or(client.report(&report(&format!("w-{worker}"), "x".repeat(900_000))).await.err());
+    }
+    let full = full.expect("nine megabytes do not fit into one");
+    assert!(full.is_retryable(), "{full}");
+    client.workers().await.expect("it still answers");
+    let (code, said) = server.terminate();
+    assert_eq!(code, Some(0), "{said}");
 }
