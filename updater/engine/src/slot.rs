@@ -60,6 +60,7 @@ impl CloneDamage for SlotError {
 pub(crate) struct StagedFile {
     pub(crate) path: String,
     pub(crate) program: bool,
+    pub(crate) size: u64,
     pub(crate) id: Oid,
 }
 
@@ -81,15 +82,47 @@ pub(crate) fn stage(
     }
     let staging = state.slots().join(format!("{STAGING}{}", release.slot));
     remove(&staging).map_err(writing(&staging))?;
+    check_room(&staging, files).map_err(writing(&staging))?;
+    let built = build(clone, release, files, &staging, &place);
+    if built.is_err() {
+        // What does not fit must not take the room of the jobs in hand.
+        let _ = remove(&staging);
+    }
+    built
+}
+
+fn build(
+    clone: &LocalClone,
+    release: &InForce,
+    files: &[StagedFile],
+    staging: &Path,
+    place: &Path,
+) -> Result<(), SlotError> {
     write_files(clone, files, &staging.join("tree"))?;
     let described = serde_json::to_vec_pretty(release).map_err(io::Error::other);
-    described.and_then(|text| fs::write(staging.join("slot.json"), text)).map_err(writing(&staging))?;
+    described.and_then(|text| fs::write(staging.join("slot.json"), text)).map_err(writing(staging))?;
 
-    if !is_good(&staging, &release.tree) {
-        return Err(SlotError::Damaged { path: staging });
+    if !is_good(staging, &release.tree) {
+        return Err(SlotError::Damaged { path: staging.to_owned() });
     }
-    remove(&place).map_err(writing(&place))?;
-    swap::put_folder(&staging, &place).map_err(writing(&place))
+    remove(place).map_err(writing(place))?;
+    swap::put_folder(staging, place).map_err(writing(place))
+}
+
+/// Whether the files fit the disk, before any of them is written: a release that does not fit would fill the disk anew at
+/// every look.
+fn check_room(staging: &Path, files: &[StagedFile]) -> io::Result<()> {
+    const BLOCK: u64 = 4096;
+    let slots = staging.parent().unwrap_or(staging);
+    fs::create_dir_all(slots)?;
+    let disk = rustix::fs::statvfs(slots)?;
+    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let needed: u64 = files.iter().map(|file| file.size.next_multiple_of(BLOCK)).sum();
+    if needed < room {
+        return Ok(());
+    }
+    let found = format!("it needs {} MiB and the disk has {} MiB left", needed >> 20, room >> 20);
+    Err(io::Error::new(io::ErrorKind::StorageFull, found))
 }
 
 /// Writes the files of a release below `folder`.
@@ -161,4 +194,20 @@ fn tree_id(folder: &Path) -> io::Result<Oid> {
     });
     let raw = tree::encode(entries.collect::<io::Result<_>>()?);
     Oid::hash_object(ObjectType::Tree, &raw).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_that_does_not_fit_the_disk_is_not_begun() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let staging = folder.path().join("slots/.staging-v1.5.0");
+        let file = |size| StagedFile { path: "data/x".into(), program: false, size, id: Oid::ZERO_SHA1 };
+        check_room(&staging, &[file(1)]).expect("a byte fits");
+        let error = check_room(&staging, &[file(1), file(1 << 60)]).expect_err("an exbibyte does not");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().contains("MiB left"), "{error}");
+    }
 }

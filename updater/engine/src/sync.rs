@@ -118,6 +118,7 @@ impl Engine {
             }
         }
         self.point_at_slot_in_force()?;
+        self.sweep();
 
         // Once more, by what is in force now: a release that was taken closes the books on everything below it.
         let plan = select::plan(&look.tags, &self.trust);
@@ -175,12 +176,15 @@ impl Engine {
         trust.take(release, &look.tags);
         state::write_trust(&self.state, &trust)?;
         self.trust = trust;
-        self.point_at_slot_in_force()?;
+        Ok(())
+    }
+
+    /// Removes the slots that nobody needs any more, also those that an earlier process was killed before removing.
+    fn sweep(&self) {
         let trusted =
             [self.trust.in_force.as_ref().map(|release| release.slot.as_str()), self.trust.previous_slot.as_deref()];
         let trusted = trusted.into_iter().flatten().map(OsStr::new);
         slot::sweep(&self.state, &trusted.chain(self.in_use.iter().map(OsString::as_os_str)).collect::<Vec<_>>());
-        Ok(())
     }
 
     fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
@@ -409,6 +413,7 @@ fn walk(clone: &LocalClone, root: Oid) -> Result<Walked, GitError> {
         .map(|(entry, id)| StagedFile {
             path: String::from_utf8_lossy(&entry.path).into_owned(),
             program: entry.mode == tree::MODE_PROGRAM,
+            size: entry.size,
             id,
         })
         .collect();

@@ -233,3 +233,13 @@ fn a_file_in_the_clones_place_is_replaced() {
     fixture.central.cut("1.6.0").expect("cut");
     assert!(fixture.cycle().switched);
 }
+
+#[test]
+fn slots_that_a_killed_process_left_over_are_removed_by_the_next_sync() {
+    let fixture = Fixture::with_1_5_0_in_force();
+    for name in ["v1.4.0-0123456789ab", ".staging-v1.6.0-0123456789ab"] {
+        fs::create_dir_all(fixture.state.slots().join(name).join("tree")).expect("left behind");
+    }
+    fixture.cycle();
+    assert_eq!(fs::read_dir(fixture.state.slots()).expect("slots").count(), 1);
+}
