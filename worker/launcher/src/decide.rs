@@ -38,6 +38,8 @@ pub enum Next {
     Unseen(String),
     /// There is no release to run. Holds why none could be fetched, when that is the reason.
     NoRelease(Option<String>),
+    /// There are releases, and all of them are refused.
+    NoGoodRelease,
     /// Outside the working hours; holds when they begin.
     Rest(Timestamp),
     /// A core may run.
@@ -53,7 +55,10 @@ pub fn next(facts: &Facts) -> Next {
         return Next::StoppedByFlag(reason.clone());
     }
     if facts.release.is_none() {
-        return Next::NoRelease(facts.trouble.clone());
+        return match facts.trouble.is_none() && facts.refused > 0 {
+            true => Next::NoGoodRelease,
+            false => Next::NoRelease(facts.trouble.clone()),
+        };
     }
     if let Some(reason) = &facts.unseen_for_too_long {
         return Next::Unseen(reason.clone());
@@ -76,7 +81,7 @@ impl Next {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) => Exit::Stopped,
             _ if facts.refused > 0 => Exit::ReleaseRefused,
-            Next::Unseen(_) | Next::NoRelease(_) => Exit::TryLater,
+            Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => Exit::TryLater,
             Next::Rest(_) | Next::Work => Exit::Done,
         }
     }
@@ -85,7 +90,7 @@ impl Next {
     pub fn state(&self) -> WorkerState {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) => WorkerState::Stopped,
-            Next::Unseen(_) | Next::NoRelease(_) => WorkerState::Blocked,
+            Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => WorkerState::Blocked,
             Next::Rest(_) => WorkerState::Resting,
             Next::Work => WorkerState::Waiting,
         }
@@ -108,6 +113,10 @@ impl Next {
             Next::NoRelease(None) => {
                 ("there is no release yet".to_owned(), "make the first one with: nightshift release cut 1.0.0")
             }
+            Next::NoGoodRelease => (
+                "every release in the repository is refused here".to_owned(),
+                "compare `signers` in worker.toml with who signed them, or cut a release that is signed by one of these",
+            ),
             Next::Rest(opens) => (format!("outside the working hours; they begin at {opens}"), ""),
             Next::Work => ("working hours".to_owned(), ""),
         }
@@ -173,6 +182,14 @@ mod tests {
         assert!(next(&away).in_words().0.contains("no route"));
         assert_eq!(next(&facts).exit(&facts), Exit::TryLater);
         assert!(next(&facts).in_words().1.contains("nightshift release cut 1.0.0"));
+    }
+
+    #[test]
+    fn where_every_release_is_refused_nobody_is_told_to_make_the_first_one() {
+        let facts = Facts { release: None, refused: 8, ..working() };
+        assert_eq!(next(&facts), Next::NoGoodRelease);
+        assert_eq!(next(&facts).exit(&facts), Exit::ReleaseRefused);
+        assert!(next(&facts).in_words().1.contains("`signers` in worker.toml"));
     }
 
     #[test]

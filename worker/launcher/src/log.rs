@@ -25,7 +25,8 @@ pub fn start(state: &StateDir, stderr_filter: Option<&str>) -> io::Result<()> {
         .filename_suffix("log")
         .max_log_files(DAYS_KEPT)
         .build(state.log())
-        .map_err(io::Error::other)?;
+        // Its message already tells the reason behind it.
+        .map_err(|error| io::Error::other(error.to_string()))?;
     let to_file = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)

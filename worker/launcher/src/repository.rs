@@ -83,6 +83,7 @@ impl Repository {
             Some(Err(found)) => (GridSettings::default(), Some(found)),
         };
         let last = self.engine.last_look();
+        let nothing_fetched = trouble.is_some() && release.is_none();
         Visit {
             stop_flag: last.and_then(|last| last.stop.as_ref()).map(ToString::to_string),
             last_look: last.map(|last| last.at.clone()),
@@ -92,6 +93,9 @@ impl Repository {
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).collect(),
             sync: match (unreadable, sync) {
                 (Some(found), _) | (None, Err(found)) => found,
+                (None, Ok(_)) if nothing_fetched => {
+                    Found::bad("no release is in force, and none could be fetched", "correct the look first")
+                }
                 (None, Ok(sync)) => sync_in_words(release.as_ref(), &sync),
             },
             release,
@@ -145,7 +149,12 @@ fn sync_in_words(release: Option<&Release>, sync: &Sync) -> Found {
         None => "no release is in force".to_owned(),
     }];
     words.extend(sync.notes.iter().cloned());
-    words.extend(sync.refused.iter().map(ToString::to_string));
+    // The report lists every refusal; here the first stands for all.
+    words.extend(sync.refused.first().map(ToString::to_string));
+    match sync.refused.len() {
+        0 | 1 => {}
+        number => words.push(format!("{} more are refused, too", number - 1)),
+    }
     let words = words.join("; ");
     match (sync.refused.is_empty(), release) {
         (true, Some(_)) => Found::good(words),

@@ -17,6 +17,8 @@ use toml::Spanned;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than this nobody waits for a look, a report or a stuck launcher.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// `worker.toml` as it is written.
 #[derive(Debug, Deserialize)]
@@ -77,6 +79,9 @@ impl Settings {
             None => Ok(otherwise),
             Some(value) => match duration::parse(value.get_ref()) {
                 Ok(Duration::ZERO) => Err(at(value.span(), format!("{key}: it has to be longer than nothing"))),
+                Ok(length) if length > LONGEST => {
+                    Err(at(value.span(), format!("{key}: it may be {} at most", duration::show(LONGEST))))
+                }
                 Ok(length) => Ok(length),
                 Err(problem) => Err(at(value.span(), format!("{key}: {problem}"))),
             },
@@ -203,5 +208,6 @@ mod tests {
     fn a_length_of_time_is_refused_with_its_key() {
         assert!(refusal(&toml("look_every = \"often\"")).contains("look_every: \"often\""));
         assert!(refusal(&toml("look_every = \"0s\"")).contains("look_every"));
+        assert!(refusal(&toml("look_every = \"99999999999999d\"")).contains("look_every: it may be 1h at most"));
     }
 }
