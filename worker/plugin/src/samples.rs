@@ -54,7 +54,12 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Difference { plugin, line, column, expected, found } = self;
-        write!(f, "plugins/{plugin}/{EXPECTED}, line {line}: {column} should be {expected:?} and is {found:?}")
+        write!(f, "plugins/{plugin}/{EXPECTED}, line {line}: ")?;
+        match (column.as_str(), expected.as_str(), found.as_str()) {
+            ("error", "", error) => write!(f, "the record should have a result, and failed: {error}"),
+            ("error", error, "") => write!(f, "the record should fail with {error:?}, and has a result"),
+            _ => write!(f, "{column} should be {expected:?} and is {found:?}"),
+        }
     }
 }
 

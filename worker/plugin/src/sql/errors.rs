@@ -14,10 +14,18 @@ pub(super) fn in_file(file: &str, sql: &str, error: &Error, denied: Option<Strin
     match error {
         // `rest` is the text from the failing statement on.
         Error::SqlInputError { msg, sql: rest, offset, .. } if *offset >= 0 && rest.len() <= sql.len() => {
-            FileError::at(file, sql, sql.len() - rest.len() + *offset as usize, msg)
+            FileError::at(file, sql, sql.len() - rest.len() + *offset as usize, with_advice(msg))
         }
         Error::MultipleStatement => FileError::whole(file, "more than one statement: keep only the query"),
-        error => FileError::whole(file, message(error)),
+        error => FileError::whole(file, with_advice(&message(error))),
+    }
+}
+
+/// SQLite's words, with what to do about the commonest of them.
+fn with_advice(said: &str) -> String {
+    match said.strip_prefix("no such table: ") {
+        Some(table) => format!("{said}; if it is a data table, name {table} among the tables of [data] in plugin.toml"),
+        None => said.to_owned(),
     }
 }
 

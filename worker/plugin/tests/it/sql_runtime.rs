@@ -266,7 +266,7 @@ fn samples_that_differ_are_shown_with_line_column_and_both_values() {
         shown,
         [
             "plugins/p/samples/expected.csv, line 2: hits should be \"3\" and is \"2\"",
-            "plugins/p/samples/expected.csv, line 3: error should be \"\" and is \"column age is \\\"x\\\", which is not of type integer\"",
+            "plugins/p/samples/expected.csv, line 3: the record should have a result, and failed: column age is \"x\", which is not of type integer",
         ]
     );
     tree.write("plugins/p/samples/people.csv", "name\nAnna\nAnna\nAnna\n");
