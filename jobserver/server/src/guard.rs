@@ -1,5 +1,5 @@
-//! What surrounds every request: a panic becomes a refusal, a request that takes too long is given up, and answers
-//! say how a browser may treat them.
+//! What surrounds every request: a panic becomes a refusal, a request that takes too long is given up, pages of other
+//! sites get nothing done, and answers say how a browser may treat them.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -34,6 +34,24 @@ pub(crate) async fn limit_time(State(limit): State<Duration>, request: Request, 
             StatusCode::REQUEST_TIMEOUT,
             code::BAD_REQUEST,
             format!("{doing}: not finished within {} s; try again later", limit.as_secs_f32()),
+        )
+        .into_response(),
+    }
+}
+
+/// Refuses what a page in somebody's browser asks for: our own page asks for nothing that a browser marks like this,
+/// and any other one has no business here, whoever looks at it.
+pub(crate) async fn no_pages(request: Request, next: Next) -> Response {
+    match request.headers().get(header::ORIGIN) {
+        None => next.run(request).await,
+        Some(origin) => Refused::new(
+            StatusCode::FORBIDDEN,
+            code::BAD_REQUEST,
+            format!(
+                "{} {}: this came from the page {origin:?}; web pages cannot use the API",
+                request.method(),
+                request.uri().path()
+            ),
         )
         .into_response(),
     }

@@ -55,6 +55,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)
         .layer(DefaultBodyLimit::max(limits.body))
+        .layer(from_fn(guard::no_pages))
         .layer(from_fn(guard::catch_panic))
         .layer(from_fn(guard::headers))
         .with_state(app)

@@ -136,3 +136,15 @@ async fn fields_come_back_byte_for_byte_whatever_stands_in_them() {
     server.process_all().await;
     assert_eq!(server.results(batch.id).await, format!("name,note,n,error\n{}", lines(",3,")));
 }
+
+#[tokio::test]
+async fn a_page_in_somebodys_browser_gets_nothing_done() {
+    let server = TestServer::start().await;
+    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    let request = http.post(format!("http://{}/v1/batches?plugin=count", server.address));
+    // What a browser sends without asking the server first.
+    let request = request.header("content-type", "text/plain").header("origin", "http://elsewhere.example");
+    let answer = request.body("name\nAnn\n").send().await.expect("an answer");
+    assert_eq!(answer.status(), 403);
+    assert_eq!(server.client.batches().await.expect("listed"), []);
+}
