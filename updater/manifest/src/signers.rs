@@ -119,7 +119,7 @@ fn parse_line(line: &str) -> Result<Option<Signer>, String> {
         return Err("there is no key: write NAME namespaces=\"git\" ssh-ed25519 AAAA…".to_owned());
     };
     let key = PublicKey::from_openssh(&format!("{key_type} {key}"))
-        .map_err(|error| format!("{key_type} is followed by no such key ({error})"))?;
+        .map_err(|_| format!("{key_type} is followed by no such key: copy both from the signer's .pub file"))?;
     match key.algorithm() {
         Algorithm::Ed25519 | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => {}
         _ => return Err(format!("keys of type {key_type} are not taken: use an ssh-ed25519 key")),

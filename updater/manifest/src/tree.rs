@@ -49,7 +49,7 @@ pub struct Entry {
 
 /// What in a tree cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path:?} {problem}")]
+#[error("{} {problem}", self.subject())]
 pub struct TreeError {
     /// The path; empty for the tree as a whole.
     pub path: String,
@@ -58,6 +58,11 @@ pub struct TreeError {
 }
 
 impl TreeError {
+    /// The path for people.
+    fn subject(&self) -> String {
+        if self.path.is_empty() { "the tree".to_owned() } else { format!("{:?}", self.path) }
+    }
+
     /// A problem of one path. A path too long to read aloud is cut short.
     pub fn new(path: &[u8], problem: impl Into<String>) -> Self {
         const SHOWN: usize = 200;
@@ -247,6 +252,7 @@ mod tests {
         assert!(problem(&[Entry { size: MAX_FILE_BYTES + 1, ..file("a") }]).contains("larger than 512 MiB"));
         let large: Vec<_> = (0..5).map(|n| Entry { size: MAX_FILE_BYTES, ..file(&n.to_string()) }).collect();
         assert!(problem(&large).contains("larger than 2048 MiB"));
+        assert!(problem(&large).starts_with("the tree is larger"), "nobody reads \"\" as everything");
         let many: Vec<_> = (0..=MAX_ENTRIES).map(|n| file(&n.to_string())).collect();
         assert!(problem(&many).contains("more than 20000"));
         assert!(problem(&[file(&"a/".repeat(MAX_DEPTH + 1))]).contains("too deep"));

@@ -10,3 +10,4 @@ mod refusals;
 mod repair;
 mod switching;
 mod trees;
+mod trust_page;
