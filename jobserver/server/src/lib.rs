@@ -7,7 +7,7 @@
 //! - [`serve`]: a store, a catalogue of plugins and a listening socket become a running server, and it ends gracefully.
 //! - `api`: one file per group of requests. [`csv`]: what comes in and goes out as CSV, pure.
 //! - [`catalogue`]: the plugins of the newest believed release, and how a request gets a fresh look at it.
-//! - [`chores`]: looking at the repository, taking back jobs whose lease is over.
+//! - [`chores`]: looking at the repository, taking back jobs whose lease is over, tidying up after hand-ins.
 //! - `pages`: the status page at `/`.
 //!
 //! The server never connects to a worker. It answers only after the store has committed.

@@ -6,7 +6,7 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `POST /v1/claims` | [`ClaimRequest`] | 200 [`Claim`], or 204 when nothing came up while waiting, or the grid is stopped |
+//! | `POST /v1/claims` | [`ClaimRequest`] | 200 [`Claim`], or 204 when nothing came up while waiting, the grid is stopped, or the worker claims again |
 //! | `GET /v1/attempts/ID/records?secret=S&column=C…` | | 200 [`Records`] |
 //! | `POST /v1/attempts/ID/heartbeat` | [`Heartbeat`] | 200 [`Lease`] |
 //! | `POST /v1/attempts/ID/results` | [`Submission`] | 200 [`Receipt`] |
