@@ -9,7 +9,8 @@ use nightshift_contract::layout::DEFAULT_CONFIG;
 pub(crate) const HELP: &str = "\
 nightshift-worker: a worker of the grid on this machine
 
-  nightshift-worker run      one cycle; cron calls it every ten minutes
+  nightshift-worker run      one cycle: looks for stops and releases, then works until there is a reason not to;
+                             cron calls it every ten minutes, and it says nothing while all is well
   nightshift-worker status   what the worker does, step by step, and why
   nightshift-worker doctor   tries every step and says what to do about each
         --json               status or doctor for programs
@@ -19,7 +20,7 @@ nightshift-worker: a worker of the grid on this machine
 
         --config FILE        the worker's configuration [/etc/nightshift/worker.toml]
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 6 stopped, 8 a release was refused, 75 no release yet.
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 6 stopped, 8 a release was refused, 75 try again later.
 ";
 
 /// What boot is asked to do.

@@ -25,11 +25,11 @@ struct Failure {
 fn main() -> ExitCode {
     match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => run(&arguments).unwrap_or_else(|failure| {
-            talk(&failure.message);
+            talk(&format!("{BOOT}: {}", failure.message));
             failure.exit.into()
         }),
         Err(problem) => {
-            talk(&format!("{problem}; see {BOOT} --help"));
+            talk(&format!("{BOOT}: {problem}; see {BOOT} --help"));
             Exit::Usage.into()
         }
     }

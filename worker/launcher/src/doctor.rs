@@ -137,7 +137,8 @@ fn check_repository(settings: &Settings) -> Vec<StepReport> {
 fn check_release(engine: &Engine) -> StepReport {
     const WHAT: &str = "release";
     let Some(release) = engine.in_force() else {
-        let to_do = "let a cycle fetch it: nightshift-worker run; the first one is made with: nightshift release cut 1.0.0";
+        let to_do =
+            "let a cycle fetch it: nightshift-worker run; the first one is made with: nightshift release cut 1.0.0";
         return bad(WHAT, "none here yet", to_do);
     };
     let tag = &release.tag;

@@ -145,7 +145,7 @@ fn whatever_is_named_stop_stays_a_stop_and_can_be_removed() {
         make(&stop, &elsewhere);
         let stopped = boot(&["stop", "--reason", "noise", "--config", &config]);
         assert_eq!(stopped.status.code(), Some(1));
-        assert!(stderr(&stopped).starts_with("this worker is stopped, but the reason is not noted"));
+        assert!(stderr(&stopped).starts_with("nightshift-worker: this worker is stopped, but the reason is not noted"));
         assert!(fs::symlink_metadata(&stop).is_ok());
         assert_eq!(boot(&["start", "--config", &config]).status.code(), Some(0));
         assert!(fs::symlink_metadata(&stop).is_err());
