@@ -131,3 +131,27 @@ fn a_slot_that_was_tampered_with_is_never_run() -> Result<()> {
     assert_eq!(std::fs::read(&query)?, original, "the slot was staged again");
     Ok(())
 }
+
+#[test]
+fn releases_in_quick_succession_leave_a_working_core_its_files() -> Result<()> {
+    let mut scene = Scene::set()?;
+    scene.put_twice(Work::Slow { steps: 100_000 })?;
+    scene.central.cut("1.0.0")?;
+    let worker = scene.worker("w1")?;
+    let _cycle = worker.start_cycle()?;
+    let core = worker.core_runs(None)?;
+    let used = worker.state().root().join(std::fs::read_link(worker.state().in_force())?);
+    let batch = scene.hand_in_numbers(1000, 1000)?;
+    worker.status_says("the core to work", SOON, |status| status["state"] == "working")?;
+    for version in ["1.1.0", "1.2.0", "1.3.0"] {
+        scene.central.cut(version)?;
+        let tag = format!("v{version}");
+        let status = worker.status_says("the release to be in force", SOON, |status| status["release"] == *tag)?;
+        assert_eq!(status["state"], "working", "the job is long enough to see it: {status:#}");
+        assert!(used.join("tree/plugins/twice/plugin.toml").is_file(), "{version}: the core still uses v1.0.0");
+    }
+    scene.done(batch.id)?;
+    scene.check_numbers(batch.id, 1000)?;
+    assert_eq!(worker.core().map(|core| core.pid), Some(core.pid));
+    Ok(())
+}
