@@ -12,7 +12,7 @@
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   slots/         one immutable folder per staged release
 //!   in-force       symbolic link to the slot in force, switched by rename
-//!   core/          the core's own: its lock, one folder per attempt
+//!   core/          the core's own: its lock, one folder per attempt; and `started`, the core last started
 //!   log/           rotated by day
 //! ```
 
@@ -89,6 +89,10 @@ impl StateDir {
     /// The core's lock file.
     pub fn core_lock(&self) -> PathBuf {
         self.core().join("lock")
+    }
+    /// Who the core is that a launcher started last, as [`crate::holder::Holder`] writes it.
+    pub fn core_started(&self) -> PathBuf {
+        self.core().join("started")
     }
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {

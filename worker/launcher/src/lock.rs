@@ -129,12 +129,43 @@ pub fn holder_now(state: &StateDir) -> Option<u32> {
     Running::find(holder).map(|_| holder.pid)
 }
 
-/// Ends a core that outlived its launcher, with every process of its group. Returns the process number it had.
+/// Notes who the core just started is, for [`end_leftover_core`]. A note that cannot be written is not worth failing
+/// for: the core's own lock names it too, once it has it.
+pub fn note_core(state: &StateDir, pid: u32) {
+    let note = || -> io::Result<()> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state.core())?;
+        std::fs::write(state.core_started(), process::child(pid)?.to_text())
+    };
+    if let Err(error) = note() {
+        tracing::warn!(pid, error = &error as &dyn std::error::Error, "noting which core was started failed");
+    }
+}
+
+/// Ends a core that outlived its launcher, with every process of its group: the one noted by [`note_core`], which may
+/// not have come to its lock yet, and the one that holds the core's lock. Returns the process number it had.
 /// To be called under our own lock: then no core can belong to anybody.
 ///
 /// # Errors
-/// When the core's lock is held by a process that cannot be ended.
+/// When there is such a process and it cannot be ended.
 pub fn end_leftover_core(state: &StateDir) -> Result<Option<u32>, LockError> {
+    let noted = end_noted_core(state)?;
+    Ok(end_locked_core(state)?.or(noted))
+}
+
+fn end_noted_core(state: &StateDir) -> Result<Option<u32>, LockError> {
+    let path = state.core_started();
+    let Some(holder) = read_holder(&path) else { return Ok(None) };
+    let Some(core) = Running::find(holder) else { return Ok(None) };
+    if !core.ends_within(CORE_ENDS) {
+        core.kill_group();
+        if !core.ends_within(LOCK_FREED) {
+            return Err(LockError::Unmovable { path, what: "it survived SIGKILL; restart the machine".into() });
+        }
+    }
+    Ok(Some(holder.pid))
+}
+
+fn end_locked_core(state: &StateDir) -> Result<Option<u32>, LockError> {
     let path = state.core_lock();
     let file = match OpenOptions::new().read(true).write(true).open(&path) {
         Ok(file) => file,
@@ -231,6 +262,17 @@ mod tests {
             second.join().expect("no panic")
         });
         assert!(matches!(second, Ok(Taken::Theirs { .. })), "{second:?}");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test needs a process that does not end by itself")]
+    fn a_core_that_never_came_to_its_lock_is_ended_too() {
+        let (_folder, state) = state();
+        let mut core = std::process::Command::new("sleep").arg("3600").spawn().expect("sleep is there");
+        note_core(&state, core.id());
+        assert_eq!(end_leftover_core(&state).expect("it can be ended"), Some(core.id()));
+        assert!(!core.wait().expect("our child").success());
+        assert_eq!(end_leftover_core(&state).expect("the note is old"), None);
     }
 
     #[test]

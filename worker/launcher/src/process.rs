@@ -16,9 +16,18 @@ use crate::clock;
 
 /// This process.
 pub fn me() -> io::Result<Holder> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    holder_of("self")
+}
+
+/// A child of this process that has not been waited for.
+pub fn child(pid: u32) -> io::Result<Holder> {
+    holder_of(&pid.to_string())
+}
+
+fn holder_of(process: &str) -> io::Result<Holder> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     Holder::from_proc_stat(&stat)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/self/stat is unreadable"))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{process}/stat is unreadable")))
 }
 
 /// A handle on a process that runs right now.

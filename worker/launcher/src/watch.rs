@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cycle::Cycle;
 use crate::decide::{self, Next};
+use crate::lock;
 use crate::report::Step;
 use crate::repository::{Repository, Visit, chain};
 use crate::sender::Stream;
@@ -196,6 +197,7 @@ impl Watch<'_, '_> {
         };
         match CoreProcess::start(self.cycle.core, &args) {
             Ok(core) => {
+                lock::note_core(&self.cycle.settings.state, core.pid());
                 tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
                 self.core = Some(core);
                 self.told = vec![release];
