@@ -30,6 +30,9 @@ pub enum ControlError {
     /// The request may not have arrived, or could not be dealt with now: the same may succeed later.
     #[error("the job server is away")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server is there and failed at this request; it may do so again and again, and succeed at others.
+    #[error("the job server failed")]
+    Failing(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The request was understood and refused for good.
     #[error("{}", .0.detail)]
     Refused(Problem),

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use nightshift_client::{Client, ClientError};
-use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Receipt, Records, Submission};
+use nightshift_wire::{
+    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, code,
+};
 
 use crate::control::{ControlError, JobControl};
 
@@ -34,12 +36,80 @@ impl JobControl for HttpControl {
 }
 
 impl From<ClientError> for ControlError {
-    /// Only a refusal by a job server is final. Whatever else answered (a proxy's page, another version) may be gone
-    /// tomorrow, and finished work is not thrown away for it.
+    /// Only a refusal by a job server is final, and a body too large, whoever says so: it does not grow smaller. Whatever
+    /// else answered (a proxy's page, another version) may be gone tomorrow, and finished work is not thrown away for it.
     fn from(error: ClientError) -> Self {
         match error {
+            ClientError::Strange { status: TOO_LARGE, .. } => ControlError::Refused(Problem {
+                code: code::TOO_LARGE.to_owned(),
+                status: TOO_LARGE,
+                detail: error.to_string(),
+            }),
             ClientError::Refused { ref problem } if !error.is_retryable() => ControlError::Refused(problem.clone()),
+            error if is_failing(&error) => ControlError::Failing(Box::new(error)),
             error => ControlError::Away(Box::new(error)),
+        }
+    }
+}
+
+const TOO_LARGE: u16 = 413;
+
+/// Whether a job server was reached and failed at this very request: by a fault of its own (500), by taking too long
+/// over it (408), or with an answer that broke off or cannot be read.
+fn is_failing(error: &ClientError) -> bool {
+    match error {
+        ClientError::BrokeOff { .. } => true,
+        ClientError::Refused { problem } => problem.code != code::STORE_AWAY && matches!(problem.status, 408 | 500),
+        ClientError::Strange { status, .. } => matches!(status, 200..=299 | 500),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    enum Means {
+        Away,
+        Failing,
+        Refused,
+    }
+
+    fn means(error: ClientError) -> Means {
+        match ControlError::from(error) {
+            ControlError::Away(_) => Means::Away,
+            ControlError::Failing(_) => Means::Failing,
+            ControlError::Refused(_) => Means::Refused,
+        }
+    }
+
+    fn refused(status: u16, code: &str) -> ClientError {
+        ClientError::Refused { problem: Problem { code: code.to_owned(), status, detail: "x".to_owned() } }
+    }
+
+    fn strange(status: u16) -> ClientError {
+        ClientError::Strange { doing: "asking".to_owned(), server: "x".to_owned(), status }
+    }
+
+    #[test]
+    fn a_fault_at_one_request_is_told_from_a_server_that_is_away_and_from_a_refusal() {
+        for (error, expected) in [
+            (refused(500, code::INTERNAL), Means::Failing),
+            (refused(408, code::BAD_REQUEST), Means::Failing),
+            (strange(500), Means::Failing),
+            (strange(200), Means::Failing),
+            (refused(503, code::STORE_AWAY), Means::Away),
+            (refused(500, code::STORE_AWAY), Means::Away),
+            (strange(502), Means::Away),
+            (strange(404), Means::Away),
+            (ClientError::NoServer, Means::Away),
+            (refused(409, code::NOT_WANTED), Means::Refused),
+            (refused(413, code::TOO_LARGE), Means::Refused),
+            (strange(413), Means::Refused),
+        ] {
+            let shown = format!("{error:?}");
+            assert_eq!(means(error), expected, "{shown}");
         }
     }
 }

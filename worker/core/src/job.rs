@@ -16,7 +16,7 @@ use crate::causes::with_causes;
 use crate::control::{ControlError, JobControl, Refusal, judge};
 use crate::moments::{Moment, Moments};
 use crate::orders::{self, Orders};
-use crate::retry;
+use crate::retry::{self, Failures, Patience, Then};
 use crate::run::{CoreError, Pace, off};
 use crate::spool::{HeldAttempt, Journal, Origin, SpoolError, Written};
 use crate::telling::Telling;
@@ -45,6 +45,10 @@ pub(crate) enum Unfinished {
     Unable(String),
     /// The job has to go back: the disk takes no checkpoint.
     NoRoom(String),
+    /// The job server fails at handing out the job's records.
+    NoRecords(String),
+    /// The results are on disk, and the job server fails at taking them.
+    NotTaken(String),
     /// Nobody wants the attempt any more.
     NotWanted(String),
     /// The core drains and the server is away: the attempt stays on disk for the next core.
@@ -71,11 +75,13 @@ pub(crate) enum Unanswered {
     Refused(Problem),
     /// The core drains, and the server is away.
     Left,
+    /// The server is there, but it fails at this; holds how.
+    Failing(String),
 }
 
 impl Desk {
     /// Does what is left to do of `held`; the results are all on disk then.
-    pub(crate) async fn work_on(&self, held: &HeldAttempt) -> Result<Submission, Unfinished> {
+    pub(crate) async fn work_on(&self, held: &HeldAttempt, patience: Patience) -> Result<Submission, Unfinished> {
         let attempt = held.clone();
         let written = match off(move || attempt.written()).await {
             Some(written) if written.results.len() as u64 == held.claim.records => {
@@ -95,7 +101,7 @@ impl Desk {
         let done = AtomicU64::new(done as u64);
         tracing::info!(job, attempt, "working on job {job} with {plugin}");
         tokio::select! {
-            finished = self.process(held, manifest, written, &done) => finished,
+            finished = self.process(held, manifest, written, &done, patience) => finished,
             reason = beside::until_not_wanted(&*self.control, &self.telling, &held.claim, &done, first) => {
                 Err(Unfinished::NotWanted(reason))
             }
@@ -109,8 +115,9 @@ impl Desk {
         manifest: &PluginManifest,
         written: Option<Written>,
         progress: &AtomicU64,
+        patience: Patience,
     ) -> Result<Submission, Unfinished> {
-        let records = self.records(held, manifest).await?;
+        let records = self.records(held, manifest, patience).await?;
         let (mut journal, mut so_far) = self.journal(held, &records, written).await?;
         let Claim { job, plugin, records: total, .. } = &held.claim;
         if held.inherited {
@@ -160,7 +167,12 @@ impl Desk {
     }
 
     /// The job's records, from disk or from the server; they are on disk then.
-    async fn records(&self, held: &HeldAttempt, manifest: &PluginManifest) -> Result<Arc<Records>, Unfinished> {
+    async fn records(
+        &self,
+        held: &HeldAttempt,
+        manifest: &PluginManifest,
+        patience: Patience,
+    ) -> Result<Arc<Records>, Unfinished> {
         let columns: Vec<String> = manifest.input.keys().cloned().collect();
         let attempt = held.clone();
         if let Some(records) = off(move || attempt.records()).await
@@ -170,9 +182,10 @@ impl Desk {
         }
         let Claim { job, records: expected, .. } = &held.claim;
         let fetch = async || self.control.records(&held.claim, &columns).await;
-        let records = match self.until_answered("fetching records", fetch).await {
+        let records = match self.until_answered("fetching records", patience, fetch).await {
             Ok(records) => Arc::new(records),
             Err(Unanswered::Left) => return Err(Unfinished::Left),
+            Err(Unanswered::Failing(how)) => return Err(Unfinished::NoRecords(how)),
             Err(Unanswered::Refused(problem)) => {
                 return Err(match judge(&problem) {
                     Refusal::NotWanted => Unfinished::NotWanted(problem.detail),
@@ -218,24 +231,27 @@ impl Desk {
         off(move || held.begin_journal(&nothing.origin).map(|journal| (journal, nothing))).await
     }
 
-    /// Asks until there is an answer, less and less often. A draining core tries a few times only.
+    /// Asks until there is an answer, less and less often, or until [`retry::after_failure`] says that it is enough.
     pub(crate) async fn until_answered<T>(
         &self,
         doing: &str,
+        patience: Patience,
         mut ask: impl AsyncFnMut() -> Result<T, ControlError>,
     ) -> Result<T, Unanswered> {
-        let mut failures = 0;
+        let mut failures = Failures::default();
         loop {
             let error = match ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(ControlError::Refused(problem)) => return Err(Unanswered::Refused(problem)),
                 Err(error) => error,
             };
-            failures += 1;
-            if self.drain().is_some() && failures >= retry::TRIES_WHILE_DRAINING {
-                return Err(Unanswered::Left);
+            failures.tries += 1;
+            failures.faults += u32::from(matches!(error, ControlError::Failing(_)));
+            match retry::after_failure(failures, patience, self.drain().is_some()) {
+                Then::AskAgain => self.wait_for_server(doing, failures.tries, &error).await,
+                Then::Leave => return Err(Unanswered::Left),
+                Then::SetAside => return Err(Unanswered::Failing(with_causes(&error))),
             }
-            self.wait_for_server(doing, failures, &error).await;
         }
     }
 
@@ -256,6 +272,13 @@ impl Desk {
         tokio::select! {
             () = sleep(time) => {}
             () = orders::until(&mut orders, |orders| (*orders != now).then_some(())) => {}
+        }
+    }
+
+    /// The same, for waits so long that a core which drains already must not begin them.
+    pub(crate) async fn pause_unless_draining(&self, time: Duration) {
+        if self.drain().is_none() {
+            self.pause(time).await;
         }
     }
 

@@ -8,13 +8,15 @@
 //!    a kill, the same attempt goes on behind the last whole block, if the release is still the same; on another
 //!    release the job starts again from its first record, so that its provenance stays true.
 //! 4. Submit: repeated until the server has accepted or refused the results; only then is the folder removed. A server
-//!    that is away loses no finished work, and finished attempts are handed in before any other work is done.
+//!    that is away loses no finished work, and finished attempts are handed in before any other work is done. One that
+//!    is there and fails at one attempt again and again keeps nobody from other work: the attempt is set aside (`aside`).
 //!
 //! [`Core::run`] is that loop. It may be dropped at any await, which is as good as a kill; that is how a stop order ends
 //! it at once. What it talks to is a [`JobControl`], over HTTP ([`http`]) or anything else. Plugins run on a thread of
 //! their own (`workbench`), files are written on tokio's blocking threads. What the launcher orders arrives as
 //! [`Orders`] (`lifeline` reads them); which releases and which jobs there are is decided elsewhere.
 
+mod aside;
 mod beside;
 mod causes;
 mod clock;

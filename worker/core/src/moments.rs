@@ -25,6 +25,8 @@ pub enum Moment {
     },
     /// Every result is on disk; nothing is handed in.
     Finished,
+    /// The server failed to take the results; they stay on disk, and other work goes on.
+    SetAside,
     /// The server has accepted the results; the attempt is still on disk.
     Accepted,
     /// The attempt is no longer on disk.

@@ -7,16 +7,17 @@ use std::time::Duration;
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
-use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, Submission};
+use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, Problem, Submission, code};
 use tokio::sync::watch;
 
+use crate::aside::Aside;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
 use crate::control::{ControlError, JobControl, Refusal, judge};
 use crate::job::{Desk, Unanswered, Unfinished};
 use crate::moments::{Moment, Moments};
 use crate::orders::{self, Orders};
-use crate::retry;
+use crate::retry::{self, Patience};
 use crate::spool::{HeldAttempt, Spool, SpoolError};
 use crate::telling::{Tell, Telling};
 use crate::workbench::{Broken, Catalogue, Workbench};
@@ -54,6 +55,10 @@ pub struct Pace {
     pub away_first: Duration,
     /// The longest of these waits.
     pub away_most: Duration,
+    /// Between the tries to hand in results that the server failed to take; doubles with each.
+    pub aside_first: Duration,
+    /// The longest of these waits.
+    pub aside_most: Duration,
     /// After the disk took no checkpoint for the first time; doubles with each further one.
     pub disk_first: Duration,
     /// The longest of these waits.
@@ -68,6 +73,8 @@ impl Default for Pace {
             after_early_answer: Duration::from_secs(2),
             away_first: Duration::from_millis(500),
             away_most: Duration::from_secs(30),
+            aside_first: Duration::from_secs(60),
+            aside_most: Duration::from_secs(15 * 60),
             disk_first: Duration::from_secs(30),
             disk_most: Duration::from_secs(600),
         }
@@ -136,7 +143,15 @@ impl Core {
             pace: self.pace,
         };
         let holding = held.iter().map(|attempt| attempt.claim.attempt).collect();
-        let mut running = Running { desk, spool, worker: self.worker, holding, refused_claims: 0, full_disks: 0 };
+        let mut running = Running {
+            desk,
+            spool,
+            worker: self.worker,
+            holding,
+            aside: Aside::default(),
+            refused_claims: 0,
+            full_disks: 0,
+        };
         running.use_release(self.release).await?;
         running.run(held).await
     }
@@ -149,6 +164,8 @@ struct Running {
     worker: String,
     /// The attempts on disk.
     holding: BTreeSet<AttemptId>,
+    /// Those that must not keep others waiting.
+    aside: Aside,
     /// Claims in a row that brought no answer.
     refused_claims: u32,
     /// Attempts in a row that the disk had no room for.
@@ -167,22 +184,39 @@ impl Running {
     async fn run(&mut self, held: Vec<HeldAttempt>) -> Result<Ended, CoreError> {
         let drained = |desk: &Desk| Ended::Drained(desk.drain().unwrap_or_default());
         for attempt in held {
-            if self.see_through(&attempt).await? == Next::End {
+            if let Some(reason) = attempt.why_set_aside() {
+                self.aside.inherit(attempt, reason);
+            } else if self.see_through(&attempt, Patience::Full).await? == Next::End {
                 return Ok(drained(&self.desk));
             }
         }
         loop {
             if let Some(reason) = self.desk.drain() {
+                self.give_back_set_aside().await;
                 return Ok(Ended::Drained(reason));
             }
             let ordered = self.desk.orders.borrow().release.clone();
             if let Some(release) = ordered.filter(|release| *release != self.desk.release) {
                 self.use_release(release).await?;
             }
-            if let Some(attempt) = self.claim().await
-                && self.see_through(&attempt).await? == Next::End
-            {
-                return Ok(drained(&self.desk));
+            for attempt in self.aside.due() {
+                if self.see_through(&attempt, Patience::Once).await? == Next::End {
+                    return Ok(drained(&self.desk));
+                }
+            }
+            if let Some(wait) = self.aside.full_for() {
+                let waiting = format!("the job server to take results{}", self.aside.in_words());
+                self.desk.telling.say(FromCore::Waiting(waiting));
+                self.desk.pause_unless_draining(wait).await;
+                continue;
+            }
+            let claimed = self.claim().await;
+            self.give_back_set_aside().await;
+            if let Some(attempt) = claimed {
+                let patience = self.aside.patience_with(attempt.claim.job);
+                if self.see_through(&attempt, patience).await? == Next::End {
+                    return Ok(drained(&self.desk));
+                }
             }
         }
     }
@@ -209,7 +243,7 @@ impl Running {
     /// Asks for a job and notes it. `None`: none came, or something else has to be looked at first.
     async fn claim(&mut self) -> Option<HeldAttempt> {
         let desk = &self.desk;
-        desk.telling.say(FromCore::Waiting(waiting_for(&desk.catalogue)));
+        desk.telling.say(FromCore::Waiting(waiting_for(&desk.catalogue) + &self.aside.in_words()));
         let mut orders = desk.orders.clone();
         let in_use = &desk.release;
         let another_release =
@@ -285,14 +319,17 @@ impl Running {
         }
     }
 
-    /// Works on an attempt until it is no longer held.
-    async fn see_through(&mut self, held: &HeldAttempt) -> Result<Next, CoreError> {
+    /// Works on an attempt until it is no longer held, or set aside.
+    async fn see_through(&mut self, held: &HeldAttempt, patience: Patience) -> Result<Next, CoreError> {
         let claim = &held.claim;
-        let unfinished = match self.desk.work_on(held).await {
-            Ok(submission) => match self.hand_in(claim, &submission).await {
-                Ok(()) => return Ok(self.let_go(held).await),
-                Err(unfinished) => unfinished,
-            },
+        let unfinished = match self.desk.work_on(held, patience).await {
+            Ok(submission) => {
+                self.aside.has_records(claim.job);
+                match self.hand_in(claim, &submission, patience).await {
+                    Ok(()) => return Ok(self.let_go(held).await),
+                    Err(unfinished) => unfinished,
+                }
+            }
             Err(unfinished) => unfinished,
         };
         let (cause, reason, has_room) = match unfinished {
@@ -304,6 +341,15 @@ impl Running {
             Unfinished::NotWanted(reason) => {
                 tracing::info!("dropping job {}: {reason}", claim.job);
                 return Ok(self.let_go(held).await);
+            }
+            Unfinished::NotTaken(how) => {
+                self.set_aside(held, how).await;
+                return Ok(Next::GoOn);
+            }
+            Unfinished::NoRecords(how) => {
+                tracing::error!("the job server fails to hand out the records of job {}: {how}", claim.job);
+                self.aside.back(held, format!("its records cannot be had: {how}"));
+                return Ok(Next::GoOn);
             }
             Unfinished::Failed(reason) => (GiveBackCause::Failed, reason, true),
             Unfinished::Unable(reason) => (GiveBackCause::Stopped, reason, true),
@@ -320,9 +366,9 @@ impl Running {
     }
 
     /// Hands results in, however long the server is away.
-    async fn hand_in(&mut self, claim: &Claim, submission: &Submission) -> Result<(), Unfinished> {
+    async fn hand_in(&mut self, claim: &Claim, submission: &Submission, patience: Patience) -> Result<(), Unfinished> {
         let submit = async || self.desk.control.submit(claim.attempt, submission).await;
-        match self.desk.until_answered("handing in results", submit).await {
+        match self.desk.until_answered("handing in results", patience, submit).await {
             Ok(receipt) => {
                 tracing::info!(attempt = claim.attempt, "the results of job {} are accepted", receipt.job);
                 self.full_disks = 0;
@@ -330,10 +376,31 @@ impl Running {
                 Ok(())
             }
             Err(Unanswered::Left) => Err(Unfinished::Left),
-            Err(Unanswered::Refused(problem)) => Err(match judge(&problem) {
-                Refusal::NotWanted => Unfinished::NotWanted(problem.detail),
-                Refusal::Unfit => Unfinished::Failed(format!("the results were refused: {}", problem.detail)),
-            }),
+            Err(Unanswered::Failing(how)) => Err(Unfinished::NotTaken(how)),
+            Err(Unanswered::Refused(problem)) => Err(refused_results(problem)),
+        }
+    }
+
+    /// Keeps finished results until the server takes them.
+    async fn set_aside(&mut self, held: &HeldAttempt, how: String) {
+        let job = held.claim.job;
+        if self.aside.results(held, how.clone(), &self.desk.pace) {
+            tracing::error!("the results of job {job} are kept until the job server takes them: {how}");
+        }
+        let attempt = held.clone();
+        if let Err(error) = off(move || attempt.set_aside(&how)).await {
+            tracing::warn!("{}", with_causes(&error));
+        }
+        self.desk.moments.at(Moment::SetAside).await;
+    }
+
+    /// Gives back the attempts whose records the server failed to hand out.
+    async fn give_back_set_aside(&mut self) {
+        for (held, reason) in self.aside.take_back() {
+            // A core that drains leaves those it cannot give back on disk.
+            if self.give_back(&held.claim, GiveBackCause::Stopped, reason).await == Next::GoOn {
+                self.let_go(&held).await;
+            }
         }
     }
 
@@ -342,8 +409,12 @@ impl Running {
         tracing::warn!("giving job {} back ({cause:?}): {reason}", claim.job);
         let give_back = GiveBack { secret: claim.secret.clone(), cause, reason };
         let give = async || self.desk.control.give_back(claim.attempt, &give_back).await;
-        match self.desk.until_answered("giving a job back", give).await {
+        match self.desk.until_answered("giving a job back", Patience::Full, give).await {
             Err(Unanswered::Left) => return Next::End,
+            // The next claim does not list it, and so the server takes it back.
+            Err(Unanswered::Failing(how)) => {
+                tracing::error!("the job server fails to take job {} back: {how}", claim.job);
+            }
             Err(Unanswered::Refused(problem)) => tracing::info!("job {}: {}", claim.job, problem.detail),
             Ok(()) => {}
         }
@@ -358,6 +429,7 @@ impl Running {
             tracing::error!("{}", with_causes(&error));
         }
         self.holding.remove(&held.claim.attempt);
+        self.aside.forget(held);
         self.desk.moments.at(Moment::Removed).await;
         Next::GoOn
     }
@@ -368,7 +440,7 @@ impl Running {
         let desk = &self.desk;
         desk.telling.say(FromCore::Waiting(format!("room on the disk: {reason}")));
         let wait = retry::wait(self.full_disks, desk.pace.disk_first, desk.pace.disk_most, fastrand::f64());
-        desk.pause(wait).await;
+        desk.pause_unless_draining(wait).await;
     }
 }
 
@@ -380,6 +452,18 @@ fn waiting_for(catalogue: &Catalogue) -> String {
         (false, _) => format!("work{left_out}"),
         (true, false) => format!("a release with a plugin that works{left_out}"),
         (true, true) => "a release with a plugin".to_owned(),
+    }
+}
+
+/// What a refusal of finished results leads to.
+fn refused_results(problem: Problem) -> Unfinished {
+    let refused = format!("the results were refused: {}", problem.detail);
+    match judge(&problem) {
+        Refusal::NotWanted => Unfinished::NotWanted(problem.detail),
+        Refusal::Unfit if problem.code == code::TOO_LARGE => Unfinished::Failed(format!(
+            "{refused}; hand the batch in with a smaller --job-size, or let the plugin return less for a record"
+        )),
+        Refusal::Unfit => Unfinished::Failed(refused),
     }
 }
 

@@ -6,6 +6,7 @@
 //!     claim.json     the claim, with its secret; there from the first instant
 //!     records.json   the records, whole or not there
 //!     journal        results, block by block (see journal.rs)
+//!     set-aside.json why the results wait until the server can take them; only after it failed at them
 //!     taken-up.json  how often the work was taken up again at the same record; only after a core died with it
 //!   .new-18/  .gone-16/   being made, being removed: whatever begins with a dot is nothing
 //! ```
@@ -31,6 +32,7 @@ use crate::swap;
 const CLAIM: &str = "claim.json";
 const RECORDS: &str = "records.json";
 const JOURNAL: &str = "journal";
+const SET_ASIDE: &str = "set-aside.json";
 const TAKEN_UP: &str = "taken-up.json";
 
 /// The disk did not do what it was asked for.
@@ -68,6 +70,12 @@ pub struct HeldAttempt {
 struct TakenUp {
     done: usize,
     times: u32,
+}
+
+/// Why an attempt's results are set aside.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct SetAside {
+    reason: String,
 }
 
 impl Spool {
@@ -148,6 +156,20 @@ impl HeldAttempt {
         let taken_up = TakenUp { done, times: before.saturating_add(1) };
         write(&path, &taken_up).map_err(SpoolError::new("noting in", &path))?;
         Ok(taken_up.times)
+    }
+
+    /// Notes that the results wait because the server fails to take them: the next core is to go on with other work, too.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_aside(&self, reason: &str) -> Result<(), SpoolError> {
+        let path = self.folder.join(SET_ASIDE);
+        write(&path, &SetAside { reason: reason.to_owned() }).map_err(SpoolError::new("noting in", &path))
+    }
+
+    /// Why the results were set aside, if they were.
+    pub fn why_set_aside(&self) -> Option<String> {
+        read(&self.folder.join(SET_ASIDE)).map(|SetAside { reason }| reason)
     }
 
     /// Begins a new journal; an older one is gone.

@@ -13,7 +13,7 @@ use nightshift_wire::{
 use tokio::sync::Notify;
 
 /// A verb of [`JobControl`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verb {
     Claim,
     Records,
@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Away,
     /// It is done, but its answer is lost.
     AnswerLost,
+    /// The server is there, and fails.
+    Fault,
     /// It is refused with this code.
     Refused(&'static str),
 }
@@ -49,6 +51,7 @@ struct State {
     claims: Vec<ClaimRequest>,
     heartbeats: Vec<u64>,
     unwanted: BTreeSet<AttemptId>,
+    failing: BTreeSet<(Verb, JobId)>,
 }
 
 struct Job {
@@ -96,9 +99,21 @@ impl FakeServer {
         self.state().failures.push((verb, failure));
     }
 
+    /// From now on, every request of this verb for this job fails.
+    pub(crate) fn fail_at(&self, verb: Verb, job: JobId) {
+        self.state().failing.insert((verb, job));
+    }
+
     /// Whatever was to fail does not.
     pub(crate) fn come_back(&self) {
-        self.state().failures.clear();
+        let mut state = self.state();
+        state.failures.clear();
+        state.failing.clear();
+    }
+
+    /// Whether a job has its results.
+    pub(crate) fn is_done(&self, job: JobId) -> bool {
+        self.results(job).is_some()
     }
 
     /// Every attempt so far is no longer wanted.
@@ -161,6 +176,15 @@ impl FakeServer {
         self.state.lock().expect("no test panics while it holds the lock")
     }
 
+    /// Fails at this attempt's job, if it is to.
+    fn fail_at_job_of(&self, verb: Verb, attempt: AttemptId) -> Result<(), ControlError> {
+        let state = self.state();
+        let fails = state.jobs.iter().any(|(id, job)| {
+            matches!(job.stands, Stands::Running(other) if other == attempt) && state.failing.contains(&(verb, *id))
+        });
+        if fails { Err(ControlError::Failing("its row is broken".into())) } else { Ok(()) }
+    }
+
     /// Does a request the way it was asked to fail.
     fn answer<T>(&self, verb: Verb, work: impl FnOnce(&mut State) -> Result<T, Problem>) -> Result<T, ControlError> {
         let mut state = self.state();
@@ -168,6 +192,7 @@ impl FakeServer {
         let failure = planned.map(|index| state.failures.remove(index).1);
         let answer = match failure {
             Some(Failure::Away) => Err(away()),
+            Some(Failure::Fault) => Err(ControlError::Failing("its table is broken".into())),
             Some(Failure::Refused(code)) => Err(ControlError::Refused(problem(code))),
             Some(Failure::AnswerLost) => work(&mut state).map_err(ControlError::Refused).and(Err(away())),
             None => work(&mut state).map_err(ControlError::Refused),
@@ -245,6 +270,7 @@ impl JobControl for FakeServer {
     }
 
     async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Records, ControlError> {
+        self.fail_at_job_of(Verb::Records, claim.attempt)?;
         self.answer(Verb::Records, |state| {
             let (_, job) = state.running(claim.attempt, &claim.secret)?;
             let place = |column: &String| COLUMNS.iter().position(|other| other == column);
@@ -270,6 +296,7 @@ impl JobControl for FakeServer {
     }
 
     async fn submit(&self, attempt: AttemptId, submission: &Submission) -> Result<Receipt, ControlError> {
+        self.fail_at_job_of(Verb::Submit, attempt)?;
         self.answer(Verb::Submit, |state| {
             let done = |job: &Job| matches!(job.stands, Stands::Done { attempt: other, .. } if other == attempt);
             if let Some((id, _)) = state.jobs.iter().find(|(_, job)| done(job)) {
@@ -288,6 +315,7 @@ impl JobControl for FakeServer {
     }
 
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack) -> Result<(), ControlError> {
+        self.fail_at_job_of(Verb::GiveBack, attempt)?;
         self.answer(Verb::GiveBack, |state| {
             let (id, job) = state.running(attempt, &give_back.secret)?;
             job.stands = match give_back.cause {

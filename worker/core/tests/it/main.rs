@@ -5,5 +5,6 @@ mod killed;
 mod ordered;
 mod program;
 mod real_server;
+mod server_faults;
 mod server_trouble;
 mod worker;

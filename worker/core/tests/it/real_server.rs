@@ -13,7 +13,7 @@ use nightshift_server::catalogue::{Catalogue, Offered, Releases};
 use nightshift_server::clock::Clock;
 use nightshift_server::serve::{self, Limits, Parts, Running};
 use nightshift_store::sqlite::SqliteStore;
-use nightshift_wire::{BatchId, BatchState, HandIn, Heartbeat, code};
+use nightshift_wire::{BatchId, BatchState, HandIn, Heartbeat, Outcome, Provenance, RecordResult, Submission, code};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -131,4 +131,18 @@ async fn a_job_server_that_is_gone_is_away_and_one_that_knows_no_such_attempt_re
     }
     server.end().await;
     assert!(matches!(control.heartbeat(17, &heartbeat).await, Err(ControlError::Away(_))));
+}
+
+#[tokio::test]
+async fn results_larger_than_the_job_server_takes_are_refused_and_not_sent_for_ever() {
+    let server = RealServer::start().await;
+    let outcome = Outcome::Error("x".repeat(65 << 20));
+    let provenance = Provenance { release: "v1.0.0".to_owned(), commit: "c".to_owned(), work_ms: 1 };
+    let results = vec![RecordResult { id: 1, outcome }];
+    let submission = Submission { secret: "s".to_owned(), provenance, results };
+    match server.control().submit(17, &submission).await {
+        Err(ControlError::Refused(problem)) => assert_eq!(problem.code, code::TOO_LARGE),
+        other => panic!("{other:?}"),
+    }
+    server.end().await;
 }

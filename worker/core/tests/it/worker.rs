@@ -112,6 +112,8 @@ fn pace() -> Pace {
         after_early_answer: Duration::from_millis(1),
         away_first: Duration::from_millis(1),
         away_most: Duration::from_millis(4),
+        aside_first: Duration::from_millis(1),
+        aside_most: Duration::from_millis(4),
         disk_first: LONG,
         disk_most: LONG,
     }
