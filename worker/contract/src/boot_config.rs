@@ -2,6 +2,8 @@
 //!
 //! `state_dir = "…"` has to stand on a line of its own before the first table. The launcher reads the same file with
 //! a real TOML parser and refuses to run when the two disagree, so a spelling boot cannot read never goes unnoticed.
+//! What could hide the setting from boot (a text over several lines before it, a quoted key) is refused here, too: a
+//! stop must never go to a folder that the launcher does not look at.
 
 use std::path::PathBuf;
 
@@ -10,29 +12,51 @@ use std::path::PathBuf;
 /// # Errors
 /// The 1-based number of the line, and what is wrong with it.
 pub fn state_dir(worker_toml: &str) -> Result<Option<PathBuf>, BadLine> {
-    for (index, line) in worker_toml.lines().enumerate() {
-        let line = line.trim();
+    let text = worker_toml.strip_prefix('\u{feff}').unwrap_or(worker_toml);
+    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
         if line.starts_with('[') {
             break;
         }
-        let Some(rest) = line.strip_prefix("state_dir") else { continue };
-        let Some(value) = rest.trim_start().strip_prefix('=') else { continue };
-        return quoted(value.trim()).map(|path| Some(path.into())).ok_or(BadLine { number: index + 1 });
+        let value = line.strip_prefix("state_dir").and_then(|rest| rest.trim_start().strip_prefix('='));
+        if let Some(value) = value {
+            let path = quoted(value.trim()).ok_or(BadLine { number, fault: Fault::Spelling })?;
+            return Ok(Some(path.into()));
+        }
+        if is_quoted_key(line) {
+            return Err(BadLine { number, fault: Fault::Spelling });
+        }
+        if !line.starts_with('#') && (line.contains("\"\"\"") || line.contains("'''")) {
+            return Err(BadLine { number, fault: Fault::LongText });
+        }
     }
     Ok(None)
 }
 
-/// A `state_dir` line that boot cannot read.
+/// A line that keeps boot from reading `state_dir`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadLine {
     /// 1-based number of the line.
     pub number: usize,
+    fault: Fault,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The key or its value is not spelled as boot reads it.
+    Spelling,
+    /// A text over several lines begins, and what follows it may belong to it.
+    LongText,
 }
 
 impl BadLine {
     /// What to write instead.
     pub const fn advice(self) -> &'static str {
-        "write the state folder as state_dir = \"/folder\", without escapes"
+        match self.fault {
+            Fault::Spelling => "write the state folder as state_dir = \"/folder\", without escapes",
+            Fault::LongText => {
+                "a text in three quotes may hide the state folder from boot; write state_dir = \"/folder\" above it"
+            }
+        }
     }
 }
 
@@ -43,6 +67,14 @@ impl std::fmt::Display for BadLine {
 }
 
 impl std::error::Error for BadLine {}
+
+/// Whether the line begins with a key in quotes that names the state folder, or may name it by escapes.
+fn is_quoted_key(line: &str) -> bool {
+    let Some(quote) = line.chars().next().filter(|c| matches!(c, '"' | '\'')) else { return false };
+    let Some((key, rest)) = line[1..].split_once(quote) else { return false };
+    let may_be_it = key == "state_dir" || (quote == '"' && key.contains('\\'));
+    may_be_it && rest.trim_start().starts_with('=')
+}
 
 fn quoted(value: &str) -> Option<String> {
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
@@ -72,7 +104,31 @@ mod tests {
     #[test]
     fn a_spelling_boot_cannot_read_is_refused_with_its_line() {
         for line in ["state_dir = \"a\\tb\"", "state_dir = /x", "state_dir = \"\"", "state_dir = \"/x\" y"] {
-            assert_eq!(state_dir(&format!("\n{line}\n")), Err(BadLine { number: 2 }), "{line}");
+            let bad = BadLine { number: 2, fault: Fault::Spelling };
+            assert_eq!(state_dir(&format!("\n{line}\n")), Err(bad), "{line}");
         }
+    }
+
+    #[test]
+    fn whatever_could_hide_the_state_folder_is_refused_with_its_line() {
+        let bad = |number, fault| Err(BadLine { number, fault });
+        for quotes in ["\"\"\"", "'''"] {
+            let hidden = format!("a = 1\nb = {quotes}\nstate_dir = \"/decoy\"\n{quotes}\nstate_dir = \"/real\"\n");
+            assert_eq!(state_dir(&hidden), bad(2, Fault::LongText), "{hidden}");
+            let table = format!("b = {quotes}\n[t]\n{quotes}\nstate_dir = \"/real\"\n");
+            assert_eq!(state_dir(&table), bad(1, Fault::LongText), "{table}");
+            let after = format!("state_dir = \"/real\"\nb = {quotes}x{quotes}\n");
+            assert_eq!(state_dir(&after), Ok(Some("/real".into())), "{after}");
+        }
+        for key in ["\"state_dir\"", "'state_dir'", "\"state_\\u0064ir\" "] {
+            assert_eq!(state_dir(&format!("{key} = \"/x\"\n")), bad(1, Fault::Spelling), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_list_over_several_lines_a_comment_and_a_byte_order_mark_hide_nothing() {
+        let text = "\u{feff}# \"\"\"\nsigners = [\n  \"a ssh-ed25519 A=\",\n]\nstate_dir = \"/x\"\n";
+        assert_eq!(state_dir(text), Ok(Some("/x".into())));
+        assert_eq!(state_dir("\u{feff}state_dir = \"/x\"\n"), Ok(Some("/x".into())));
     }
 }

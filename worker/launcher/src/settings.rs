@@ -181,8 +181,10 @@ mod tests {
     fn the_state_folder_must_read_the_same_for_boot() {
         let error = refusal(&toml("state_dir = \"/a\\u0062\""));
         assert!(error.starts_with("worker.toml, line 4: ") && error.contains("state_dir"), "{error}");
-        let error = refusal(&toml("\"state_dir\" = \"/x\""));
-        assert!(error.starts_with("worker.toml, line 4: ") && error.contains("boot"), "{error}");
+        for hidden in ["\"state_dir\" = \"/x\"", "look_every = \"\"\"1m\"\"\""] {
+            let error = refusal(&toml(hidden));
+            assert!(error.starts_with("worker.toml, line 4: ") && error.contains("state_dir = "), "{error}");
+        }
         let error = refusal(&toml("state_dir = \"x\""));
         assert!(error.contains("from the root on"), "{error}");
         let settings = Settings::parse(&toml("state_dir = \"/srv/w\""), "worker.toml").expect("good");

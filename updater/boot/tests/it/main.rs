@@ -100,6 +100,18 @@ fn a_configuration_that_cannot_be_read_ends_with_2_and_says_where() {
 }
 
 #[test]
+fn a_stop_goes_to_the_folder_the_launcher_uses_or_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, decoy) = (folder.path().join("worker.toml"), folder.path().join("decoy"));
+    let text = format!("repository = \"\"\"\nstate_dir = \"{}\"\n\"\"\"\n", decoy.display());
+    fs::write(&file, text).expect("written");
+    let refused = boot(&["stop", "--config", file.to_str().expect("text")]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("worker.toml, line 1: a text in three quotes"), "{}", stderr(&refused));
+    assert!(!decoy.exists());
+}
+
+#[test]
 fn the_launcher_is_found_through_a_link_to_boot() {
     let folder = tempfile::tempdir().expect("a folder");
     let link = folder.path().join("nightshift-worker");
