@@ -12,7 +12,7 @@ pub enum WorkerState {
     Working,
     /// A core runs and waits for work or for the job server.
     Waiting,
-    /// Outside its working hours.
+    /// Outside its working hours, or ended on request until its next cycle.
     Resting,
     /// Stopped by a stop flag.
     Stopped,

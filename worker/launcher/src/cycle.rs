@@ -291,7 +291,11 @@ impl Cycle<'_> {
     fn after_the_watch(&mut self, finish: Finish) -> (Ending, WorkerState, String) {
         let facts = self.facts();
         match finish {
-            Finish::AsWanted => {
+            Finish::Terminated if !decide::next(&facts).is_stop() => {
+                let words = "ended on request; the next cycle goes on";
+                (Ending { exit: Exit::Done, words: String::new() }, WorkerState::Resting, words.into())
+            }
+            Finish::AsWanted | Finish::Terminated => {
                 self.note_hours(&facts);
                 self.note_stop_file(&facts);
                 let next = decide::next(&facts);
@@ -301,10 +305,6 @@ impl Cycle<'_> {
                 let core = self.findings.steps().into_iter().find(|step| step.step == Step::Core.name());
                 let words = core.map(|core| format!("the core: {}; {}", core.found, core.next)).unwrap_or_default();
                 (Ending { exit: Exit::Failed, words: words.clone() }, WorkerState::Blocked, words)
-            }
-            Finish::Terminated => {
-                let words = "the launcher was asked to end; the next cycle goes on";
-                (Ending { exit: Exit::Done, words: String::new() }, WorkerState::Blocked, words.into())
             }
         }
     }

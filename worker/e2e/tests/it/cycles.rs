@@ -5,6 +5,7 @@ use std::process::Output;
 use anyhow::{Context, Result};
 use nightshift_e2e::scene::{Scene, Work};
 use nightshift_testbed::wait::{self, SOON};
+use nightshift_wire::WorkerState;
 
 #[test]
 fn of_two_cycles_at_once_one_runs() -> Result<()> {
@@ -97,6 +98,23 @@ fn a_shutdown_ends_the_core_first() -> Result<()> {
     cycle.terminate()?;
     assert_eq!(cycle.ended_within(SOON)?.code, Some(0));
     worker.none_left()
+}
+
+#[test]
+fn a_worker_that_was_asked_to_end_rests_and_nothing_about_it_is_wrong() -> Result<()> {
+    let scene = Scene::with_release()?;
+    let worker = scene.worker("w1")?;
+    let cycle = worker.start_cycle()?;
+    worker.core_runs(None)?;
+    cycle.terminate()?;
+    let ended = cycle.ended_within(SOON)?;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let screen = worker.command(&["status"])?.stdout;
+    assert!(screen.contains("state    resting: ended on request; the next cycle goes on\n"), "{screen}");
+    assert!(!screen.contains("!!"), "{screen}");
+    let known = scene.ask(async |client| client.workers().await)?;
+    assert_eq!(known[0].report.state, WorkerState::Resting, "{known:#?}");
+    Ok(())
 }
 
 #[test]
