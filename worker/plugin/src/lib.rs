@@ -9,6 +9,7 @@
 
 mod clock;
 mod csv_file;
+mod memory;
 pub mod samples;
 mod sql;
 
@@ -97,6 +98,17 @@ pub enum BlockError {
         plugin: String,
         /// What stood in `record_id`.
         found: String,
+    },
+    /// The plugin answered with more than a job's results can hold.
+    #[error(
+        "plugin {plugin} returned more than {} MiB for one block; return less for a record, or set a smaller block in plugin.toml",
+        most >> 20
+    )]
+    TooMuch {
+        /// The plugin.
+        plugin: String,
+        /// Bytes that one block may bring.
+        most: usize,
     },
     /// The plugin fails, not only on single records.
     #[error("plugin {plugin} fails on this block: {reason}")]

@@ -9,6 +9,9 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde_json::Value;
 
+/// A record's result holds no more bytes of text than this.
+const LARGEST_RESULT: usize = 4 << 20;
+
 /// Where the columns of an answer stand.
 #[derive(Debug)]
 pub(super) struct AnswerShape {
@@ -49,8 +52,26 @@ impl AnswerShape {
         })
     }
 
-    /// What a row says about its record.
-    pub(super) fn outcome(&self, row: &Row<'_>) -> rusqlite::Result<Outcome> {
+    /// What a row says about its record, and how many bytes of text that is.
+    pub(super) fn outcome(&self, row: &Row<'_>) -> rusqlite::Result<(Outcome, usize)> {
+        let mut size = 0;
+        for column in self.outputs.iter().map(|(index, ..)| *index).chain(self.error) {
+            if let ValueRef::Text(text) = row.get_ref(column)? {
+                size += text.len();
+            }
+        }
+        if size > LARGEST_RESULT {
+            let problem = format!(
+                "the plugin returned {} MiB for this record, and a result holds {} at most",
+                size.div_ceil(1 << 20),
+                LARGEST_RESULT >> 20
+            );
+            return Ok((Outcome::Error(problem), 0));
+        }
+        Ok((self.read(row)?, size))
+    }
+
+    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Outcome> {
         if let Some(error) = self.error {
             match row.get_ref(error)? {
                 ValueRef::Null => {}

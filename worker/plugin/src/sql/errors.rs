@@ -32,6 +32,9 @@ fn with_advice(said: &str) -> String {
 /// SQLite's own words, without the text of the statement.
 pub(super) fn message(error: &Error) -> String {
     match error {
+        error if error.sqlite_error_code() == Some(ErrorCode::OutOfMemory) => {
+            "it needs more memory than this machine has for plugins; keep less of the tables at once".to_owned()
+        }
         Error::SqlInputError { msg, .. } | Error::SqliteFailure(_, Some(msg)) => msg.clone(),
         error => error.to_string(),
     }

@@ -20,7 +20,7 @@ use super::guard::{Author, Guard};
 use super::isolate::{Fault, isolate};
 use super::{statements, tables};
 use crate::clock::Alarm;
-use crate::{BlockError, Data, OpenError, Plugin};
+use crate::{BlockError, Data, OpenError, Plugin, memory};
 
 const OPEN_FILE: &str = "open.sqlite.sql";
 const QUERY_FILE: &str = "query.sqlite.sql";
@@ -28,6 +28,8 @@ const QUERY_FILE: &str = "query.sqlite.sql";
 const OPEN_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// No value is longer than this, in bytes; a runaway concatenation ends here and not with the machine's memory.
 const LONGEST_VALUE: i32 = 64 << 20;
+/// The answers to one block hold no more bytes of text than this: as much as a job server takes for a whole job.
+const LARGEST_ANSWER: usize = 64 << 20;
 /// SQLite looks at the alarm after so many steps of its virtual machine: about a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 50_000;
 /// A part of a block that is tried again gets its share of the block's time, but at least this.
@@ -75,8 +77,10 @@ impl SqlPlugin {
         }
 
         let (file, query) = (name_of(QUERY_FILE), read(folder, QUERY_FILE, &name_of(QUERY_FILE))?);
-        guard.expect(Author::Query);
-        let shape = check_query(&connection, &guard, &file, &query, manifest)?;
+        alarm.set(OPEN_LIMIT);
+        let shape = check_query(&connection, &guard, &file, &query, manifest);
+        alarm.off();
+        let shape = shape?;
         let insert = statements::insert_record(&manifest.input);
         Ok(SqlPlugin { connection, guard, alarm, manifest: manifest.clone(), insert, query, shape })
     }
@@ -94,19 +98,20 @@ impl SqlPlugin {
             .collect()
     }
 
-    /// One run of the query: an outcome for each of `records`, in order.
-    fn run(&self, records: &[TypedRecord<'_>], time: Duration) -> Result<Vec<Outcome>, Fault> {
+    /// One run of the query: an outcome for each of `records`, in order. They take away from `room`, in bytes of text.
+    fn run(&self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
         let plugin = || self.manifest.name.clone();
         self.fill(records).map_err(|source| Fault::OfBlock(BlockError::Sqlite { plugin: plugin(), source }))?;
         self.guard.expect(Author::Query);
         self.alarm.set(time);
-        let outcomes = self.ask(records);
+        let outcomes = self.ask(records, room);
         self.alarm.off();
         outcomes.map_err(|fault| match fault {
             RunFault::Query(error) if is_interrupted(&error) => {
                 Fault::OfRun(format!("the query was not done after {} s", time.as_secs_f32()))
             }
             RunFault::Query(error) => Fault::OfRun(format!("the query failed: {}", message(&error))),
+            RunFault::TooMuch => Fault::OfBlock(BlockError::TooMuch { plugin: plugin(), most: LARGEST_ANSWER }),
             RunFault::ForeignRow(found) => Fault::OfBlock(BlockError::ForeignRow { plugin: plugin(), found }),
         })
     }
@@ -129,21 +134,30 @@ impl SqlPlugin {
     }
 
     /// Runs the query and sorts its rows by record.
-    fn ask(&self, records: &[TypedRecord<'_>]) -> Result<Vec<Outcome>, RunFault> {
+    fn ask(&self, records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, RunFault> {
         let places: HashMap<i64, usize> =
             records.iter().enumerate().map(|(place, record)| (record.id, place)).collect();
         let mut answers = vec![Answer::None; records.len()];
         let mut query = self.connection.prepare_cached(&self.query)?;
         let mut rows = query.query([])?;
+        let mut size = 0;
         while let Some(row) = rows.next()? {
             let id = self.shape.record_id(row)?.map_err(RunFault::ForeignRow)?;
             let Some(&place) = places.get(&id) else { return Err(RunFault::ForeignRow(id.to_string())) };
             answers[place] = match std::mem::replace(&mut answers[place], Answer::None) {
-                Answer::None => Answer::One(self.shape.outcome(row)?),
+                Answer::None => {
+                    let (outcome, more) = self.shape.outcome(row)?;
+                    size += more;
+                    if size > *room {
+                        return Err(RunFault::TooMuch);
+                    }
+                    Answer::One(outcome)
+                }
                 Answer::One(_) => Answer::Many(2),
-                Answer::Many(rows) => Answer::Many(rows + 1),
+                Answer::Many(rows) => Answer::Many(rows.saturating_add(1)),
             };
         }
+        *room -= size;
         Ok(answers.into_iter().map(Answer::into_outcome).collect())
     }
 }
@@ -167,9 +181,10 @@ impl Plugin for SqlPlugin {
         }
 
         let limit = self.manifest.time_per_block;
+        let mut room = LARGEST_ANSWER;
         let run = |range: Range<usize>| {
             let share = limit.mul_f64(range.len() as f64 / typed.len() as f64);
-            self.run(&typed[range], share.max(SHORTEST_RUN.min(limit)))
+            self.run(&typed[range], share.max(SHORTEST_RUN.min(limit)), &mut room)
         };
         let mut outcomes = isolate(&self.manifest.name, typed.len(), run)?.into_iter();
         let results = block.records.iter().map(|record| RecordResult {
@@ -211,6 +226,7 @@ impl Answer {
 enum RunFault {
     Query(rusqlite::Error),
     ForeignRow(String),
+    TooMuch,
 }
 
 impl From<rusqlite::Error> for RunFault {
@@ -222,6 +238,8 @@ impl From<rusqlite::Error> for RunFault {
 fn connect(alarm: &Arc<Alarm>) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     connection.execute_batch(statements::TEMPORARY_IN_MEMORY)?;
+    // The limit is one for the whole process, and this can only lower it.
+    connection.pragma_update(None, statements::MEMORY_LIMIT, memory::for_plugins())?;
     // A misspelt column in double quotes is an error and not a text.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;

@@ -7,6 +7,9 @@ pub(super) const CLEAR: &str = "DELETE FROM temp.records";
 /// Temporary tables never touch the disk.
 pub(super) const TEMPORARY_IN_MEMORY: &str = "PRAGMA temp_store = MEMORY";
 
+/// What all connections of the process may take together.
+pub(super) const MEMORY_LIMIT: &str = "hard_heap_limit";
+
 /// A data table: every column is text.
 pub(super) fn create_data_table(table: &str, columns: &[String]) -> String {
     let columns: Vec<String> = columns.iter().map(|column| format!("{} TEXT", quoted(column))).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use nightshift_manifest::file_error::FileError;
 use rusqlite::Connection;
 
+use super::errors::message;
 use super::statements;
 use crate::Data;
 use crate::csv_file::CsvFile;
@@ -24,7 +25,8 @@ pub(super) fn load(
         Data::Samples | Data::Release => (released, format!("data/{table}.csv")),
     };
     let mut csv = CsvFile::open(&path, &name)?;
-    let refused = |error: rusqlite::Error| FileError::whole(&name, format!("SQLite does not take it: {error}"));
+    let refused =
+        |error: rusqlite::Error| FileError::whole(&name, format!("SQLite does not take it: {}", message(&error)));
 
     let transaction = connection.unchecked_transaction().map_err(refused)?;
     transaction.execute_batch(&statements::create_data_table(table, &csv.columns)).map_err(refused)?;

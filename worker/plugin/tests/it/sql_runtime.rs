@@ -33,7 +33,11 @@ impl Tree {
     }
 
     fn open(&self) -> Result<Box<dyn Plugin>, OpenError> {
-        let manifest = PluginManifest::parse("p", MANIFEST).expect("a good manifest");
+        self.open_as(MANIFEST)
+    }
+
+    fn open_as(&self, manifest: &str) -> Result<Box<dyn Plugin>, OpenError> {
+        let manifest = PluginManifest::parse("p", manifest).expect("a good manifest");
         nightshift_plugin::open(self.0.path(), &manifest, Data::Release)
     }
 
@@ -52,14 +56,19 @@ impl Tree {
             results.iter().map(|result| result.id).collect::<Vec<_>>(),
             block(records).records.iter().map(|r| r.id).collect::<Vec<_>>()
         );
-        results
-            .into_iter()
-            .map(|result| match result.outcome {
-                Outcome::Ok(values) => values.get("hits").map_or("null".to_owned(), ToString::to_string),
-                Outcome::Error(error) => error,
-            })
-            .collect()
+        shown(results)
     }
+}
+
+/// Hits, or the error.
+fn shown(results: Vec<RecordResult>) -> Vec<String> {
+    results
+        .into_iter()
+        .map(|result| match result.outcome {
+            Outcome::Ok(values) => values.get("hits").map_or("null".to_owned(), ToString::to_string),
+            Outcome::Error(error) => error,
+        })
+        .collect()
 }
 
 fn block(records: &[(&str, &str)]) -> Records {
@@ -151,6 +160,36 @@ fn a_query_without_end_is_ended_and_costs_only_the_record_that_brought_it() {
     let outcomes = Tree::new(query).outcomes(&[("a", "1"), ("loop", "1")]);
     assert_eq!(outcomes[0], "1");
     assert!(outcomes[1].starts_with("the query was not done after 1 s"), "{outcomes:?}");
+}
+
+#[test]
+fn a_query_that_needs_more_memory_than_plugins_may_have_costs_only_the_record_that_brought_it() {
+    // Lowers the limit of this whole process, which no other test comes near.
+    let lower = rusqlite::Connection::open_in_memory().expect("opens");
+    lower.pragma_update(None, "hard_heap_limit", 1 << 30).expect("lowers the limit");
+    let query = "SELECT record_id, CASE WHEN name = 'fat' THEN (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 \
+                 FROM n), kept AS MATERIALIZED (SELECT i, zeroblob(60000000) AS b FROM n) SELECT count(*) FROM kept) \
+                 ELSE 1 END AS hits FROM records";
+    let mut plugin = Tree::new(query).open_as(&MANIFEST.replace("block = 1", "block = 60")).expect("opens");
+    let outcomes = shown(plugin.process(&block(&[("a", "1"), ("fat", "1")])).expect("has results"));
+    assert_eq!(outcomes[0], "1");
+    assert!(outcomes[1].starts_with("the query failed: it needs more memory than"), "{outcomes:?}");
+    assert_eq!(shown(plugin.process(&block(&[("a", "1")])).expect("has results")), ["1"], "the instance goes on");
+}
+
+#[test]
+fn a_result_that_is_too_large_is_an_error_of_its_record_and_too_many_of_them_fail_the_block() {
+    let manifest = MANIFEST.replace("hits = \"integer\"", "hits = \"text\"");
+    let answer = |mib: usize, records: usize| {
+        let query = format!("SELECT record_id, printf('%.*c', {mib} << 20, 'x') AS hits FROM records");
+        Tree::new(&query).open_as(&manifest).expect("opens").process(&block(&vec![("a", "1"); records]))
+    };
+    let largest = answer(4, 1).expect("has results");
+    assert!(matches!(largest[0].outcome, Outcome::Ok(_)), "four MiB are not too large");
+    let outcomes = shown(answer(5, 2).expect("has results"));
+    assert_eq!(outcomes, ["the plugin returned 5 MiB for this record, and a result holds 4 at most"; 2]);
+    let message = answer(4, 20).expect_err("80 MiB are too much").to_string();
+    assert!(message.contains("returned more than 64 MiB for one block; return less"), "{message}");
 }
 
 #[test]
