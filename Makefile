@@ -5,7 +5,7 @@ FLAGS := --workspace --all-targets --locked
 DEV_BIN = $(or $(CARGO_TARGET_DIR),target)/debug
 REL_BIN = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo test check build bench soak tools
+.PHONY: help demo test check build bench soak tools databases
 
 help:
 	@echo "make demo    the whole grid on this machine, in three minutes, in a temporary folder"
@@ -17,7 +17,7 @@ help:
 demo: build
 	$(DEV_BIN)/nightshift demo $(ARGS)
 
-test: build
+test: build databases
 	$(CARGO) test $(FLAGS)
 
 build: tools
@@ -32,8 +32,22 @@ bench: tools
 	$(REL_BIN)/nightshift-bench $(ONLY)
 
 SEEDS ?= 1000
-soak: build
+soak: build databases
 	NIGHTSHIFT_SEEDS=$(SEEDS) $(CARGO) test $(FLAGS) -- randomized
+
+# The store is tested on MariaDB and MySQL too, on private servers that the tests start and end themselves. The packages
+# installed here start no service. Without the right to install, the tests say what they did not run.
+MARIADB := mariadb-server-core mariadb-client
+databases:
+	@command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || ! command -v apt-get >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; else \
+	    echo "make: not installing $(MARIADB): that needs root; the store is not tested on MariaDB" >&2; exit 0; fi; \
+	  echo "make: installing $(MARIADB) for the store's tests" >&2; \
+	  { $$as_root apt-get update -qq && \
+	    $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(MARIADB) >/dev/null; } || \
+	  echo "make: could not install $(MARIADB): the store is not tested on MariaDB" >&2; }
+	@[ -n "$$NIGHTSHIFT_TEST_MYSQLD" ] || \
+	  echo "make: NIGHTSHIFT_TEST_MYSQLD names no mysqld: the store is not tested on MySQL" >&2
 
 # Says which package is missing instead of failing in the middle of a build.
 tools:

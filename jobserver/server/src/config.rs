@@ -11,6 +11,7 @@ use nightshift_engine::{Source, check_address};
 use nightshift_manifest::duration;
 use nightshift_manifest::file_error::{FileError, read_toml};
 use nightshift_manifest::signers::Signers;
+use nightshift_store::mysql::Address;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -30,6 +31,22 @@ pub struct Settings {
     pub repository: Source,
     /// How often to look at it.
     pub look_every: Duration,
+    /// Where everything is kept.
+    pub store: StoreSettings,
+}
+
+/// Where batches, jobs, records and results are kept.
+#[derive(Debug)]
+pub enum StoreSettings {
+    /// In one SQLite file in the state folder.
+    Sqlite,
+    /// In a schema of a MySQL or MariaDB server.
+    Mysql {
+        /// The schema.
+        address: Address,
+        /// A file that holds the password, when the address has none.
+        password_file: Option<PathBuf>,
+    },
 }
 
 impl Settings {
@@ -52,6 +69,22 @@ impl Settings {
             None => Duration::from_secs(10),
             Some(every) => period(every.get_ref()).map_err(|problem| at(every.span(), problem))?,
         };
+        let store = match (&written.store, written.store_password_file) {
+            (None, None) => StoreSettings::Sqlite,
+            (None, Some(key)) => {
+                let problem = "store_password_file is the password of a `store`, and there is none: write store = \
+                    \"mysql://user@host:3306/schema\" beside it, or leave it out to keep everything in the state folder";
+                return Err(at(key.span(), problem.to_owned()));
+            }
+            (Some(store), password_file) => {
+                let address =
+                    Address::parse(store.get_ref()).map_err(|problem| at(store.span(), format!("store: {problem}")))?;
+                if let Some(key) = password_file.as_ref().filter(|_| address.has_password()) {
+                    return Err(at(key.span(), "store has a password already: leave one of the two out".to_owned()));
+                }
+                StoreSettings::Mysql { address, password_file: password_file.map(|key| folder.join(key.into_inner())) }
+            }
+        };
         let repository = written.repository;
         let url = url(repository.url.get_ref(), folder);
         check_address(&url, repository.allow_plain).map_err(|error| at(repository.url.span(), error.to_string()))?;
@@ -67,6 +100,7 @@ impl Settings {
                 signers,
             },
             look_every,
+            store,
         })
     }
 }
@@ -80,6 +114,8 @@ struct ConfigFile {
     #[serde(default)]
     allow_open: bool,
     look_every: Option<Spanned<String>>,
+    store: Option<Spanned<String>>,
+    store_password_file: Option<Spanned<PathBuf>>,
     repository: RepositoryTable,
 }
 
@@ -165,6 +201,30 @@ mod tests {
         assert!(error.starts_with("/srv/grid/jobserver.toml, line 2: unknown field `listen_on`"), "{error}");
         let error = parse(&text("", "colour = 1")).expect_err("unknown");
         assert!(error.starts_with("/srv/grid/jobserver.toml, line 5: unknown field `colour`"), "{error}");
+    }
+
+    #[test]
+    fn everything_is_kept_in_the_state_folder_unless_a_store_is_named() {
+        assert!(matches!(parse(&text("", "")).expect("good").store, StoreSettings::Sqlite));
+        let top = "store = \"mysql://grid@db:3306/nightshift\"\nstore_password_file = \"secret\"";
+        let StoreSettings::Mysql { address, password_file } = parse(&text(top, "")).expect("good").store else {
+            panic!("a MySQL store")
+        };
+        assert_eq!(address.to_string(), "mysql://db:3306/nightshift");
+        assert_eq!(password_file.as_deref(), Some(Path::new("/srv/grid/secret")));
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_is_refused_without_repeating_its_password() {
+        for (top, said) in [
+            ("store = \"postgres://grid:s3cret@db/x\"", "line 1: store: it is no address of a store"),
+            ("store = \"mysql://grid:s3cret@db\"", "line 1: store: it names no schema"),
+            ("store_password_file = \"s3cret\"", "line 1: store_password_file is the password of a `store`"),
+            ("store = \"mysql://grid:s3cret@db/x\"\nstore_password_file = \"f\"", "line 2: store has a password"),
+        ] {
+            let error = parse(&text(top, "")).expect_err(top);
+            assert!(error.contains(said) && !error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

@@ -15,10 +15,12 @@ use clap::{Parser, Subcommand};
 use nightshift_contract::exit::Exit;
 use nightshift_server::chores::look;
 use nightshift_server::clock::Clock;
-use nightshift_server::config::{DEFAULT_CONFIG, Settings};
+use nightshift_server::config::{DEFAULT_CONFIG, Settings, StoreSettings};
 use nightshift_server::serve::{self, Limits, Parts};
 use nightshift_server::state_dir::{self, Held};
 use nightshift_server::swap;
+use nightshift_store::Store;
+use nightshift_store::mysql::{self, MysqlStore};
 use nightshift_store::sqlite::SqliteStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -79,7 +81,13 @@ fn read(config: &Path) -> anyhow::Result<Settings> {
     let doing = || format!("reading the configuration {}; name another with --config FILE", config.display());
     let text = std::fs::read_to_string(config).with_context(doing)?;
     let file = std::path::absolute(config).with_context(doing)?;
-    Ok(Settings::parse(&text, &file)?)
+    let mut settings = Settings::parse(&text, &file)?;
+    if let StoreSettings::Mysql { address, password_file: Some(file) } = &mut settings.store {
+        let password = std::fs::read_to_string(&*file)
+            .with_context(|| format!("reading the store's password from {}", file.display()))?;
+        *address = address.with_password(password.trim_end_matches(['\r', '\n']));
+    }
+    Ok(settings)
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
@@ -97,15 +105,14 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     end_on_signal(stopping.clone())?;
     outlive_file_limits()?;
 
-    let database = state.database();
-    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??;
+    let store = open_store(settings.store, state).await?;
     let releases = look::begin(settings.repository, state.repository(), settings.look_every, stopping.clone());
     // Who comes as soon as the address is known shall find the plugins there.
     releases.fresh().await;
 
     let parts = Parts {
         listen: settings.listen,
-        store: Arc::new(store),
+        store,
         releases,
         clock: Clock::system(),
         limits: Limits::default(),
@@ -120,6 +127,20 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     running.ended().await;
     tracing::info!("ended");
     Ok(())
+}
+
+async fn open_store(settings: StoreSettings, state: &Held) -> anyhow::Result<Arc<dyn Store>> {
+    match settings {
+        StoreSettings::Sqlite => {
+            let database = state.database();
+            Ok(Arc::new(tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??))
+        }
+        StoreSettings::Mysql { address, .. } => {
+            let store = MysqlStore::open(&address, mysql::Limits::default()).await?;
+            tracing::info!("everything is kept in {address}");
+            Ok(Arc::new(store))
+        }
+    }
 }
 
 fn tell_address(address: SocketAddr, file: &Path) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@
 //! STATE/
 //!   lock                kernel lock of the one server on this folder
 //!   address             the address the server listens on, once it does
-//!   nightshift.sqlite   batches, jobs, records, results
+//!   nightshift.sqlite   batches, jobs, records, results, unless the configuration names a `store` elsewhere
 //!   repository/         the engine's: clone of the central repository and the newest release's files
 //! ```
 

@@ -1,6 +1,7 @@
-//! For tests, benchmarks and the demo: git servers, whole grids in a folder, generated people.
+//! For tests, benchmarks and the demo: git servers, database servers, whole grids in a folder, generated people.
 
 pub mod central;
+pub mod database;
 pub mod grid;
 pub mod people;
 pub mod wait;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use nightshift_client::{Client, Timeouts};
+use nightshift_testbed::database::{Make, SCHEMA, Server, Wishes};
 use nightshift_testbed::wait;
 use nightshift_wire::{Report, WorkerState};
 use rustix::process::{Pid, Signal, kill_process};
@@ -152,4 +153,26 @@ async fn a_file_that_may_grow_no_further_is_a_full_disk_and_not_the_end() {
     client.workers().await.expect("it still answers");
     let (code, said) = server.terminate();
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_everything_in_the_store_that_is_named() {
+    let Some(database) = Server::start(Make::MariaDb, Wishes::default()).expect("a database server") else {
+        return println!("NOT RUN: {}", Make::MariaDb.advice());
+    };
+    let store = database.url(SCHEMA);
+    let folder = folder(&format!("listen = \"127.0.0.1:0\"\nstore = {store:?}"));
+    let (server, address) = Running::start(folder.path());
+    let client = Client::new([format!("http://{address}")], Timeouts::default()).expect("an address");
+    assert_eq!(client.status().await.expect("it answers").jobs_waiting, 0);
+    let (code, said) = server.terminate();
+    assert_eq!(code, Some(0), "{said}");
+    let kept = format!("everything is kept in mysql://127.0.0.1:{}/{SCHEMA}", database.port());
+    assert!(said.contains(&kept), "{said}");
+    assert!(!folder.path().join("state/nightshift.sqlite").exists(), "there is one store");
+
+    drop(database);
+    let (code, said) = refused(folder.path());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("its server must run, and have that schema and user"), "{said}");
 }

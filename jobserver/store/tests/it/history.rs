@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nightshift_store::{NewBatch, Store};
+use nightshift_testbed::database::Make;
 use nightshift_wire::{
     AttemptId, BatchId, BatchState, ClaimRequest, GiveBackCause, JobState, Moment, Outcome, RecordId, RecordResult,
 };
@@ -14,22 +15,52 @@ use nightshift_wire::{
 use crate::{
     hands::{self, LEASE, PLUGIN, Seen, job_records, new_batch, request, see},
     model::{Answer, Fate, Model, ModelJob},
-    place::{Place, SqlitePlace},
+    place::{MysqlPlace, Place, SqlitePlace},
 };
 
 const STEPS: usize = 200;
 const WORKERS: [&str; 4] = ["a", "b", "c", "d"];
 const PLUGINS: [&str; 2] = [PLUGIN, "name-count"];
 
-#[test]
-fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_move() {
-    #[expect(clippy::disallowed_methods, reason = "`make soak` asks for more seeds")]
-    let seeds = std::env::var("NIGHTSHIFT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20);
-    for seed in 0..seeds {
+#[tokio::test]
+async fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_move_on_sqlite() {
+    for seed in 0..seeds() {
         println!("seed {seed}");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(live_through(&SqlitePlace::fresh(), seed));
+        live_through(&SqlitePlace::fresh(), seed).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_move_on_mariadb() {
+    randomized_on(Make::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_move_on_mysql() {
+    randomized_on(Make::MySql).await;
+}
+
+/// Several histories at a time, each in a schema of its own: a server spends most of a history waiting for its disk.
+async fn randomized_on(make: Make) {
+    const AT_ONCE: u64 = 5;
+    for first in (0..seeds()).step_by(AT_ONCE as usize) {
+        let histories = (first..seeds().min(first + AT_ONCE)).map(|seed| {
+            let history = tokio::spawn(async move {
+                if let Some(place) = MysqlPlace::fresh(make).await {
+                    live_through(&place, seed).await;
+                }
+            });
+            (seed, history)
+        });
+        for (seed, history) in histories.collect::<Vec<_>>() {
+            history.await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "`make soak` asks for more seeds")]
+fn seeds() -> u64 {
+    std::env::var("NIGHTSHIFT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20)
 }
 
 async fn live_through(place: &dyn Place, seed: u64) {

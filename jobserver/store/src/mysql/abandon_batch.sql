@@ -1,0 +1,3 @@
+UPDATE batches
+SET state = 'abandoned'
+WHERE id = :batch AND state = 'receiving'

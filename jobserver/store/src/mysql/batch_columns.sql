@@ -1,0 +1,3 @@
+SELECT columns
+FROM batches
+WHERE id = :batch

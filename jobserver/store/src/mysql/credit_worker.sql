@@ -1,0 +1,3 @@
+UPDATE workers
+SET jobs_done = jobs_done + 1, records_done = records_done + :records
+WHERE worker = :worker

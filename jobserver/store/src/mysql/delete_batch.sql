@@ -1,0 +1,2 @@
+DELETE FROM batches
+WHERE id = :batch AND state = 'abandoned'

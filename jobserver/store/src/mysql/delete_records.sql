@@ -1,0 +1,2 @@
+DELETE FROM job_records
+WHERE id >= :first_record AND id < :first_record + :records

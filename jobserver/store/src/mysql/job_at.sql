@@ -1,0 +1,3 @@
+SELECT id, state, reason, first_record, records
+FROM jobs
+WHERE batch_id = :batch AND seq = :seq

@@ -1,0 +1,366 @@
+//! The store in a schema of a MySQL (8.0.16 or later) or MariaDB (10.6 or later) server, which several job servers may
+//! share.
+//!
+//! Every verb is one transaction and is tried in rounds (`connection.rs`); what keeps several servers right is that every
+//! change is a compare-and-set (`moves.rs`). Queries are the `.sql` files of this folder, twins of those of `sqlite/`
+//! with the reasons where they differ; the tables are in `migrations/`. Nothing is kept in memory but numbers that nobody
+//! else can get (`numbers.rs`) and a lock that says this server lives (`presence.rs`).
+
+mod address;
+mod connection;
+mod failure;
+mod hand_in;
+mod migrate;
+mod moves;
+mod numbers;
+mod presence;
+mod read;
+mod rows;
+mod sql;
+mod work;
+mod workers;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use nightshift_wire::{
+    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
+    Submission, Worker,
+};
+use uuid::Uuid;
+
+pub use self::{
+    address::{Address, AddressError},
+    connection::Limits,
+};
+use self::{
+    connection::{Connections, in_rounds},
+    failure::Failure,
+    hand_in::{NewJob, Removal},
+    numbers::Numbers,
+    presence::Presence,
+    work::Submitted,
+};
+use crate::{Counts, JobResults, LostAttempt, NewBatch, Store, StoreError};
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database cannot be reached or used.
+    #[error("cannot use the store {address}: its server must run, and have that schema and user")]
+    Database {
+        /// The store, without its password.
+        address: String,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// Its server lacks what the store builds on.
+    #[error("cannot use the store {address}: it needs MySQL 8.0.16 or MariaDB 10.6 or later, and this is {version}")]
+    TooOld {
+        /// The store, without its password.
+        address: String,
+        /// What the server calls itself.
+        version: String,
+    },
+    /// Another job server changes the tables and does not come to an end.
+    #[error("cannot use the store {address}: another job server has been changing its tables for a minute; try again")]
+    Migrating {
+        /// The store, without its password.
+        address: String,
+    },
+    /// The tables cannot be brought to this version.
+    #[error("cannot bring the tables of {address} to this version: a newer job server may have written them")]
+    Tables {
+        /// The store, without its password.
+        address: String,
+        /// What the migration said.
+        source: Box<refinery::Error>,
+    },
+}
+
+/// The store in a MySQL or MariaDB schema.
+#[derive(Debug)]
+pub struct MysqlStore {
+    address: Address,
+    limits: Limits,
+    writers: Connections,
+    readers: Connections,
+    numbers: Numbers,
+    presence: Presence,
+    /// Batches of this server whose hand-in broke off and which are not gone yet.
+    broken_off: Mutex<BTreeSet<BatchId>>,
+    /// The latest moment from which a lease given by this server may count; after a start that is not known.
+    latest: AtomicI64,
+}
+
+impl MysqlStore {
+    /// Opens the schema: tables brought to this version, batches removed whose hand-in a dead server left unfinished. On
+    /// a full disk they stay until there is room ([`Store::tidy`]). Other servers may use the schema at the same time.
+    ///
+    /// # Errors
+    /// When the database cannot be used, with what to do about it.
+    pub async fn open(address: &Address, limits: Limits) -> Result<MysqlStore, OpenError> {
+        let away = |doing| {
+            move |failure: Failure| OpenError::Database { address: address.to_string(), source: failure.of(doing) }
+        };
+        let (writers, readers) =
+            (Connections::to_write(address.opts(), limits), Connections::to_read(address.opts(), limits));
+        check(address, &readers).await?;
+        migrate::run(address, limits).await?;
+        let presence = Presence::begin(address.opts(), limits).await.map_err(away("taking this server's lock"))?;
+        let store = MysqlStore {
+            address: address.clone(),
+            limits,
+            writers,
+            readers,
+            numbers: Numbers::default(),
+            presence,
+            broken_off: Mutex::default(),
+            latest: AtomicI64::new(Moment::MAX),
+        };
+        let doing = "removing batches whose hand-in broke off";
+        match store.remove_unfinished(presence::LAST_BREATH_S).await.map_err(|failure| failure.of(doing)) {
+            Ok(()) => {}
+            Err(error) if error.is_retryable() => tracing::warn!("{doing}: not yet, the store cannot be written"),
+            Err(source) => return Err(OpenError::Database { address: address.to_string(), source }),
+        }
+        Ok(store)
+    }
+
+    /// Removes hand-ins whose servers are gone; those of servers that live stay. Each server has so many seconds to show
+    /// that it is gone.
+    async fn remove_unfinished(&self, seconds: u32) -> Result<(), Failure> {
+        let unfinished = in_rounds!(self.readers, |tx, _in_doubt| hand_in::unfinished(tx))?;
+        // Asking about a server that lives takes a moment: each is asked about once.
+        let mut alive = BTreeSet::from([self.presence.name().to_owned()]);
+        for left in unfinished {
+            if alive.contains(&left.receiver) {
+                continue;
+            }
+            if !presence::is_gone(self.address.opts(), self.limits, &left.receiver, seconds).await? {
+                alive.insert(left.receiver);
+                continue;
+            }
+            let batch = left.batch;
+            tracing::info!(batch, "removing batch {batch}: its hand-in broke off");
+            self.remove(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a batch whose hand-in broke off, in small steps.
+    async fn remove(&self, batch: BatchId) -> Result<(), Failure> {
+        loop {
+            let step = in_rounds!(self.writers, |tx, _in_doubt| hand_in::remove_some(tx, batch));
+            if step? == Removal::Finished {
+                return Ok(());
+            }
+        }
+    }
+
+    fn broken_off(&self) -> MutexGuard<'_, BTreeSet<BatchId>> {
+        self.broken_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the server can do what the store needs, and keeps what it acknowledges.
+async fn check(address: &Address, readers: &Connections) -> Result<(), OpenError> {
+    let away = |failure: Failure| OpenError::Database {
+        address: address.to_string(),
+        source: failure.of("asking the database for its version"),
+    };
+    let server = in_rounds!(readers, |tx, _in_doubt| server(tx)).map_err(away)?;
+    if !server.is_new_enough() {
+        return Err(OpenError::TooOld { address: address.to_string(), version: server.version });
+    }
+    if !server.durable {
+        tracing::warn!(
+            "the store {address} may lose acknowledged results in a power cut: set innodb_flush_log_at_trx_commit = 1 \
+             and sync_binlog = 1 on its server"
+        );
+    }
+    Ok(())
+}
+
+/// What the server says of itself.
+#[derive(Debug)]
+struct Server {
+    version: String,
+    durable: bool,
+}
+
+impl Server {
+    fn is_new_enough(&self) -> bool {
+        let mut numbers = self.version.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        let version: (u32, u32, u32) = (next(), next(), next());
+        version >= if self.version.contains("MariaDB") { (10, 6, 0) } else { (8, 0, 16) }
+    }
+}
+
+async fn server(tx: &mut connection::Tx) -> Result<Server, Failure> {
+    let row = tx.first(sql::SERVER, ()).await?;
+    let mut row = row.ok_or_else(|| Failure::Contradiction("a server without a version".to_owned()))?;
+    let binlog: i64 = row.get("log_bin")?;
+    let durable = row.get::<i64>("flush")? == 1 && (binlog == 0 || row.get::<i64>("sync_binlog")? == 1);
+    Ok(Server { version: row.get("version")?, durable })
+}
+
+#[async_trait]
+impl Store for MysqlStore {
+    async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError> {
+        let doing = "opening a batch";
+        let id = self.numbers.batch(&self.writers).await.map_err(|failure| failure.of(doing))?;
+        let receiver = self.presence.name();
+        let opened = in_rounds!(self.writers, |tx, in_doubt| hand_in::open(tx, (id, &batch), receiver, now, in_doubt));
+        opened.map_err(|failure| failure.of(doing))
+    }
+
+    async fn append_job(&self, batch: BatchId, records: Vec<Vec<String>>) -> Result<(), StoreError> {
+        let doing = "storing records of a batch";
+        let job = NewJob::new(&records).map_err(|failure| failure.of(doing))?;
+        drop(records);
+        let first = self.numbers.records(&self.writers, job.len()).await.map_err(|failure| failure.of(doing))?;
+        let appended = in_rounds!(self.writers, |tx, in_doubt| hand_in::append(tx, batch, &job, first, in_doubt));
+        appended.map_err(|failure| failure.of(doing))
+    }
+
+    async fn seal_batch(&self, batch: BatchId) -> Result<Batch, StoreError> {
+        let sealed = in_rounds!(self.writers, |tx, in_doubt| async {
+            hand_in::seal(tx, batch, in_doubt).await?;
+            read::batch(tx, batch).await
+        });
+        sealed.map_err(|failure| failure.of("sealing a batch"))
+    }
+
+    async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError> {
+        let abandon = async {
+            match in_rounds!(self.writers, |tx, in_doubt| hand_in::abandon(tx, batch, in_doubt)) {
+                refused @ Err(Failure::Refused(_)) => return refused,
+                abandoned => {
+                    // From here on its removal is the store's own business, however often it has to begin again.
+                    self.broken_off().insert(batch);
+                    abandoned?;
+                }
+            }
+            self.remove(batch).await?;
+            self.broken_off().remove(&batch);
+            Ok(())
+        };
+        abandon.await.map_err(|failure| failure.of("removing a batch whose hand-in broke off"))
+    }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        let doing = "removing a batch whose hand-in broke off";
+        let left: Vec<BatchId> = self.broken_off().iter().copied().collect();
+        for batch in left {
+            self.remove(batch).await.map_err(|failure| failure.of(doing))?;
+            self.broken_off().remove(&batch);
+            tracing::info!(batch, "batch {batch} is removed: its hand-in had broken off");
+        }
+        self.remove_unfinished(0).await.map_err(|failure| failure.of(doing))
+    }
+
+    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Option<Claim>, StoreError> {
+        self.latest.fetch_max(now, Ordering::Relaxed);
+        let secret = Uuid::new_v4().simple().to_string();
+        let claimed = in_rounds!(self.writers, |tx, in_doubt| work::claim(tx, request, &secret, now, in_doubt));
+        claimed.map_err(|failure| failure.of("claiming a job"))
+    }
+
+    async fn records(&self, attempt: AttemptId, secret: &str, columns: &[String]) -> Result<Records, StoreError> {
+        let read = in_rounds!(self.readers, |tx, _in_doubt| read::records(tx, attempt, secret, columns));
+        read.map_err(|failure| failure.of("reading the records of a job"))
+    }
+
+    async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Result<Lease, StoreError> {
+        self.latest.fetch_max(now, Ordering::Relaxed);
+        let lease = in_rounds!(self.writers, |tx, _in_doubt| work::heartbeat(tx, attempt, heartbeat, now));
+        lease.map_err(|failure| failure.of("renewing a lease"))
+    }
+
+    async fn submit(&self, attempt: AttemptId, submission: Submission, now: Moment) -> Result<Receipt, StoreError> {
+        let doing = "accepting results";
+        let submitted = Submitted::new(submission).map_err(|failure| failure.of(doing))?;
+        let receipt = in_rounds!(self.writers, |tx, in_doubt| work::submit(tx, attempt, &submitted, now, in_doubt));
+        receipt.map_err(|failure| failure.of(doing))
+    }
+
+    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError> {
+        let given = in_rounds!(self.writers, |tx, _in_doubt| work::give_back(tx, attempt, give_back, now));
+        given.map_err(|failure| failure.of("giving a job back"))
+    }
+
+    async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError> {
+        let latest = self.latest.swap(now, Ordering::Relaxed);
+        let went_back = now < latest;
+        let mut before = Vec::new();
+        let lost = in_rounds!(self.writers, |tx, in_doubt| async {
+            if went_back {
+                work::shorten_leases(tx, now).await?;
+            }
+            work::expire(tx, now, &mut before, in_doubt).await
+        });
+        if lost.is_err() {
+            self.latest.fetch_max(latest, Ordering::Relaxed);
+        }
+        lost.map_err(|failure| failure.of("taking back jobs whose lease is over"))
+    }
+
+    async fn batches(&self, limit: u32) -> Result<Vec<Batch>, StoreError> {
+        let batches = in_rounds!(self.readers, |tx, _in_doubt| read::batches(tx, limit));
+        batches.map_err(|failure| failure.of("listing batches"))
+    }
+
+    async fn batch(&self, batch: BatchId) -> Result<Batch, StoreError> {
+        let batch = in_rounds!(self.readers, |tx, _in_doubt| read::batch(tx, batch));
+        batch.map_err(|failure| failure.of("reading a batch"))
+    }
+
+    async fn jobs(&self, batch: BatchId, from: u64, limit: u32) -> Result<Vec<Job>, StoreError> {
+        let jobs = in_rounds!(self.readers, |tx, _in_doubt| read::jobs(tx, batch, from, limit));
+        jobs.map_err(|failure| failure.of("listing the jobs of a batch"))
+    }
+
+    async fn results(&self, batch: BatchId, seq: u64) -> Result<Option<JobResults>, StoreError> {
+        let results = in_rounds!(self.readers, |tx, _in_doubt| read::results(tx, batch, seq));
+        results.map_err(|failure| failure.of("reading the results of a batch"))
+    }
+
+    async fn report(&self, report: &Report, address: &str, now: Moment) -> Result<(), StoreError> {
+        let kept = in_rounds!(self.writers, |tx, _in_doubt| workers::report(tx, report, address, now));
+        kept.map_err(|failure| failure.of("keeping a worker's report"))
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>, StoreError> {
+        let workers = in_rounds!(self.readers, |tx, _in_doubt| read::workers(tx));
+        workers.map_err(|failure| failure.of("listing workers"))
+    }
+
+    async fn counts(&self, active_since: Moment) -> Result<Counts, StoreError> {
+        let counts = in_rounds!(self.readers, |tx, _in_doubt| read::counts(tx, active_since));
+        counts.map_err(|failure| failure.of("counting jobs and workers"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Server;
+
+    #[test]
+    fn servers_that_cannot_skip_locked_rows_are_told_by_their_version() {
+        let new_enough = |version: &str| Server { version: version.to_owned(), durable: true }.is_new_enough();
+        for version in ["10.6.1-MariaDB", "10.11.19-MariaDB-0+deb12u1", "8.0.16", "9.7.4", "12.0.2-MariaDB-log"] {
+            assert!(new_enough(version), "{version}");
+        }
+        for version in ["10.5.9-MariaDB", "8.0.15", "5.7.44-log", ""] {
+            assert!(!new_enough(version), "{version}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+-- ON DUPLICATE KEY UPDATE is SQLite's ON CONFLICT; greatest its two-argument max.
+INSERT INTO workers (worker, host, state, reason, `release`, refused, steps, address, first_seen, last_seen)
+VALUES (:worker, :host, :state, :reason, :release, :refused, :steps, :address, :now, :now)
+ON DUPLICATE KEY UPDATE
+    host      = :host,
+    state     = :state,
+    reason    = :reason,
+    `release` = :release,
+    refused   = :refused,
+    steps     = :steps,
+    address   = :address,
+    last_seen = greatest(last_seen, :now)

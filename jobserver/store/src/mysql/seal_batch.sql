@@ -1,0 +1,3 @@
+UPDATE batches
+SET state = 'open'
+WHERE id = :batch AND state = 'receiving'

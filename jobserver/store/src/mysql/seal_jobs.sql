@@ -1,0 +1,3 @@
+UPDATE jobs
+SET state = :to
+WHERE batch_id = :batch AND state = :from
