@@ -4,9 +4,13 @@
 //!   libgit2 hashes each of them as it reads. No hooks, filters, redirections or includes.
 //! - A clone that is damaged (a power cut can do that: libgit2 does not sync what it writes) is thrown away and
 //!   fetched again, once; see [`with_clone`].
+//! - A failed fetch over the network does not always say whose fault it is. What could not be fetched into a fresh clone
+//!   either is noted in the clone ([`LocalClone::unfetchable`]), so that it costs a clone once and not at every cycle.
+//!   Repositories that are files are read by [`crate::on_disk`], which knows.
 //! - libgit2 never removes what a killed process leaves: `*.lock` files, and half of a pack for each fetch cut off. The
 //!   caller holds the state folder's lock, so whatever lies there before a fetch is stale and removed.
 
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +20,13 @@ use std::time::Duration;
 use git2::{AutotagOption, Binding, Direction, ErrorClass, FetchOptions, ObjectType, Oid, Remote, Repository};
 use nightshift_contract::layout::StateDir;
 
+use crate::on_disk::{self, Fault, OnDisk};
+
 /// A clone in more packs than this is thrown away and fetched again: every fetch adds one, and nothing repacks them.
 const MAX_PACKS: usize = 50;
+
+/// The file in the clone with the ids of objects that could not be fetched into a fresh one, one a line.
+const UNFETCHABLE: &str = "unfetchable";
 
 /// Stands in the name of every file that libgit2 has not written to its end.
 const HALF_WRITTEN: &str = "_git2_";
@@ -127,8 +136,14 @@ pub(crate) struct LocalClone {
 /// A connection to the central repository, after its refs were listed.
 pub(crate) struct Connection<'c> {
     clone: &'c LocalClone,
-    remote: Remote<'c>,
+    way: Way<'c>,
     pub(crate) refs: Vec<RemoteRef>,
+}
+
+/// How a repository is reached.
+enum Way<'c> {
+    Files(OnDisk),
+    Network(Remote<'c>),
 }
 
 /// Runs `work` on the clone; when the clone turns out to be damaged, once more on a new one.
@@ -194,17 +209,37 @@ impl LocalClone {
     /// Connects and lists the refs, in one go.
     pub(crate) fn connect(&self) -> Result<Connection<'_>, GitError> {
         let unreachable = |source| GitError::Unreachable { doing: "connecting to", url: self.url.clone(), source };
+        if let Some(folder) = on_disk::folder(&self.url) {
+            let central = OnDisk::open(folder).map_err(unreachable)?;
+            let refs = central.refs().map_err(unreachable)?;
+            return Ok(Connection { clone: self, way: Way::Files(central), refs });
+        }
         let mut remote = self.repository.remote_anonymous(&self.url).map_err(self.failed("preparing a connection"))?;
         remote.connect(Direction::Fetch).map_err(unreachable)?;
         let mut refs = list(&remote).map_err(unreachable)?;
         // `refs/tags/v1^{}` is what the tag object `refs/tags/v1` names, not a ref of its own.
         refs.retain(|found| found.name.starts_with("refs/") && !found.name.ends_with("^{}"));
-        Ok(Connection { clone: self, remote, refs })
+        Ok(Connection { clone: self, way: Way::Network(remote), refs })
     }
 
     /// Whether the object is here.
     pub(crate) fn has(&self, id: Oid) -> bool {
         self.repository.odb().is_ok_and(|objects| objects.exists(id))
+    }
+
+    /// The objects that could not be fetched although the clone was fresh: the repository is at fault.
+    pub(crate) fn unfetchable(&self) -> BTreeSet<Oid> {
+        let noted = fs::read_to_string(self.path.join(UNFETCHABLE)).unwrap_or_default();
+        noted.lines().filter_map(|line| Oid::from_str(line).ok()).collect()
+    }
+
+    /// Notes the objects that cannot be fetched. A note that is lost costs a clone fetched once more.
+    pub(crate) fn note_unfetchable(&self, ids: &BTreeSet<Oid>) {
+        let path = self.path.join(UNFETCHABLE);
+        let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        if let Err(error) = fs::write(&path, text) {
+            tracing::warn!(%error, "writing {}", path.display());
+        }
     }
 
     /// Reads an object that must be here. Its bytes are hashed on the way.
@@ -233,31 +268,30 @@ impl Connection<'_> {
     /// Fetches refs into refs of the same name, with everything they name. A ref that is no longer there is left out.
     pub(crate) fn fetch(&mut self, refs: &[String]) -> Result<(), GitError> {
         remove_left_behind(&self.clone.path);
-        let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
-        let mut options = FetchOptions::new();
-        options.download_tags(AutotagOption::None).update_fetchhead(false);
-        self.remote.fetch(&refspecs, Some(&mut options), None).map_err(|source| {
-            let at_fault = match source.class() {
-                ErrorClass::Os | ErrorClass::Filesystem => Party::Clone,
-                ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh => Party::Repository,
-                // Nothing in a fresh clone can be damaged.
-                _ if self.clone.is_fresh => Party::Repository,
-                _ => Party::Clone,
-            };
-            match at_fault {
-                Party::Clone => self.clone.failed("fetching")(source),
-                Party::Repository => {
-                    GitError::Unreachable { doing: "fetching from", url: self.clone.url.clone(), source }
-                }
+        let fetched = match &mut self.way {
+            Way::Files(central) => central.copy(refs, &self.clone.repository),
+            Way::Network(remote) => fetch_over_network(remote, refs, self.clone.is_fresh),
+        };
+        fetched.map_err(|fault| match fault {
+            Fault::Here(source) => self.clone.failed("fetching")(source),
+            Fault::There(source) => {
+                GitError::Unreachable { doing: "fetching from", url: self.clone.url.clone(), source }
             }
         })
     }
 }
 
-/// Whose fault a failed fetch probably is.
-enum Party {
-    Clone,
-    Repository,
+fn fetch_over_network(remote: &mut Remote<'_>, refs: &[String], into_fresh_clone: bool) -> Result<(), Fault> {
+    let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
+    let mut options = FetchOptions::new();
+    options.download_tags(AutotagOption::None).update_fetchhead(false);
+    remote.fetch(&refspecs, Some(&mut options), None).map_err(|error| match error.class() {
+        ErrorClass::Os | ErrorClass::Filesystem => Fault::Here(error),
+        ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh => Fault::There(error),
+        // Nothing in a fresh clone can be damaged.
+        _ if into_fresh_clone => Fault::There(error),
+        _ => Fault::Here(error),
+    })
 }
 
 /// The refs of a connected remote. A name may hold any bytes, and one that is not UTF-8 must cost nobody the look: what

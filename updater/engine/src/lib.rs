@@ -16,6 +16,7 @@ mod address;
 pub mod clock;
 mod git;
 mod look;
+mod on_disk;
 mod release;
 mod review;
 mod slot;
@@ -41,7 +42,7 @@ pub use release::{Release, ReleaseError};
 pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
-pub use sync::{Sync, SyncError};
+pub use sync::{Sync, SyncError, Unfetched};
 
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

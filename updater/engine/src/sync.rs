@@ -1,7 +1,8 @@
 //! Brings the highest good release into force.
 //!
 //! The order, and what a kill or power cut in between leaves behind:
-//! 1. tags above the floor that are not here are fetched (the clone is a cache);
+//! 1. tags above the floor that are not here are fetched (the clone is a cache); one that the repository cannot give is
+//!    named and left out;
 //! 2. each is judged, lowest version first; a key set it brings judges the next one. Which tags were verified and the keys
 //!    in force are noted in `trust.json` at once, so that nothing below can undo a revocation;
 //! 3. the highest good one is staged: built beside, hashed against the signed tree, synced, moved to its place
@@ -14,6 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,8 +43,31 @@ pub struct Sync {
     pub switched: bool,
     /// Tags that stand in the repository and are refused, highest version first.
     pub refused: Vec<Refusal>,
+    /// Tags that stand in the repository and cannot be fetched, lowest version first. The repository is at fault.
+    pub unfetched: Vec<Unfetched>,
     /// What else a person may want to know.
     pub notes: Vec<String>,
+}
+
+/// A tag that the repository lists and cannot give. Nothing is known about it, and so it is no refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfetched {
+    /// The tag.
+    pub tag: String,
+    /// What git says.
+    pub why: String,
+}
+
+impl Unfetched {
+    /// What a person can do about such tags.
+    pub const ADVICE: &str = "`git fsck --full` in the central repository says what is broken: mend it, or delete the \
+                              tag and cut the release again under a higher version";
+}
+
+impl fmt::Display for Unfetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be fetched, and so is left out ({})", self.tag, self.why)
+    }
 }
 
 /// Why a sync could not be done. The release in force stays.
@@ -96,6 +121,7 @@ pub(crate) struct Good {
 struct Judged {
     best: Option<Good>,
     refused: Vec<Refusal>,
+    unfetched: Vec<Unfetched>,
     notes: Vec<String>,
     /// The memory with what was believed.
     trust: Trust,
@@ -111,6 +137,7 @@ impl Engine {
             let (state, url) = (self.state.clone(), self.source.url.clone());
             let judged = git::with_clone(&state, &url, |clone| self.judge_and_stage(clone, &candidates))?;
             sync.refused = judged.refused;
+            sync.unfetched = judged.unfetched;
             sync.notes = judged.notes;
             if let Some(good) = judged.best {
                 self.switch(good.release, look)?;
@@ -158,8 +185,8 @@ impl Engine {
     }
 
     fn judge_and_stage(&mut self, clone: &LocalClone, candidates: &[Candidate]) -> Result<Judged, SyncError> {
-        let unfetched = fetch_missing(clone, candidates)?;
-        let judged = judge_all(clone, candidates, &unfetched, &self.trust)?;
+        let faults = fetch_missing(clone, candidates)?;
+        let judged = judge_all(clone, candidates, &faults, &self.trust)?;
         if judged.trust != self.trust {
             state::write_trust(&self.state, &judged.trust)?;
             self.trust = judged.trust.clone();
@@ -198,63 +225,72 @@ impl Engine {
     }
 }
 
-/// A tag that could not be fetched although others could.
-type Unfetched = BTreeMap<ReleaseVersion, GitError>;
+/// Why tags could not be fetched.
+type Faults = BTreeMap<ReleaseVersion, GitError>;
 
 /// How long tags are fetched one by one, once one of them failed again.
 const ONE_BY_ONE: Duration = Duration::from_secs(120);
 
 /// Fetches the tags that are not here, in one go; when that fails, one by one, so that a tag nobody can fetch does not
-/// keep the good ones out. Fails when none could be fetched.
-fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Result<Unfetched, GitError> {
-    let is_missing = |candidate: &&Candidate| Oid::from_str(&candidate.id).is_ok_and(|id| !clone.has(id));
-    let missing: Vec<&Candidate> = candidates.iter().filter(is_missing).collect();
-    let fetch = |candidates: &[&Candidate]| {
-        let refs: Vec<String> = candidates.iter().map(|candidate| ref_of(&candidate.version.tag())).collect();
-        clone.connect()?.fetch(&refs)
-    };
-    if missing.is_empty() {
-        return Ok(Unfetched::new());
-    }
-    match fetch(&missing) {
-        Ok(()) => return Ok(Unfetched::new()),
-        // When the clone is at fault, the caller tries a fresh one.
-        Err(error) if error.is_clone_damage() || missing.len() == 1 => return Err(error),
-        Err(_) => {}
-    }
-    let mut unfetched = Unfetched::new();
-    let begun = clock::moment().since_boot_ms;
-    for candidate in &missing {
-        let fetched = fetch(&[candidate]);
-        let spent = Duration::from_millis(clock::moment().since_boot_ms.saturating_sub(begun));
-        match fetched {
-            Ok(()) => {}
-            // A repository that falls silent at every tag must not cost a timeout for each of a thousand.
-            Err(error) if spent >= ONE_BY_ONE => return Err(error),
-            Err(error) => {
-                unfetched.insert(candidate.version, error);
-            }
+/// keep the good ones out. Fails when the repository cannot be reached at all, and when the clone may be at fault: the
+/// caller then tries a fresh one. Tags that a fresh one could not take either are noted and tried by themselves.
+fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Result<Faults, GitError> {
+    let noted = clone.unfetchable();
+    let (mut fresh, mut hopeless) = (Vec::new(), Vec::new());
+    for candidate in candidates {
+        match Oid::from_str(&candidate.id) {
+            Ok(id) if clone.has(id) => {}
+            Ok(id) if noted.contains(&id) => hopeless.push((candidate, id)),
+            Ok(id) => fresh.push((candidate, id)),
+            Err(_) => {}
         }
     }
-    if unfetched.len() < missing.len() {
-        return Ok(unfetched);
+    if !fresh.is_empty() {
+        let refs: Vec<String> = fresh.iter().map(|(candidate, _)| ref_of(&candidate.version.tag())).collect();
+        match clone.connect()?.fetch(&refs) {
+            Ok(()) => fresh.clear(),
+            Err(error) if error.is_clone_damage() => return Err(error),
+            Err(_) => {}
+        }
     }
-    unfetched.pop_first().map_or(Ok(Unfetched::new()), |(_, error)| Err(error))
+    let mut faults = Faults::new();
+    let mut unfetchable = BTreeSet::new();
+    let begun = clock::moment().since_boot_ms;
+    for (candidate, id) in fresh.into_iter().chain(hopeless) {
+        // A repository that cannot be reached any more is no fault of a tag.
+        let fetched = clone.connect()?.fetch(&[ref_of(&candidate.version.tag())]);
+        let spent = Duration::from_millis(clock::moment().since_boot_ms.saturating_sub(begun));
+        let Err(error) = fetched else { continue };
+        if error.is_clone_damage() && !noted.contains(&id) {
+            return Err(error);
+        }
+        // One that falls silent at every tag must not cost a timeout for each of a thousand.
+        if spent >= ONE_BY_ONE {
+            return Err(error);
+        }
+        unfetchable.insert(id);
+        faults.insert(candidate.version, error);
+    }
+    if unfetchable != noted {
+        clone.note_unfetchable(&unfetchable);
+    }
+    Ok(faults)
 }
 
 /// Judges the candidates in version order, each by the keys in force before it.
 fn judge_all(
     clone: &LocalClone,
     candidates: &[Candidate],
-    unfetched: &Unfetched,
+    faults: &Faults,
     trust: &Trust,
 ) -> Result<Judged, SyncError> {
-    let mut judged = Judged { best: None, refused: Vec::new(), notes: Vec::new(), trust: trust.clone() };
+    let mut judged =
+        Judged { best: None, refused: Vec::new(), unfetched: Vec::new(), notes: Vec::new(), trust: trust.clone() };
     for candidate in candidates {
         let tag = candidate.version.tag();
-        if let Some(error) = unfetched.get(&candidate.version) {
-            let why = error.source().map(ToString::to_string).unwrap_or_default();
-            judged.notes.push(format!("{tag} cannot be fetched, and so is left out ({why})"));
+        if let Some(error) = faults.get(&candidate.version) {
+            let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            judged.unfetched.push(Unfetched { tag, why });
             continue;
         }
         let id = match Oid::from_str(&candidate.id) {

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, Moment, OpenError, Release, SlotError, Source, Sync};
+use nightshift_engine::{Engine, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
 use nightshift_manifest::settings::GridSettings;
 
 use crate::clock;
@@ -67,7 +67,10 @@ impl Repository {
                 Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
                 None => {
                     sync = self.engine.sync(&look).map_err(|error| Found::failed(&error, "the next cycle tries again"));
-                    trouble = sync.as_ref().err().map(|failed| failed.found.clone());
+                    trouble = match &sync {
+                        Ok(sync) => sync.unfetched.first().map(ToString::to_string),
+                        Err(failed) => Some(failed.found.clone()),
+                    };
                     Found::good("the repository answered; no stop flag")
                 }
             },
@@ -93,7 +96,7 @@ impl Repository {
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).collect(),
             sync: match (unreadable, sync) {
                 (Some(found), _) | (None, Err(found)) => found,
-                (None, Ok(_)) if nothing_fetched => {
+                (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
                 }
                 (None, Ok(sync)) => sync_in_words(release.as_ref(), &sync),
@@ -143,12 +146,16 @@ impl Found {
     }
 }
 
+/// What a person can do about refused releases.
+const REFUSED: &str = "correct the refused release, or delete its tag from the repository";
+
 fn sync_in_words(release: Option<&Release>, sync: &Sync) -> Found {
     let mut words = vec![match release {
         Some(release) => format!("{} is in force, signed by {}", release.tag, release.signer),
         None => "no release is in force".to_owned(),
     }];
     words.extend(sync.notes.iter().cloned());
+    words.extend(sync.unfetched.iter().map(ToString::to_string));
     // The report lists every refusal; here the first stands for all.
     words.extend(sync.refused.first().map(ToString::to_string));
     match sync.refused.len() {
@@ -156,10 +163,12 @@ fn sync_in_words(release: Option<&Release>, sync: &Sync) -> Found {
         number => words.push(format!("{} more are refused, too", number - 1)),
     }
     let words = words.join("; ");
-    match (sync.refused.is_empty(), release) {
-        (true, Some(_)) => Found::good(words),
-        (true, None) => Found::bad(words, "make the first one with: nightshift release cut 1.0.0"),
-        (false, _) => Found::bad(words, "correct the refused release, or delete its tag from the repository"),
+    match (sync.refused.is_empty(), sync.unfetched.is_empty(), release) {
+        (true, true, Some(_)) => Found::good(words),
+        (true, true, None) => Found::bad(words, "make the first one with: nightshift release cut 1.0.0"),
+        (true, false, _) => Found::bad(words, Unfetched::ADVICE),
+        (false, true, _) => Found::bad(words, REFUSED),
+        (false, false, _) => Found::bad(words, format!("{}; {REFUSED}", Unfetched::ADVICE)),
     }
 }
 

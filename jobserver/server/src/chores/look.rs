@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::clock::moment;
-use nightshift_engine::{Engine, Refusal, Release, ReleaseError, Source};
+use nightshift_engine::{Engine, Release, ReleaseError, Source, Unfetched};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -129,21 +129,22 @@ impl Looker {
     }
 }
 
-/// One look, and the newest good release taken in when there is no stop flag. The releases that were refused.
-fn look_and_sync(engine: &mut Engine) -> Result<Vec<Refusal>, String> {
+/// One look, and the newest good release taken in when there is no stop flag. What is wrong with the releases there.
+fn look_and_sync(engine: &mut Engine) -> Result<Vec<String>, String> {
     let look = engine.look(&moment()).map_err(|error| chain(&error))?;
     if look.stop.is_some() {
         return Ok(Vec::new());
     }
     let sync = engine.sync(&look).map_err(|error| chain(&error))?;
-    Ok(sync.refused)
+    let unfetched = sync.unfetched.iter().map(|tag| format!("{tag}; {}", Unfetched::ADVICE));
+    Ok(unfetched.chain(sync.refused.iter().map(ToString::to_string)).collect())
 }
 
 /// What the engine knows now, after a look or in spite of one that failed.
-fn catalogue(engine: &Engine, found: Result<Vec<Refusal>, String>) -> Catalogue {
+fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
     let stopped = engine.last_look().and_then(|look| look.stop.as_ref()).map(ToString::to_string);
     let mut problems = match found {
-        Ok(refused) => refused.iter().map(ToString::to_string).collect(),
+        Ok(problems) => problems,
         Err(problem) => vec![problem],
     };
     let mut catalogue = match engine.in_force().map(|release| offer(&release)) {

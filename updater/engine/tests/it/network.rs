@@ -44,8 +44,28 @@ fn a_tag_that_cannot_be_fetched_does_not_keep_good_releases_out() {
         let sync = fixture.cycle();
         assert!(sync.switched);
         assert_eq!(fixture.in_force().as_deref(), Some("v1.5.0"));
-        assert_eq!(sync.notes.len(), 1);
-        assert!(sync.notes[0].starts_with("v1.6.0 cannot be fetched"), "{}", sync.notes[0]);
+        assert_eq!(sync.unfetched.iter().map(|tag| tag.tag.as_str()).collect::<Vec<_>>(), ["v1.6.0"]);
+    });
+}
+
+#[test]
+fn the_one_new_tag_that_cannot_be_fetched_is_named_and_the_release_in_force_stays() {
+    served("the_one_new_tag_that_cannot_be_fetched_is_named_and_the_release_in_force_stays", |mut fixture| {
+        fixture.central.cut("1.5.0").expect("cut");
+        assert!(fixture.cycle().switched);
+        fixture.central.forge("v1.6.0", Forgery::Garbage).expect("forged");
+        let marker = fixture.state.clone_dir().join("marker");
+        for cycle in 0..2 {
+            let sync = fixture.cycle();
+            match cycle {
+                0 => std::fs::write(&marker, "").expect("written"),
+                _ => assert!(marker.exists(), "the clone was fetched again"),
+            }
+            assert!(sync.unfetched[0].to_string().starts_with("v1.6.0 cannot be fetched"), "{sync:?}");
+            assert_eq!((sync.switched, sync.refused), (false, vec![]));
+        }
+        fixture.central.delete_tag("v1.6.0").expect("deleted");
+        assert_eq!(fixture.cycle().unfetched, []);
     });
 }
 

@@ -50,6 +50,51 @@ fn a_clone_with_a_flipped_bit_is_fetched_again() {
     assert_eq!(fixture.look().stop, None);
 }
 
+/// Takes the object of a file of the central repository away, as a broken disk does; where it was, and what it held.
+fn lose(fixture: &Fixture, content: &[u8]) -> (PathBuf, Vec<u8>) {
+    let id = fixture.central.write_object(git2::ObjectType::Blob, content).expect("the same id").to_string();
+    let path = fixture.central.folder().join("objects").join(&id[..2]).join(&id[2..]);
+    let held = fs::read(&path).expect("a single object");
+    fs::remove_file(&path).expect("removed");
+    (path, held)
+}
+
+#[test]
+fn a_tag_that_a_broken_repository_cannot_give_is_named_and_costs_one_clone_at_most() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    fixture.central.put("data/new.txt", "new").expect("put");
+    fixture.central.cut("1.6.0").expect("cut");
+    let (path, held) = lose(&fixture, b"new");
+    let marker = fixture.state.clone_dir().join("marker");
+    for cycle in 0..3 {
+        let sync = fixture.cycle();
+        assert_eq!((sync.switched, sync.refused), (false, vec![]), "cycle {cycle}");
+        let named = sync.unfetched.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(named.len() == 1 && named[0].starts_with("v1.6.0 cannot be fetched"), "cycle {cycle}: {named:?}");
+        assert_eq!(fixture.in_force().as_deref(), Some("v1.5.0"));
+        match cycle {
+            0 => fs::write(&marker, "").expect("written"),
+            _ => assert!(marker.exists(), "cycle {cycle}: the clone was fetched again"),
+        }
+    }
+
+    // It hides no stop flag.
+    fixture.central.stop("").expect("stopped");
+    assert!(fixture.look().stop.is_some());
+    fixture.central.start().expect("started");
+
+    // Another tag is not kept out, and the broken one is taken once it is mended.
+    fixture.central.remove("data/new.txt");
+    fixture.central.put("data/other.txt", "other").expect("put");
+    fixture.central.cut("1.5.5").expect("cut");
+    let sync = fixture.cycle();
+    assert!(sync.switched && sync.unfetched.len() == 1, "{sync:?}");
+    assert!(marker.exists(), "the clone was fetched again");
+    fs::write(path, held).expect("mended");
+    assert!(fixture.cycle().switched);
+    assert_eq!(fixture.in_force().as_deref(), Some("v1.6.0"));
+}
+
 #[test]
 fn a_clone_without_its_objects_is_fetched_again() {
     let mut fixture = Fixture::with_1_5_0_in_force();
