@@ -25,6 +25,9 @@ use crate::workbench::{Broken, Catalogue, Workbench};
 /// So many cores may die with an attempt without getting it any further; then the job is at fault, and not the machine.
 const MOST_DEATHS: u32 = 10;
 
+/// A job's results hold no more bytes than this, on disk and in memory: several times what a job server usually takes.
+const MOST_RESULTS: u64 = 256 << 20;
+
 /// What an attempt is worked on with.
 pub(crate) struct Desk {
     pub(crate) control: Arc<dyn JobControl>,
@@ -139,9 +142,17 @@ impl Desk {
             self.moments.at(Moment::Processed { done: (done + block.len()) as u64 }).await;
 
             let to_append = Arc::clone(&results);
-            journal = off(move || journal.append(done, time, &to_append).map(|()| journal))
+            let bytes;
+            (journal, bytes) = off(move || journal.append(done, time, &to_append).map(|bytes| (journal, bytes)))
                 .await
                 .map_err(|error| Unfinished::NoRoom(format!("saving results on disk: {error}")))?;
+            so_far.bytes += bytes;
+            if so_far.bytes > MOST_RESULTS {
+                return Err(Unfinished::Failed(format!(
+                    "the results grow beyond {} MiB, more than a job server takes; hand the batch in with a smaller --job-size",
+                    MOST_RESULTS >> 20
+                )));
+            }
             so_far.work += time;
             so_far.results.extend(results.iter().cloned());
             self.moments.at(Moment::BlockSaved { done: so_far.results.len() as u64 }).await;

@@ -79,10 +79,11 @@ struct SetAside {
 }
 
 impl Spool {
-    /// Opens the folder, removes what is half made or half gone, and reads the attempts in it, oldest first.
+    /// Opens the folder, removes what is half made or half gone, and reads the attempts in it, oldest first. One that the
+    /// disk does not give now stays for a later core, and keeps nobody from work.
     ///
     /// # Errors
-    /// When the folder cannot be made, read or cleaned up.
+    /// When the folder cannot be made or read.
     pub fn open(state: &StateDir) -> Result<(Spool, Vec<HeldAttempt>), SpoolError> {
         let folder = state.attempts();
         let failed = |source| SpoolError::new("reading the attempts in", &folder)(source);
@@ -91,11 +92,14 @@ impl Spool {
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             match read_attempt(&path) {
-                Some(attempt) => held.push(attempt),
-                None => {
+                Ok(Some(attempt)) => held.push(attempt),
+                Ok(None) => {
                     tracing::warn!("removing {}: it is no whole attempt", path.display());
-                    remove_all(&path).map_err(SpoolError::new("removing", &path))?;
+                    if let Err(error) = remove_all(&path) {
+                        tracing::error!("removing {}: {error}; it stays until that works", path.display());
+                    }
                 }
+                Err(error) => tracing::error!("reading {}: {error}; it stays until that works", path.display()),
             }
         }
         held.sort_by_key(|attempt| attempt.claim.attempt);
@@ -207,10 +211,15 @@ impl HeldAttempt {
 }
 
 /// The attempt in `folder`; `None` when it is not whole.
-fn read_attempt(folder: &Path) -> Option<HeldAttempt> {
-    let claim: Claim = read(&folder.join(CLAIM))?;
-    let named = folder.file_name()?.to_str()? == claim.attempt.to_string();
-    named.then(|| HeldAttempt { claim, inherited: true, folder: folder.to_owned() })
+fn read_attempt(folder: &Path) -> io::Result<Option<HeldAttempt>> {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    let claim = match fs::read(folder.join(CLAIM)) {
+        Ok(bytes) => serde_json::from_slice::<Claim>(&bytes).ok(),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => None,
+        Err(error) => return Err(error),
+    };
+    let named = |claim: &Claim| folder.file_name().is_some_and(|name| *name == *claim.attempt.to_string());
+    Ok(claim.filter(named).map(|claim| HeldAttempt { claim, inherited: true, folder: folder.to_owned() }))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
@@ -276,6 +285,24 @@ mod tests {
         fs::write(state.attempts().join("4").join(CLAIM), "{\"attempt\": 4, \"sec").expect("writes");
         assert_eq!(attempts(&state), [1]);
         assert_eq!(fs::read_dir(state.attempts()).expect("reads").count(), 1);
+    }
+
+    #[test]
+    fn whatever_stands_in_the_folder_keeps_no_attempt_from_being_read() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = StateDir::new(folder.path());
+        let (spool, _) = Spool::open(&state).expect("opens");
+        spool.note(claim(1)).expect("notes");
+        fs::create_dir_all(state.attempts().join("2").join(CLAIM)).expect("creates");
+        fs::write(state.attempts().join("3"), "a file").expect("writes");
+        // A file that the disk does not give now: here a link that leads round in a circle.
+        fs::create_dir(state.attempts().join("4")).expect("creates");
+        std::os::unix::fs::symlink(CLAIM, state.attempts().join("4").join(CLAIM)).expect("links");
+        assert_eq!(attempts(&state), [1]);
+        let mut left: Vec<_> =
+            fs::read_dir(state.attempts()).expect("reads").map(|entry| entry.expect("reads").file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["1", "4"], "what cannot be read now is not thrown away");
     }
 
     #[test]

@@ -74,15 +74,17 @@ impl Journal {
         Ok(Journal(file))
     }
 
-    /// Appends a block's results, the first of which is result number `first` of the job (from 0). Once this returns, they
-    /// are there after a power cut.
+    /// Appends a block's results, the first of which is result number `first` of the job (from 0), and returns how many
+    /// bytes that took. Once this returns, they are there after a power cut.
     ///
     /// # Errors
     /// When they cannot be written; the journal must not be used further then.
-    pub fn append(&mut self, first: usize, work: Duration, results: &[RecordResult]) -> io::Result<()> {
+    pub fn append(&mut self, first: usize, work: Duration, results: &[RecordResult]) -> io::Result<u64> {
         let work_ms = u64::try_from(work.as_millis()).unwrap_or(u64::MAX);
-        self.0.write_all(&encode(&LineRef::Block { first, work_ms, results }))?;
-        self.0.sync_data()
+        let line = encode(&LineRef::Block { first, work_ms, results });
+        self.0.write_all(&line)?;
+        self.0.sync_data()?;
+        Ok(line.len() as u64)
     }
 }
 
