@@ -9,7 +9,7 @@ use nightshift_contract::message::FromCore;
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_wire::{Claim, Problem, Provenance, Record, RecordResult, Records, Submission};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::beside::{self, First};
 use crate::causes::with_causes;
@@ -44,6 +44,8 @@ pub(crate) struct Desk {
 pub(crate) enum Unfinished {
     /// The job has to go back: its plugin or its data are at fault.
     Failed(String),
+    /// The job has to go back, and the core has to end: the plugin does not come back from a block.
+    Stuck(String),
     /// The job has to go back: this worker cannot do it now.
     Unable(String),
     /// The job has to go back: the disk takes no checkpoint.
@@ -138,7 +140,7 @@ impl Desk {
                 break;
             }
             let block = &rest[..rest.len().min(manifest.block as usize)];
-            let (results, time) = self.process_block(plugin, &records.columns, block).await?;
+            let (results, time) = self.process_block(manifest, &records.columns, block).await?;
             self.moments.at(Moment::Processed { done: (done + block.len()) as u64 }).await;
 
             let to_append = Arc::clone(&results);
@@ -164,12 +166,19 @@ impl Desk {
     /// One result for each record of the block, and the time they took.
     async fn process_block(
         &self,
-        plugin: &str,
+        manifest: &PluginManifest,
         columns: &[String],
         block: &[Record],
     ) -> Result<(Arc<[RecordResult]>, Duration), Unfinished> {
         let records = Records { columns: columns.to_vec(), records: block.to_vec() };
-        let (results, time) = self.bench.process(plugin, records).await?.map_err(Unfinished::Failed)?;
+        let plugin = &manifest.name;
+        let longest = manifest.time_per_block * self.pace.block_limits + self.pace.block_grace;
+        // SQLite looks at no alarm within a single function, and some take days over long texts.
+        let Ok(done) = timeout(longest, self.bench.process(plugin, records)).await else {
+            let reason = format!("plugin {plugin} was not done with a block after {} s", longest.as_secs_f32());
+            return Err(Unfinished::Stuck(reason));
+        };
+        let (results, time) = done?.map_err(Unfinished::Failed)?;
         if results.iter().map(|result| result.id).eq(block.iter().map(|record| record.id)) {
             Ok((results.into(), time))
         } else {

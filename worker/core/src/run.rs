@@ -63,6 +63,10 @@ pub struct Pace {
     pub disk_first: Duration,
     /// The longest of these waits.
     pub disk_most: Duration,
+    /// So many times its plugin's own limit may a block take, because parts of it are tried again …
+    pub block_limits: u32,
+    /// … and so much longer, before the plugin counts as stuck where no limit reaches it.
+    pub block_grace: Duration,
 }
 
 impl Default for Pace {
@@ -77,6 +81,8 @@ impl Default for Pace {
             aside_most: Duration::from_secs(15 * 60),
             disk_first: Duration::from_secs(30),
             disk_most: Duration::from_secs(600),
+            block_limits: 20,
+            block_grace: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -99,6 +105,9 @@ pub enum CoreError {
     /// The thread that runs plugins cannot be started.
     #[error("starting the thread that runs the plugins")]
     Thread(#[source] std::io::Error),
+    /// A plugin does not come back, and so no other can run; its job was given back as failed.
+    #[error("{0}; only a new core can go on")]
+    Stuck(String),
     /// The thread that runs plugins has ended.
     #[error("the thread that runs the plugins has ended; the log says why")]
     Broken,
@@ -350,6 +359,12 @@ impl Running {
                 tracing::error!("the job server fails to hand out the records of job {}: {how}", claim.job);
                 self.aside.back(held, format!("its records cannot be had: {how}"));
                 return Ok(Next::GoOn);
+            }
+            Unfinished::Stuck(reason) => {
+                if self.give_back(claim, GiveBackCause::Failed, reason.clone()).await == Next::GoOn {
+                    self.let_go(held).await;
+                }
+                return Err(CoreError::Stuck(reason));
             }
             Unfinished::Failed(reason) => (GiveBackCause::Failed, reason, true),
             Unfinished::Unable(reason) => (GiveBackCause::Stopped, reason, true),

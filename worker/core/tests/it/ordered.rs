@@ -1,6 +1,7 @@
 //! What the launcher orders, and what the core tells it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nightshift_contract::message::FromCore;
 use nightshift_core::moments::Moment;
@@ -174,4 +175,21 @@ async fn heartbeats_go_on_during_a_long_block() {
     let stop = |orders: &mut Orders| orders.stop = Some("enough".to_owned());
     let beats = server.until(|server| server.heartbeats().len() >= 3);
     worker.core("v1.0.0", server.clone()).order_after(beats, stop).await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_no_limit_reaches_fails_its_job_and_ends_its_core() {
+    let (worker, server) = (Worker::new(), Arc::new(FakeServer::new()));
+    worker.release("v1.0.0", &[("endless", ENDLESS)]);
+    server.add_job("endless", 5);
+    let mut stuck = worker.core("v1.0.0", server.clone());
+    (stuck.core.pace.block_limits, stuck.core.pace.block_grace) = (0, Duration::from_millis(50));
+    let error = stuck.core.run().await.expect_err("only a new core can go on");
+    assert_eq!(error.to_string(), "plugin endless was not done with a block after 0.05 s; only a new core can go on");
+    let (_, cause, reason) = server.given_back().remove(0);
+    assert_eq!(
+        (cause, reason.as_str()),
+        (GiveBackCause::Failed, "plugin endless was not done with a block after 0.05 s")
+    );
+    assert_eq!(worker.attempts_on_disk(), 0);
 }

@@ -116,6 +116,8 @@ fn pace() -> Pace {
         aside_most: Duration::from_millis(4),
         disk_first: LONG,
         disk_most: LONG,
+        block_limits: 1,
+        block_grace: LONG,
     }
 }
 
