@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod forgery;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -186,6 +187,18 @@ impl Central {
     /// When the repository cannot be written.
     pub fn write_object(&self, kind: ObjectType, raw: &[u8]) -> Result<Oid> {
         Ok(self.repository.odb()?.write(kind, raw)?)
+    }
+
+    /// Takes the object of a file's content away, as a broken disk does: where it was, and what mends it.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn lose(&self, content: &[u8]) -> Result<(PathBuf, Vec<u8>)> {
+        let id = Oid::hash_object(ObjectType::Blob, content)?.to_string();
+        let path = self.folder().join("objects").join(&id[..2]).join(&id[2..]);
+        let held = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        fs::remove_file(&path)?;
+        Ok((path, held))
     }
 
     /// Points a ref at an object, as a push would.

@@ -276,16 +276,9 @@ impl Cycle<'_> {
     }
 
     fn ending(&self, next: &Next, facts: &Facts) -> (Ending, WorkerState, String) {
-        let (reason, to_do) = next.in_words();
-        let exit = next.exit(facts);
-        let mut words = Vec::new();
-        if exit != Exit::Done {
-            words.extend(self.visit.iter().flat_map(|visit| visit.refused.iter().cloned()));
-        }
-        if !to_do.is_empty() {
-            words.push(format!("{reason}; {to_do}"));
-        }
-        (Ending { exit, words: words.join("\n") }, next.state(), reason)
+        let refused = self.visit.as_ref().map_or(&[][..], |visit| &visit.refused);
+        let ending = Ending { exit: next.exit(facts), words: next.last_words(facts, refused) };
+        (ending, next.state(), next.in_words().0)
     }
 
     fn after_the_watch(&mut self, finish: Finish) -> (Ending, WorkerState, String) {

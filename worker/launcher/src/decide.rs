@@ -123,6 +123,30 @@ impl Next {
     }
 }
 
+impl Next {
+    /// What a cycle that ends so says to the person: the refused releases, one a line, then what keeps it from working.
+    /// Where no release is in force both are one story, told once.
+    pub fn last_words(&self, facts: &Facts, refused: &[String]) -> String {
+        let (reason, to_do) = self.in_words();
+        let exit = self.exit(facts);
+        if let (Exit::ReleaseRefused, None, [first, more @ ..]) = (exit, &facts.release, refused) {
+            let more = match more.len() {
+                0 => String::new(),
+                number => format!(" ({number} more refused)"),
+            };
+            return format!("{reason}: {first}{more}; {to_do}");
+        }
+        let mut words: Vec<String> = Vec::new();
+        if exit != Exit::Done {
+            words.extend(refused.iter().cloned());
+        }
+        if !to_do.is_empty() {
+            words.push(format!("{reason}; {to_do}"));
+        }
+        words.join("\n")
+    }
+}
+
 /// The working hours at a moment as a sentence.
 pub fn window_in_words(window: Window) -> String {
     match window {
@@ -190,6 +214,17 @@ mod tests {
         assert_eq!(next(&facts), Next::NoGoodRelease);
         assert_eq!(next(&facts).exit(&facts), Exit::ReleaseRefused);
         assert!(next(&facts).in_words().1.contains("`signers` in worker.toml"));
+    }
+
+    #[test]
+    fn without_any_release_refusals_and_their_consequence_are_one_line() {
+        let facts = Facts { release: None, refused: 2, ..working() };
+        let refused = ["v1.1.0 is refused: not signed; sign it".to_owned(), "v1.0.0 is refused: x; y".to_owned()];
+        let words = next(&facts).last_words(&facts, &refused);
+        assert_eq!(words.lines().count(), 1, "{words}");
+        assert!(words.starts_with("every release in the repository is refused here: v1.1.0 is refused: not signed"));
+        assert!(words.contains("(1 more refused); compare `signers`"), "{words}");
+        assert_eq!(next(&working()).last_words(&Facts { refused: 2, ..working() }, &refused), refused.join("\n"));
     }
 
     #[test]

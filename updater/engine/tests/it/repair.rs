@@ -50,21 +50,12 @@ fn a_clone_with_a_flipped_bit_is_fetched_again() {
     assert_eq!(fixture.look().stop, None);
 }
 
-/// Takes the object of a file of the central repository away, as a broken disk does; where it was, and what it held.
-fn lose(fixture: &Fixture, content: &[u8]) -> (PathBuf, Vec<u8>) {
-    let id = fixture.central.write_object(git2::ObjectType::Blob, content).expect("the same id").to_string();
-    let path = fixture.central.folder().join("objects").join(&id[..2]).join(&id[2..]);
-    let held = fs::read(&path).expect("a single object");
-    fs::remove_file(&path).expect("removed");
-    (path, held)
-}
-
 #[test]
 fn a_tag_that_a_broken_repository_cannot_give_is_named_and_costs_one_clone_at_most() {
     let mut fixture = Fixture::with_1_5_0_in_force();
     fixture.central.put("data/new.txt", "new").expect("put");
     fixture.central.cut("1.6.0").expect("cut");
-    let (path, held) = lose(&fixture, b"new");
+    let (path, held) = fixture.central.lose(b"new").expect("lost");
     let marker = fixture.state.clone_dir().join("marker");
     for cycle in 0..3 {
         let sync = fixture.cycle();

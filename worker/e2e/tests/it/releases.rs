@@ -112,6 +112,42 @@ fn without_a_release_a_cycle_asks_to_be_tried_later_and_says_what_to_do() -> Res
 }
 
 #[test]
+fn a_cycle_that_ends_with_8_without_any_release_says_one_thing_once() -> Result<()> {
+    let mut scene = Scene::set()?;
+    scene.put_twice(Work::Quick)?;
+    for tag in ["v1.0.0", "v1.1.0"] {
+        scene.central.forge(tag, Forgery::Unsigned)?;
+    }
+    let ended = scene.worker("w1")?.cycle()?;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(8), ""), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("nightshift-worker: ").count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("v1.1.0 is refused") && ended.stderr.contains("`signers`"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_new_tag_that_cannot_be_fetched_is_named_and_the_worker_goes_on() -> Result<()> {
+    let mut scene = Scene::set()?;
+    scene.put_twice(Work::Quick)?;
+    scene.put_closed_hours()?;
+    scene.central.cut("1.0.0")?;
+    let worker = scene.worker("w1")?;
+    assert_eq!(worker.cycle()?.code, Some(0));
+    scene.central.put("data/new.txt", "lost soon")?;
+    scene.central.cut("1.1.0")?;
+    scene.central.lose(b"lost soon")?;
+    for _ in 0..2 {
+        let ended = worker.cycle()?;
+        assert_eq!(ended.code, Some(0), "the repository is at fault, nothing was refused: {ended:?}");
+        let screen = worker.command(&["status"])?.stdout;
+        assert!(screen.contains("sync      !!  v1.0.0 is in force"), "{screen}");
+        assert!(screen.contains("v1.1.0 cannot be fetched") && screen.contains("git fsck --full"), "{screen}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_slot_that_was_tampered_with_is_never_run() -> Result<()> {
     let scene = Scene::with_release()?;
     let worker = scene.worker("w1")?;
