@@ -25,7 +25,7 @@ pub enum Unfit {
     #[error("the CSV is empty; its first line must name the columns")]
     Empty,
     /// There is no record in it.
-    #[error("the CSV has a header and no records")]
+    #[error("the CSV has a header and no records; add a line for each record")]
     HeaderOnly,
     /// A column has no name.
     #[error("line {line}: column {column} has no name; name it or remove it")]
@@ -72,7 +72,12 @@ pub enum Unfit {
         plugin: String,
     },
     /// A row is longer or shorter than the header.
-    #[error("line {line}: {}, but the header names {}", count(*found, "field"), count(*expected, "column"))]
+    #[error(
+        "line {line}: {}, but the header names {}; {}",
+        count(*found, "field"),
+        count(*expected, "column"),
+        ragged_advice(*found, *expected)
+    )]
     Ragged {
         /// The row's line.
         line: u64,
@@ -168,6 +173,13 @@ fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
+fn ragged_advice(found: usize, expected: usize) -> &'static str {
+    match found < expected {
+        true => "add what is missing, or write a comma for each field that is to stay empty",
+        false => "take out what is too many, or put fields with a comma in them into quotes",
+    }
+}
+
 fn header(row: Row, wanted: &Wanted) -> Result<Vec<String>, Unfit> {
     let line = row.line;
     let names: Vec<String> = row.fields.into_iter().map(|name| name.trim().to_owned()).collect();
@@ -231,8 +243,8 @@ mod tests {
         let cases: &[(&[u8], &str)] = &[
             (b"", "the CSV is empty; its first line must name the columns"),
             (b"\xEF\xBB\xBF\r\n\r\n", "the CSV is empty; its first line must name the columns"),
-            (b"name\r\n", "the CSV has a header and no records"),
-            (b"name", "the CSV has a header and no records"),
+            (b"name\r\n", "the CSV has a header and no records; add a line for each record"),
+            (b"name", "the CSV has a header and no records; add a line for each record"),
             (b"name,\nAnn,\n", "line 1: column 2 has no name; name it or remove it"),
             (b"\nname,id,name\n", "line 2: columns 1 and 3 are both named \"name\"; rename one"),
             (b"id,Name\n1,Ann\n", "line 1: plugin name-count needs column name; the columns here are id, Name"),
@@ -248,11 +260,19 @@ mod tests {
                 b"name,error\nAnn,1\n",
                 "line 1: column \"error\" is one that the results of plugin name-count add; rename it",
             ),
-            (b"id,name\n1,Ann\n\n2\n", "line 4: 1 field, but the header names 2 columns"),
+            (
+                b"id,name\n1,Ann\n\n2\n",
+                "line 4: 1 field, but the header names 2 columns; add what is missing, or write a comma for each field that is \
+                 to stay empty",
+            ),
             (b"id,name\n1,M\xFCller\n", "line 2, column 2 (name): this is not UTF-8; save the file as UTF-8"),
             (b"\xFF\xFEi\0d\0", "line 1, column 1: this is not UTF-8; save the file as UTF-8"),
             (b"id,name\n1,\"Ann\n", "line 2, column 2 (name): the quote that opens here is never closed"),
-            (b"id,name\n1,Ann,x\n2,\xFC\n", "line 2: 3 fields, but the header names 2 columns"),
+            (
+                b"id,name\n1,Ann,x\n2,\xFC\n",
+                "line 2: 3 fields, but the header names 2 columns; take out what is too many, or put fields with a comma in \
+                 them into quotes",
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(read(text).expect_err(expected), *expected);
