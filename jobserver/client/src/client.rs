@@ -96,8 +96,9 @@ impl Client {
     /// Hands in a batch: `csv` is sent as it comes, however long it is. The server keeps all of it or nothing.
     ///
     /// # Errors
-    /// See [`Client::claim`]; also [`ClientError::Input`] when `csv` fails. After [`ClientError::Away`] or
-    /// [`ClientError::BrokeOff`] the batch may exist: look at the list of batches before handing it in again.
+    /// See [`Client::claim`]; also [`ClientError::Input`] when `csv` fails. After [`ClientError::Away`] nothing was sent.
+    /// After [`ClientError::Unknown`] or [`ClientError::BrokeOff`] the batch may exist: look at the list of batches
+    /// before handing it in again.
     pub async fn hand_in<S, E>(&self, hand_in: &HandIn, csv: S) -> Result<Batch, ClientError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
@@ -117,7 +118,7 @@ impl Client {
             Ok(response) => Answer::new(doing, server, response, self.timeouts).accept().await?.json().await,
             Err(cause) => Err(match progress.source_failed() {
                 Some(cause) => ClientError::Input { doing: doing.to_owned(), cause },
-                None => ClientError::Away { doing: doing.to_owned(), tried: name(server), cause },
+                None => ClientError::Unknown { doing: doing.to_owned(), server: name(server), cause },
             }),
         }
     }

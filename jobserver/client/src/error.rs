@@ -44,6 +44,17 @@ pub enum ClientError {
         #[source]
         cause: Cause,
     },
+    /// The server was gone before it said what became of a hand-in that had begun.
+    #[error("{doing}: {server} was gone before it answered; look at the list of batches before trying again")]
+    Unknown {
+        /// What was being done.
+        doing: String,
+        /// The server that got it.
+        server: String,
+        /// Why it did not answer.
+        #[source]
+        cause: Cause,
+    },
     /// The records to hand in could not be read to their end; the server keeps nothing of them.
     #[error("{doing}: the records could not be read to their end, nothing of them is kept")]
     Input {
@@ -76,7 +87,7 @@ impl ClientError {
     /// own; false when it understood the request and refused it.
     pub fn is_retryable(&self) -> bool {
         match self {
-            ClientError::Away { .. } | ClientError::BrokeOff { .. } => true,
+            ClientError::Away { .. } | ClientError::BrokeOff { .. } | ClientError::Unknown { .. } => true,
             ClientError::Refused { problem } => problem.code == code::STORE_AWAY || passes(problem.status),
             ClientError::Strange { status, .. } => passes(*status),
             ClientError::Address { .. } | ClientError::NoServer | ClientError::Setup(_) | ClientError::Input { .. } => {

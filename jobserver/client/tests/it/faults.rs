@@ -1,6 +1,9 @@
 //! What becomes of a request when servers are away, silent, confused or refuse.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -136,5 +139,20 @@ async fn a_hand_in_that_the_server_stops_taking_is_given_up() {
     let asked = HandIn { plugin: "count".to_owned(), name: None, priority: None, job_size: None };
     let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 65536])));
     let error = client(&[&server.url], short()).hand_in(&asked, endless).await.expect_err("stuck");
+    assert!(matches!(error, ClientError::Unknown { .. }) && error.is_retryable(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_hand_in_to_a_server_that_is_away_sends_nothing_and_says_so() {
+    let away = Nobody::at_all();
+    let asked = HandIn { plugin: "count".to_owned(), name: None, priority: None, job_size: None };
+    let taken = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&taken);
+    let csv = stream::poll_fn(move |_| {
+        seen.store(true, Ordering::Relaxed);
+        Poll::Ready(None::<Result<Bytes, std::io::Error>>)
+    });
+    let error = client(&[&away.url], short()).hand_in(&asked, csv).await.expect_err("nobody listens");
     assert!(matches!(error, ClientError::Away { .. }), "{error:?}");
+    assert!(!taken.load(Ordering::Relaxed), "nothing of the CSV was read");
 }
