@@ -100,9 +100,15 @@ impl Screen {
         self.progress(ProgressBar::new(length), &template, label)
     }
 
-    /// A bar for `length` bytes.
-    pub(crate) fn byte_bar(&self, length: u64, label: &str) -> ProgressBar {
-        self.progress(ProgressBar::new(length), "{prefix:<14} {bar:22} {bytes}/{total_bytes}{left} {wide_msg}", label)
+    /// A bar for `length` bytes, or for nobody knows how many.
+    pub(crate) fn byte_bar(&self, length: Option<u64>, label: &str) -> ProgressBar {
+        match length {
+            Some(length) => {
+                let template = "{prefix:<14} {bar:22} {bytes}/{total_bytes}{left} {wide_msg}";
+                self.progress(ProgressBar::new(length), template, label)
+            }
+            None => self.progress(ProgressBar::no_length(), "{prefix:<14} {bytes} {wide_msg}", label),
+        }
     }
 
     /// Something that runs and cannot say how far it is. Gone when it is dropped.

@@ -28,11 +28,12 @@ impl ServerArgs {
 
 /// Runs a command that waits for answers.
 pub(crate) fn wait_for<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime that waits for answers")?
-        .block_on(command)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("starting the runtime that waits for answers")?;
+    let done = runtime.block_on(command);
+    // A read from a standard input that nobody ends would be waited for without end.
+    runtime.shutdown_background();
+    done
 }
 
 /// A batch's state in the words of the glossary.

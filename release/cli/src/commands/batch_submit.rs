@@ -1,20 +1,22 @@
-//! `nightshift batch submit`: hands a CSV in, as it streams from the disk, and waits for it when asked to.
+//! `nightshift batch submit`: hands a CSV in, as it streams from a file or standard input, and waits for it when asked to.
 //!
 //! What is a good CSV is the job server's decision; it keeps all of the file or nothing.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::TryStreamExt;
-use nightshift_client::Client;
+use nightshift_client::{Client, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_wire::{Batch, HandIn};
+use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use crate::figures::{count, counted, duration};
 use crate::output::Screen;
-use crate::refusal::OrRefuse;
+use crate::refusal::{OrRefuse, exit_of, refusal};
 use crate::server::{ServerArgs, has_errors};
 use crate::surroundings::Surroundings;
 use crate::wait;
@@ -29,12 +31,12 @@ const PIECE: usize = 64 * 1024;
 /// line. Prints the batch's number.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The CSV
+    /// The CSV; - is standard input
     file: PathBuf,
     /// The plugin that shall process the records
     #[arg(long, value_name = "NAME")]
     plugin: String,
-    /// What you call the batch [default: the file's name]
+    /// What you call the batch [default: the file's name, or stdin]
     #[arg(long)]
     name: Option<String>,
     /// Higher goes first
@@ -56,15 +58,19 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    let path = around.resolve(&args.file);
+    let (input, shown, own_name) = match args.file.as_os_str() == "-" {
+        true => (Input::Stdin, "standard input".to_owned(), "stdin".to_owned()),
+        false => (Input::File(around.resolve(&args.file)), args.file.display().to_string(), stem(&args.file)),
+    };
+    let name = args.name.clone().unwrap_or(own_name);
     let hand_in = HandIn {
         plugin: args.plugin.clone(),
-        name: Some(args.name.clone().unwrap_or_else(|| stem(&args.file))),
+        name: Some(name.clone()),
         priority: Some(args.priority),
         job_size: args.job_size,
     };
-    let mut batch =
-        send(&client, &hand_in, &path, &around.screen).await.with_context(|| args.file.display().to_string())?;
+    let sent = send(&client, &hand_in, input, &around.screen).await;
+    let mut batch = sent.map_err(|error| name_the_input(error, &shown, &name))?;
     around.screen.good(format!(
         "batch {}: {} in {} for {}",
         batch.id,
@@ -96,21 +102,52 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// Hands in a file.
-pub(crate) async fn send(client: &Client, hand_in: &HandIn, file: &Path, screen: &Screen) -> anyhow::Result<Batch> {
-    let opened = tokio::fs::File::open(file).await.or_refuse(Exit::NotFound, || "opening it".to_owned())?;
-    let length = opened.metadata().await.context("reading it")?.len();
+/// Where a CSV comes from.
+pub(crate) enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+/// Hands in a CSV.
+pub(crate) async fn send(client: &Client, hand_in: &HandIn, input: Input, screen: &Screen) -> anyhow::Result<Batch> {
+    let csv = match input {
+        Input::File(path) => File::open(path).await.or_refuse(Exit::NotFound, || "opening it".to_owned())?,
+        Input::Stdin => File::from_std(std::io::stdin().as_fd().try_clone_to_owned().context("opening it")?.into()),
+    };
+    let about = csv.metadata().await.context("reading it")?;
+    let length = about.is_file().then_some(about.len());
     let bar = screen.byte_bar(length, "handing in");
     let sent = bar.clone();
-    let csv = ReaderStream::with_capacity(opened, PIECE).inspect_ok(move |piece| sent.inc(piece.len() as u64));
+    let csv = ReaderStream::with_capacity(csv, PIECE).inspect_ok(move |piece| sent.inc(piece.len() as u64));
     let handed_in = client.hand_in(hand_in, csv).await;
     bar.finish_and_clear();
-    handed_in.map_err(|error| match error.is_retryable() {
-        true => {
+    handed_in.map_err(|error| match &error {
+        ClientError::Away { .. } => anyhow::Error::new(error)
+            .context("nothing was handed in; start the job server or name it with --jobserver, then try again"),
+        ClientError::Refused { .. } if error.is_retryable() => {
+            anyhow::Error::new(error).context("nothing was handed in; try again later")
+        }
+        _ if error.is_retryable() => {
             anyhow::Error::new(error).context("handing in broke off; see `nightshift batch list` before trying again")
         }
-        false => error.into(),
+        _ => error.into(),
     })
+}
+
+/// The error with what was read in front, as in `people.csv, line 3: …` for what the job server says about a line.
+fn name_the_input(error: anyhow::Error, shown: &str, batch: &str) -> anyhow::Error {
+    let doing = format!("handing in batch {batch:?}: ");
+    let about_a_line = error
+        .downcast_ref::<ClientError>()
+        .and_then(ClientError::problem)
+        .and_then(|problem| problem.detail.strip_prefix(&doing))
+        .filter(|found| found.starts_with("line "));
+    match about_a_line {
+        Some(found) => refusal(exit_of(&error), format!("{shown}, {found}")),
+        None => error.context(shown.to_owned()),
+    }
 }
 
 fn show(args: &Args, around: &Surroundings, batch: &Batch) -> anyhow::Result<()> {

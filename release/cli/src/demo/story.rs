@@ -129,8 +129,8 @@ fn hand_in(stage: &Stage, data: &Data, screen: &Screen) -> anyhow::Result<Vec<Ha
                 priority: Some(priority),
                 job_size: Some(JOB_SIZE),
             };
-            let path = file(csv);
-            let sending = batch_submit::send(&stage.client, &hand_in, &path, screen);
+            let input = batch_submit::Input::File(file(csv));
+            let sending = batch_submit::send(&stage.client, &hand_in, input, screen);
             let batch = stage.runtime.block_on(sending).with_context(|| csv.to_owned())?;
             screen.good(format!(
                 "batch {}: {} for {plugin}, in {}",

@@ -82,8 +82,7 @@ fn a_batch_goes_from_csv_to_csv() {
     person
         .in_clone(&["batch", "submit", "ragged.csv", "--plugin", "shout"])
         .expect_code(2)
-        .says("ragged.csv")
-        .says("line 3");
+        .says("nightshift: ragged.csv, line 3: 1 field, but the header names 2 columns; add what is missing");
     file("other.csv", "id\n1\n");
     person.in_clone(&["batch", "submit", "other.csv", "--plugin", "shout"]).expect_code(2).says("name");
     person.in_clone(&["batch", "submit", "people.csv", "--plugin", "shuot"]).expect_code(3).says("shout");
@@ -92,4 +91,23 @@ fn a_batch_goes_from_csv_to_csv() {
     person.in_clone(&["batch", "results", "99", "-o", "none.csv"]).expect_code(3);
     assert!(!person.clone_dir().join("none.csv").exists());
     assert_eq!(grid.json(&["batch", "list"])["batches"].as_array().map(Vec::len), Some(1));
+
+    // Standard input is as good as a file.
+    let typed = |text| person.typing(&person.clone_dir(), &["batch", "submit", "-", "--plugin", "shout"], text);
+    assert_eq!(typed("name\nAda Lovelace\n").expect_code(0).stdout, "2\n");
+    assert_eq!(grid.json(&["batch", "list"])["batches"][0]["name"], "stdin");
+    typed("name\nAda,Lovelace\n").expect_code(2).says("nightshift: standard input, line 2: 2 fields");
+}
+
+#[test]
+fn a_batch_for_a_job_server_that_is_down_was_not_handed_in_and_that_is_said() {
+    let person = Person::new();
+    fs::write(person.home().join("people.csv"), "name\nAda Lovelace\n").expect("file");
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let jobserver = format!("http://{free}");
+    let words = ["batch", "submit", "people.csv", "--plugin", "shout", "--jobserver", &jobserver];
+    person
+        .nightshift(&person.home(), &words)
+        .expect_code(75)
+        .says("nightshift: people.csv: nothing was handed in; start the job server or name it with --jobserver");
 }

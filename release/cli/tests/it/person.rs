@@ -2,8 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "runs the program under test, and git; both are waited for")]
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -88,6 +89,16 @@ impl Person {
         self.nightshift(&self.clone_dir(), words)
     }
 
+    /// Types a command, and `text` into its standard input.
+    pub(crate) fn typing(&self, folder: &Path, words: &[&str], text: &str) -> Ended {
+        let mut command = self.command(env!("CARGO_BIN_EXE_nightshift"), folder, words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        // A program that ends before it has read everything is what some tests look for.
+        let _ = child.stdin.take().expect("a pipe").write_all(text.as_bytes());
+        Ended::of(&child.wait_with_output().expect("ends"))
+    }
+
     /// Plain git, which has to succeed; its standard output.
     pub(crate) fn git(&self, folder: &Path, words: &[&str]) -> String {
         let ended = self.run("git", folder, words);
@@ -102,12 +113,7 @@ impl Person {
 
     /// Runs any program as this person.
     pub(crate) fn run(&self, program: impl AsRef<OsStr>, folder: &Path, words: &[&str]) -> Ended {
-        let output = self.command(program, folder, words).output().expect("the program starts");
-        Ended {
-            code: output.status.code().expect("not ended by a signal"),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ended::of(&self.command(program, folder, words).output().expect("the program starts"))
     }
 
     /// Starts a program that runs until its handle is dropped; what it says is thrown away.
@@ -170,6 +176,14 @@ impl Person {
 }
 
 impl Ended {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().expect("not ended by a signal"),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Checks the exit code; the screens are in the message when it is another.
     #[track_caller]
     pub(crate) fn expect_code(self, code: i32) -> Self {
