@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// The plugin's name: lower-case letters, digits and hyphens
     name: String,
     /// What runs it
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value = "sql")]
     runtime: Runtime,
 }
 

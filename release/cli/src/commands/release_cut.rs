@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// Make commit and tag in the clone only, to be pushed by hand
     #[arg(long)]
     no_push: bool,
-    /// Do not ask before uncommitted changes are committed
+    /// Do not ask before uncommitted changes are committed; release also when nothing changed
     #[arg(short, long)]
     yes: bool,
 }
@@ -73,7 +73,16 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         check_up_to_date(&clone, &branch, &candidate.head)?;
     }
 
-    show_changes(&candidate, version, &branch, &known, &clone, around)?;
+    let last = known.review.newest();
+    let changes = candidate.changes_since(&clone, last.map(|last| last.commit.as_str()))?;
+    show_changes(&candidate, &changes, version, &branch, &known, around)?;
+    if let (Some(last), true, false) = (last, changes.is_empty(), args.yes) {
+        let text = format!(
+            "not released, because nothing changed since {}; to release the same under a higher version, add --yes",
+            last.version.tag()
+        );
+        return Err(refusal(Exit::Usage, text));
+    }
     around.screen.heading("Checks");
     let made = make(version, &candidate, &key, &clone)?;
     let next = RemoteTag { name: made.tag.clone(), id: made.tag_id.clone() };
@@ -141,16 +150,14 @@ fn check_up_to_date(clone: &GridClone, branch: &str, head: &str) -> anyhow::Resu
 
 fn show_changes(
     candidate: &Candidate,
+    changes: &[Change],
     version: ReleaseVersion,
     branch: &str,
     known: &Releases,
-    clone: &GridClone,
     around: &Surroundings,
 ) -> anyhow::Result<()> {
     let screen = &around.screen;
-    let last = known.review.newest();
-    let changes = candidate.changes_since(clone, last.map(|last| last.commit.as_str()))?;
-    match last {
+    match known.review.newest() {
         Some(last) => {
             let last_tag = last.version.tag();
             let made_at = known.made_at.get(&last_tag).copied().unwrap_or_default();

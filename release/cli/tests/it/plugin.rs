@@ -15,6 +15,14 @@ fn a_new_plugin_passes_its_own_samples() {
 }
 
 #[test]
+fn a_new_plugin_takes_the_only_runtime_there_is_by_itself() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
+    let manifest = std::fs::read_to_string(person.clone_dir().join("plugins/shout/plugin.toml")).expect("written");
+    assert!(manifest.contains("runtime = \"sql\""), "{manifest}");
+}
+
+#[test]
 fn a_new_plugin_never_replaces_one() {
     let person = Person::with_grid();
     person

@@ -50,7 +50,7 @@ fn a_tag_made_with_plain_git_is_a_release() {
     assert!(verified.stderr.contains("Good \"git\" signature for ada@localhost"), "{}", verified.stderr);
 
     // The command line goes on from it, and plain git believes what the command line makes.
-    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
     let verified = person.try_git(&clone, &["tag", "-v", "v1.1.0"]);
     assert!(verified.stderr.contains("Good \"git\" signature"), "{}", verified.stderr);
 }
@@ -98,6 +98,22 @@ fn a_release_never_goes_back() {
     person.in_clone(&["release", "cut", "1.4.9"]).expect_code(2).says("v1.4.9 is not above v1.5.0");
     person.in_clone(&["release", "cut", "1.6"]).expect_code(2).says("1.6.0");
     assert_eq!(person.everything(), before);
+}
+
+#[test]
+fn a_release_in_which_nothing_changed_is_cut_only_when_it_is_meant() {
+    let person = Person::with_grid();
+    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.write("people.csv", "name\nAda Lovelace\n");
+    let before = person.everything();
+    person
+        .in_clone(&["release", "cut", "1.1.0"])
+        .expect_code(2)
+        .says("! people.csv: not released")
+        .says("nothing changed since v1.0.0; to release the same under a higher version, add --yes");
+    assert_eq!(person.everything(), before);
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
+    believed(&person, "v1.1.0");
 }
 
 #[test]
@@ -211,7 +227,7 @@ fn refused_releases_are_listed_with_the_rule_and_what_to_do() {
     let clone = person.clone_dir();
     person.in_clone(&["release", "status"]).expect_code(0).says("no release yet");
     person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
-    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
     person.in_clone(&["release", "status"]).expect_code(0);
     // Lightweight, unsigned, misnamed, and the good v1.1.0 under a higher name.
     person.git(&clone, &["tag", "v1.2.0"]);
@@ -242,5 +258,5 @@ fn refused_releases_are_listed_with_the_rule_and_what_to_do() {
     assert_eq!(read, expected);
     // A name that is taken by a tag that workers refuse is no version to cut.
     person.in_clone(&["release", "cut", "1.2.0"]).expect_code(2).says("though workers refuse it");
-    person.in_clone(&["release", "cut", "1.6.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.6.0", "--yes"]).expect_code(0);
 }
