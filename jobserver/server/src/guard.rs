@@ -15,10 +15,11 @@ use crate::refused::Refused;
 
 /// The outermost layer: nothing that goes wrong inside ends a connection without an answer.
 pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
-    let doing = format!("{} {}", request.method(), request.uri().path());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
+            let doing = format!("{method} {}", uri.path());
             tracing::error!("{doing}: the handler panicked");
             Refused::internal(&doing).into_response()
         }
@@ -27,13 +28,13 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
 
 /// Gives up requests that take longer than `limit`.
 pub(crate) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    let doing = format!("{} {}", request.method(), request.uri().path());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Refused::new(
             StatusCode::REQUEST_TIMEOUT,
             code::BAD_REQUEST,
-            format!("{doing}: not finished within {} s; try again later", limit.as_secs_f32()),
+            format!("{method} {}: not finished within {} s; try again later", uri.path(), limit.as_secs_f32()),
         )
         .into_response(),
     }

@@ -22,6 +22,15 @@ pub trait Store: Send + Sync {
     /// of one job, however large the batch.
     async fn append_job(&self, batch: BatchId, records: Vec<Vec<String>>) -> Result<(), StoreError>;
 
+    /// Appends several jobs, as [`append_job`](Store::append_job) one after the other; a store that can does so in one
+    /// step. After an error some of them may be there: the batch has to be abandoned.
+    async fn append_jobs(&self, batch: BatchId, jobs: Vec<Vec<Vec<String>>>) -> Result<(), StoreError> {
+        for records in jobs {
+            self.append_job(batch, records).await?;
+        }
+        Ok(())
+    }
+
     /// Ends a hand-in: all jobs of the batch can be claimed from this step on.
     async fn seal_batch(&self, batch: BatchId) -> Result<Batch, StoreError>;
 

@@ -6,6 +6,7 @@
 
 mod cycle_noop;
 mod figure;
+mod job_control;
 mod measure;
 mod table;
 
@@ -23,7 +24,7 @@ struct Group {
     run: fn() -> Result<Vec<Line>>,
 }
 
-const GROUPS: &[Group] = &[cycle_noop::GROUP];
+const GROUPS: &[Group] = &[cycle_noop::GROUP, job_control::RATE, job_control::DEEP_QUEUE, job_control::BATCH];
 
 /// Measures every figure whose name begins with `only`, telling `on_line` of each as it comes. A group that fails is
 /// skipped with its error as the reason.

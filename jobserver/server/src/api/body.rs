@@ -16,16 +16,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let doing = format!("reading the body of {} {}", request.method(), request.uri().path());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let doing = || format!("reading the body of {method} {}", uri.path());
         let headers = request.headers();
-        plain(&doing, headers)?;
+        plain(doing, headers)?;
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !is_json(kind) {
-            let detail = format!("{doing}: its type is {kind:?}; send JSON as application/json");
+            let detail = format!("{}: its type is {kind:?}; send JSON as application/json", doing());
             return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|fault| unreadable(&doing, &fault))?;
-        serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused::bad_request(format!("{doing}: {error}")))
+        let bytes = Bytes::from_request(request, state).await.map_err(|fault| unreadable(&doing(), &fault))?;
+        serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused::bad_request(format!("{}: {error}", doing())))
     }
 }
 
@@ -35,10 +36,10 @@ fn is_json(kind: &str) -> bool {
 }
 
 /// Refuses a body that is compressed: nothing here unpacks it.
-pub(super) fn plain(doing: &str, headers: &HeaderMap) -> Result<(), Refused> {
+pub(super) fn plain(doing: impl Fn() -> String, headers: &HeaderMap) -> Result<(), Refused> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => {
-            let detail = format!("{doing}: it is encoded as {encoding:?}; send it as it is");
+            let detail = format!("{}: it is encoded as {encoding:?}; send it as it is", doing());
             Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail))
         }
         _ => Ok(()),

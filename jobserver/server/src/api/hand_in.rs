@@ -1,8 +1,9 @@
-//! An owner hands in a batch: a CSV, streamed, becomes jobs in the store, in the memory of one job.
+//! An owner hands in a batch: a CSV, streamed, becomes jobs in the store, in the memory of one large job.
 //!
 //! 1. The query names the plugin; a fresh look at the repository says which columns it takes and adds.
 //! 2. The batch is opened when its first job is complete, so that most bad CSVs touch no disk.
-//! 3. Each job is appended as it fills. None of them can be claimed.
+//! 3. Jobs are appended as they fill; the small ones of one piece at once, so that each does not wait for the disk.
+//!    None of them can be claimed.
 //! 4. After the last byte the batch is sealed: one step makes all its jobs claimable, and waiting workers are woken.
 //! 5. Whatever goes wrong before that (a bad row, a broken connection, the server's end), the batch is abandoned:
 //!    nothing of it remains. A server killed in between removes it when it starts again.
@@ -35,6 +36,9 @@ use crate::refused::{Refused, chain, while_doing};
 const LARGEST_JOB_BYTES: usize = 8 * 1024 * 1024;
 /// What a field takes besides its text, in memory: a row of a thousand empty fields is not nothing.
 const BYTES_AROUND_A_FIELD: usize = size_of::<String>();
+/// Complete jobs are appended when they have so many bytes, or are so many.
+const APPENDED_BYTES: usize = 256 * 1024;
+const APPENDED_JOBS: usize = 2_000;
 /// The longest name of a batch.
 const LONGEST_NAME: usize = 200;
 /// So much of a refused hand-in is read and dropped.
@@ -47,7 +51,7 @@ pub(super) async fn hand_in(
     body: Body,
 ) -> Result<(StatusCode, Json<Batch>), Refused> {
     let asked: HandIn = query(&uri)?;
-    plain("handing in a batch", &headers)?;
+    plain(|| "handing in a batch".to_owned(), &headers)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.starts_with("multipart/") {
         let detail = "handing in a batch: this is a form; send the CSV itself as the body, as text/csv";
@@ -101,6 +105,9 @@ struct Arriving {
     intake: Intake,
     job_size: usize,
     batch: Option<BatchId>,
+    /// Complete jobs that are not appended yet.
+    complete: Vec<Vec<Vec<String>>>,
+    complete_bytes: usize,
     job: Vec<Vec<String>>,
     job_bytes: usize,
 }
@@ -134,6 +141,8 @@ impl Arriving {
             intake: Intake::new(wanted),
             job_size: job_size as usize,
             batch: None,
+            complete: Vec::new(),
+            complete_bytes: 0,
             job: Vec::new(),
             job_bytes: 0,
         })
@@ -150,6 +159,7 @@ impl Arriving {
         let records = self.intake.finish().map_err(|unfit| self.unfit(&unfit))?;
         self.take(app, records).await?;
         if !self.job.is_empty() {
+            self.complete();
             self.append(app).await?;
         }
         let batch = self.batch.ok_or_else(|| Refused::internal(&self.doing()))?;
@@ -180,10 +190,19 @@ impl Arriving {
             self.job_bytes += record.iter().map(|field| field.len() + BYTES_AROUND_A_FIELD).sum::<usize>();
             self.job.push(record);
             if self.job.len() >= self.job_size || self.job_bytes >= LARGEST_JOB_BYTES {
+                self.complete();
+            }
+            if self.complete_bytes >= APPENDED_BYTES || self.complete.len() >= APPENDED_JOBS {
                 self.append(app).await?;
             }
         }
-        Ok(())
+        // What is complete does not wait for the next piece, which may be long in coming.
+        if self.complete.is_empty() { Ok(()) } else { self.append(app).await }
+    }
+
+    fn complete(&mut self) {
+        self.complete.push(std::mem::take(&mut self.job));
+        self.complete_bytes += std::mem::take(&mut self.job_bytes);
     }
 
     async fn append(&mut self, app: &App) -> Result<(), Refused> {
@@ -197,9 +216,9 @@ impl Arriving {
                 batch
             }
         };
-        self.job_bytes = 0;
-        let job = std::mem::take(&mut self.job);
-        self.store.append_job(batch, job).await.map_err(while_doing(|| self.doing()))
+        self.complete_bytes = 0;
+        let jobs = std::mem::take(&mut self.complete);
+        self.store.append_jobs(batch, jobs).await.map_err(while_doing(|| self.doing()))
     }
 
     async fn abandon(&self) {

@@ -1,4 +1,5 @@
--- What the rules and a move need to know of a job; held_by is SQLite's attempt_id, named as in attempt.sql.
+-- What the rules and a move need to know of a job. SQLite reads it with the attempt or with the claim's search; held_by
+-- is its attempt_id.
 SELECT jobs.id, jobs.batch_id, jobs.plugin, jobs.state, jobs.revision, jobs.first_record, jobs.records, jobs.failures,
        jobs.attempt_id AS held_by, batches.lease_ms, batches.max_attempts
 FROM jobs

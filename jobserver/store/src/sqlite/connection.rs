@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 
 use super::sql;
 
@@ -29,6 +29,9 @@ pub(super) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> 
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    stable_plans(connection)?;
+    // What a savepoint may have to undo is kept in memory; otherwise SQLite writes much of it to a file for every verb.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -39,6 +42,14 @@ pub(super) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> 
 pub(super) fn prepare_to_read(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "query_only", true)?;
+    stable_plans(connection)?;
     connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// A prepared statement keeps its plan whatever is bound to it. Otherwise SQLite prepares every statement anew, each
+/// time it runs, in which a parameter is compared with what a partial index asks for (`state = :from`).
+fn stable_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }

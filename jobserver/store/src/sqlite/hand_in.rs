@@ -42,7 +42,8 @@ impl NewJob {
     }
 }
 
-pub(super) fn append(connection: &Connection, batch: BatchId, new: &NewJob) -> Result<(), Failure> {
+/// Appends jobs to a batch that is being received, in their order.
+pub(super) fn append(connection: &Connection, batch: BatchId, jobs: &[NewJob]) -> Result<(), Failure> {
     let (plugin, priority, columns, seq) = connection
         .prepare_cached(sql::RECEIVING_BATCH)?
         .query_row(named_params! { ":batch": batch }, |row| {
@@ -55,34 +56,40 @@ pub(super) fn append(connection: &Connection, batch: BatchId, new: &NewJob) -> R
         })
         .optional()?
         .ok_or(Refusal::NotReceiving(batch))?;
-    if new.records == 0 {
-        return Err(Refusal::NoRecords(batch).into());
-    }
-    if let Some(&fields) = new.widths.iter().find(|&&fields| fields != columns) {
-        return Err(Refusal::Ragged { batch, fields, columns }.into());
-    }
 
-    let first_record: RecordId = connection.prepare_cached(sql::NEXT_RECORD)?.query_row([], |row| row.get(0))?;
-    connection.prepare_cached(sql::INSERT_JOB)?.execute(named_params! {
-        ":batch": batch,
-        ":seq": seq,
-        ":plugin": plugin,
-        ":priority": priority,
-        ":first_record": first_record,
-        ":records": new.records,
-    })?;
-    let job = connection.last_insert_rowid();
-    let inserted = connection.prepare_cached(sql::INSERT_RECORDS)?.execute(named_params! {
-        ":first_record": first_record,
-        ":job": job,
-        ":records": new.json,
-    })?;
-    if inserted != new.records {
-        return Err(Failure::Contradiction(format!("{inserted} of {} records stored", new.records)));
+    let mut next_record: RecordId = connection.prepare_cached(sql::NEXT_RECORD)?.query_row([], |row| row.get(0))?;
+    let mut insert_job = connection.prepare_cached(sql::INSERT_JOB)?;
+    let mut insert_records = connection.prepare_cached(sql::INSERT_RECORDS)?;
+    let mut records = 0;
+    for (seq, new) in (seq..).zip(jobs) {
+        if new.records == 0 {
+            return Err(Refusal::NoRecords(batch).into());
+        }
+        if let Some(&fields) = new.widths.iter().find(|&&fields| fields != columns) {
+            return Err(Refusal::Ragged { batch, fields, columns }.into());
+        }
+        insert_job.execute(named_params! {
+            ":batch": batch,
+            ":seq": seq,
+            ":plugin": plugin,
+            ":priority": priority,
+            ":first_record": next_record,
+            ":records": new.records,
+        })?;
+        let inserted = insert_records.execute(named_params! {
+            ":first_record": next_record,
+            ":job": connection.last_insert_rowid(),
+            ":records": new.json,
+        })?;
+        if inserted != new.records {
+            return Err(Failure::Contradiction(format!("{inserted} of {} records stored", new.records)));
+        }
+        next_record = next_record.saturating_add_unsigned(new.records as u64);
+        records += new.records;
     }
     connection
-        .prepare_cached(sql::COUNT_APPENDED_JOB)?
-        .execute(named_params! { ":batch": batch, ":records": new.records })?;
+        .prepare_cached(sql::COUNT_APPENDED_JOBS)?
+        .execute(named_params! { ":batch": batch, ":jobs": jobs.len(), ":records": records })?;
     Ok(())
 }
 

@@ -200,10 +200,15 @@ impl Store for SqliteStore {
     }
 
     async fn append_job(&self, batch: BatchId, records: Vec<Vec<String>>) -> Result<(), StoreError> {
+        self.append_jobs(batch, vec![records]).await
+    }
+
+    async fn append_jobs(&self, batch: BatchId, jobs: Vec<Vec<Vec<String>>>) -> Result<(), StoreError> {
         let doing = "storing records of a batch";
-        let job = NewJob::new(&records).map_err(|failure| failure.of(doing))?;
-        drop(records);
-        let appended = self.writer.call(move |connection| hand_in::append(connection, batch, &job)).await;
+        let new: Result<Vec<NewJob>, Failure> = jobs.iter().map(|records| NewJob::new(records)).collect();
+        let new = new.map_err(|failure| failure.of(doing))?;
+        drop(jobs);
+        let appended = self.writer.call(move |connection| hand_in::append(connection, batch, &new)).await;
         appended.map_err(|failure| failure.of(doing))
     }
 

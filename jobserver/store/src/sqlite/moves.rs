@@ -6,9 +6,10 @@
 use nightshift_rules::{
     attempt::{AttemptFacts, AttemptState, JobFacts},
     life::{self, JobEvent},
+    sizing::Measured,
 };
 use nightshift_wire::{AttemptId, BatchId, JobId, JobState, Moment};
-use rusqlite::{Connection, OptionalExtension as _, named_params};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use super::{columns::Column, failure::Failure, sql};
 use crate::Refusal;
@@ -18,69 +19,84 @@ pub(super) struct JobRow {
     pub(super) id: JobId,
     pub(super) batch: BatchId,
     pub(super) plugin: String,
+    pub(super) priority: i32,
     pub(super) facts: JobFacts,
     pub(super) failures: u32,
     pub(super) lease_ms: u64,
     pub(super) max_attempts: u32,
+    /// How fast its plugin is.
+    pub(super) measured: Measured,
 }
 
 impl JobRow {
-    pub(super) fn read(connection: &Connection, job: JobId) -> Result<JobRow, Failure> {
-        let row = connection.prepare_cached(sql::JOB)?.query_row(named_params! { ":job": job }, |row| {
-            Ok(JobRow {
-                id: row.get("id")?,
-                batch: row.get("batch_id")?,
-                plugin: row.get("plugin")?,
-                facts: JobFacts {
-                    state: row.get::<_, Column<JobState>>("state")?.0,
-                    revision: row.get("revision")?,
-                    attempt: row.get("attempt_id")?,
-                    first_record: row.get("first_record")?,
-                    records: row.get("records")?,
-                },
-                failures: row.get("failures")?,
-                lease_ms: row.get("lease_ms")?,
-                max_attempts: row.get("max_attempts")?,
-            })
-        })?;
-        Ok(row)
+    /// The waiting job of a plugin that goes out next.
+    pub(super) fn next(connection: &Connection, plugin: &str) -> Result<Option<JobRow>, Failure> {
+        let mut query = connection.prepare_cached(sql::NEXT_JOB)?;
+        Ok(query.query_row(named_params! { ":plugin": plugin }, JobRow::of).optional()?)
+    }
+
+    fn of(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+        Ok(JobRow {
+            id: row.get("id")?,
+            batch: row.get("batch_id")?,
+            plugin: row.get("plugin")?,
+            priority: row.get("priority")?,
+            facts: JobFacts {
+                state: row.get::<_, Column<JobState>>("state")?.0,
+                revision: row.get("revision")?,
+                attempt: row.get("attempt_id")?,
+                first_record: row.get("first_record")?,
+                records: row.get("records")?,
+            },
+            failures: row.get("failures")?,
+            lease_ms: row.get("lease_ms")?,
+            max_attempts: row.get("max_attempts")?,
+            measured: Measured {
+                records: row.get::<_, Option<u64>>("measured_records")?.unwrap_or_default(),
+                work_ms: row.get::<_, Option<u64>>("measured_ms")?.unwrap_or_default(),
+            },
+        })
     }
 }
 
 /// An attempt as it was read.
 pub(super) struct AttemptRow {
     pub(super) facts: AttemptFacts,
-    pub(super) job: JobId,
     pub(super) worker: String,
     pub(super) lease_ms: u64,
     secret: String,
 }
 
 impl AttemptRow {
-    pub(super) fn read(connection: &Connection, attempt: AttemptId) -> Result<AttemptRow, Failure> {
+    /// Reads an attempt and its job.
+    pub(super) fn read(connection: &Connection, attempt: AttemptId) -> Result<(AttemptRow, JobRow), Failure> {
         connection
             .prepare_cached(sql::ATTEMPT)?
             .query_row(named_params! { ":attempt": attempt }, |row| {
-                Ok(AttemptRow {
+                let attempt = AttemptRow {
                     facts: AttemptFacts {
-                        id: row.get("id")?,
-                        state: row.get::<_, Column<AttemptState>>("state")?.0,
-                        revision: row.get("revision")?,
+                        id: row.get("attempt")?,
+                        state: row.get::<_, Column<AttemptState>>("attempt_state")?.0,
+                        revision: row.get("attempt_revision")?,
                     },
-                    job: row.get("job_id")?,
-                    worker: row.get("worker")?,
-                    lease_ms: row.get("lease_ms")?,
+                    worker: row.get("attempt_worker")?,
+                    lease_ms: row.get("attempt_lease_ms")?,
                     secret: row.get("secret")?,
-                })
+                };
+                Ok((attempt, JobRow::of(row)?))
             })
             .optional()?
             .ok_or(Failure::Refused(Refusal::NoSuchAttempt(attempt)))
     }
 
-    /// Reads an attempt for somebody who claims to be its worker.
-    pub(super) fn prove(connection: &Connection, attempt: AttemptId, secret: &str) -> Result<AttemptRow, Failure> {
-        let row = AttemptRow::read(connection, attempt)?;
-        if row.secret == secret { Ok(row) } else { Err(Refusal::WrongSecret(attempt).into()) }
+    /// Reads an attempt and its job for somebody who claims to be its worker.
+    pub(super) fn prove(
+        connection: &Connection,
+        attempt: AttemptId,
+        secret: &str,
+    ) -> Result<(AttemptRow, JobRow), Failure> {
+        let (row, job) = AttemptRow::read(connection, attempt)?;
+        if row.secret == secret { Ok((row, job)) } else { Err(Refusal::WrongSecret(attempt).into()) }
     }
 }
 

@@ -9,12 +9,7 @@ use nightshift_wire::{
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use super::{
-    columns::Column,
-    failure::Failure,
-    moves::{AttemptRow, JobRow},
-    sql,
-};
+use super::{columns::Column, failure::Failure, moves::AttemptRow, sql};
 use crate::{Counts, JobResults, RecordWithOutcome, Refusal};
 
 pub(super) fn records(
@@ -23,8 +18,7 @@ pub(super) fn records(
     secret: &str,
     asked: &[String],
 ) -> Result<Records, Failure> {
-    let attempt = AttemptRow::prove(connection, attempt, secret)?;
-    let job = JobRow::read(connection, attempt.job)?;
+    let (attempt, job) = AttemptRow::prove(connection, attempt, secret)?;
     acceptance::needed(&job.facts, &attempt.facts).map_err(Refusal::NotWanted)?;
     let columns: String = connection
         .prepare_cached(sql::BATCH_COLUMNS)?

@@ -2,19 +2,20 @@
 //!
 //! Each function finds the facts, asks `jobserver/rules`, and writes the answer down inside the verb's savepoint.
 
+use std::cmp::Reverse;
+
 use nightshift_rules::{
     acceptance::{self, Verdict},
     attempt::AttemptState,
     lease::{self, Beat},
     life::JobEvent,
     retry,
-    sizing::Measured,
 };
 use nightshift_wire::{
     AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, JobId, Lease, Moment, Outcome, Provenance,
     Receipt, RecordId, Submission,
 };
-use rusqlite::{Connection, OptionalExtension as _, Params, named_params};
+use rusqlite::{Connection, Params, named_params};
 
 use super::{
     columns::Column,
@@ -33,21 +34,17 @@ pub(super) fn claim(
     secret: String,
     now: Moment,
 ) -> Result<Option<Claim>, Failure> {
-    let holding = serde_json::to_string(&request.holding)?;
-    let not_held = named_params! { ":worker": request.worker, ":holding": holding };
-    for attempt in ids(connection, sql::ATTEMPTS_NOT_HELD, not_held)? {
-        let reason = format!("worker {} no longer has attempt {attempt}", request.worker);
-        lose(connection, attempt, &reason, now)?;
+    for attempt in ids(connection, sql::RUNNING_ATTEMPTS, named_params! { ":worker": request.worker })? {
+        if !request.holding.contains(&attempt) {
+            let reason = format!("worker {} no longer has attempt {attempt}", request.worker);
+            lose(connection, attempt, &reason, now)?;
+        }
     }
 
-    let plugins = serde_json::to_string(&request.plugins)?;
-    let next = ids(connection, sql::NEXT_JOB, named_params! { ":plugins": plugins })?;
-    let Some(&job) = next.first() else {
+    let Some(job) = next_job(connection, &request.plugins)? else {
         return Ok(None);
     };
-    let job = JobRow::read(connection, job)?;
-    let measured = measured(connection, &job.plugin)?;
-    let lease_ms = lease::length(job.facts.records, measured, job.lease_ms);
+    let lease_ms = lease::length(job.facts.records, job.measured, job.lease_ms);
     connection.prepare_cached(sql::INSERT_ATTEMPT)?.execute(named_params! {
         ":job": job.id,
         ":secret": secret,
@@ -76,14 +73,23 @@ pub(super) fn claim(
     }))
 }
 
+/// The waiting job of the highest priority, then the lowest number, among these plugins.
+fn next_job(connection: &Connection, plugins: &[String]) -> Result<Option<JobRow>, Failure> {
+    let mut next: Option<JobRow> = None;
+    for plugin in plugins {
+        let first = JobRow::next(connection, plugin)?;
+        next = next.into_iter().chain(first).min_by_key(|job| (Reverse(job.priority), job.id));
+    }
+    Ok(next)
+}
+
 pub(super) fn heartbeat(
     connection: &Connection,
     attempt: AttemptId,
     heartbeat: &Heartbeat,
     now: Moment,
 ) -> Result<Lease, Failure> {
-    let attempt = AttemptRow::prove(connection, attempt, &heartbeat.secret)?;
-    let job = JobRow::read(connection, attempt.job)?;
+    let (attempt, job) = AttemptRow::prove(connection, attempt, &heartbeat.secret)?;
     match lease::heartbeat(&job.facts, &attempt.facts) {
         Beat::Renew => {}
         Beat::TakeUp => {
@@ -144,8 +150,7 @@ pub(super) fn submit(
     submitted: &Submitted,
     now: Moment,
 ) -> Result<Receipt, Failure> {
-    let attempt = AttemptRow::prove(connection, attempt, &submitted.secret)?;
-    let job = JobRow::read(connection, attempt.job)?;
+    let (attempt, job) = AttemptRow::prove(connection, attempt, &submitted.secret)?;
     match acceptance::judge(&job.facts, &attempt.facts, submitted.results.iter().map(|result| result.record)) {
         Verdict::Accept => accept(connection, &job, &attempt, submitted, now)?,
         Verdict::Repeated => return Ok(Receipt { job: job.id, repeated: true }),
@@ -194,16 +199,18 @@ fn accept(
     let done = Move { event: JobEvent::Accepted, holder, reason: "", results: submitted.counted };
     moves::make(connection, job, &done, now)?;
 
-    let measured = measured(connection, &job.plugin)?.with(job.facts.records, submitted.provenance.work_ms);
+    let measured = job.measured.with(job.facts.records, submitted.provenance.work_ms);
     connection.prepare_cached(sql::SET_MEASURED)?.execute(named_params! {
         ":plugin": job.plugin,
         ":records": measured.records,
         ":work_ms": measured.work_ms,
     })?;
-    see_worker(connection, &attempt.worker, now)?;
-    connection
-        .prepare_cached(sql::CREDIT_WORKER)?
-        .execute(named_params! { ":worker": attempt.worker, ":records": job.facts.records })?;
+    let mut credit = connection.prepare_cached(sql::CREDIT_WORKER)?;
+    let credited = named_params! { ":worker": attempt.worker, ":records": job.facts.records, ":now": now };
+    if credit.execute(credited)? == 0 {
+        see_worker(connection, &attempt.worker, now)?;
+        credit.execute(credited)?;
+    }
     Ok(())
 }
 
@@ -213,11 +220,10 @@ pub(super) fn give_back(
     give_back: &GiveBack,
     now: Moment,
 ) -> Result<(), Failure> {
-    let attempt = AttemptRow::prove(connection, attempt, &give_back.secret)?;
+    let (attempt, job) = AttemptRow::prove(connection, attempt, &give_back.secret)?;
     if attempt.facts.state != AttemptState::Running {
         return Ok(());
     }
-    let job = JobRow::read(connection, attempt.job)?;
     let event = match give_back.cause {
         GiveBackCause::Stopped => JobEvent::Stopped,
         GiveBackCause::Failed => retry::after_failure(job.failures.saturating_add(1), job.max_attempts),
@@ -250,24 +256,16 @@ pub(super) fn expire(connection: &Connection, now: Moment) -> Result<Vec<LostAtt
 
 /// Takes a running attempt's job back.
 fn lose(connection: &Connection, attempt: AttemptId, reason: &str, now: Moment) -> Result<(JobId, String), Failure> {
-    let attempt = AttemptRow::read(connection, attempt)?;
-    let job = JobRow::read(connection, attempt.job)?;
+    let (attempt, job) = AttemptRow::read(connection, attempt)?;
     moves::end_attempt(connection, &attempt, AttemptState::Lost, &job, (JobEvent::Lost, reason), now)?;
     Ok((job.id, attempt.worker))
 }
 
-fn measured(connection: &Connection, plugin: &str) -> Result<Measured, Failure> {
-    let measured = connection
-        .prepare_cached(sql::MEASURED)?
-        .query_row(named_params! { ":plugin": plugin }, |row| {
-            Ok(Measured { records: row.get("records")?, work_ms: row.get("work_ms")? })
-        })
-        .optional()?;
-    Ok(measured.unwrap_or_default())
-}
-
 fn see_worker(connection: &Connection, worker: &str, now: Moment) -> Result<(), Failure> {
-    connection.prepare_cached(sql::SEE_WORKER)?.execute(named_params! { ":worker": worker, ":now": now })?;
+    let seen = named_params! { ":worker": worker, ":now": now };
+    if connection.prepare_cached(sql::SEE_WORKER)?.execute(seen)? == 0 {
+        connection.prepare_cached(sql::MEET_WORKER)?.execute(seen)?;
+    }
     Ok(())
 }
 

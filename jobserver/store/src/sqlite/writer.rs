@@ -16,7 +16,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 use tokio::sync::{mpsc, oneshot};
 
-use super::failure::Failure;
+use super::{failure::Failure, sql};
 
 /// So many verbs share a commit at most, so that the first of them does not wait for ever.
 const GROUP: usize = 128;
@@ -74,20 +74,24 @@ fn serve(mut connection: Connection, mut verbs: mpsc::Receiver<Box<dyn Verb>>) {
 
 /// Runs a group of verbs in one transaction. After an error none of them has done anything.
 fn run(connection: &mut Connection, group: &mut [Box<dyn Verb>]) -> rusqlite::Result<()> {
-    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Prepared once, not for every verb as rusqlite's own savepoints are.
+    let mut savepoint = transaction.prepare_cached(sql::SAVEPOINT)?;
+    let mut keep_savepoint = transaction.prepare_cached(sql::KEEP_SAVEPOINT)?;
     for verb in group {
-        let savepoint = transaction.savepoint()?;
-        let keep = verb.run(&savepoint);
-        if savepoint.is_autocommit() {
+        savepoint.execute([])?;
+        let keep = verb.run(&transaction);
+        if transaction.is_autocommit() {
             let undone = ffi::Error { code: ErrorCode::DiskFull, extended_code: ffi::SQLITE_FULL };
             let text = "SQLite undid the whole transaction, as it does on a full or failing disk".to_owned();
             return Err(rusqlite::Error::SqliteFailure(undone, Some(text)));
         }
-        match keep {
-            Keep::Yes => savepoint.commit()?,
-            Keep::No => drop(savepoint),
+        if let Keep::No = keep {
+            transaction.prepare_cached(sql::UNDO_SAVEPOINT)?.execute([])?;
         }
+        keep_savepoint.execute([])?;
     }
+    drop((savepoint, keep_savepoint));
     transaction.commit()
 }
 

@@ -124,7 +124,11 @@ impl JobServer {
         self.folder.join("jobserver.toml")
     }
 
-    fn pid(&self) -> Result<u32> {
+    /// Its process number.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self) -> Result<u32> {
         Ok(self.running.as_ref().context("the job server does not run")?.id())
     }
 

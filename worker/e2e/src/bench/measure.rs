@@ -1,11 +1,13 @@
-//! Wall and CPU time of commands.
+//! Wall time, CPU time and memory: of commands, of a process that runs, of this one.
 #![allow(clippy::disallowed_methods, reason = "the one file of the benchmarks that starts commands and reads clocks")]
 
 use std::ffi::OsStr;
+use std::ops::Sub;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
@@ -44,8 +46,79 @@ pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
+/// A moment of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Moment(Instant);
+
+impl Moment {
+    pub(super) fn now() -> Moment {
+        Moment(Instant::now())
+    }
+}
+
+impl Sub for Moment {
+    type Output = Duration;
+
+    fn sub(self, earlier: Moment) -> Duration {
+        self.0 - earlier.0
+    }
+}
+
+/// A process that runs, seen through `/proc`.
+#[derive(Debug)]
+pub(super) struct Watched(PathBuf);
+
+impl Watched {
+    pub(super) fn new(pid: u32) -> Watched {
+        Watched(PathBuf::from(format!("/proc/{pid}")))
+    }
+
+    /// User and system time it has used so far, in steps of the kernel's clock (10 ms).
+    pub(super) fn cpu(&self) -> Result<Duration> {
+        let path = self.0.join("stat");
+        let stat = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        // The program's name, in brackets, may hold anything; utime and stime are the 12th and 13th after it.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        let (Some(Ok(user)), Some(Ok(system))) = (times.next(), times.next()) else {
+            bail!("{} has no CPU times: {stat}", path.display());
+        };
+        Ok(Duration::from_millis(10 * (user + system)))
+    }
+
+    /// Memory it has in use now, in megabytes.
+    pub(super) fn memory_mb(&self) -> Result<f64> {
+        self.status_mb("VmRSS:")
+    }
+
+    /// The most it ever had in use, in megabytes.
+    pub(super) fn peak_memory_mb(&self) -> Result<f64> {
+        self.status_mb("VmHWM:")
+    }
+
+    fn status_mb(&self, name: &str) -> Result<f64> {
+        let path = self.0.join("status");
+        let status = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib: f64 = line
+            .and_then(|line| line.trim().strip_suffix(" kB"))
+            .and_then(|kib| kib.parse().ok())
+            .with_context(|| format!("{} has no {name}", path.display()))?;
+        Ok(kib * 1024.0 / 1e6)
+    }
+}
+
+/// User and system time of this process so far.
+pub(super) fn own_cpu() -> Result<Duration> {
+    cpu(UsageWho::RUSAGE_SELF)
+}
+
 fn children_cpu() -> Result<Duration> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("asking for the CPU time of children")?;
+    cpu(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu(who: UsageWho) -> Result<Duration> {
+    let usage = getrusage(who).context("asking for CPU time")?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(micros)?))
 }
@@ -57,6 +130,15 @@ fn millis(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_running_process_tells_its_cpu_time_and_memory() {
+        let me = Watched::new(std::process::id());
+        let (own, seen) = (own_cpu().expect("own"), me.cpu().expect("seen"));
+        assert!(seen <= own + Duration::from_secs(1), "{seen:?} and {own:?}");
+        let (now, peak) = (me.memory_mb().expect("now"), me.peak_memory_mb().expect("peak"));
+        assert!(now > 0.0 && peak > 0.0);
+    }
 
     #[test]
     fn the_median_is_the_middle() {

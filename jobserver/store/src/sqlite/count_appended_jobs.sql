@@ -1,3 +1,3 @@
 UPDATE batches
-SET jobs = jobs + 1, records = records + :records
+SET jobs = jobs + :jobs, records = records + :records
 WHERE id = :batch AND state = 'receiving'

@@ -1,0 +1,2 @@
+-- What the verb wrote stays.
+RELEASE verb

@@ -1,3 +1,0 @@
-SELECT records, work_ms
-FROM job_types
-WHERE plugin = :plugin

@@ -1,0 +1,2 @@
+-- The beginning of a verb in its group's transaction.
+SAVEPOINT verb

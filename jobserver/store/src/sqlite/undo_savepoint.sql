@@ -1,0 +1,2 @@
+-- What the verb wrote is undone; the savepoint itself is still there.
+ROLLBACK TO verb

@@ -1,0 +1,1 @@
+INSERT INTO records (id, data) VALUES (?1, ?2)

@@ -1,0 +1,1 @@
+INSERT INTO results (record_id, result) VALUES (?1, ?2)
