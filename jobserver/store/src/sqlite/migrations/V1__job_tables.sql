@@ -2,14 +2,17 @@
 -- articles; batches, attempts, workers and job_types stand beside them.
 --
 -- Moments are milliseconds since 1970 UTC, durations milliseconds. Numbers are never used again (AUTOINCREMENT).
--- A rule that every row must obey is a CHECK here; the rules about moves are in jobserver/rules.
+-- A rule that every row must obey is a CHECK here; the rules about moves are in jobserver/rules. States that rows are
+-- often written with are compared one by one: for `IN` with more than two words SQLite builds and drops a temporary index
+-- each time a row is written.
 
 CREATE TABLE batches (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
     name             TEXT    NOT NULL,
     plugin           TEXT    NOT NULL CHECK (plugin <> ''),
     -- 'abandoned': its hand-in broke off and it is being removed; nobody sees it.
-    state            TEXT    NOT NULL CHECK (state IN ('receiving', 'abandoned', 'open', 'done', 'incomplete')),
+    state            TEXT    NOT NULL CHECK (state = 'receiving' OR state = 'abandoned' OR state = 'open' OR state = 'done'
+                                      OR state = 'incomplete'),
     priority         INTEGER NOT NULL,
     columns          TEXT    NOT NULL CHECK (json_type(columns) = 'array'),
     outputs          TEXT    NOT NULL CHECK (json_type(outputs) = 'array'),
@@ -38,7 +41,8 @@ CREATE TABLE jobs (
     -- Of its batch, so that a claim finds its job by one index.
     plugin       TEXT    NOT NULL,
     priority     INTEGER NOT NULL,
-    state        TEXT    NOT NULL CHECK (state IN ('receiving', 'waiting', 'running', 'done', 'quarantined')),
+    state        TEXT    NOT NULL CHECK (state = 'receiving' OR state = 'waiting' OR state = 'running' OR state = 'done'
+                                  OR state = 'quarantined'),
     reason       TEXT    NOT NULL DEFAULT '',
     revision     INTEGER NOT NULL DEFAULT 1 CHECK (revision > 0),
     -- Its records are job_records first_record … first_record + records - 1.
@@ -92,7 +96,8 @@ CREATE TABLE attempts (
     -- The release of the claim; from acceptance on the one that computed the results.
     release        TEXT    NOT NULL,
     release_commit TEXT    NOT NULL,
-    state          TEXT    NOT NULL CHECK (state IN ('running', 'lost', 'given_back', 'accepted', 'superseded')),
+    state          TEXT    NOT NULL CHECK (state = 'running' OR state = 'lost' OR state = 'given_back' OR state = 'accepted'
+                                    OR state = 'superseded'),
     reason         TEXT    NOT NULL DEFAULT '',
     lease_ms       INTEGER NOT NULL CHECK (lease_ms > 0),
     lease_until    INTEGER,
