@@ -38,6 +38,12 @@ pub enum NotWanted {
     /// The job failed too often.
     #[error("the job is quarantined")]
     Quarantined,
+    /// An admin suspended the job. Its results would be accepted all the same.
+    #[error("the job is suspended")]
+    Suspended,
+    /// An admin deleted the job.
+    #[error("the job was deleted")]
+    Deleted,
     /// Another attempt holds the job.
     #[error("the job is in the hands of attempt {by}")]
     HeldBy {
@@ -77,16 +83,17 @@ pub fn judge(job: &JobFacts, attempt: &AttemptFacts, results: impl IntoIterator<
     }
 }
 
-/// Whether the job would take results of this attempt now: it waits again or runs, whoever holds it, and was not
-/// changed since.
+/// Whether the job would take results of this attempt now: it waits again, runs, whoever holds it, or is suspended (the
+/// work is needed all the same), and was not changed since.
 pub fn needed(job: &JobFacts, attempt: &AttemptFacts) -> Result<(), NotWanted> {
     if attempt.revision != job.revision {
         return Err(NotWanted::StaleRevision { given: attempt.revision, now: job.revision });
     }
     match job.state {
-        JobState::Receiving | JobState::Waiting | JobState::Running => Ok(()),
+        JobState::Receiving | JobState::Waiting | JobState::Running | JobState::Suspended => Ok(()),
         JobState::Done => Err(NotWanted::Done),
         JobState::Quarantined => Err(NotWanted::Quarantined),
+        JobState::Deleted => Err(NotWanted::Deleted),
     }
 }
 
@@ -109,6 +116,8 @@ fn one_each(job: &JobFacts, results: impl IntoIterator<Item = RecordId>) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn job(state: JobState, attempt: Option<AttemptId>) -> JobFacts {
@@ -171,6 +180,39 @@ mod tests {
         let quarantined = job(JobState::Quarantined, None);
         let verdict = judge(&quarantined, &attempt(AttemptState::Lost), WHOLE);
         assert_eq!(verdict, Verdict::NotWanted(NotWanted::Quarantined));
+    }
+
+    #[test]
+    fn results_of_a_suspended_job_are_accepted_because_the_work_is_needed_all_the_same() {
+        let suspended = job(JobState::Suspended, None);
+        assert_eq!(judge(&suspended, &attempt(AttemptState::Lost), WHOLE), Verdict::Accept);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_results_of_a_deleted_job() {
+        let deleted = job(JobState::Deleted, None);
+        let verdict = judge(&deleted, &attempt(AttemptState::Lost), WHOLE);
+        assert_eq!(verdict, Verdict::NotWanted(NotWanted::Deleted));
+    }
+
+    #[test]
+    fn an_attempt_from_before_a_retry_is_refused_though_the_job_waits_again() {
+        let retried = JobFacts { revision: 2, ..job(JobState::Waiting, None) };
+        for state in [AttemptState::Lost, AttemptState::GivenBack, AttemptState::Superseded] {
+            let verdict = judge(&retried, &attempt(state), WHOLE);
+            assert_eq!(verdict, Verdict::NotWanted(NotWanted::StaleRevision { given: 1, now: 2 }), "{state:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn results_are_accepted_only_one_for_each_record(ids in proptest::collection::vec(98_i64..105, 0..6)) {
+            let running = job(JobState::Running, Some(7));
+            let verdict = judge(&running, &attempt(AttemptState::Running), ids.iter().copied());
+            let mut sorted = ids;
+            sorted.sort_unstable();
+            prop_assert_eq!(verdict == Verdict::Accept, sorted == [100, 101, 102]);
+        }
     }
 
     #[test]

@@ -21,6 +21,19 @@ pub fn length(records: u64, measured: Measured, shortest_ms: u64) -> u64 {
     expected_ms.saturating_mul(2).max(shortest_ms).min(CEILING_MS)
 }
 
+/// The lease of a job that waits on its worker behind another: its own length and that of the one before it.
+pub fn behind(own_ms: u64, before_ms: u64) -> u64 {
+    own_ms.saturating_add(before_ms).min(CEILING_MS)
+}
+
+/// By how much every running lease is extended because no server was there to hear a sign of life: the time since the
+/// last server was alive, when that is more than the tolerance; `None` also when there was none yet, or the clock went
+/// back.
+pub fn gap(last_alive: Option<Moment>, now: Moment, tolerance_ms: u64) -> Option<u64> {
+    let away = u64::try_from(now.checked_sub(last_alive?)?).ok()?;
+    (away > tolerance_ms).then_some(away)
+}
+
 /// The moment a lease runs out when it is given or renewed now.
 pub fn renew(now: Moment, length_ms: u64) -> Moment {
     now.saturating_add_unsigned(length_ms)
@@ -46,6 +59,9 @@ pub enum Beat {
 pub fn heartbeat(job: &JobFacts, attempt: &AttemptFacts) -> Beat {
     if let Err(reason) = acceptance::needed(job, attempt) {
         return Beat::NotWanted(reason);
+    }
+    if job.state == JobState::Suspended {
+        return Beat::NotWanted(NotWanted::Suspended);
     }
     match (job.attempt, attempt.state) {
         (Some(by), _) if by == attempt.id => Beat::Renew,
@@ -84,6 +100,27 @@ mod tests {
     }
 
     #[test]
+    fn a_prefetched_job_has_the_time_of_the_one_before_it_as_well() {
+        assert_eq!(behind(15 * MINUTE, 40 * MINUTE), 55 * MINUTE);
+        assert_eq!(behind(CEILING_MS, 1), CEILING_MS);
+        assert_eq!(behind(u64::MAX, u64::MAX), CEILING_MS);
+    }
+
+    #[test]
+    fn leases_are_extended_by_the_time_no_server_was_there_to_hear() {
+        assert_eq!(gap(Some(1_000), 3_601_000, 10_000), Some(3_600_000));
+        assert_eq!(gap(Some(1_000), 11_001, 10_000), Some(10_001));
+    }
+
+    #[test]
+    fn a_pause_within_the_tolerance_a_clock_gone_back_and_a_first_start_extend_nothing() {
+        assert_eq!(gap(Some(1_000), 11_000, 10_000), None);
+        assert_eq!(gap(Some(5_000), 1_000, 10_000), None);
+        assert_eq!(gap(Some(Moment::MIN), Moment::MAX, 10_000), None);
+        assert_eq!(gap(None, 1_000_000, 10_000), None);
+    }
+
+    #[test]
     fn a_moment_never_overflows() {
         assert_eq!(renew(Moment::MAX - 1, CEILING_MS), Moment::MAX);
     }
@@ -106,11 +143,19 @@ mod tests {
             ((Job::Done, Some(7)), Accepted, Beat::NotWanted(NotWanted::Done)),
             ((Job::Done, Some(8)), Superseded, Beat::NotWanted(NotWanted::Done)),
             ((Job::Quarantined, None), Lost, Beat::NotWanted(NotWanted::Quarantined)),
+            ((Job::Suspended, None), Lost, Beat::NotWanted(NotWanted::Suspended)),
+            ((Job::Deleted, None), Lost, Beat::NotWanted(NotWanted::Deleted)),
         ];
         for (job, attempt, beat) in cases {
             let (job, attempt) = facts(job, attempt);
             assert_eq!(heartbeat(&job, &attempt), beat, "{job:?} {attempt:?}");
         }
+    }
+
+    #[test]
+    fn an_attempt_lost_to_a_suspension_takes_its_job_up_again_once_it_is_resumed() {
+        let (job, attempt) = facts((JobState::Waiting, None), AttemptState::Lost);
+        assert_eq!(heartbeat(&job, &attempt), Beat::TakeUp);
     }
 
     #[test]

@@ -24,8 +24,42 @@ pub enum JobEvent {
     Failed,
     /// The plugin could not process it, for the last time.
     GivenUp,
+    /// Its lease ran out once more than PCs can be switched off by chance.
+    LostTooOften,
     /// Results of one of its attempts were accepted.
     Accepted,
+    /// An admin put it aside; an attempt that held it is lost and hears so at its next sign of life.
+    Suspended,
+    /// An admin put it back.
+    Resumed,
+    /// An admin wants it processed anew.
+    Retried,
+    /// An admin changed whom it is for or when it goes out; an attempt that held it is lost.
+    Edited,
+    /// An admin wants nobody to work on it any more; an attempt that held it is lost.
+    Deleted,
+}
+
+impl JobEvent {
+    /// Whether the job has a higher revision from then on: attempts from before are refused.
+    pub fn revises(self) -> bool {
+        matches!(self, JobEvent::Retried | JobEvent::Edited)
+    }
+
+    /// Whether failures and losses from before do not count any more.
+    pub fn forgives(self) -> bool {
+        self == JobEvent::Retried
+    }
+
+    /// How many failures it adds.
+    pub fn failures(self) -> u32 {
+        u32::from(matches!(self, JobEvent::Failed | JobEvent::GivenUp))
+    }
+
+    /// How many lost leases it adds.
+    pub fn losses(self) -> u32 {
+        u32::from(matches!(self, JobEvent::Lost | JobEvent::LostTooOften))
+    }
 }
 
 /// A move that no job makes.
@@ -40,17 +74,27 @@ pub struct IllegalMove {
 
 /// Where a job stands after an event.
 pub fn after(state: JobState, event: JobEvent) -> Result<JobState, IllegalMove> {
-    use {JobEvent::*, JobState::*};
+    use JobEvent::{
+        Accepted, Claimed, Edited, Failed, GivenUp, Lost, LostTooOften, Resumed, Retried, Sealed, Stopped, TakenUp,
+    };
+    use JobState::{Done, Quarantined, Receiving, Running, Suspended, Waiting};
     Ok(match (state, event) {
         (Receiving, Sealed) => Waiting,
         (Waiting, Claimed) => Running,
         (Waiting, TakenUp) => Running,
-        (Waiting, Accepted) => Done,
         (Running, Lost) => Waiting,
+        (Running, LostTooOften) => Quarantined,
         (Running, Stopped) => Waiting,
         (Running, Failed) => Waiting,
         (Running, GivenUp) => Quarantined,
-        (Running, Accepted) => Done,
+        (Waiting | Running | Suspended, Accepted) => Done,
+        (Waiting | Running, JobEvent::Suspended) => JobState::Suspended,
+        (Suspended, Resumed) => Waiting,
+        (Quarantined | Done, Retried) => Waiting,
+        (Waiting | Running, Edited) => Waiting,
+        (Suspended, Edited) => Suspended,
+        (Quarantined, Edited) => Quarantined,
+        (Waiting | Running | Suspended | Quarantined, JobEvent::Deleted) => JobState::Deleted,
         _ => return Err(IllegalMove { state, event }),
     })
 }
@@ -71,10 +115,26 @@ fn name(value: &impl fmt::Debug) -> String {
 mod tests {
     use std::fmt::Write as _;
 
-    use super::{JobEvent::*, JobState::*, *};
+    use super::{JobState::*, *};
+    use crate::life::JobEvent as Event;
 
-    const STATES: [JobState; 5] = [Receiving, Waiting, Running, Done, Quarantined];
-    const EVENTS: [JobEvent; 8] = [Sealed, Claimed, Lost, TakenUp, Stopped, Failed, GivenUp, Accepted];
+    const STATES: [JobState; 7] = [Receiving, Waiting, Running, Done, Quarantined, Suspended, Deleted];
+    const EVENTS: [Event; 14] = [
+        Event::Sealed,
+        Event::Claimed,
+        Event::Lost,
+        Event::TakenUp,
+        Event::Stopped,
+        Event::Failed,
+        Event::GivenUp,
+        Event::LostTooOften,
+        Event::Accepted,
+        Event::Suspended,
+        Event::Resumed,
+        Event::Retried,
+        Event::Edited,
+        Event::Deleted,
+    ];
 
     #[test]
     fn the_diagram_shows_the_table() {
@@ -88,16 +148,55 @@ mod tests {
     }
 
     #[test]
-    fn a_done_job_never_moves_again() {
+    fn a_done_job_never_moves_again_but_by_a_retry() {
         for event in EVENTS {
-            assert_eq!(after(Done, event), Err(IllegalMove { state: Done, event }));
+            let moves = if event == Event::Retried { Ok(Waiting) } else { Err(IllegalMove { state: Done, event }) };
+            assert_eq!(after(Done, event), moves);
+        }
+    }
+
+    #[test]
+    fn a_deleted_job_never_moves_again() {
+        for event in EVENTS {
+            assert_eq!(after(Deleted, event), Err(IllegalMove { state: Deleted, event }));
         }
     }
 
     #[test]
     fn a_job_is_never_claimed_twice_at_a_time_nor_before_its_batch_is_whole() {
-        for state in [Receiving, Running, Done, Quarantined] {
-            assert!(after(state, Claimed).is_err(), "{state:?}");
+        for state in STATES.into_iter().filter(|state| *state != Waiting) {
+            assert!(after(state, Event::Claimed).is_err(), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_job_that_runs_has_failures_and_losses() {
+        for event in EVENTS.into_iter().filter(|event| event.failures() + event.losses() > 0) {
+            assert_eq!(event.failures() + event.losses(), 1, "{event:?}");
+            for state in STATES.into_iter().filter(|state| *state != Running) {
+                assert!(after(state, event).is_err(), "{state:?} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_that_runs_and_is_put_aside_changed_or_deleted_runs_no_more() {
+        for event in [Event::Suspended, Event::Edited, Event::Deleted] {
+            assert_ne!(after(Running, event), Ok(Running));
+        }
+    }
+
+    #[test]
+    fn retry_and_edit_raise_the_revision_and_only_a_retry_forgives() {
+        let revising: Vec<Event> = EVENTS.into_iter().filter(|event| event.revises()).collect();
+        assert_eq!(revising, [Event::Retried, Event::Edited]);
+        assert!(EVENTS.into_iter().filter(|event| event.forgives()).eq([Event::Retried]));
+    }
+
+    #[test]
+    fn results_once_accepted_stay_the_jobs_until_its_revision_rises() {
+        for event in EVENTS.into_iter().filter(|event| after(Done, *event).is_ok()) {
+            assert!(event.revises(), "{event:?}");
         }
     }
 
@@ -114,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_illegal_move_says_what_was_tried() {
-        let illegal = after(Done, TakenUp).expect_err("a done job");
+        let illegal = after(Done, Event::TakenUp).expect_err("a done job");
         assert_eq!(illegal.to_string(), "a job that is done cannot be taken up");
     }
 

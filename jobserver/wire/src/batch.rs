@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, Moment};
+use crate::{BatchId, Moment, Requirements};
 
 /// The query of a hand-in; the body is the CSV.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub enum BatchState {
     Open,
     /// Every record has its result.
     Done,
-    /// Nothing is left to do, but jobs are quarantined and their records have no result.
+    /// Nothing is left to do, but jobs are quarantined or deleted and their records have no result.
     Incomplete,
 }
 
@@ -46,8 +46,14 @@ pub struct Batch {
     pub plugin: String,
     /// Where it stands.
     pub state: BatchState,
-    /// Higher goes first.
+    /// Why none of its jobs goes out; absent when they do. Jobs that run go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<String>,
+    /// Higher goes first. Jobs that were edited may have another.
     pub priority: i32,
+    /// What its jobs ask of a worker. Jobs that were edited may ask for something else.
+    #[serde(default)]
+    pub requirements: Requirements,
     /// Columns of the CSV handed in, in order.
     pub columns: Vec<String>,
     /// Columns that the plugin adds, in order.
@@ -60,14 +66,23 @@ pub struct Batch {
     pub errors: u64,
     /// Jobs it was split into.
     pub jobs: u64,
+    /// Jobs that wait for a worker.
+    #[serde(default)]
+    pub jobs_waiting: u64,
     /// Jobs with accepted results.
     pub jobs_done: u64,
     /// Jobs in the hands of a worker.
     pub jobs_running: u64,
     /// Jobs that failed too often.
     pub jobs_quarantined: u64,
+    /// Jobs that an admin suspended.
+    #[serde(default)]
+    pub jobs_suspended: u64,
+    /// Jobs that an admin deleted.
+    #[serde(default)]
+    pub jobs_deleted: u64,
     /// When the hand-in began.
     pub created_at: Moment,
-    /// When its last job was done or quarantined.
+    /// When nothing was left to do.
     pub finished_at: Option<Moment>,
 }

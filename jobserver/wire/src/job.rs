@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, BatchId, JobId, Moment, RecordId};
+use crate::{AttemptId, BatchId, JobId, Machine, Moment, Problem, RecordId, Requirements};
 
 /// Where a job stands. Its legal moves are one table in `jobserver/rules`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,6 +20,27 @@ pub enum JobState {
     Done,
     /// It failed too often; a person decides.
     Quarantined,
+    /// An admin put it aside until it is resumed.
+    Suspended,
+    /// An admin decided that nobody works on it any more.
+    Deleted,
+}
+
+/// Where an attempt stands. All but `Running` are ends, though a lost attempt may take its job up again, and its
+/// results or those of an attempt given back are still accepted while the job needs them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptState {
+    /// It holds the lease on its job.
+    Running,
+    /// Its lease ran out, its worker no longer holds it, or its job was suspended, edited or deleted under it.
+    Lost,
+    /// Its worker gave the job back.
+    GivenBack,
+    /// Its results were accepted: they are the job's, or were until the job was retried.
+    Accepted,
+    /// Another attempt's results were accepted first.
+    Superseded,
 }
 
 /// A job as people see it.
@@ -31,6 +52,18 @@ pub struct Job {
     pub batch: BatchId,
     /// Its place in the batch, from 0.
     pub seq: u64,
+    /// The plugin that processes it.
+    #[serde(default)]
+    pub plugin: String,
+    /// Higher goes first.
+    #[serde(default)]
+    pub priority: i32,
+    /// What it asks of a worker.
+    #[serde(default)]
+    pub requirements: Requirements,
+    /// Raised by edit and retry; an attempt of an older one is refused.
+    #[serde(default)]
+    pub revision: u32,
     /// Where it stands.
     pub state: JobState,
     /// Why it stands there, in a sentence; empty when there is nothing to add.
@@ -41,12 +74,57 @@ pub struct Job {
     pub pickups: u32,
     /// Attempts that failed by the job's or the plugin's fault.
     pub failures: u32,
+    /// Attempts whose worker went away under it.
+    #[serde(default)]
+    pub losses: u32,
+    /// Until then nobody gets it, because an attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Moment>,
     /// The worker that holds it or did it.
     pub worker: Option<String>,
     /// When the last attempt began.
     pub started_at: Option<Moment>,
     /// When its results were accepted.
     pub finished_at: Option<Moment>,
+}
+
+/// A job with every attempt at it, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobHistory {
+    /// The job.
+    #[serde(flatten)]
+    pub job: Job,
+    /// The attempts.
+    pub attempts: Vec<Attempt>,
+}
+
+/// An attempt as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number.
+    pub id: AttemptId,
+    /// The revision of the job it worked on.
+    pub revision: u32,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// Why it stands there; empty when there is nothing to add.
+    pub reason: String,
+    /// Its worker.
+    pub worker: String,
+    /// Tag of its release: the one of the claim, from acceptance on the one that computed the results.
+    pub release: String,
+    /// Commit of that release.
+    pub commit: String,
+    /// Records processed when it last gave a sign of life.
+    pub records_done: u64,
+    /// Milliseconds of work, once its results are accepted.
+    pub work_ms: Option<u64>,
+    /// When it was claimed.
+    pub started_at: Moment,
+    /// When it ended.
+    pub ended_at: Option<Moment>,
+    /// When its lease runs out, as long as it has one.
+    pub lease_until: Option<Moment>,
 }
 
 /// A worker asks for work.
@@ -65,6 +143,29 @@ pub struct ClaimRequest {
     pub holding: Vec<AttemptId>,
     /// How long the server may wait for work to come up, in milliseconds.
     pub wait_ms: u64,
+    /// The most jobs it wants at once, 1 to [`MOST_AT_ONCE`].
+    #[serde(default = "one")]
+    pub max: u32,
+    /// The attempt it works on and wants to finish first. The leases of the jobs it gets now are longer by that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<AttemptId>,
+    /// What its machine offers.
+    #[serde(default)]
+    pub machine: Machine,
+}
+
+/// The most jobs of a claim, and the most submissions of a [`Submissions`].
+pub const MOST_AT_ONCE: u32 = 100;
+
+fn one() -> u32 {
+    1
+}
+
+/// The jobs handed to a worker, at least one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The jobs, in the order in which to do them.
+    pub claims: Vec<Claim>,
 }
 
 /// A job handed to a worker: a new attempt, already durable on the server.
@@ -148,6 +249,57 @@ pub struct Submission {
     pub results: Vec<RecordResult>,
 }
 
+/// Results of several attempts. Each is judged by itself, as if it came alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Submissions {
+    /// 1 to [`MOST_AT_ONCE`] of them, each attempt once.
+    pub submissions: Vec<AttemptSubmission>,
+}
+
+/// All results of one attempt among others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptSubmission {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its secret.
+    pub secret: String,
+    /// Where the results come from.
+    pub provenance: Provenance,
+    /// Exactly one for each record of the job, in any order.
+    pub results: Vec<RecordResult>,
+}
+
+impl From<AttemptSubmission> for (AttemptId, Submission) {
+    fn from(one: AttemptSubmission) -> Self {
+        let AttemptSubmission { attempt, secret, provenance, results } = one;
+        (attempt, Submission { secret, provenance, results })
+    }
+}
+
+impl From<(AttemptId, Submission)> for AttemptSubmission {
+    fn from((attempt, submission): (AttemptId, Submission)) -> Self {
+        let Submission { secret, provenance, results } = submission;
+        AttemptSubmission { attempt, secret, provenance, results }
+    }
+}
+
+/// The answers to [`Submissions`], in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// One for each submission.
+    pub answers: Vec<Answer>,
+}
+
+/// What became of one submission among others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The server has the results, durably.
+    Receipt(Receipt),
+    /// The submission was refused, or could not be taken just now.
+    Problem(Problem),
+}
+
 /// The server has the results, durably.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -194,4 +346,30 @@ pub struct GiveBack {
     pub cause: GiveBackCause,
     /// Why, in a sentence.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_says_no_more_than_before_asks_for_one_job_and_offers_nothing() {
+        let text = r#"{"worker":"w","release":"v1.0.0","commit":"c","plugins":["p"],"holding":[],"wait_ms":0}"#;
+        let claim: ClaimRequest = serde_json::from_str(text).expect("a claim");
+        assert_eq!((claim.max, claim.behind, claim.machine), (1, None, Machine::default()));
+    }
+
+    #[test]
+    fn each_answer_of_many_is_a_receipt_or_a_problem() {
+        let answers = Answers {
+            answers: vec![
+                Answer::Receipt(Receipt { job: 1, repeated: false }),
+                Answer::Problem(Problem { code: "not_wanted".into(), status: 409, detail: "done".into() }),
+            ],
+        };
+        let text = serde_json::to_string(&answers).expect("text");
+        let written = r#"{"answers":[{"receipt":{"job":1,"repeated":false}},{"problem":{"code":"not_wanted","status":409,"detail":"done"}}]}"#;
+        assert_eq!(text, written);
+        assert_eq!(serde_json::from_str::<Answers>(&text).expect("read"), answers);
+    }
 }

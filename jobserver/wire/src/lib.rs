@@ -6,33 +6,50 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `POST /v1/claims` | [`ClaimRequest`] | 200 [`Claim`], or 204 when nothing came up while waiting, the grid is stopped, or the worker claims again |
+//! | `POST /v1/claims` | [`ClaimRequest`] | 200 [`Claims`], or 204 when nothing came up while waiting, the grid is stopped, or the worker claims again |
 //! | `GET /v1/attempts/ID/records?secret=S&column=C…` | | 200 [`Records`] |
 //! | `POST /v1/attempts/ID/heartbeat` | [`Heartbeat`] | 200 [`Lease`] |
 //! | `POST /v1/attempts/ID/results` | [`Submission`] | 200 [`Receipt`] |
+//! | `POST /v1/results` | [`Submissions`] | 200 [`Answers`] |
 //! | `POST /v1/attempts/ID/give-back` | [`GiveBack`] | 204 |
 //! | `POST /v1/batches?plugin=P&name=N&…` ([`HandIn`]) | CSV, streamed | 201 [`Batch`] |
 //! | `GET /v1/batches`, `/v1/batches/ID` | | 200 list of [`Batch`], [`Batch`] |
 //! | `GET /v1/batches/ID/jobs` | | 200 list of [`Job`] |
 //! | `GET /v1/batches/ID/results` | | 200 CSV, streamed, in input order |
+//! | `POST /v1/batches/ID/suspend`, `/v1/batches/ID/resume` | [`Reason`] | 200 [`Batch`] |
+//! | `DELETE /v1/batches/ID` | | 204 |
+//! | `GET /v1/jobs?batch=B&state=S&…` ([`JobQuery`]) | | 200 [`JobPage`] |
+//! | `GET /v1/jobs/ID` | | 200 [`JobHistory`] |
+//! | `GET /v1/jobs/ID/explain` | | 200 [`Explanation`] |
+//! | `POST /v1/jobs/actions` | [`ActionRequest`] | 200 [`ActionReport`] |
 //! | `POST /v1/reports` | [`Report`] | 204 |
-//! | `GET /v1/workers` | | 200 list of [`Worker`] |
+//! | `GET /v1/workers`, `/v1/workers/ID` | | 200 list of [`Worker`], [`Worker`] |
+//! | `POST /v1/workers/ID` | [`WorkerChange`] | 200 [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
 //! | `GET /healthz` | | 200 `ok` |
 //!
 //! Every refusal is a [`Problem`] (`application/problem+json`). `GET /` is a page for people.
 
+mod action;
 mod batch;
+mod explain;
 mod job;
 mod problem;
+mod requirements;
 mod worker;
 
+pub use action::{
+    ActionReport, ActionRequest, JobAction, JobEdit, JobFilter, JobPage, JobQuery, Reason, Unchanged, WorkerChange,
+};
 pub use batch::{Batch, BatchState, HandIn};
+pub use explain::{Explanation, Gate, KeptOff};
 pub use job::{
-    Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, Job, JobState, Lease, Outcome, Provenance, Receipt,
-    Record, RecordResult, Records, Submission,
+    Answer, Answers, Attempt, AttemptState, AttemptSubmission, Claim, ClaimRequest, Claims, GiveBack, GiveBackCause,
+    Heartbeat, Job, JobHistory, JobState, Lease, MOST_AT_ONCE, Outcome, Provenance, Receipt, Record, RecordResult,
+    Records, Submission, Submissions,
 };
 pub use problem::{Problem, code};
+pub use requirements::{Machine, Requirements};
 pub use worker::{Report, Status, StepReport, Worker, WorkerState};
 
 /// Milliseconds since 1970-01-01 UTC by the job server's clock.

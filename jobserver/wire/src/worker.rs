@@ -1,8 +1,10 @@
 //! Workers as they report themselves, and the grid as a whole.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Moment;
+use crate::{Machine, Moment};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +70,24 @@ pub struct Worker {
     pub jobs_done: u64,
     /// Records it has done.
     pub records_done: u64,
+    /// What people call it; empty for the name of its host.
+    #[serde(default)]
+    pub name: String,
+    /// Tags an admin gave it; jobs may ask for them.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// Why it gets no jobs; absent when it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drained: Option<String>,
+    /// Plugins it could run when it last asked for work.
+    #[serde(default)]
+    pub plugins: Vec<String>,
+    /// What its machine offered when it last asked for work.
+    #[serde(default)]
+    pub machine: Machine,
+    /// Jobs it holds.
+    #[serde(default)]
+    pub jobs_running: u64,
 }
 
 /// The grid in figures.
@@ -92,6 +112,12 @@ pub struct Status {
     pub jobs_done: u64,
     /// Jobs that failed too often.
     pub jobs_quarantined: u64,
+    /// Jobs that an admin suspended.
+    #[serde(default)]
+    pub jobs_suspended: u64,
+    /// Jobs that an admin deleted.
+    #[serde(default)]
+    pub jobs_deleted: u64,
     /// Workers heard of within the last two minutes.
     pub workers: u64,
 }
