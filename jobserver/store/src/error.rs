@@ -55,6 +55,15 @@ pub enum Refusal {
     /// There is no such batch.
     #[error("there is no batch {0}")]
     NoSuchBatch(i64),
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NoSuchJob(i64),
+    /// There is no such worker.
+    #[error("there is no worker {0}")]
+    NoSuchWorker(String),
+    /// The batch is still being handed in.
+    #[error("batch {0} is still being handed in: wait for its last record, or abandon the hand-in")]
+    StillReceiving(i64),
     /// There is no such attempt.
     #[error("there is no attempt {0}")]
     NoSuchAttempt(i64),

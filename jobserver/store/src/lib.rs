@@ -1,8 +1,8 @@
 //! Where batches, jobs, records, attempts and results are kept.
 //!
 //! [`Store`] is what the job server needs, in a dozen verbs of the domain; [`sqlite`] is the store that needs no
-//! set-up, [`mysql`] the one that several job servers share. What may happen to a job is decided in `jobserver/rules`; a store finds the facts, asks, and writes the
-//! answer down. Every verb is one transaction: when it answers, what it did is on disk; when it fails, nothing
+//! set-up, [`mysql`] the one that several job servers share. The verbs of job control are written once (`work`): they ask
+//! `jobserver/rules` what may happen; a store loads the rows they need and writes down what they change. Every verb is one transaction: when it answers, what it did is on disk; when it fails, nothing
 //! happened. No verb reads a clock: `now` comes in, and every moment reaches SQL as a bound parameter.
 
 mod error;
@@ -11,7 +11,8 @@ pub mod sqlite;
 mod store;
 mod values;
 mod words;
+mod work;
 
 pub use error::{Refusal, StoreError};
 pub use store::Store;
-pub use values::{Counts, JobResults, LostAttempt, NewBatch, RecordWithOutcome};
+pub use values::{Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, RecordWithOutcome};

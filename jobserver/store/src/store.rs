@@ -5,11 +5,11 @@
 
 use async_trait::async_trait;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
-    Submission, Worker,
+    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobFilter, JobHistory, JobId, JobPage,
+    Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 
-use crate::{Counts, JobResults, LostAttempt, NewBatch, StoreError};
+use crate::{Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, StoreError};
 
 /// What the job server needs of a store. When a verb answers `Ok`, what it did is durable; when it fails, it did
 /// nothing.
@@ -41,12 +41,15 @@ pub trait Store: Send + Sync {
     /// Goes on removing batches whose hand-in broke off while the store was away or full; call now and then.
     async fn tidy(&self) -> Result<(), StoreError>;
 
-    /// Gives the worker a job: the waiting one with the highest priority, then the lowest number, whose plugin the
-    /// worker has; `None` when there is none. The attempt is durable before it is answered.
+    /// Gives the worker jobs, [`max`](ClaimRequest::max) at most (never more than
+    /// [`MOST_AT_ONCE`](nightshift_wire::MOST_AT_ONCE)): waiting ones whose lane it may take from (`rules::gates`), of the
+    /// highest priority, then of the oldest batch, then by place in it; none when there is none. The attempts are durable
+    /// before they are answered. A job claimed behind another attempt, or behind another of the same claim, has that
+    /// one's lease as well.
     ///
     /// First every running attempt on this worker's name that is not in `holding` is lost and its job waits again.
     /// Does not wait for work: `wait_ms` is the server's business.
-    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Option<Claim>, StoreError>;
+    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Vec<Claim>, StoreError>;
 
     /// The records of the attempt's job, in input order, with these columns in this order (all when none is named),
     /// as long as the job needs the attempt.
@@ -60,13 +63,52 @@ pub trait Store: Send + Sync {
     /// again is acknowledged and changes nothing. A lost attempt is accepted as long as the job needs it.
     async fn submit(&self, attempt: AttemptId, submission: Submission, now: Moment) -> Result<Receipt, StoreError>;
 
-    /// Ends an attempt without results: its job waits again, or is quarantined when it failed too often. Repeating
-    /// it, or giving back an attempt that ended otherwise, is acknowledged and changes nothing.
+    /// Several submissions, each judged by itself, as if it came alone; the answers in their order.
+    async fn submit_many(
+        &self,
+        submissions: Vec<(AttemptId, Submission)>,
+        now: Moment,
+    ) -> Vec<Result<Receipt, StoreError>>;
+
+    /// Ends an attempt without results: its job waits again (after a failure not at once), or is quarantined when it
+    /// failed too often; a worker that fails where others succeed is drained. Repeating it, or giving back an attempt that
+    /// ended otherwise, is acknowledged and changes nothing.
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError>;
+
+    /// Notes that a server is alive; to be called every second, and always before [`expire`](Store::expire). When the last
+    /// sign of any server is longer ago than the tolerance, every running lease is extended by that time, once: the
+    /// answer says by how many milliseconds.
+    async fn alive(&self, now: Moment) -> Result<Option<u64>, StoreError>;
 
     /// Takes back jobs whose lease is over, some hundred at a time: call again while the answer is not empty. When the
     /// clock went back since the last call, no lease reaches further than its length from now.
     async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError>;
+
+    /// Does something to some hundred of the jobs a filter chooses, from job number `from` on: call again with
+    /// [`next`](Changed::next) until it is `None`. Jobs are judged as they are in that moment; `dry_run` only judges.
+    async fn change_jobs(&self, change: &JobChange, from: JobId, now: Moment) -> Result<Changed, StoreError>;
+
+    /// Hands out none of the batch's jobs until it is resumed; jobs that run go on.
+    async fn suspend_batch(&self, batch: BatchId, reason: &str, now: Moment) -> Result<Batch, StoreError>;
+
+    /// Hands out the batch's jobs again; errors it had so far do not trip its breaker any more.
+    async fn resume_batch(&self, batch: BatchId, now: Moment) -> Result<Batch, StoreError>;
+
+    /// Removes a batch that was handed in, with its records and results. Attempts at its jobs are lost at once; the rest
+    /// goes in small steps, and nobody sees the batch from the first of them on.
+    async fn delete_batch(&self, batch: BatchId, now: Moment) -> Result<(), StoreError>;
+
+    /// Drains, resumes, tags or names a worker.
+    async fn change_worker(&self, worker: &str, change: &WorkerChange, now: Moment) -> Result<Worker, StoreError>;
+
+    /// Jobs that a filter chooses, by number, from job number `from` on.
+    async fn find_jobs(&self, filter: &JobFilter, from: JobId, limit: u32) -> Result<JobPage, StoreError>;
+
+    /// A job with every attempt at it, the newest first.
+    async fn job(&self, job: JobId) -> Result<JobHistory, StoreError>;
+
+    /// What `rules::explain` has to know about a job and the grid.
+    async fn explain(&self, job: JobId) -> Result<ExplainFacts, StoreError>;
 
     /// The newest batches, newest first.
     async fn batches(&self, limit: u32) -> Result<Vec<Batch>, StoreError>;
@@ -86,6 +128,9 @@ pub trait Store: Send + Sync {
 
     /// Every worker ever heard of, the one heard of last first.
     async fn workers(&self) -> Result<Vec<Worker>, StoreError>;
+
+    /// One worker.
+    async fn worker(&self, worker: &str) -> Result<Worker, StoreError>;
 
     /// The grid in figures; workers count when they were heard of at or after `active_since`.
     async fn counts(&self, active_since: Moment) -> Result<Counts, StoreError>;

@@ -1,6 +1,9 @@
 //! What goes into a store's verbs and comes out of them, where the API's own types (`jobserver/wire`) do not say it.
 
-use nightshift_wire::{AttemptId, JobId, JobState, Outcome, Record};
+use nightshift_rules::breaker::ErrorRate;
+use nightshift_wire::{
+    AttemptId, Job, JobAction, JobFilter, JobId, JobState, Outcome, Record, Requirements, Unchanged, Worker,
+};
 
 /// A batch as its hand-in begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub struct NewBatch {
     pub plugin: String,
     /// Higher goes first.
     pub priority: i32,
+    /// What its jobs ask of a worker.
+    pub requirements: Requirements,
     /// Columns of the CSV, in order.
     pub columns: Vec<String>,
     /// Columns that the plugin adds, in order.
@@ -19,6 +24,8 @@ pub struct NewBatch {
     pub lease_ms: u64,
     /// So many failures quarantine one of its jobs.
     pub max_attempts: u32,
+    /// The part of its results that may be errors before the breaker suspends it.
+    pub error_rate: ErrorRate,
 }
 
 /// One job of a batch with its records and what became of them, in input order.
@@ -40,7 +47,10 @@ impl JobResults {
         match self.state {
             JobState::Done => None,
             JobState::Quarantined => Some(format!("not processed: job {} is quarantined: {}", self.job, self.reason)),
-            JobState::Receiving | JobState::Waiting | JobState::Running => Some("not processed yet".to_owned()),
+            JobState::Deleted => Some(format!("not processed: job {} was deleted: {}", self.job, self.reason)),
+            JobState::Receiving | JobState::Waiting | JobState::Running | JobState::Suspended => {
+                Some("not processed yet".to_owned())
+            }
         }
     }
 }
@@ -54,7 +64,46 @@ pub struct RecordWithOutcome {
     pub outcome: Option<Outcome>,
 }
 
-/// An attempt whose lease ran out; its job waits again.
+/// What a person wants done to jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobChange {
+    /// What shall happen.
+    pub action: JobAction,
+    /// To which jobs; a filter without any part chooses none.
+    pub filter: JobFilter,
+    /// Why; people read it at the job.
+    pub reason: String,
+    /// Only say what would happen.
+    pub dry_run: bool,
+}
+
+/// What one step of a change did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changed {
+    /// Jobs the filter chose in this step.
+    pub matched: u64,
+    /// Of these, jobs that were changed, or would be.
+    pub changed: u64,
+    /// The others.
+    pub unchanged: Vec<Unchanged>,
+    /// Where to go on; `None` after the last step.
+    pub next: Option<JobId>,
+}
+
+/// What is known about a job and the workers that might take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainFacts {
+    /// The job.
+    pub job: Job,
+    /// Why its batch is suspended; `None` when it is not.
+    pub batch_suspended: Option<String>,
+    /// Waiting jobs that go out before it, whoever may take them, those in back-off included.
+    pub ahead: u64,
+    /// Every worker ever heard of.
+    pub workers: Vec<Worker>,
+}
+
+/// An attempt whose lease ran out; its job waits again, or is quarantined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostAttempt {
     /// The attempt.
@@ -76,6 +125,10 @@ pub struct Counts {
     pub jobs_done: u64,
     /// Jobs that failed too often.
     pub jobs_quarantined: u64,
+    /// Jobs that an admin suspended.
+    pub jobs_suspended: u64,
+    /// Jobs that an admin deleted.
+    pub jobs_deleted: u64,
     /// Workers heard of since the moment asked for.
     pub workers: u64,
 }

@@ -34,6 +34,8 @@ words!(JobState {
     Running: "running",
     Done: "done",
     Quarantined: "quarantined",
+    Suspended: "suspended",
+    Deleted: "deleted",
 });
 
 words!(BatchState { Receiving: "receiving", Open: "open", Done: "done", Incomplete: "incomplete" });

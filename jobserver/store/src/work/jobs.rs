@@ -1,0 +1,115 @@
+//! What people do to jobs: suspend, resume, retry, edit, delete, some of them at a time.
+//!
+//! The store finds jobs that a filter chooses; here each is judged once more as it is now, so that a job that moved in
+//! between is left alone. An attempt that holds a job which is suspended, edited or deleted is lost; its worker hears so at
+//! its next sign of life. That loss does not count against the job.
+
+use nightshift_rules::{action, life::JobEvent};
+use nightshift_wire::{AttemptState, JobAction, JobFilter, JobId, JobState, Moment, Unchanged};
+
+use super::{
+    moves::{self, Move},
+    rows::{JobRow, LaneId},
+    set::{Halt, Need, WorkingSet},
+    task::Verb,
+};
+use crate::{Changed, JobChange};
+
+/// So many jobs are changed in one step.
+pub(crate) const CHANGED_AT_ONCE: u32 = 200;
+
+/// One step of a change, on its way to the store.
+#[derive(Debug)]
+pub(crate) struct ChangesJobs {
+    pub(crate) change: JobChange,
+    /// What the filter chose a moment ago.
+    pub(crate) jobs: Vec<JobId>,
+    pub(crate) now: Moment,
+}
+
+impl ChangesJobs {
+    fn change(&self, set: &mut WorkingSet, job: &JobRow, event: JobEvent, lane: Option<LaneId>) -> Result<(), Halt> {
+        let action = &self.change.action;
+        let reason = match (self.change.reason.trim(), action) {
+            ("", JobAction::Suspend) => "suspended by an admin",
+            ("", JobAction::Delete) => "deleted by an admin",
+            // Why it waits or is quarantined stays as it was unless somebody says more.
+            ("", JobAction::Edit(_)) if job.state != JobState::Running => job.reason.as_str(),
+            (reason, _) => reason,
+        };
+        if job.state == JobState::Running
+            && let Some((holder, _)) = &job.holder
+        {
+            let ended = match action {
+                JobAction::Suspend => "the job was suspended",
+                JobAction::Delete => "the job was deleted",
+                JobAction::Edit(_) | JobAction::Resume | JobAction::Retry => "the job was edited",
+            };
+            moves::end(set, *holder, AttemptState::Lost, ended, self.now)?;
+        }
+        if job.state == JobState::Done {
+            set.supersede(job.id);
+        }
+        moves::make(set, job.id, &Move { lane, ..Move::released(event, reason) }, self.now)
+    }
+}
+
+/// Whether a filter still chooses a job.
+fn chooses(set: &WorkingSet, filter: &JobFilter, job: &JobRow) -> Result<bool, Halt> {
+    let JobFilter { ids, batch, state, plugin, release, worker } = filter;
+    let mut chosen = !filter.is_empty()
+        && (ids.is_empty() || ids.contains(&job.id))
+        && batch.is_none_or(|batch| batch == job.batch)
+        && state.is_none_or(|state| state == job.state)
+        && worker.as_ref().is_none_or(|worker| job.holder.as_ref().is_some_and(|(_, holder)| holder == worker));
+    if let Some(plugin) = plugin.as_ref().filter(|_| chosen) {
+        chosen = set.kind(job.lane)?.plugin == *plugin;
+    }
+    if let Some(release) = release.as_ref().filter(|_| chosen) {
+        chosen = match &job.holder {
+            Some((attempt, _)) if job.state == JobState::Done => set.known_attempt(*attempt)?.release == *release,
+            _ => false,
+        };
+    }
+    Ok(chosen)
+}
+
+impl Verb for ChangesJobs {
+    type Answer = Changed;
+
+    fn needs(&self, set: &WorkingSet, needs: &mut Vec<Need>) {
+        needs.extend(self.jobs.iter().filter(|job| !set.has_job(**job)).map(|job| Need::Job(*job)));
+    }
+
+    fn run(&self, set: &mut WorkingSet) -> Result<Changed, Halt> {
+        let mut changed = Changed::default();
+        for &id in &self.jobs {
+            let Some(job) = set.job(id)?.cloned() else { continue };
+            if !chooses(set, &self.change.filter, &job)? {
+                continue;
+            }
+            changed.matched += 1;
+            let before = set.kind(job.lane)?.clone();
+            let after = match &self.change.action {
+                JobAction::Edit(edit) => before.edited(edit),
+                _ => before.clone(),
+            };
+            let edits = after != before;
+            match action::judge(job.state, &self.change.action, edits) {
+                Err(why) => changed.unchanged.push(Unchanged { job: id, why: why.to_string() }),
+                Ok(event) => {
+                    changed.changed += 1;
+                    if !self.change.dry_run {
+                        let lane = if edits { Some(set.lane(job.batch, after)?) } else { None };
+                        self.change(set, &job, event, lane)?;
+                    }
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    fn weight(&self) -> usize {
+        self.jobs.len()
+    }
+}

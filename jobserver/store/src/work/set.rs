@@ -1,0 +1,462 @@
+//! The working set: the rows some verbs need, and what the verbs change.
+//!
+//! A verb is a function on it (`claim.rs`, `submit.rs` …), written once for all stores. It reads rows; when one was not
+//! loaded it ends with [`Halt::Missing`], has what it changed undone, and is run again after the store has loaded it. A
+//! refused verb is undone too and leaves the set as it was. The store that drives it goes, for a group of verbs:
+//!
+//! 1. begin a transaction; load what each verb says it will [need](super::task::Task::needs), locked against others;
+//! 2. run each verb; when it is missing something, [write](WorkingSet::written) what changed so far if what is missing is
+//!    a [query](Need::is_query), load it, and run the verb again;
+//! 3. write every change: [`new_attempts`](WorkingSet::attempts), jobs, batches' differences …; commit; answer.
+//! 4. When the commit failed, [`forget`](WorkingSet::forget) all, the queue included; else [`end`](WorkingSet::end).
+//!
+//! Whatever makes a job begin or cease to wait passes through [`put_job`](WorkingSet::put_job), which tells the queue.
+
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use nightshift_rules::{gates::Lane, life::IllegalMove};
+use nightshift_wire::{AttemptId, BatchId, JobId, JobState, Moment};
+
+use super::{
+    queue::{OpenLane, Queue, Read, Waiting},
+    rows::{AttemptRow, BatchRow, JobRow, LaneId, LaneRow, TypeRow, WorkerRow},
+    submitted::Submitted,
+    table::Table,
+};
+use crate::Refusal;
+
+/// Something a verb needs and the store has to load.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Need {
+    /// An attempt ([`WorkingSet::load_attempt`]), and its job as with [`Need::Job`].
+    Attempt(AttemptId),
+    /// A job ([`WorkingSet::load_job`]), and, unless they are there: its lane, its batch and the type of its plugin.
+    Job(JobId),
+    /// A batch that was sealed ([`WorkingSet::load_batch`]).
+    Batch(BatchId),
+    /// A worker ([`WorkingSet::load_worker`]).
+    Worker(String),
+    /// The type of a plugin ([`WorkingSet::load_type`]).
+    Type(String),
+    /// The lane of a batch for such jobs, made when there is none ([`WorkingSet::load_lane`]).
+    Lane(BatchId, Lane),
+    /// A query: the numbers of the running attempts on a worker's name ([`WorkingSet::load_held`]).
+    Held(String),
+    /// A query: the numbers of running attempts whose lease is over, the longest first, at most
+    /// [`OVER_AT_ONCE`](super::leases::OVER_AT_ONCE) ([`WorkingSet::load_over`]).
+    Over(Moment),
+    /// A query: the lanes of open batches ([`WorkingSet::load_lanes`]).
+    Lanes,
+    /// A query: waiting jobs of a lane from a place on, by place, at most [`BLOCK`](super::queue::BLOCK)
+    /// ([`WorkingSet::load_block`]).
+    Block {
+        /// The lane.
+        lane: LaneId,
+        /// The first place.
+        from: u64,
+    },
+}
+
+impl Need {
+    /// Whether its answer depends on rows that earlier verbs may have changed: those have to be written first.
+    pub(crate) fn is_query(&self) -> bool {
+        matches!(self, Need::Held(_) | Need::Over(_) | Need::Lanes | Need::Block { .. })
+    }
+}
+
+/// Why a verb did not come to its end. What it had changed is undone.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// Load these and run it again.
+    Missing(Vec<Need>),
+    /// A rule says no.
+    Refused(Refusal),
+    /// What is stored contradicts itself or the rules.
+    Contradiction(String),
+}
+
+impl From<Need> for Halt {
+    fn from(need: Need) -> Self {
+        Halt::Missing(vec![need])
+    }
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Halt::Refused(refusal)
+    }
+}
+
+impl From<IllegalMove> for Halt {
+    fn from(illegal: IllegalMove) -> Self {
+        Halt::Contradiction(illegal.to_string())
+    }
+}
+
+impl From<Read> for Halt {
+    fn from(read: Read) -> Self {
+        Halt::from(match read {
+            Read::Lanes => Need::Lanes,
+            Read::Block { lane, from } => Need::Block { lane, from },
+        })
+    }
+}
+
+/// Results that a verb accepted; to be stored with their job and attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    pub(crate) job: JobId,
+    pub(crate) attempt: AttemptId,
+    pub(crate) submitted: Arc<Submitted>,
+}
+
+/// Rows and changes of one group of verbs, and the queue, which outlives the group.
+#[derive(Debug)]
+pub(crate) struct WorkingSet {
+    pub(super) queue: Queue,
+    jobs: Table<JobId, JobRow>,
+    attempts: Table<AttemptId, AttemptRow>,
+    batches: Table<BatchId, BatchRow>,
+    workers: Table<String, WorkerRow>,
+    types: Table<String, TypeRow>,
+    lanes: HashMap<LaneId, LaneRow>,
+    kinds: HashMap<(BatchId, Lane), LaneId>,
+    held: HashMap<String, Vec<AttemptId>>,
+    over: Option<Vec<AttemptId>>,
+    accepted: Vec<Accepted>,
+    /// Jobs whose results become superseded ones, before anything is accepted.
+    superseded: Vec<JobId>,
+    /// What of the two lists above was there before the verb at work.
+    kept: (usize, usize),
+    numbers: Range<AttemptId>,
+}
+
+impl WorkingSet {
+    /// An empty set with an unread queue.
+    pub(crate) fn new() -> WorkingSet {
+        WorkingSet {
+            queue: Queue::new(),
+            jobs: Table::new(),
+            attempts: Table::new(),
+            batches: Table::new(),
+            workers: Table::new(),
+            types: Table::new(),
+            lanes: HashMap::new(),
+            kinds: HashMap::new(),
+            held: HashMap::new(),
+            over: None,
+            accepted: Vec::new(),
+            superseded: Vec::new(),
+            kept: (0, 0),
+            numbers: 0..0,
+        }
+    }
+
+    /// The group is committed: its rows are forgotten, the queue stays.
+    pub(crate) fn end(&mut self) {
+        self.jobs.clear();
+        self.attempts.clear();
+        self.batches.clear();
+        self.workers.clear();
+        self.types.clear();
+        self.lanes.clear();
+        self.kinds.clear();
+        self.held.clear();
+        self.over = None;
+        self.accepted.clear();
+        self.superseded.clear();
+        self.kept = (0, 0);
+    }
+
+    /// The group was not committed, or nobody knows: everything is read anew.
+    pub(crate) fn forget(&mut self) {
+        self.end();
+        self.queue.forget();
+    }
+
+    /// The queue is read anew from the top: others may have changed what waits.
+    pub(crate) fn forget_queue(&mut self) {
+        self.queue.forget();
+    }
+
+    /// The hand-in of a batch ended, or its removal began: other lanes are open now.
+    pub(crate) fn lanes_changed(&mut self) {
+        self.queue.lanes_changed();
+    }
+
+    /// Numbers for new attempts, never used before. [`numbers_left`](WorkingSet::numbers_left) says when to bring more.
+    pub(crate) fn load_numbers(&mut self, numbers: Range<AttemptId>) {
+        self.numbers = numbers;
+    }
+
+    /// How many attempts can be made before numbers have to be loaded.
+    pub(crate) fn numbers_left(&self) -> i64 {
+        self.numbers.end - self.numbers.start
+    }
+
+    pub(crate) fn load_job(&mut self, id: JobId, row: Option<JobRow>) {
+        self.jobs.load(id, row);
+    }
+
+    pub(crate) fn load_attempt(&mut self, id: AttemptId, row: Option<AttemptRow>) {
+        self.attempts.load(id, row);
+    }
+
+    pub(crate) fn load_batch(&mut self, id: BatchId, row: Option<BatchRow>) {
+        self.batches.load(id, row);
+    }
+
+    pub(crate) fn load_worker(&mut self, worker: &str, row: Option<WorkerRow>) {
+        self.workers.load(worker.to_owned(), row);
+    }
+
+    pub(crate) fn load_type(&mut self, plugin: &str, row: Option<TypeRow>) {
+        self.types.load(plugin.to_owned(), row);
+    }
+
+    pub(crate) fn load_lane(&mut self, lane: LaneRow) {
+        self.kinds.insert((lane.batch, lane.kind.clone()), lane.id);
+        self.lanes.insert(lane.id, lane);
+    }
+
+    pub(crate) fn load_held(&mut self, worker: &str, attempts: Vec<AttemptId>) {
+        self.held.insert(worker.to_owned(), attempts);
+    }
+
+    pub(crate) fn load_over(&mut self, attempts: Vec<AttemptId>) {
+        self.over = Some(attempts);
+    }
+
+    pub(crate) fn load_lanes(&mut self, open: Vec<OpenLane>) {
+        self.queue.lanes(open);
+    }
+
+    pub(crate) fn load_block(&mut self, lane: LaneId, from: u64, jobs: &[Waiting]) {
+        self.queue.fill(lane, from, jobs);
+    }
+
+    pub(crate) fn has_job(&self, id: JobId) -> bool {
+        self.jobs.is_loaded(&id)
+    }
+
+    pub(crate) fn has_attempt(&self, id: AttemptId) -> bool {
+        self.attempts.is_loaded(&id)
+    }
+
+    pub(crate) fn has_batch(&self, id: BatchId) -> bool {
+        self.batches.is_loaded(&id)
+    }
+
+    pub(crate) fn has_lane(&self, id: LaneId) -> bool {
+        self.lanes.contains_key(&id)
+    }
+
+    pub(crate) fn has_type(&self, plugin: &str) -> bool {
+        self.types.is_loaded(plugin)
+    }
+
+    pub(crate) fn has_worker(&self, worker: &str) -> bool {
+        self.workers.is_loaded(worker)
+    }
+
+    pub(crate) fn has_held(&self, worker: &str) -> bool {
+        self.held.contains_key(worker)
+    }
+
+    /// Jobs that were changed: as they are, and as they are stored.
+    pub(crate) fn changed_jobs(&self) -> impl Iterator<Item = (&JobRow, Option<&JobRow>)> {
+        self.jobs.changed()
+    }
+
+    /// Attempts that were changed, and (stored: `None`) new ones. A job has one running attempt at a time: those that
+    /// ended have to be written before those that run.
+    pub(crate) fn changed_attempts(&self) -> impl Iterator<Item = (&AttemptRow, Option<&AttemptRow>)> {
+        self.attempts.changed()
+    }
+
+    /// Batches that were changed.
+    pub(crate) fn changed_batches(&self) -> impl Iterator<Item = (&BatchRow, Option<&BatchRow>)> {
+        self.batches.changed()
+    }
+
+    /// Workers that were changed, and new ones.
+    pub(crate) fn changed_workers(&self) -> impl Iterator<Item = (&WorkerRow, Option<&WorkerRow>)> {
+        self.workers.changed()
+    }
+
+    /// Types of plugins that were changed, and new ones.
+    pub(crate) fn changed_types(&self) -> impl Iterator<Item = (&TypeRow, Option<&TypeRow>)> {
+        self.types.changed()
+    }
+
+    /// Results to be stored.
+    pub(crate) fn accepted(&self) -> &[Accepted] {
+        &self.accepted
+    }
+
+    /// Jobs whose results become superseded ones; to be done before results are stored.
+    pub(crate) fn superseded(&self) -> &[JobId] {
+        &self.superseded
+    }
+
+    /// Every change is in the database (in the group's transaction).
+    pub(crate) fn written(&mut self) {
+        self.jobs.written();
+        self.attempts.written();
+        self.batches.written();
+        self.workers.written();
+        self.types.written();
+        self.accepted.clear();
+        self.superseded.clear();
+        self.kept = (0, 0);
+    }
+
+    /// The verb at work is done: what it changed stays.
+    pub(super) fn keep(&mut self) {
+        self.jobs.keep();
+        self.attempts.keep();
+        self.batches.keep();
+        self.workers.keep();
+        self.types.keep();
+        self.kept = (self.accepted.len(), self.superseded.len());
+    }
+
+    /// Undoes what the verb at work changed.
+    pub(super) fn undo(&mut self) {
+        let WorkingSet { queue, jobs, attempts, batches, workers, types, accepted, superseded, .. } = self;
+        jobs.undo(|undone, back| tell(queue, undone, back));
+        attempts.undo(|_, _| {});
+        batches.undo(|_, back| {
+            if let Some(batch) = back {
+                queue.suspend(batch.id, batch.suspended.is_some());
+            }
+        });
+        workers.undo(|_, _| {});
+        types.undo(|_, _| {});
+        accepted.truncate(self.kept.0);
+        superseded.truncate(self.kept.1);
+        // Numbers that an undone verb took are not used again; lists of held attempts may name some that never were.
+    }
+
+    /// A job; `None` when there is none, or none to be had just now.
+    pub(super) fn job(&self, id: JobId) -> Result<Option<&JobRow>, Halt> {
+        self.jobs.get(&id).ok_or_else(|| Need::Job(id).into())
+    }
+
+    /// A job that must be there: something else points to it.
+    pub(super) fn known_job(&self, id: JobId) -> Result<&JobRow, Halt> {
+        self.job(id)?.ok_or_else(|| Halt::Contradiction(format!("there is no job {id}")))
+    }
+
+    pub(super) fn attempt(&self, id: AttemptId) -> Result<Option<&AttemptRow>, Halt> {
+        self.attempts.get(&id).ok_or_else(|| Need::Attempt(id).into())
+    }
+
+    /// An attempt that must be there.
+    pub(super) fn known_attempt(&self, id: AttemptId) -> Result<&AttemptRow, Halt> {
+        self.attempt(id)?.ok_or_else(|| Halt::Contradiction(format!("there is no attempt {id}")))
+    }
+
+    pub(super) fn batch(&self, id: BatchId) -> Result<Option<&BatchRow>, Halt> {
+        self.batches.get(&id).ok_or_else(|| Need::Batch(id).into())
+    }
+
+    /// A batch that must be there.
+    pub(super) fn known_batch(&self, id: BatchId) -> Result<&BatchRow, Halt> {
+        self.batch(id)?.ok_or_else(|| Halt::Contradiction(format!("there is no batch {id}")))
+    }
+
+    pub(super) fn worker(&self, worker: &str) -> Result<Option<&WorkerRow>, Halt> {
+        self.workers.get(worker).ok_or_else(|| Need::Worker(worker.to_owned()).into())
+    }
+
+    pub(super) fn plugin(&self, plugin: &str) -> Result<Option<&TypeRow>, Halt> {
+        self.types.get(plugin).ok_or_else(|| Need::Type(plugin.to_owned()).into())
+    }
+
+    /// What the jobs of a lane have in common; loaded with each job.
+    pub(super) fn kind(&self, lane: LaneId) -> Result<&Lane, Halt> {
+        match self.lanes.get(&lane) {
+            Some(lane) => Ok(&lane.kind),
+            None => Err(Halt::Contradiction(format!("lane {lane} was not loaded with its job"))),
+        }
+    }
+
+    /// The lane of a batch for such jobs.
+    pub(super) fn lane(&self, batch: BatchId, kind: Lane) -> Result<LaneId, Halt> {
+        let key = (batch, kind);
+        match self.kinds.get(&key) {
+            Some(lane) => Ok(*lane),
+            None => Err(Need::Lane(key.0, key.1).into()),
+        }
+    }
+
+    /// Running attempts on a worker's name.
+    pub(super) fn held(&self, worker: &str) -> Result<Vec<AttemptId>, Halt> {
+        let held = self.held.get(worker).ok_or_else(|| Halt::from(Need::Held(worker.to_owned())))?;
+        let loaded = |id: &AttemptId| self.attempts.get(id);
+        let runs = |id: &AttemptId| loaded(id).is_none_or(|row| row.is_some_and(|row| row.lease_until.is_some()));
+        Ok(held.iter().copied().filter(runs).collect())
+    }
+
+    /// Running attempts whose lease was over when they were read.
+    pub(super) fn over(&self, now: Moment) -> Result<&[AttemptId], Halt> {
+        self.over.as_deref().ok_or_else(|| Need::Over(now).into())
+    }
+
+    /// The next number of an attempt.
+    pub(super) fn number(&mut self) -> Result<AttemptId, Halt> {
+        self.numbers.next().ok_or_else(|| Halt::Contradiction("no numbers of attempts were loaded".to_owned()))
+    }
+
+    /// Changes a job; the queue hears when it begins or ceases to wait.
+    pub(super) fn put_job(&mut self, row: JobRow) {
+        tell(&mut self.queue, self.jobs.get(&row.id).flatten(), Some(&row));
+        self.jobs.put(row.id, row);
+    }
+
+    pub(super) fn put_attempt(&mut self, row: AttemptRow) {
+        if row.lease_until.is_some()
+            && let Some(held) = self.held.get_mut(&row.worker)
+            && !held.contains(&row.id)
+        {
+            held.push(row.id);
+        }
+        self.attempts.put(row.id, row);
+    }
+
+    pub(super) fn put_batch(&mut self, row: BatchRow) {
+        self.queue.suspend(row.id, row.suspended.is_some());
+        self.batches.put(row.id, row);
+    }
+
+    pub(super) fn put_worker(&mut self, row: WorkerRow) {
+        self.workers.put(row.worker.clone(), row);
+    }
+
+    pub(super) fn put_type(&mut self, row: TypeRow) {
+        self.types.put(row.plugin.clone(), row);
+    }
+
+    pub(super) fn accept(&mut self, accepted: Accepted) {
+        self.accepted.push(accepted);
+    }
+
+    pub(super) fn supersede(&mut self, job: JobId) {
+        self.superseded.push(job);
+    }
+}
+
+/// Tells the queue what a job's change means to it.
+fn tell(queue: &mut Queue, before: Option<&JobRow>, after: Option<&JobRow>) {
+    let waits = |job: &&JobRow| job.state == JobState::Waiting;
+    let (before, after) = (before.filter(waits), after.filter(waits));
+    if let Some(before) = before
+        && after.is_none_or(|after| after.lane != before.lane)
+    {
+        queue.gone(before.lane, before.seq);
+    }
+    if let Some(after) = after {
+        queue.waits(after.lane, Waiting { job: after.id, seq: after.seq, not_before: after.not_before });
+    }
+}

@@ -1,0 +1,120 @@
+//! Results come in: stored and their job completed in one step, or refused whole.
+//!
+//! 1. The attempt is proved by its secret; the rules say whether the job needs it and the results are one for each record.
+//! 2. Whoever else holds the job is superseded; the attempt is accepted; the job is done; the results are stored.
+//! 3. The plugin's speed and the worker's record follow. A batch that fails too much is suspended.
+
+use std::sync::Arc;
+
+use nightshift_rules::{
+    acceptance::{self, Verdict},
+    breaker,
+    life::JobEvent,
+    sizing::Measured,
+};
+use nightshift_wire::{AttemptId, AttemptState, BatchId, Moment, Receipt};
+
+use super::{
+    attempts::prove,
+    moves::{self, Move},
+    rows::{AttemptRow, TypeRow},
+    set::{Accepted, Halt, Need, WorkingSet},
+    submitted::Submitted,
+    task::Verb,
+    workers,
+};
+use crate::Refusal;
+
+/// A submission on its way to the store.
+#[derive(Debug)]
+pub(crate) struct Submits {
+    pub(crate) attempt: AttemptId,
+    pub(crate) submitted: Arc<Submitted>,
+    pub(crate) now: Moment,
+}
+
+impl Submits {
+    /// Stores the results and completes the job, whoever holds it.
+    fn accept(&self, set: &mut WorkingSet, attempt: AttemptRow) -> Result<(), Halt> {
+        let (id, now) = (attempt.id, self.now);
+        let job = set.known_job(attempt.job)?;
+        let (job, batch, records) = (job.id, job.batch, job.records);
+        let other = set.known_job(job)?.holder.as_ref().map(|(holder, _)| *holder).filter(|holder| *holder != id);
+        let plugin = set.kind(set.known_job(job)?.lane)?.plugin.clone();
+        if let Some(other) = other {
+            let reason = format!("the results of attempt {id} were accepted first");
+            moves::end(set, other, AttemptState::Superseded, &reason, now)?;
+        }
+        let done = Move {
+            event: JobEvent::Accepted,
+            holder: Some((id, &attempt.worker)),
+            reason: "",
+            errors: self.submitted.errors,
+            lane: None,
+        };
+        moves::make(set, job, &done, now)?;
+        workers::credit(set, &attempt.worker, records, now)?;
+        let provenance = &self.submitted.provenance;
+        set.put_attempt(AttemptRow {
+            state: AttemptState::Accepted,
+            reason: String::new(),
+            release: provenance.release.clone(),
+            commit: provenance.commit.clone(),
+            work_ms: Some(provenance.work_ms),
+            records_done: records,
+            lease_until: None,
+            ended_at: Some(now),
+            ..attempt
+        });
+        set.accept(Accepted { job, attempt: id, submitted: Arc::clone(&self.submitted) });
+
+        let measured = set.plugin(&plugin)?.map_or_else(Measured::default, |plugin| plugin.measured);
+        let measured = measured.with(records, provenance.work_ms);
+        set.put_type(TypeRow { plugin, measured, accepted_at: now });
+        judge_batch(set, batch)
+    }
+}
+
+/// Suspends a batch whose results are errors too often.
+fn judge_batch(set: &mut WorkingSet, batch: BatchId) -> Result<(), Halt> {
+    let row = set.known_batch(batch)?;
+    if row.suspended.is_some() {
+        return Ok(());
+    }
+    let count = |count: i64| u64::try_from(count).unwrap_or(0);
+    let tripped = breaker::judge(count(row.counts.judged_results), count(row.counts.judged_errors), row.error_rate);
+    if let Some(tripped) = tripped {
+        let mut row = row.clone();
+        row.suspended = Some(tripped.to_string());
+        set.put_batch(row);
+    }
+    Ok(())
+}
+
+impl Verb for Submits {
+    type Answer = Receipt;
+
+    fn needs(&self, set: &WorkingSet, needs: &mut Vec<Need>) {
+        if !set.has_attempt(self.attempt) {
+            needs.push(Need::Attempt(self.attempt));
+        }
+    }
+
+    fn run(&self, set: &mut WorkingSet) -> Result<Receipt, Halt> {
+        let attempt = prove(set, self.attempt, &self.submitted.secret)?;
+        let job = set.known_job(attempt.job)?;
+        let id = job.id;
+        let records = self.submitted.results.iter().map(|result| result.record);
+        match acceptance::judge(&job.facts(), &attempt.facts(), records) {
+            Verdict::Accept => self.accept(set, attempt)?,
+            Verdict::Repeated => return Ok(Receipt { job: id, repeated: true }),
+            Verdict::NotWanted(reason) => return Err(Refusal::NotWanted(reason).into()),
+            Verdict::WrongResults(wrong) => return Err(Refusal::WrongResults(wrong).into()),
+        }
+        Ok(Receipt { job: id, repeated: false })
+    }
+
+    fn weight(&self) -> usize {
+        self.submitted.results.len()
+    }
+}
