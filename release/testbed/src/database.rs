@@ -109,6 +109,11 @@ impl Server {
         format!("mysql://{USER}@127.0.0.1:{}/{schema}", self.port)
     }
 
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Kills it as a power cut would; [`restart`](Server::restart) brings it back with what was durable.
     pub fn crash(&mut self) {
         self.process.crash();

@@ -47,8 +47,16 @@ impl Grid {
     /// # Errors
     /// When the programs are not built, or the job server does not come up.
     pub fn start(folder: &Path, repository: Repository) -> Result<Grid> {
+        Grid::start_on(folder, repository, None)
+    }
+
+    /// As [`Grid::start`]; the job server keeps everything in the store at this address, when one is named.
+    ///
+    /// # Errors
+    /// As [`Grid::start`].
+    pub fn start_on(folder: &Path, repository: Repository, store: Option<&str>) -> Result<Grid> {
         let programs = Programs::beside_this_one()?;
-        let server = JobServer::start(&programs, &folder.join("jobserver"), &repository)?;
+        let server = JobServer::start(&programs, &folder.join("jobserver"), &repository, store)?;
         Ok(Grid { folder: folder.to_owned(), programs, repository, server })
     }
 

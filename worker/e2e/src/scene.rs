@@ -33,9 +33,13 @@ impl Scene {
     /// # Errors
     /// When the programs are not built or the job server does not come up.
     pub fn set() -> Result<Scene> {
+        Scene::set_on(None)
+    }
+
+    fn set_on(store: Option<&str>) -> Result<Scene> {
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let central = Central::create(&folder.path().join("central.git"))?;
-        let grid = Grid::start(folder.path(), central.at(&central.url()))?;
+        let grid = Grid::start_on(folder.path(), central.at(&central.url()), store)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Scene { grid, central, runtime, folder })
     }
@@ -45,7 +49,15 @@ impl Scene {
     /// # Errors
     /// As [`Scene::set`].
     pub fn with_release() -> Result<Scene> {
-        let mut scene = Scene::set()?;
+        Scene::with_release_on(None)
+    }
+
+    /// As [`Scene::with_release`]; the job server keeps everything in the store at this address, when one is named.
+    ///
+    /// # Errors
+    /// As [`Scene::set`].
+    pub fn with_release_on(store: Option<&str>) -> Result<Scene> {
+        let mut scene = Scene::set_on(store)?;
         scene.put_twice(Work::Quick)?;
         scene.central.cut("1.0.0")?;
         Ok(scene)

@@ -44,6 +44,10 @@ pub(super) struct Process {
 }
 
 impl Process {
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     pub(super) fn crash(&mut self) {
         // It may be dead or frozen already.
         let _ = kill_process(self.pid, Signal::KILL);

@@ -17,22 +17,31 @@ pub struct JobServer {
     program: PathBuf,
     folder: PathBuf,
     repository: Repository,
+    /// The address of its store; its state folder when there is none.
+    store: Option<String>,
     /// `IP:PORT`, known after the first start.
     address: String,
     running: Option<Child>,
 }
 
 impl JobServer {
-    /// Starts one on a free port and waits until it listens.
+    /// Starts one on a free port and waits until it listens. It keeps everything in the store at that address, or in its
+    /// state folder.
     ///
     /// # Errors
     /// When it does not come up; the error holds its last words.
-    pub fn start(programs: &Programs, folder: &Path, repository: &Repository) -> Result<JobServer> {
+    pub fn start(
+        programs: &Programs,
+        folder: &Path,
+        repository: &Repository,
+        store: Option<&str>,
+    ) -> Result<JobServer> {
         fs::create_dir_all(folder.join("state")).with_context(|| format!("making {}", folder.display()))?;
         let mut server = JobServer {
             program: programs.path("nightshift-jobserver"),
             folder: folder.to_owned(),
             repository: repository.clone(),
+            store: store.map(str::to_owned),
             address: "127.0.0.1:0".to_owned(),
             running: None,
         };
@@ -134,8 +143,9 @@ impl JobServer {
 
     fn config_text(&self) -> String {
         let Repository { url, control_branch, signers } = &self.repository;
+        let store = self.store.as_ref().map(|store| format!("store = {store:?}\n")).unwrap_or_default();
         format!(
-            "listen = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
+            "listen = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n{store}\n[repository]\nurl = {url:?}\n\
              control_branch = {control_branch:?}\nsigners = {signers:?}\n",
             self.address,
             self.state_dir(),

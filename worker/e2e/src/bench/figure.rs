@@ -30,6 +30,9 @@ pub struct Figure {
     /// What the reference is, for people.
     #[serde(skip)]
     pub beside: &'static str,
+    /// What else was seen in the same run, for people; empty when there is nothing.
+    #[serde(skip)]
+    pub note: String,
 }
 
 /// A line of the benchmark.
@@ -57,7 +60,22 @@ impl Figure {
         beside: &'static str,
         reference: f64,
     ) -> Figure {
-        Figure { name: name.into(), value, unit, target, reference, ratio: value / reference, beside }
+        Figure {
+            name: name.into(),
+            value,
+            unit,
+            target,
+            reference,
+            ratio: value / reference,
+            beside,
+            note: String::new(),
+        }
+    }
+
+    /// The same with a note.
+    #[must_use]
+    pub fn noting(self, note: String) -> Figure {
+        Figure { note, ..self }
     }
 
     /// Whether it is what it should be.

@@ -1,8 +1,9 @@
 //! Job control under load: `jobs_*`, `jobserver_*` and `batch_1m_*`.
 //!
-//! The server is the release binary in a process of its own, its store on this machine's disk; the load comes from
-//! simulated workers in this process (`load.rs`), which say truthfully that they hold nothing and hand in one result
-//! for each record. What they had acknowledged is compared with what the server counts at the end.
+//! The server is the release binary in a process of its own, its store on this machine's disk: SQLite, or a private
+//! MariaDB that syncs its redo log and its binary log at every commit. The load comes from simulated workers in this
+//! process (`load.rs`), which say truthfully what they hold and hand in one result for each record. What they had
+//! acknowledged is compared with what the server counts at the end.
 
 mod batch;
 mod deep_queue;
@@ -15,11 +16,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nightshift_client::{Client, Timeouts};
+use nightshift_testbed::database::{Make, SCHEMA, Server, Wishes};
 use nightshift_wire::{Batch, BatchId, HandIn};
 
-pub(super) use batch::GROUP as BATCH;
-pub(super) use deep_queue::GROUP as DEEP_QUEUE;
-pub(super) use rate::GROUP as RATE;
+pub(super) use batch::GROUPS as BATCH;
+pub(super) use deep_queue::GROUPS as DEEP_QUEUE;
+pub(super) use rate::GROUPS as RATE;
 
 use self::load::PLUGIN;
 use super::measure::Watched;
@@ -34,28 +36,67 @@ const PIECE: usize = 64 * 1024;
 /// Sealing a batch of a million jobs takes a while.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// Where a job server keeps everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    Sqlite,
+    MariaDb,
+}
+
 /// A job server with a release, what it costs, and a client for all but the load itself.
 struct Bench {
     scene: Scene,
     client: Client,
     server: Watched,
+    /// After the scene: the job server ends before its database.
+    database: Option<Database>,
     runtime: tokio::runtime::Runtime,
 }
 
+/// A private MariaDB as a plain installation has it, and durable.
+struct Database {
+    server: Server,
+    watched: Watched,
+}
+
+impl Database {
+    fn start() -> Result<Database> {
+        let settings = ["--innodb-buffer-pool-size=256M", "--innodb-log-file-size=96M"].map(str::to_owned);
+        let wishes = Wishes { binlog: true, settings: settings.to_vec() };
+        let server = Server::start(Make::MariaDb, wishes)?;
+        let server = server.with_context(|| format!("there is no MariaDB: {}", Make::MariaDb.advice()))?;
+        let watched = Watched::new(server.pid());
+        Ok(Database { server, watched })
+    }
+
+    fn url(&self) -> String {
+        self.server.url(SCHEMA)
+    }
+}
+
 impl Bench {
-    fn set() -> Result<Bench> {
-        let scene = Scene::with_release()?;
+    fn set(on: On) -> Result<Bench> {
+        let database = match on {
+            On::Sqlite => None,
+            On::MariaDb => Some(Database::start()?),
+        };
+        let scene = Scene::with_release_on(database.as_ref().map(Database::url).as_deref())?;
         let client = Client::new([scene.grid.server.url()], Timeouts::all(PATIENCE))?;
         let server = Watched::new(scene.grid.server.pid()?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Waits until the server knows the release, and is done with before anything is measured.
         let first = scene.hand_in_numbers(1, 1)?;
         ensure!(first.jobs == 1, "a batch of one job");
-        Ok(Bench { scene, client, server, runtime })
+        Ok(Bench { scene, client, server, database, runtime })
     }
 
     fn url(&self) -> String {
         self.scene.grid.server.url()
+    }
+
+    /// CPU time of the database so far; none for one that is part of the server.
+    fn database_cpu(&self) -> Result<Duration> {
+        self.database.as_ref().map_or(Ok(Duration::ZERO), |database| database.watched.cpu())
     }
 
     /// Hands in a CSV, piece by piece.

@@ -108,6 +108,12 @@ impl Watched {
     }
 }
 
+/// The machine's load average over the last minute, as the kernel writes it.
+pub(super) fn load_average() -> Result<String> {
+    let text = std::fs::read_to_string("/proc/loadavg").context("reading /proc/loadavg")?;
+    Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
 /// User and system time of this process so far.
 pub(super) fn own_cpu() -> Result<Duration> {
     cpu(UsageWho::RUSAGE_SELF)

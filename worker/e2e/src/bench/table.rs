@@ -9,19 +9,24 @@ pub fn table(lines: &[Line]) -> String {
     let mut notes = String::new();
     for line in lines {
         match line {
-            Line::Measured(figure) => rows.push(vec![
-                figure.name.clone(),
-                short(figure.value),
-                figure.unit.to_owned(),
-                match figure.target {
-                    Target::AtMost(most) => format!("<= {}", short(most)),
-                    Target::AtLeast(least) => format!(">= {}", short(least)),
-                },
-                if figure.is_met() { "met" } else { "MISSED" }.to_owned(),
-                short(figure.reference),
-                format!("{:.2}", figure.ratio),
-                figure.beside.to_owned(),
-            ]),
+            Line::Measured(figure) => {
+                rows.push(vec![
+                    figure.name.clone(),
+                    short(figure.value),
+                    figure.unit.to_owned(),
+                    match figure.target {
+                        Target::AtMost(most) => format!("<= {}", short(most)),
+                        Target::AtLeast(least) => format!(">= {}", short(least)),
+                    },
+                    if figure.is_met() { "met" } else { "MISSED" }.to_owned(),
+                    short(figure.reference),
+                    format!("{:.2}", figure.ratio),
+                    figure.beside.to_owned(),
+                ]);
+                if !figure.note.is_empty() {
+                    notes += &format!("{}: {}\n", figure.name, figure.note);
+                }
+            }
             Line::Skipped { name, skipped } => notes += &format!("{name} was skipped: {skipped}\n"),
         }
     }
@@ -53,7 +58,9 @@ mod tests {
     #[test]
     fn the_table_shows_each_figure_beside_its_target_and_reference() {
         let lines = [
-            Line::Measured(Figure::new("a_ms", 12.34, "ms", Target::AtMost(15.0), "a peer", 6.17)),
+            Line::Measured(
+                Figure::new("a_ms", 12.34, "ms", Target::AtMost(15.0), "a peer", 6.17).noting("load 0.5".into()),
+            ),
             Line::Measured(Figure::new("b_per_s", 1234.5, "1/s", Target::AtLeast(2000.0), "raw", 9876.0)),
             Line::Skipped { name: "c".into(), skipped: "no server".into() },
         ];
@@ -62,6 +69,7 @@ mod tests {
             "figure   value  unit  target           reference  ratio  measured beside\n\
              a_ms     12.3   ms    <= 15.0  met     6.17       2.00   a peer\n\
              b_per_s  1234   1/s   >= 2000  MISSED  9876       0.12   raw\n\
+             a_ms: load 0.5\n\
              c was skipped: no server\n"
         );
     }

@@ -1,12 +1,13 @@
-//! Simulated workers: each claims a job, hands in its results and does so again, one job per request, over a connection
-//! of its own. All of them in one thread.
+//! Simulated workers: each claims a job, or several at once, hands in the results and does so again, over a connection of
+//! its own. All of them in one thread.
 
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
-use nightshift_wire::{Claim, ClaimRequest, Records};
+use nightshift_wire::{Answer, Answers, Claim, ClaimRequest, Claims, Machine, Records};
 use serde_json::json;
 
 use super::http::{Connection, get, post};
@@ -20,6 +21,8 @@ const WAIT_MS: u64 = 10_000;
 /// Simulated workers, connected.
 pub(super) struct Fleet {
     workers: Vec<Worker>,
+    /// Jobs of a request.
+    at_once: u32,
     /// The number of a job's first record, less the job's own. The same for all jobs of a store whose jobs have one
     /// record each, and so no request is needed to learn the numbers of a job's records.
     offset: i64,
@@ -32,14 +35,14 @@ struct Worker {
 }
 
 impl Fleet {
-    /// Connects so many workers to a server on which jobs of one record wait; the first does a job to learn how records
-    /// are numbered.
-    pub(super) async fn connect(url: &str, workers: usize) -> Result<Fleet> {
+    /// Connects so many workers, each taking so many jobs at once, to a server on which jobs of one record wait; one more
+    /// does a job to learn how records are numbered.
+    pub(super) async fn connect(url: &str, workers: usize, at_once: u32) -> Result<Fleet> {
         let address = url.trim_start_matches("http://");
-        let workers = try_join_all((0..workers).map(|number| Worker::connect(address, number))).await?;
-        let mut fleet = Fleet { workers, offset: 0 };
-        let first = fleet.workers.first_mut().context("a fleet has workers")?;
-        let claim = first.claim().await?;
+        let mut first = Worker::connect(address, workers, 1).await?;
+        let workers = try_join_all((0..workers).map(|number| Worker::connect(address, number, at_once))).await?;
+        let mut fleet = Fleet { workers, at_once, offset: 0 };
+        let claim = first.claim_one().await?;
         let records = first.records(&claim).await?;
         fleet.offset = records.records.first().context("a job has records")?.id - claim.job;
         let results = results(&claim, fleet.offset);
@@ -75,14 +78,19 @@ impl Fleet {
 
     /// Every worker does jobs until none is `left` to claim.
     async fn work(&mut self, left: &Cell<u64>, done: &Cell<u64>) -> Result<()> {
-        let offset = self.offset;
+        let (offset, at_once) = (self.offset, self.at_once);
         let working = self.workers.iter_mut().map(async |worker| {
-            while let Some(less) = left.get().checked_sub(1) {
+            while let Some(less) = left.get().checked_sub(at_once.into()) {
                 left.set(less);
-                let claim = worker.claim().await?;
-                let results = results(&claim, offset);
-                worker.submit(&claim, &results).await?;
-                done.set(done.get() + 1);
+                if at_once == 1 {
+                    let claim = worker.claim_one().await?;
+                    worker.submit(&claim, &results(&claim, offset)).await?;
+                    done.set(done.get() + 1);
+                } else {
+                    let claims = worker.claim().await?;
+                    worker.submit_all(&claims, offset).await?;
+                    done.set(done.get() + claims.len() as u64);
+                }
             }
             anyhow::Ok(())
         });
@@ -97,7 +105,7 @@ fn results(claim: &Claim, offset: i64) -> String {
 }
 
 impl Worker {
-    async fn connect(address: &str, number: usize) -> Result<Worker> {
+    async fn connect(address: &str, number: usize, at_once: u32) -> Result<Worker> {
         let request = ClaimRequest {
             worker: format!("w{number:05}"),
             release: "v1.0.0".to_owned(),
@@ -105,16 +113,23 @@ impl Worker {
             plugins: vec![PLUGIN.to_owned()],
             holding: Vec::new(),
             wait_ms: WAIT_MS,
+            max: at_once,
+            behind: None,
+            machine: Machine::default(),
         };
         let mut claim = Vec::new();
         post(&mut claim, "/v1/claims", &serde_json::to_vec(&request)?);
         Ok(Worker { connection: Connection::open(address).await?, claim, submit: Vec::new() })
     }
 
-    async fn claim(&mut self) -> Result<Claim> {
+    async fn claim(&mut self) -> Result<Vec<Claim>> {
         let (status, body) = self.connection.ask(&self.claim).await?;
         ensure!(status == 200, "a claim was answered with {status}: {}", String::from_utf8_lossy(body));
-        Ok(serde_json::from_slice(body)?)
+        Ok(serde_json::from_slice::<Claims>(body)?.claims)
+    }
+
+    async fn claim_one(&mut self) -> Result<Claim> {
+        self.claim().await?.pop().context("a claim was answered without a job")
     }
 
     async fn records(&mut self, claim: &Claim) -> Result<Records> {
@@ -125,25 +140,48 @@ impl Worker {
     }
 
     async fn submit(&mut self, claim: &Claim, results: &str) -> Result<()> {
-        let provenance = json!({ "release": "v1.0.0", "commit": "c".repeat(40), "work_ms": 1 });
-        let body = format!(r#"{{"secret":"{}","provenance":{provenance},"results":{results}}}"#, claim.secret);
+        let body = format!(r#"{{{}}}"#, submission(claim, results));
         post(&mut self.submit, format_args!("/v1/attempts/{}/results", claim.attempt), body.as_bytes());
         let (status, body) = self.connection.ask(&self.submit).await?;
         ensure!(status == 200, "results were answered with {status}: {}", String::from_utf8_lossy(body));
         Ok(())
     }
+
+    /// The results of several jobs in one request.
+    async fn submit_all(&mut self, claims: &[Claim], offset: i64) -> Result<()> {
+        let mut body = String::from(r#"{"submissions":["#);
+        for claim in claims {
+            let comma = if body.ends_with('[') { "" } else { "," };
+            let submission = submission(claim, &results(claim, offset));
+            let _ = write!(body, r#"{comma}{{"attempt":{},{submission}}}"#, claim.attempt);
+        }
+        body += "]}";
+        post(&mut self.submit, "/v1/results", body.as_bytes());
+        let (status, body) = self.connection.ask(&self.submit).await?;
+        ensure!(status == 200, "results were answered with {status}: {}", String::from_utf8_lossy(body));
+        let answers: Answers = serde_json::from_slice(body)?;
+        let taken = answers.answers.iter().filter(|answer| matches!(answer, Answer::Receipt(_))).count();
+        ensure!(taken == claims.len(), "of {} submissions {taken} were taken: {answers:?}", claims.len());
+        Ok(())
+    }
+}
+
+/// What a submission says but for its attempt, without the braces.
+fn submission(claim: &Claim, results: &str) -> String {
+    let provenance = json!({ "release": "v1.0.0", "commit": "c".repeat(40), "work_ms": 1 });
+    format!(r#""secret":"{}","provenance":{provenance},"results":{results}"#, claim.secret)
 }
 
 /// Does every job of a batch with so many workers, each record coming back as it was in the output `twice`; as many
 /// jobs as there are.
 pub(super) async fn echo(url: &str, workers: usize, jobs: u64) -> Result<()> {
     let address = url.trim_start_matches("http://");
-    let mut workers = try_join_all((0..workers).map(|number| Worker::connect(address, number))).await?;
+    let mut workers = try_join_all((0..workers).map(|number| Worker::connect(address, number, 1))).await?;
     let left = Cell::new(jobs);
     let working = workers.iter_mut().map(async |worker| {
         while let Some(less) = left.get().checked_sub(1) {
             left.set(less);
-            let claim = worker.claim().await?;
+            let claim = worker.claim_one().await?;
             let records = worker.records(&claim).await?;
             let mut results = String::from("[");
             for record in &records.records {

@@ -1,0 +1,1 @@
+LOAD DATA INFILE 'FILE' INTO TABLE records CHARACTER SET utf8mb4 (id, data)
