@@ -60,6 +60,10 @@ impl Ask {
         Ask { body: Some(body.into()), ..Ask::new(doing, Method::POST, path) }
     }
 
+    pub(crate) fn delete(doing: impl Into<String>, path: impl Into<String>) -> Ask {
+        Ask::new(doing, Method::DELETE, path)
+    }
+
     fn new(doing: impl Into<String>, method: Method, path: impl Into<String>) -> Ask {
         Ask {
             doing: doing.into(),
@@ -69,6 +73,19 @@ impl Ask {
             body: None,
             server_waits: Duration::ZERO,
         }
+    }
+
+    /// Goes on with what a person or a machine made up, whatever letters it has.
+    pub(crate) fn below(mut self, segment: &str) -> Ask {
+        self.path.push('/');
+        for byte in segment.bytes() {
+            match byte {
+                b'-' | b'_' | b'~' => self.path.push(char::from(byte)),
+                _ if byte.is_ascii_alphanumeric() => self.path.push(char::from(byte)),
+                _ => self.path.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        self
     }
 
     pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Ask {
@@ -195,6 +212,12 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_a_path_stays_one_part_of_it() {
+        assert_eq!(Ask::get("x", "v1/workers").below("0193-w1").path, "v1/workers/0193-w1");
+        assert_eq!(Ask::get("x", "v1/workers").below("../ä?").path, "v1/workers/%2E%2E%2F%C3%A4%3F");
+    }
 
     #[test]
     fn patience_grows_with_the_wait_asked_for_and_with_the_body() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, HandIn, Heartbeat, Job, Lease, Receipt, Records, Report,
-    Status, Submission, Worker,
+    Answer as WireAnswer, Answers, AttemptId, Batch, BatchId, Claim, ClaimRequest, Claims, GiveBack, HandIn, Heartbeat,
+    Job, Lease, Receipt, Records, Report, Status, Submission, Submissions, Worker,
 };
 use reqwest::Response;
 
@@ -43,14 +43,23 @@ impl Client {
         Ok(Client { http, servers, timeouts })
     }
 
-    /// Asks for a job; `None` when none came up within the request's `wait_ms`.
+    /// Asks for one job, whatever `max` says; `None` when none came up within the request's `wait_ms`.
     ///
     /// # Errors
     /// As every verb: the server is away, breaks off or refuses; see [`ClientError`].
     pub async fn claim(&self, request: &ClaimRequest) -> Result<Option<Claim>, ClientError> {
+        let one = ClaimRequest { max: 1, ..request.clone() };
+        Ok(self.claim_many(&one).await?.into_iter().next())
+    }
+
+    /// Asks for up to `max` jobs, in the order in which to do them; none when none came up within `wait_ms`.
+    ///
+    /// # Errors
+    /// See [`Client::claim`].
+    pub async fn claim_many(&self, request: &ClaimRequest) -> Result<Vec<Claim>, ClientError> {
         let wait = Duration::from_millis(request.wait_ms);
         let answer = self.ask(Ask::post("claiming a job", "v1/claims", request).server_waits(wait)).await?;
-        if answer.is_empty() { Ok(None) } else { answer.json().await.map(Some) }
+        if answer.is_empty() { Ok(Vec::new()) } else { answer.json().await.map(|Claims { claims }| claims) }
     }
 
     /// The records of an attempt's job, only the columns asked for and in that order.
@@ -81,6 +90,17 @@ impl Client {
     pub async fn submit(&self, attempt: AttemptId, submission: &Submission) -> Result<Receipt, ClientError> {
         let doing = format!("handing in the results of attempt {attempt}");
         self.ask(Ask::post(doing, format!("v1/attempts/{attempt}/results"), submission)).await?.json().await
+    }
+
+    /// Hands in the results of several attempts, [`MOST_AT_ONCE`](nightshift_wire::MOST_AT_ONCE) at most; the answers
+    /// stand in their order. Repeating it is safe.
+    ///
+    /// # Errors
+    /// See [`Client::claim`]; what is wrong with one submission is its answer.
+    pub async fn submit_many(&self, submissions: &Submissions) -> Result<Vec<WireAnswer>, ClientError> {
+        let doing = format!("handing in the results of {} attempts", submissions.submissions.len());
+        let Answers { answers } = self.ask(Ask::post(doing, "v1/results", submissions)).await?.json().await?;
+        Ok(answers)
     }
 
     /// Gives an attempt's job back unfinished. Repeating it is safe.
@@ -182,7 +202,7 @@ impl Client {
         self.ask(Ask::get("asking for the status of the grid", "v1/status")).await?.json().await
     }
 
-    async fn ask(&self, request: Ask) -> Result<Answer, ClientError> {
+    pub(crate) async fn ask(&self, request: Ask) -> Result<Answer, ClientError> {
         ask(&self.http, &self.servers, self.timeouts, request).await
     }
 }

@@ -12,6 +12,7 @@
 //! Proxies are never used, whatever the environment says: the job server is in the house, and loopback must not leave
 //! the machine. There is no TLS in here yet, which keeps the start of a worker's cycle cheap.
 
+mod admin;
 mod ask;
 mod client;
 mod error;

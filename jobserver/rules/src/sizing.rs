@@ -9,18 +9,6 @@ pub fn job_size(asked: Option<u32>, setting: u32) -> Result<u32, WrongSize> {
     if (1..=LARGEST_JOB).contains(&size) { Ok(size) } else { Err(WrongSize { size }) }
 }
 
-/// How much work a job is by default when its size is found out.
-pub const WORK_MS: u64 = 15 * 60_000;
-
-/// Records per job so that a job takes a quarter of an hour, but no longer than a worker is idle at a stretch: by the
-/// speed that was measured of the plugin, else by that of its own sample. `None` when neither is known.
-pub fn auto(measured: Measured, sample: Measured, idle_window_ms: Option<u64>) -> Option<u32> {
-    let known = [measured, sample].into_iter().find(|speed| speed.records > 0)?;
-    let target = WORK_MS.min(idle_window_ms.unwrap_or(WORK_MS));
-    let size = u128::from(target) * u128::from(known.records) / u128::from(known.work_ms.max(1));
-    Some(u32::try_from(size).unwrap_or(LARGEST_JOB).clamp(1, LARGEST_JOB))
-}
-
 /// A job size that no job can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a job cannot have {size} records: give a job size from 1 to {LARGEST_JOB}")]
@@ -62,48 +50,7 @@ impl Measured {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    const UNKNOWN: Measured = Measured { records: 0, work_ms: 0 };
-
-    #[test]
-    fn a_job_is_a_quarter_of_an_hour_of_work_by_default() {
-        let second_each = Measured { records: 50, work_ms: 50_000 };
-        assert_eq!(auto(second_each, UNKNOWN, None), Some(900));
-    }
-
-    #[test]
-    fn no_job_is_longer_than_a_workers_idle_window() {
-        let second_each = Measured { records: 50, work_ms: 50_000 };
-        assert_eq!(auto(second_each, UNKNOWN, Some(5 * 60_000)), Some(300));
-        assert_eq!(auto(second_each, UNKNOWN, Some(24 * 60 * 60_000)), Some(900));
-        assert_eq!(auto(second_each, UNKNOWN, Some(0)), Some(1));
-    }
-
-    #[test]
-    fn the_first_estimate_comes_from_the_plugins_sample_and_real_work_goes_before_it() {
-        let sample = Measured { records: 10, work_ms: 100 };
-        assert_eq!(auto(UNKNOWN, sample, None), Some(90_000));
-        assert_eq!(auto(Measured { records: 10, work_ms: 10_000 }, sample, None), Some(900));
-        assert_eq!(auto(UNKNOWN, UNKNOWN, None), None);
-    }
-
-    #[test]
-    fn a_plugin_faster_than_the_clock_gets_the_largest_job_and_one_slower_than_a_night_one_record() {
-        assert_eq!(auto(Measured { records: 1_000, work_ms: 0 }, UNKNOWN, None), Some(LARGEST_JOB));
-        assert_eq!(auto(Measured { records: 1, work_ms: u64::MAX }, UNKNOWN, None), Some(1));
-    }
-
-    proptest! {
-        #[test]
-        fn a_size_found_out_is_always_one_a_job_can_have(records: u64, work_ms: u64, window: Option<u64>) {
-            if let Some(size) = auto(Measured { records, work_ms }, UNKNOWN, window) {
-                prop_assert_eq!(job_size(Some(size), 1), Ok(size));
-            }
-        }
-    }
 
     #[test]
     fn the_owners_job_size_goes_before_the_grids() {

@@ -26,6 +26,21 @@ pub enum JobState {
     Deleted,
 }
 
+impl JobState {
+    /// The state's word, the same in JSON, tables and prose.
+    pub const fn word(self) -> &'static str {
+        match self {
+            JobState::Receiving => "receiving",
+            JobState::Waiting => "waiting",
+            JobState::Running => "running",
+            JobState::Done => "done",
+            JobState::Quarantined => "quarantined",
+            JobState::Suspended => "suspended",
+            JobState::Deleted => "deleted",
+        }
+    }
+}
+
 /// Where an attempt stands. All but `Running` are ends, though a lost attempt may take its job up again, and its
 /// results or those of an attempt given back are still accepted while the job needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -357,6 +372,14 @@ mod tests {
         let text = r#"{"worker":"w","release":"v1.0.0","commit":"c","plugins":["p"],"holding":[],"wait_ms":0}"#;
         let claim: ClaimRequest = serde_json::from_str(text).expect("a claim");
         assert_eq!((claim.max, claim.behind, claim.machine), (1, None, Machine::default()));
+    }
+
+    #[test]
+    fn a_states_word_is_how_it_travels() {
+        use JobState::*;
+        for state in [Receiving, Waiting, Running, Done, Quarantined, Suspended, Deleted] {
+            assert_eq!(serde_json::to_value(state).expect("a word"), state.word());
+        }
     }
 
     #[test]

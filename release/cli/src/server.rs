@@ -58,13 +58,7 @@ pub(crate) fn has_errors(batch: &Batch) -> bool {
 
 /// A job's state in the words of the glossary.
 pub(crate) fn job_state(state: JobState) -> &'static str {
-    match state {
-        JobState::Receiving => "receiving",
-        JobState::Waiting => "waiting",
-        JobState::Running => "running",
-        JobState::Done => "done",
-        JobState::Quarantined => "quarantined",
-    }
+    state.word()
 }
 
 /// A worker's state in the words of the glossary.

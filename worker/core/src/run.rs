@@ -7,7 +7,7 @@ use std::time::Duration;
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
-use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, Problem, Submission, code};
+use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, Machine, Problem, Submission, code};
 use tokio::sync::watch;
 
 use crate::aside::Aside;
@@ -272,6 +272,9 @@ impl Running {
             plugins: desk.catalogue.ready.keys().cloned().collect(),
             holding: self.holding.iter().copied().collect(),
             wait_ms: u64::try_from(desk.pace.claim_wait.as_millis()).unwrap_or(u64::MAX),
+            max: 1,
+            behind: None,
+            machine: Machine::default(),
         };
         // A claim that is broken off may have been granted: the next one, which follows at once, does not list it, and
         // the server takes it back. A drain lets the claim come to its end instead, because no other would follow.

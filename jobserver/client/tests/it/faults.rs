@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use nightshift_client::{ClientError, Timeouts};
-use nightshift_wire::{ClaimRequest, HandIn, code};
+use nightshift_wire::{ClaimRequest, HandIn, Machine, code};
 
 use crate::answers::{Does, Nobody, Server, answer, client, problem};
 
@@ -26,6 +26,9 @@ fn claim() -> ClaimRequest {
         plugins: Vec::new(),
         holding: Vec::new(),
         wait_ms: 0,
+        max: 1,
+        behind: None,
+        machine: Machine::default(),
     }
 }
 

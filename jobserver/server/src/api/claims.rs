@@ -1,7 +1,7 @@
 //! A worker asks for work, and waits for it here.
 //!
 //! 1. While the repository holds a stop flag, no job is handed out: the claim waits like one that finds no work.
-//! 2. The store is asked. A job found is answered at once; its attempt is durable.
+//! 2. The store is asked. Jobs found are answered at once; their attempts are durable.
 //! 3. Without one the request waits for the bell that rings when jobs come up, for another catalogue (the flag is
 //!    gone), or for its own end, which is 204 (also when the worker claims again). The bell is listened to before the store is asked, so that none is missed.
 
@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nightshift_wire::{Claim, ClaimRequest};
+use nightshift_wire::{Claim, ClaimRequest, Claims, MOST_AT_ONCE};
 
 use super::Shared;
 use super::body::{Body, check_worker};
@@ -21,9 +21,13 @@ use crate::refused::{Refused, while_doing};
 
 pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>) -> Result<Response, Refused> {
     check_worker("claiming a job", &request.worker)?;
-    Ok(match wait_for_job(&app, &request).await? {
-        Some(claim) => {
-            tracing::info!(
+    if !(1..=MOST_AT_ONCE).contains(&request.max) {
+        let detail = format!("claiming jobs: max is {}, a claim asks for 1 to {MOST_AT_ONCE}", request.max);
+        return Err(Refused::bad_request(detail));
+    }
+    let claims = wait_for_jobs(&app, &request).await?;
+    for claim in &claims {
+        tracing::info!(
                 job = claim.job,
                 attempt = claim.attempt,
                 worker = request.worker,
@@ -33,13 +37,14 @@ pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>)
                 request.worker,
                 claim.attempt
             );
-            Json(claim).into_response()
-        }
-        None => StatusCode::NO_CONTENT.into_response(),
+    }
+    Ok(match claims.is_empty() {
+        true => StatusCode::NO_CONTENT.into_response(),
+        false => Json(Claims { claims }).into_response(),
     })
 }
 
-async fn wait_for_job(app: &App, request: &ClaimRequest) -> Result<Option<Claim>, Refused> {
+async fn wait_for_jobs(app: &App, request: &ClaimRequest) -> Result<Vec<Claim>, Refused> {
     let end = deadline(Duration::from_millis(request.wait_ms).min(app.limits.longest_wait));
     let mut releases = app.releases.clone();
     let turn = app.turns.begin(&request.worker);
@@ -47,19 +52,20 @@ async fn wait_for_job(app: &App, request: &ClaimRequest) -> Result<Option<Claim>
         let bell = app.work.notified();
         let stopped = releases.now().stopped.is_some();
         if turn.over().is_cancelled() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if !stopped {
-            let claim = app.store.claim(request, app.clock.now()).await;
-            if let Some(claim) = claim.map_err(while_doing(|| "claiming a job"))? {
-                return Ok(Some(claim));
+            let claims = app.store.claim(request, app.clock.now()).await;
+            let claims = claims.map_err(while_doing(|| "claiming a job"))?;
+            if !claims.is_empty() {
+                return Ok(claims);
             }
         }
         let look_again = deadline(app.limits.look_again).min(end);
         tokio::select! {
-            () = app.stopping.cancelled() => return Ok(None),
-            () = turn.over().cancelled() => return Ok(None),
-            () = tokio::time::sleep_until(look_again) => if look_again == end { return Ok(None) },
+            () = app.stopping.cancelled() => return Ok(Vec::new()),
+            () = turn.over().cancelled() => return Ok(Vec::new()),
+            () = tokio::time::sleep_until(look_again) => if look_again == end { return Ok(Vec::new()) },
             () = bell => {}
             () = releases.changed() => {}
         }

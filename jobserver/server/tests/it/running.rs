@@ -15,7 +15,7 @@ use nightshift_server::serve::{self, Limits, Parts, Running};
 use nightshift_store::sqlite::SqliteStore;
 use nightshift_testbed::wait;
 use nightshift_wire::{
-    Batch, Claim, ClaimRequest, HandIn, Moment, Outcome, Problem, Provenance, Record, RecordResult, Records, Submission,
+    Batch, Claim, ClaimRequest, HandIn, Machine, Moment, Outcome, Problem, Provenance, Record, RecordResult, Records, Submission,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -179,6 +179,9 @@ pub(crate) fn claim_request(worker: &str) -> ClaimRequest {
         plugins: vec!["count".to_owned()],
         holding: Vec::new(),
         wait_ms: 0,
+        max: 1,
+        behind: None,
+        machine: Machine::default(),
     }
 }
 

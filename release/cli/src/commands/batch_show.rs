@@ -39,12 +39,19 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
         count(batch.errors)
     );
     let jobs = format!(
-        "{}: {} done, {} running, {} quarantined",
+        "{}: {} done, {} running, {} waiting, {} suspended, {} quarantined, {} deleted",
         count(batch.jobs),
         count(batch.jobs_done),
         count(batch.jobs_running),
-        count(batch.jobs_quarantined)
+        count(batch.jobs_waiting),
+        count(batch.jobs_suspended),
+        count(batch.jobs_quarantined),
+        count(batch.jobs_deleted)
     );
+    let state = match &batch.suspended {
+        Some(reason) => format!("{}, suspended: {reason}", batch_state(batch)),
+        None => batch_state(batch).to_owned(),
+    };
     let finished = batch.finished_at.map_or_else(|| "not yet".to_owned(), |finished| moment(finished, zone));
     format!(
         "batch      {}\nname       {}\nplugin     {}\nstate      {}\npriority   {}\nrecords    {}, {records}\n\
@@ -52,7 +59,7 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
         batch.id,
         batch.name,
         batch.plugin,
-        batch_state(batch),
+        state,
         batch.priority,
         counted(batch.records, "record"),
         batch.columns.join(", "),
@@ -69,7 +76,9 @@ pub(crate) fn example() -> Batch {
         name: "march".into(),
         plugin: "name-count".into(),
         state: nightshift_wire::BatchState::Open,
+        suspended: None,
         priority: 0,
+        requirements: nightshift_wire::Requirements::default(),
         columns: vec!["id".into(), "name".into()],
         outputs: vec!["name_count".into(), "word_counts".into()],
         records: 20_000,
@@ -79,6 +88,9 @@ pub(crate) fn example() -> Batch {
         jobs_done: 12,
         jobs_running: 3,
         jobs_quarantined: 0,
+        jobs_waiting: 5,
+        jobs_suspended: 0,
+        jobs_deleted: 0,
         created_at: 0,
         finished_at: None,
     }

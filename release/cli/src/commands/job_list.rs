@@ -74,11 +74,17 @@ mod tests {
             id: 41,
             batch: 3,
             seq: 0,
+            plugin: "name-count".into(),
+            priority: 0,
+            requirements: nightshift_wire::Requirements::default(),
+            revision: 1,
             state: JobState::Done,
             reason: String::new(),
             records: 1_000,
             pickups: 1,
             failures: 0,
+            losses: 0,
+            not_before: None,
             worker: Some("w-1".into()),
             started_at: Some(0),
             finished_at: Some(1),
@@ -90,7 +96,7 @@ mod tests {
             pickups: 5,
             failures: 5,
             worker: None,
-            ..done
+            ..done.clone()
         };
         insta::assert_snapshot!(table(&[done, quarantined]));
     }

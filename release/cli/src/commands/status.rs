@@ -118,6 +118,8 @@ mod tests {
             jobs_running: 3,
             jobs_done: 12,
             jobs_quarantined: 0,
+            jobs_suspended: 0,
+            jobs_deleted: 0,
             workers: 1,
         };
         let worker_states = states(&[worker_list::example()]);

@@ -76,6 +76,12 @@ pub(crate) fn example() -> Worker {
         last_seen: 60_000,
         jobs_done: 7,
         records_done: 7_000,
+        name: String::new(),
+        tags: std::collections::BTreeSet::new(),
+        drained: None,
+        plugins: Vec::new(),
+        machine: nightshift_wire::Machine::default(),
+        jobs_running: 0,
     }
 }
 
