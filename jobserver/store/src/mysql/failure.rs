@@ -1,12 +1,11 @@
 //! What can go wrong inside a verb: whether it is worth repeating at once, and what the caller is told in the end. Judged
 //! by error numbers and kinds, never by words.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use mysql_async::{DriverError, Error as Database, FromValueError};
-use nightshift_rules::life::IllegalMove;
 
-use crate::{Refusal, StoreError};
+use crate::{Refusal, StoreError, work::task::Fault};
 
 /// Why a verb's own work failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +31,25 @@ pub(super) enum Failure {
     /// A stored value that is not what this version writes.
     #[error("a stored value cannot be read")]
     Value(#[from] FromValueError),
-    /// A move that no job makes.
-    #[error("the job's life has no such move")]
-    Move(#[from] IllegalMove),
     /// Two stored facts contradict each other.
     #[error("the stored facts contradict each other: {0}")]
     Contradiction(String),
+    /// The transaction it was part of was not committed.
+    #[error("the transaction was not committed")]
+    NotCommitted(#[source] Arc<Failure>),
+    /// What did the work ended without an answer: a fault of the store's own.
+    #[error("the work ended without an answer")]
+    Ended,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(refusal) => Failure::Refused(refusal),
+            Fault::Contradiction(what) => Failure::Contradiction(what),
+            Fault::Ended => Failure::Ended,
+        }
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -69,17 +81,16 @@ impl Failure {
         match self {
             Failure::Changed(_) => true,
             Failure::CommitUnknown(cause) => cause.is_worth_repeating(),
+            Failure::NotCommitted(cause) => cause.is_worth_repeating(),
             Failure::Database(error) => match code(error) {
                 Some(code) => code == DUPLICATE || UNDONE.contains(&code) || LOST.contains(&code),
                 None => is_lost(error),
             },
             // It was given its time already: whoever asked hears so instead of waiting for ever.
             Failure::Silent(_) => false,
-            Failure::Refused(_)
-            | Failure::Text(_)
-            | Failure::Value(_)
-            | Failure::Move(_)
-            | Failure::Contradiction(_) => false,
+            Failure::Refused(_) | Failure::Text(_) | Failure::Value(_) | Failure::Contradiction(_) | Failure::Ended => {
+                false
+            }
         }
     }
 
@@ -91,17 +102,17 @@ impl Failure {
         }
     }
 
-    fn is_away(&self) -> bool {
+    /// Whether the same may succeed later.
+    pub(super) fn is_away(&self) -> bool {
         match self {
             Failure::Database(error) => {
                 code(error).is_some_and(|code| AWAY.contains(&code)) || self.is_worth_repeating()
             }
+            Failure::NotCommitted(cause) => cause.is_away(),
             Failure::CommitUnknown(_) | Failure::Silent(_) | Failure::Changed(_) => true,
-            Failure::Refused(_)
-            | Failure::Text(_)
-            | Failure::Value(_)
-            | Failure::Move(_)
-            | Failure::Contradiction(_) => false,
+            Failure::Refused(_) | Failure::Text(_) | Failure::Value(_) | Failure::Contradiction(_) | Failure::Ended => {
+                false
+            }
         }
     }
 

@@ -1,16 +1,17 @@
-//! A batch comes in: opened, appended to job by job, sealed; or it breaks off and is removed.
+//! A batch comes in: opened, appended to, sealed; or it breaks off and is removed, as is one that is deleted.
 
 use mysql_async::params;
-use nightshift_rules::life::{self, JobEvent};
-use nightshift_wire::{BatchId, JobState, Moment, RecordId};
+use nightshift_rules::gates::Lane;
+use nightshift_wire::{BatchId, JobId, Moment, RecordId};
 
 use super::{
     connection::Tx,
     failure::Failure,
+    load,
     rows::{self, RowOf},
     sql,
 };
-use crate::{NewBatch, Refusal, words::Word as _};
+use crate::{NewBatch, Refusal};
 
 /// So many jobs of an abandoned batch are removed in one step.
 const REMOVED_AT_ONCE: u32 = 20;
@@ -32,13 +33,17 @@ pub(super) async fn open(
         "plugin" => &batch.plugin,
         "receiver" => receiver,
         "priority" => batch.priority,
+        "requirements" => serde_json::to_string(&batch.requirements)?,
         "columns" => serde_json::to_string(&batch.columns)?,
         "outputs" => serde_json::to_string(&batch.outputs)?,
         "lease_ms" => batch.lease_ms,
         "max_attempts" => batch.max_attempts,
+        "error_rate" => batch.error_rate.as_per_mille(),
         "now" => now,
     };
     tx.change(sql::OPEN_BATCH, new).await?;
+    let NewBatch { plugin, priority, requirements, .. } = batch.clone();
+    load::lane_like(tx, id, &Lane { plugin, priority, requirements }).await?;
     Ok(id)
 }
 
@@ -63,12 +68,12 @@ impl NewJob {
     }
 }
 
-/// Appends a job under the numbers taken for its records.
+/// Appends jobs, in their order, under the numbers taken for them and for their records; all of them in one step.
 pub(super) async fn append(
     tx: &mut Tx,
     batch: BatchId,
-    new: &NewJob,
-    first_record: RecordId,
+    jobs: &[NewJob],
+    (first_job, first_record): (JobId, RecordId),
     in_doubt: bool,
 ) -> Result<(), Failure> {
     if in_doubt && tx.first(sql::RECORD_JOB, params! { "record" => first_record }).await?.is_some() {
@@ -76,50 +81,55 @@ pub(super) async fn append(
     }
     let row = tx.first(sql::RECEIVING_BATCH, params! { "batch" => batch }).await?;
     let mut row = row.ok_or(Refusal::NotReceiving(batch))?;
-    let columns: usize = row.get("columns")?;
-    if new.records.is_empty() {
-        return Err(Refusal::NoRecords(batch).into());
+    let (columns, seq, lane) = (row.get::<usize>("columns")?, row.get::<u64>("jobs")?, row.get::<i64>("lane")?);
+    for new in jobs {
+        if new.records.is_empty() {
+            return Err(Refusal::NoRecords(batch).into());
+        }
+        if let Some(&fields) = new.widths.iter().find(|&&fields| fields != columns) {
+            return Err(Refusal::Ragged { batch, fields, columns }.into());
+        }
     }
-    if let Some(&fields) = new.widths.iter().find(|&&fields| fields != columns) {
-        return Err(Refusal::Ragged { batch, fields, columns }.into());
+    let mut job_rows: Vec<RowOf<6>> = Vec::with_capacity(jobs.len());
+    let mut records: Vec<(RecordId, JobId, &str)> = Vec::new();
+    let mut record = first_record;
+    for ((job, seq), new) in (first_job..).zip(seq..).zip(jobs) {
+        let (first, count) = (record.into(), new.records.len().into());
+        job_rows.push([job.into(), batch.into(), seq.into(), lane.into(), first, count]);
+        for text in &new.records {
+            records.push((record, job, text));
+            record += 1;
+        }
     }
-
-    let inserted = params! {
-        "batch" => batch,
-        "seq" => row.get::<u64>("jobs")?,
-        "plugin" => row.get::<String>("plugin")?,
-        "priority" => row.get::<i32>("priority")?,
-        "first_record" => first_record,
-        "records" => new.records.len(),
-    };
-    let job = tx.insert(sql::INSERT_JOB, inserted).await?;
-    let row = |(record, id): (&String, RecordId)| -> RowOf<3> { [id.into(), job.into(), record.as_str().into()] };
-    rows::insert(tx, sql::INSERT_RECORDS, new.records.iter().zip(first_record..).map(row)).await?;
-    let counted = params! { "batch" => batch, "records" => new.records.len() };
-    match tx.change(sql::COUNT_APPENDED_JOB, counted).await? {
+    rows::insert(tx, sql::INSERT_JOBS, job_rows.into_iter()).await?;
+    let row = |&(id, job, text): &(RecordId, JobId, &str)| -> RowOf<3> { [id.into(), job.into(), text.into()] };
+    let records = rows::insert(tx, sql::INSERT_RECORDS, records.iter().map(row)).await?;
+    let counted = params! { "batch" => batch, "jobs" => jobs.len(), "records" => records };
+    match tx.change(sql::COUNT_APPENDED_JOBS, counted).await? {
         1 => Ok(()),
         _ => Err(Failure::Changed(format!("batch {batch}"))),
     }
 }
 
+/// Opens a batch to workers: its jobs are stored as waiting and are hidden by its state alone.
 pub(super) async fn seal(tx: &mut Tx, batch: BatchId, in_doubt: bool) -> Result<(), Failure> {
     let Some(mut row) = tx.first(sql::RECEIVING_BATCH, params! { "batch" => batch }).await? else {
         let sealed_before = in_doubt && state(tx, batch).await?.is_some_and(|state| state != "abandoned");
         return if sealed_before { Ok(()) } else { Err(Refusal::NotReceiving(batch).into()) };
     };
-    let jobs: u64 = row.get("jobs")?;
-    if jobs == 0 {
+    if row.get::<u64>("jobs")? == 0 {
         return Err(Refusal::NoRecords(batch).into());
-    }
-    let from = JobState::Receiving;
-    let to = life::after(from, JobEvent::Sealed)?;
-    let sealing = params! { "batch" => batch, "from" => from.word(), "to" => to.word() };
-    let sealed = tx.change(sql::SEAL_JOBS, sealing).await?;
-    if sealed != jobs {
-        return Err(Failure::Contradiction(format!("{sealed} of {jobs} jobs of batch {batch} sealed")));
     }
     tx.change(sql::SEAL_BATCH, params! { "batch" => batch }).await?;
     Ok(())
+}
+
+/// Marks a batch that was handed in as being removed, when all its jobs are over; whether it is.
+pub(super) async fn take_away(tx: &mut Tx, batch: BatchId, in_doubt: bool) -> Result<bool, Failure> {
+    if tx.change(sql::REMOVE_BATCH, params! { "batch" => batch }).await? == 1 {
+        return Ok(true);
+    }
+    Ok(in_doubt && state(tx, batch).await?.is_none_or(|state| state == "abandoned"))
 }
 
 /// Marks a batch as being removed; from here on it takes no jobs and nobody sees it.
@@ -141,23 +151,28 @@ pub(super) enum Removal {
     Finished,
 }
 
-/// Removes some jobs of a batch whose hand-in broke off, at last the batch itself. The first step abandons it, unless that
-/// was done.
+/// Removes some jobs of a batch whose hand-in broke off or that was deleted, at last the batch itself. The first step
+/// abandons it, unless that was done.
 pub(super) async fn remove_some(tx: &mut Tx, batch: BatchId) -> Result<Removal, Failure> {
     tx.change(sql::ABANDON_BATCH, params! { "batch" => batch }).await?;
     let jobs = tx.all(sql::ABANDONED_JOBS, params! { "batch" => batch, "limit" => REMOVED_AT_ONCE }).await?;
     let more = !jobs.is_empty();
     for mut job in jobs {
+        let id: JobId = job.get("id")?;
+        for sql in [sql::DELETE_RESULTS, sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
+            tx.change(sql, params! { "job" => id }).await?;
+        }
         let records = params! {
             "first_record" => job.get::<RecordId>("first_record")?,
             "records" => job.get::<u64>("records")?,
         };
         tx.change(sql::DELETE_RECORDS, records).await?;
-        tx.change(sql::DELETE_JOB, params! { "job" => job.get::<i64>("id")? }).await?;
+        tx.change(sql::DELETE_JOB, params! { "job" => id }).await?;
     }
     if more {
         return Ok(Removal::GoesOn);
     }
+    tx.change(sql::DELETE_LANES, params! { "batch" => batch }).await?;
     tx.change(sql::DELETE_BATCH, params! { "batch" => batch }).await?;
     Ok(Removal::Finished)
 }

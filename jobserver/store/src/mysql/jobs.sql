@@ -1,5 +1,11 @@
-SELECT id, batch_id, seq, state, reason, records, pickups, failures, worker, started_at, finished_at
+-- A job whose batch is still being handed in is shown as what it is.
+SELECT jobs.id, jobs.batch_id, jobs.seq, lanes.plugin, lanes.priority, lanes.requirements, jobs.revision,
+       CASE WHEN batches.state = 'receiving' THEN 'receiving' ELSE jobs.state END AS state,
+       jobs.reason, jobs.records, jobs.pickups, jobs.failures, jobs.losses, jobs.not_before, jobs.worker, jobs.started_at,
+       jobs.finished_at
 FROM jobs
-WHERE batch_id = :batch AND seq >= :from
-ORDER BY seq
+JOIN lanes ON lanes.id = jobs.lane_id
+JOIN batches ON batches.id = jobs.batch_id
+WHERE jobs.batch_id = :batch AND jobs.seq >= :from
+ORDER BY jobs.seq
 LIMIT :limit

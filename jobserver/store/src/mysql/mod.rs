@@ -1,39 +1,35 @@
 //! The store in a schema of a MySQL (8.0.16 or later) or MariaDB (10.6 or later) server, which several job servers may
 //! share.
 //!
-//! Every verb is one transaction and is tried in rounds (`connection.rs`); what keeps several servers right is that every
-//! change is a compare-and-set (`moves.rs`). Queries are the `.sql` files of this folder, twins of those of `sqlite/`
-//! with the reasons where they differ; the tables are in `migrations/`. Nothing is kept in memory but numbers that nobody
-//! else can get (`numbers.rs`) and a lock that says this server lives (`presence.rs`).
+//! Verbs of job control go through the group writer (`writer.rs`): many verbs, one transaction. Everything else is a
+//! transaction of its own (`verbs.rs`). Both are tried in rounds (`connection.rs`). What keeps several servers right is that
+//! a row is locked before it is judged. Queries are the `.sql` files of this folder, twins of those of `sqlite/` with the
+//! reasons where they differ; the tables are in `migrations/`. Nothing is kept in memory but numbers that nobody else can
+//! get (`numbers.rs`), the queue, which is a good guess, and a lock that says this server lives (`presence.rs`).
 
 mod address;
 mod connection;
 mod failure;
 mod hand_in;
+mod leases;
+mod load;
 mod migrate;
-mod moves;
 mod numbers;
 mod presence;
 mod read;
 mod rows;
 mod sql;
-mod work;
+mod verbs;
 mod workers;
+mod write;
+mod writer;
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
 };
 
-use async_trait::async_trait;
-use nightshift_wire::{
-    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
-    Submission, Worker,
-};
-use uuid::Uuid;
+use nightshift_wire::{BatchId, Moment};
 
 pub use self::{
     address::{Address, AddressError},
@@ -42,12 +38,12 @@ pub use self::{
 use self::{
     connection::{Connections, in_rounds},
     failure::Failure,
-    hand_in::{NewJob, Removal},
+    hand_in::Removal,
     numbers::Numbers,
     presence::Presence,
-    work::Submitted,
+    writer::Writers,
 };
-use crate::{Counts, JobResults, LostAttempt, NewBatch, Store, StoreError};
+use crate::StoreError;
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -89,9 +85,11 @@ pub enum OpenError {
 pub struct MysqlStore {
     address: Address,
     limits: Limits,
+    /// Verbs of job control.
+    work: Writers,
     writers: Connections,
     readers: Connections,
-    numbers: Numbers,
+    numbers: Arc<Numbers>,
     presence: Presence,
     /// Batches of this server whose hand-in broke off and which are not gone yet.
     broken_off: Mutex<BTreeSet<BatchId>>,
@@ -114,12 +112,14 @@ impl MysqlStore {
         check(address, &readers).await?;
         migrate::run(address, limits).await?;
         let presence = Presence::begin(address.opts(), limits).await.map_err(away("taking this server's lock"))?;
+        let numbers = Arc::new(Numbers::default());
         let store = MysqlStore {
             address: address.clone(),
             limits,
+            work: Writers::start(&writers, &numbers, presence.name()),
             writers,
             readers,
-            numbers: Numbers::default(),
+            numbers,
             presence,
             broken_off: Mutex::default(),
             latest: AtomicI64::new(Moment::MAX),
@@ -210,143 +210,6 @@ async fn server(tx: &mut connection::Tx) -> Result<Server, Failure> {
     let binlog: i64 = row.get("log_bin")?;
     let durable = row.get::<i64>("flush")? == 1 && (binlog == 0 || row.get::<i64>("sync_binlog")? == 1);
     Ok(Server { version: row.get("version")?, durable })
-}
-
-#[async_trait]
-impl Store for MysqlStore {
-    async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError> {
-        let doing = "opening a batch";
-        let id = self.numbers.batch(&self.writers).await.map_err(|failure| failure.of(doing))?;
-        let receiver = self.presence.name();
-        let opened = in_rounds!(self.writers, |tx, in_doubt| hand_in::open(tx, (id, &batch), receiver, now, in_doubt));
-        opened.map_err(|failure| failure.of(doing))
-    }
-
-    async fn append_job(&self, batch: BatchId, records: Vec<Vec<String>>) -> Result<(), StoreError> {
-        let doing = "storing records of a batch";
-        let job = NewJob::new(&records).map_err(|failure| failure.of(doing))?;
-        drop(records);
-        let first = self.numbers.records(&self.writers, job.len()).await.map_err(|failure| failure.of(doing))?;
-        let appended = in_rounds!(self.writers, |tx, in_doubt| hand_in::append(tx, batch, &job, first, in_doubt));
-        appended.map_err(|failure| failure.of(doing))
-    }
-
-    async fn seal_batch(&self, batch: BatchId) -> Result<Batch, StoreError> {
-        let sealed = in_rounds!(self.writers, |tx, in_doubt| async {
-            hand_in::seal(tx, batch, in_doubt).await?;
-            read::batch(tx, batch).await
-        });
-        sealed.map_err(|failure| failure.of("sealing a batch"))
-    }
-
-    async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError> {
-        let abandon = async {
-            match in_rounds!(self.writers, |tx, in_doubt| hand_in::abandon(tx, batch, in_doubt)) {
-                refused @ Err(Failure::Refused(_)) => return refused,
-                abandoned => {
-                    // From here on its removal is the store's own business, however often it has to begin again.
-                    self.broken_off().insert(batch);
-                    abandoned?;
-                }
-            }
-            self.remove(batch).await?;
-            self.broken_off().remove(&batch);
-            Ok(())
-        };
-        abandon.await.map_err(|failure| failure.of("removing a batch whose hand-in broke off"))
-    }
-
-    async fn tidy(&self) -> Result<(), StoreError> {
-        let doing = "removing a batch whose hand-in broke off";
-        let left: Vec<BatchId> = self.broken_off().iter().copied().collect();
-        for batch in left {
-            self.remove(batch).await.map_err(|failure| failure.of(doing))?;
-            self.broken_off().remove(&batch);
-            tracing::info!(batch, "batch {batch} is removed: its hand-in had broken off");
-        }
-        self.remove_unfinished(0).await.map_err(|failure| failure.of(doing))
-    }
-
-    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Option<Claim>, StoreError> {
-        self.latest.fetch_max(now, Ordering::Relaxed);
-        let secret = Uuid::new_v4().simple().to_string();
-        let claimed = in_rounds!(self.writers, |tx, in_doubt| work::claim(tx, request, &secret, now, in_doubt));
-        claimed.map_err(|failure| failure.of("claiming a job"))
-    }
-
-    async fn records(&self, attempt: AttemptId, secret: &str, columns: &[String]) -> Result<Records, StoreError> {
-        let read = in_rounds!(self.readers, |tx, _in_doubt| read::records(tx, attempt, secret, columns));
-        read.map_err(|failure| failure.of("reading the records of a job"))
-    }
-
-    async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Result<Lease, StoreError> {
-        self.latest.fetch_max(now, Ordering::Relaxed);
-        let lease = in_rounds!(self.writers, |tx, _in_doubt| work::heartbeat(tx, attempt, heartbeat, now));
-        lease.map_err(|failure| failure.of("renewing a lease"))
-    }
-
-    async fn submit(&self, attempt: AttemptId, submission: Submission, now: Moment) -> Result<Receipt, StoreError> {
-        let doing = "accepting results";
-        let submitted = Submitted::new(submission).map_err(|failure| failure.of(doing))?;
-        let receipt = in_rounds!(self.writers, |tx, in_doubt| work::submit(tx, attempt, &submitted, now, in_doubt));
-        receipt.map_err(|failure| failure.of(doing))
-    }
-
-    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError> {
-        let given = in_rounds!(self.writers, |tx, _in_doubt| work::give_back(tx, attempt, give_back, now));
-        given.map_err(|failure| failure.of("giving a job back"))
-    }
-
-    async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError> {
-        let latest = self.latest.swap(now, Ordering::Relaxed);
-        let went_back = now < latest;
-        let mut before = Vec::new();
-        let lost = in_rounds!(self.writers, |tx, in_doubt| async {
-            if went_back {
-                work::shorten_leases(tx, now).await?;
-            }
-            work::expire(tx, now, &mut before, in_doubt).await
-        });
-        if lost.is_err() {
-            self.latest.fetch_max(latest, Ordering::Relaxed);
-        }
-        lost.map_err(|failure| failure.of("taking back jobs whose lease is over"))
-    }
-
-    async fn batches(&self, limit: u32) -> Result<Vec<Batch>, StoreError> {
-        let batches = in_rounds!(self.readers, |tx, _in_doubt| read::batches(tx, limit));
-        batches.map_err(|failure| failure.of("listing batches"))
-    }
-
-    async fn batch(&self, batch: BatchId) -> Result<Batch, StoreError> {
-        let batch = in_rounds!(self.readers, |tx, _in_doubt| read::batch(tx, batch));
-        batch.map_err(|failure| failure.of("reading a batch"))
-    }
-
-    async fn jobs(&self, batch: BatchId, from: u64, limit: u32) -> Result<Vec<Job>, StoreError> {
-        let jobs = in_rounds!(self.readers, |tx, _in_doubt| read::jobs(tx, batch, from, limit));
-        jobs.map_err(|failure| failure.of("listing the jobs of a batch"))
-    }
-
-    async fn results(&self, batch: BatchId, seq: u64) -> Result<Option<JobResults>, StoreError> {
-        let results = in_rounds!(self.readers, |tx, _in_doubt| read::results(tx, batch, seq));
-        results.map_err(|failure| failure.of("reading the results of a batch"))
-    }
-
-    async fn report(&self, report: &Report, address: &str, now: Moment) -> Result<(), StoreError> {
-        let kept = in_rounds!(self.writers, |tx, _in_doubt| workers::report(tx, report, address, now));
-        kept.map_err(|failure| failure.of("keeping a worker's report"))
-    }
-
-    async fn workers(&self) -> Result<Vec<Worker>, StoreError> {
-        let workers = in_rounds!(self.readers, |tx, _in_doubt| read::workers(tx));
-        workers.map_err(|failure| failure.of("listing workers"))
-    }
-
-    async fn counts(&self, active_since: Moment) -> Result<Counts, StoreError> {
-        let counts = in_rounds!(self.readers, |tx, _in_doubt| read::counts(tx, active_since));
-        counts.map_err(|failure| failure.of("counting jobs and workers"))
-    }
 }
 
 #[cfg(test)]

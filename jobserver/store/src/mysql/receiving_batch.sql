@@ -1,5 +1,6 @@
 -- What a job takes from the batch it is appended to. Locked: its count of jobs is the place of the next one.
-SELECT plugin, priority, JSON_LENGTH(columns) AS columns, jobs
+SELECT batches.jobs, JSON_LENGTH(batches.columns) AS columns, lanes.id AS lane
 FROM batches
-WHERE id = :batch AND state = 'receiving'
+JOIN lanes ON lanes.batch_id = batches.id
+WHERE batches.id = :batch AND batches.state = 'receiving'
 FOR UPDATE

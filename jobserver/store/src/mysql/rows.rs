@@ -1,14 +1,27 @@
 //! Many rows in one statement, never larger than any server takes.
 //!
-//! A query whose last line is one row of `?` has that line repeated. Numbers of rows are taken from a short list, so that
-//! a connection prepares few statements however many rows a job has.
+//! Three ways, each the cheapest for what it does on both makes of server: a query whose last line is one row of `?` has
+//! that line repeated (many rows of much text); a query with `IN (?)` has the parenthesis filled (rows to look up); one
+//! JSON array is a table in the statement (changes, and few rows: always the same statement, however many rows). Numbers
+//! of rows are taken from short lists, so that a connection prepares few statements.
 
-use mysql_async::{Params, Value};
+use mysql_async::{Params, Value, params};
+use serde::Serialize;
 
-use super::{connection::Tx, failure::Failure};
+use super::{
+    connection::{Fields, Tx},
+    failure::Failure,
+};
 
 /// Rows in one statement, the largest first; a statement has at most 65,535 values.
 const SIZES: [usize; 4] = [1_000, 100, 10, 1];
+
+/// Values in one list, the largest first; a list that is not full repeats its last value. MariaDB makes a table of lists
+/// much longer than these.
+const LISTS: [usize; 4] = [256, 64, 16, 1];
+
+/// Rows in one array.
+const IN_ARRAY: usize = 1_000;
 
 /// So many bytes of values go into one statement, unless one row alone has more: servers refuse packets over a limit of
 /// theirs, 16 MiB as a rule.
@@ -64,6 +77,67 @@ fn repeated(sql: &str, rows: usize) -> String {
     format!("{begin}\n{}", vec![row; rows].join(",\n"))
 }
 
+/// The rows of a query whose `IN (?)` lists these keys, which are sorted: rows are locked in the order of their keys.
+pub(super) async fn look_up<K>(
+    tx: &mut Tx,
+    sql: &str,
+    keys: impl IntoIterator<Item = K>,
+) -> Result<Vec<Fields>, Failure>
+where
+    K: Into<Value>,
+{
+    let mut keys: Vec<Value> = keys.into_iter().map(Into::into).collect();
+    let mut found = Vec::with_capacity(keys.len());
+    while let Some(last) = keys.last().cloned() {
+        let left = keys.len().min(LISTS[0]);
+        let size = LISTS.into_iter().rev().find(|size| *size >= left).unwrap_or(LISTS[0]);
+        let mut list: Vec<Value> = keys.drain(..left).collect();
+        list.resize(size, if keys.is_empty() { last } else { Value::NULL });
+        found.extend(tx.all(&listed(sql, size), Params::Positional(list)).await?);
+    }
+    Ok(found)
+}
+
+/// The query with so many values in its list.
+fn listed(sql: &str, values: usize) -> String {
+    sql.replacen("(?)", &format!("({})", vec!["?"; values].join(", ")), 1)
+}
+
+/// Runs a query whose table `:rows` is these rows as JSON arrays; how many rows it matched.
+pub(super) async fn write<R: Serialize>(
+    tx: &mut Tx,
+    sql: &str,
+    rows: impl IntoIterator<Item = R>,
+) -> Result<u64, Failure> {
+    let mut matched = 0;
+    for array in arrays(rows)? {
+        matched += tx.change(sql, params! { "rows" => array }).await?;
+    }
+    Ok(matched)
+}
+
+/// Arrays of rows, none of them too large.
+fn arrays<R: Serialize>(rows: impl IntoIterator<Item = R>) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut arrays: Vec<Vec<u8>> = Vec::new();
+    let mut array = Vec::new();
+    let mut inside = 0;
+    for row in rows {
+        if inside == IN_ARRAY || array.len() >= BYTES {
+            array.push(b']');
+            arrays.push(std::mem::take(&mut array));
+            inside = 0;
+        }
+        array.push(if inside == 0 { b'[' } else { b',' });
+        serde_json::to_writer(&mut array, &row)?;
+        inside += 1;
+    }
+    if inside > 0 {
+        array.push(b']');
+        arrays.push(array);
+    }
+    Ok(arrays)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +145,19 @@ mod tests {
     #[test]
     fn the_row_of_a_query_is_repeated() {
         assert_eq!(repeated("INSERT INTO t\nVALUES\n(?, ?)\n", 2), "INSERT INTO t\nVALUES\n(?, ?),\n(?, ?)");
+    }
+
+    #[test]
+    fn the_list_of_a_query_is_filled() {
+        assert_eq!(listed("WHERE id IN (?)\nFOR UPDATE", 3), "WHERE id IN (?, ?, ?)\nFOR UPDATE");
+    }
+
+    #[test]
+    fn rows_go_into_as_few_arrays_as_are_not_too_large() {
+        assert_eq!(arrays([(1, "a"), (2, "b")]).expect("text"), [b"[[1,\"a\"],[2,\"b\"]]"]);
+        assert!(arrays(Vec::<(i64, &str)>::new()).expect("text").is_empty());
+        let large = "x".repeat(BYTES);
+        assert_eq!(arrays([(1, &large), (2, &large)]).expect("text").len(), 2);
+        assert_eq!(arrays((0..IN_ARRAY + 1).map(|row| (row,))).expect("text").len(), 2);
     }
 }

@@ -200,4 +200,12 @@ impl Verb for ClaimJobs {
         }
         Ok(claims)
     }
+
+    fn weight(&self) -> usize {
+        self.takes()
+    }
+
+    fn takes(&self) -> usize {
+        self.secrets.len()
+    }
 }

@@ -10,7 +10,7 @@ use nightshift_wire::{AttemptState, JobAction, JobFilter, JobId, JobState, Momen
 use super::{
     moves::{self, Move},
     rows::{JobRow, LaneId},
-    set::{Halt, Need, WorkingSet},
+    set::{Halt, Need, ResultsChange, WorkingSet},
     task::Verb,
 };
 use crate::{Changed, JobChange};
@@ -28,6 +28,20 @@ pub(crate) struct ChangesJobs {
 }
 
 impl ChangesJobs {
+    /// Asks for everything at once that the loop would ask for one by one.
+    fn load(&self, set: &WorkingSet) -> Result<(), Halt> {
+        let jobs: Vec<Need> = self.jobs.iter().filter(|job| !set.has_job(**job)).map(|job| Need::Job(*job)).collect();
+        if !jobs.is_empty() {
+            return Err(Halt::Missing(jobs));
+        }
+        let mut holders = Vec::new();
+        for &job in &self.jobs {
+            let holder = set.job(job)?.and_then(|job| job.holder.as_ref()).map(|(holder, _)| *holder);
+            holders.extend(holder.filter(|holder| !set.has_attempt(*holder)).map(Need::Attempt));
+        }
+        if holders.is_empty() { Ok(()) } else { Err(Halt::Missing(holders)) }
+    }
+
     fn change(&self, set: &mut WorkingSet, job: &JobRow, event: JobEvent, lane: Option<LaneId>) -> Result<(), Halt> {
         let action = &self.change.action;
         let reason = match (self.change.reason.trim(), action) {
@@ -48,7 +62,7 @@ impl ChangesJobs {
             moves::end(set, *holder, AttemptState::Lost, ended, self.now)?;
         }
         if job.state == JobState::Done {
-            set.supersede(job.id);
+            set.change_results(ResultsChange::Superseded(job.id));
         }
         moves::make(set, job.id, &Move { lane, ..Move::released(event, reason) }, self.now)
     }
@@ -82,6 +96,7 @@ impl Verb for ChangesJobs {
     }
 
     fn run(&self, set: &mut WorkingSet) -> Result<Changed, Halt> {
+        self.load(set)?;
         let mut changed = Changed::default();
         for &id in &self.jobs {
             let Some(job) = set.job(id)?.cloned() else { continue };

@@ -21,6 +21,9 @@ use super::rows::{LaneId, LaneRow};
 /// So many jobs of a lane are read at once.
 pub(crate) const BLOCK: usize = 512;
 
+/// What is offered stands so far in front of its block at most, as far as it is worth looking.
+const LOOKED_AT: usize = 256;
+
 /// More than so many are not kept: jobs that came back push the last ones out, which are read again later.
 const LARGEST: usize = 4 * BLOCK;
 
@@ -244,6 +247,34 @@ impl Queue {
             }
         }
         Ok(next)
+    }
+
+    /// What has to be read before so many jobs can go out, as far as that can be foretold.
+    pub(crate) fn foreseen(&self, most: usize) -> Option<Read> {
+        if self.stale {
+            return Some(Read::Lanes);
+        }
+        let mut there = 0;
+        let open = self.ready.iter().filter(|((_, batch), _)| !self.suspended.contains(batch));
+        for (id, lane) in open.flat_map(|(_, lanes)| lanes).filter_map(|id| Some((id, self.lanes.get(id)?))) {
+            if there >= most {
+                break;
+            }
+            if let Some(from) = lane.read_to.filter(|_| lane.block.len() < most) {
+                return Some(Read::Block { lane: *id, from });
+            }
+            there += lane.block.len();
+        }
+        None
+    }
+
+    /// The jobs behind one of a block, that one first.
+    pub(crate) fn offered_after(&self, job: JobId, most: usize) -> Vec<JobId> {
+        let lane = self.lanes.values().find_map(|lane| {
+            let (seq, _) = lane.block.iter().take(LOOKED_AT).find(|(_, found)| **found == job)?;
+            Some(lane.block.range(*seq..))
+        });
+        lane.map_or_else(Vec::new, |behind| behind.take(most).map(|(_, job)| *job).collect())
     }
 
     /// Jobs whose moment has come may go out.

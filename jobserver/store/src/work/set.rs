@@ -102,12 +102,17 @@ impl From<Read> for Halt {
     }
 }
 
-/// Results that a verb accepted; to be stored with their job and attempt.
+/// What a verb does with the results of a job; to be done in the order of the verbs.
 #[derive(Debug, Clone)]
-pub(crate) struct Accepted {
-    pub(crate) job: JobId,
-    pub(crate) attempt: AttemptId,
-    pub(crate) submitted: Arc<Submitted>,
+pub(crate) enum ResultsChange {
+    /// They are stored.
+    Accepted {
+        job: JobId,
+        attempt: AttemptId,
+        submitted: Arc<Submitted>,
+    },
+    /// Those it has become superseded ones.
+    Superseded(JobId),
 }
 
 /// Rows and changes of one group of verbs, and the queue, which outlives the group.
@@ -123,11 +128,9 @@ pub(crate) struct WorkingSet {
     kinds: HashMap<(BatchId, Lane), LaneId>,
     held: HashMap<String, Vec<AttemptId>>,
     over: Option<Vec<AttemptId>>,
-    accepted: Vec<Accepted>,
-    /// Jobs whose results become superseded ones, before anything is accepted.
-    superseded: Vec<JobId>,
-    /// What of the two lists above was there before the verb at work.
-    kept: (usize, usize),
+    results: Vec<ResultsChange>,
+    /// How many of these were there before the verb at work.
+    results_kept: usize,
     numbers: Range<AttemptId>,
 }
 
@@ -145,9 +148,8 @@ impl WorkingSet {
             kinds: HashMap::new(),
             held: HashMap::new(),
             over: None,
-            accepted: Vec::new(),
-            superseded: Vec::new(),
-            kept: (0, 0),
+            results: Vec::new(),
+            results_kept: 0,
             numbers: 0..0,
         }
     }
@@ -163,9 +165,8 @@ impl WorkingSet {
         self.kinds.clear();
         self.held.clear();
         self.over = None;
-        self.accepted.clear();
-        self.superseded.clear();
-        self.kept = (0, 0);
+        self.results.clear();
+        self.results_kept = 0;
     }
 
     /// The group was not committed, or nobody knows: everything is read anew.
@@ -263,6 +264,30 @@ impl WorkingSet {
         self.held.contains_key(worker)
     }
 
+    /// Whether a job was loaded and is there.
+    pub(crate) fn knows_job(&self, id: JobId) -> bool {
+        self.jobs.get(&id).flatten().is_some()
+    }
+
+    /// Whether a batch was loaded and is there.
+    pub(crate) fn knows_batch(&self, id: BatchId) -> bool {
+        self.batches.get(&id).flatten().is_some()
+    }
+
+    /// What the queue has to read before it can offer so many jobs, as far as that can be foretold: better read at the
+    /// beginning of a group than in its middle. `None` when nothing is missing.
+    pub(crate) fn foreseen(&self, takes: usize) -> Option<Need> {
+        self.queue.foreseen(takes).map(|read| match read {
+            Read::Lanes => Need::Lanes,
+            Read::Block { lane, from } => Need::Block { lane, from },
+        })
+    }
+
+    /// Jobs that the queue is likely to offer after one that it offered, those included that were loaded.
+    pub(crate) fn offered_after(&self, job: JobId, most: usize) -> Vec<JobId> {
+        self.queue.offered_after(job, most)
+    }
+
     /// Jobs that were changed: as they are, and as they are stored.
     pub(crate) fn changed_jobs(&self) -> impl Iterator<Item = (&JobRow, Option<&JobRow>)> {
         self.jobs.changed()
@@ -289,14 +314,9 @@ impl WorkingSet {
         self.types.changed()
     }
 
-    /// Results to be stored.
-    pub(crate) fn accepted(&self) -> &[Accepted] {
-        &self.accepted
-    }
-
-    /// Jobs whose results become superseded ones; to be done before results are stored.
-    pub(crate) fn superseded(&self) -> &[JobId] {
-        &self.superseded
+    /// What happens to results, in this order. New attempts have to be written before.
+    pub(crate) fn results(&self) -> &[ResultsChange] {
+        &self.results
     }
 
     /// Every change is in the database (in the group's transaction).
@@ -306,9 +326,8 @@ impl WorkingSet {
         self.batches.written();
         self.workers.written();
         self.types.written();
-        self.accepted.clear();
-        self.superseded.clear();
-        self.kept = (0, 0);
+        self.results.clear();
+        self.results_kept = 0;
     }
 
     /// The verb at work is done: what it changed stays.
@@ -318,12 +337,12 @@ impl WorkingSet {
         self.batches.keep();
         self.workers.keep();
         self.types.keep();
-        self.kept = (self.accepted.len(), self.superseded.len());
+        self.results_kept = self.results.len();
     }
 
     /// Undoes what the verb at work changed.
     pub(super) fn undo(&mut self) {
-        let WorkingSet { queue, jobs, attempts, batches, workers, types, accepted, superseded, .. } = self;
+        let WorkingSet { queue, jobs, attempts, batches, workers, types, results, results_kept, .. } = self;
         jobs.undo(|undone, back| tell(queue, undone, back));
         attempts.undo(|_, _| {});
         batches.undo(|_, back| {
@@ -333,8 +352,7 @@ impl WorkingSet {
         });
         workers.undo(|_, _| {});
         types.undo(|_, _| {});
-        accepted.truncate(self.kept.0);
-        superseded.truncate(self.kept.1);
+        results.truncate(*results_kept);
         // Numbers that an undone verb took are not used again; lists of held attempts may name some that never were.
     }
 
@@ -438,12 +456,8 @@ impl WorkingSet {
         self.types.put(row.plugin.clone(), row);
     }
 
-    pub(super) fn accept(&mut self, accepted: Accepted) {
-        self.accepted.push(accepted);
-    }
-
-    pub(super) fn supersede(&mut self, job: JobId) {
-        self.superseded.push(job);
+    pub(super) fn change_results(&mut self, change: ResultsChange) {
+        self.results.push(change);
     }
 }
 

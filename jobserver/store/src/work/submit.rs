@@ -18,7 +18,7 @@ use super::{
     attempts::prove,
     moves::{self, Move},
     rows::{AttemptRow, TypeRow},
-    set::{Accepted, Halt, Need, WorkingSet},
+    set::{Halt, Need, ResultsChange, WorkingSet},
     submitted::Submitted,
     task::Verb,
     workers,
@@ -66,7 +66,7 @@ impl Submits {
             ended_at: Some(now),
             ..attempt
         });
-        set.accept(Accepted { job, attempt: id, submitted: Arc::clone(&self.submitted) });
+        set.change_results(ResultsChange::Accepted { job, attempt: id, submitted: Arc::clone(&self.submitted) });
 
         let measured = set.plugin(&plugin)?.map_or_else(Measured::default, |plugin| plugin.measured);
         let measured = measured.with(records, provenance.work_ms);

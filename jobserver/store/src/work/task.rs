@@ -25,6 +25,11 @@ pub(crate) trait Verb: Send + 'static {
     fn weight(&self) -> usize {
         1
     }
+
+    /// How many jobs it may take from the queue.
+    fn takes(&self) -> usize {
+        0
+    }
 }
 
 /// Why a verb failed by itself; the others of its group do not notice.
@@ -55,11 +60,16 @@ pub(crate) trait Task<E>: Send {
     fn needs(&self, set: &WorkingSet, needs: &mut Vec<Need>);
     /// As [`Verb::weight`].
     fn weight(&self) -> usize;
+    /// As [`Verb::takes`].
+    fn takes(&self) -> usize;
     /// Runs it once more from its beginning.
     fn run(&mut self, set: &mut WorkingSet) -> Ran;
     /// Tells the caller: what the verb came to, or why nothing was committed.
     fn answer(self: Box<Self>, not_committed: Option<E>);
 }
+
+/// Where the answer to a verb arrives.
+pub(crate) type Answered<V, E> = oneshot::Receiver<Result<<V as Verb>::Answer, E>>;
 
 /// A verb and who waits for its answer.
 pub(crate) struct Call<V: Verb, E> {
@@ -70,7 +80,7 @@ pub(crate) struct Call<V: Verb, E> {
 
 impl<V: Verb, E> Call<V, E> {
     /// The call, and where its answer arrives.
-    pub(crate) fn new(verb: V) -> (Call<V, E>, oneshot::Receiver<Result<V::Answer, E>>) {
+    pub(crate) fn new(verb: V) -> (Call<V, E>, Answered<V, E>) {
         let (answer, answered) = oneshot::channel();
         (Call { verb, outcome: None, answer }, answered)
     }
@@ -87,6 +97,10 @@ impl<V: Verb, E: From<Fault> + Send> Task<E> for Call<V, E> {
 
     fn weight(&self) -> usize {
         self.verb.weight()
+    }
+
+    fn takes(&self) -> usize {
+        self.verb.takes()
     }
 
     fn run(&mut self, set: &mut WorkingSet) -> Ran {

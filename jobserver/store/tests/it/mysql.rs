@@ -152,7 +152,7 @@ async fn a_database_that_crashes_under_load_loses_and_doubles_nothing(make: Make
 async fn work_through(store: Arc<dyn Store>, name: String, said: tokio::sync::mpsc::UnboundedSender<JobId>) {
     loop {
         let claimed = persist!(store.claim(&request(&name), 0).await);
-        let Some(claim) = claimed else {
+        let Some(claim) = claimed.into_iter().next() else {
             // Nothing waits: done, unless another worker's claim is undone by a crash.
             let batches = persist!(store.batches(1).await);
             if batches[0].state == BatchState::Done {
@@ -242,8 +242,8 @@ async fn rows_that_break_a_rule_cannot_be_written(make: Make) {
         ("a result for no record", "UPDATE job_results SET job_record_id = 999999 WHERE job_record_id = 1"),
         (
             "a second running attempt",
-            "INSERT INTO attempts (job_id, secret, worker, revision, `release`, release_commit, state, lease_ms, \
-             lease_until, started_at) VALUES (2, 's', 'w', 1, 'v', 'c', 'running', 1, 1, 1)",
+            "INSERT INTO attempts (id, job_id, secret, worker, revision, `release`, release_commit, state, lease_ms, \
+             lease_until, started_at) VALUES (999, 2, 's', 'w', 1, 'v', 'c', 'running', 1, 1, 1)",
         ),
         (
             "a second accepted attempt",

@@ -1,0 +1,3 @@
+UPDATE batches
+SET jobs = jobs + :jobs, records = records + :records
+WHERE id = :batch AND state = 'receiving'

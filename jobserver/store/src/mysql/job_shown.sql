@@ -1,0 +1,9 @@
+-- A job as people see it. One whose batch is still being handed in is shown as what it is.
+SELECT jobs.id, jobs.batch_id, jobs.seq, lanes.plugin, lanes.priority, lanes.requirements, jobs.revision,
+       CASE WHEN batches.state = 'receiving' THEN 'receiving' ELSE jobs.state END AS state,
+       jobs.reason, jobs.records, jobs.pickups, jobs.failures, jobs.losses, jobs.not_before, jobs.worker, jobs.started_at,
+       jobs.finished_at
+FROM jobs
+JOIN lanes ON lanes.id = jobs.lane_id
+JOIN batches ON batches.id = jobs.batch_id
+WHERE jobs.id = :job AND batches.state <> 'abandoned'

@@ -1,0 +1,235 @@
+//! Writes what a group of verbs changed in the working set: each row once, each table in one statement or a few.
+//!
+//! The order, which is the order of locks too: attempts that ended, the accepted one, those that run on, new ones (a job
+//! has one attempt that holds it at a time); jobs; results; workers; plugins' types; the batches' counters. A batch's row
+//! is the one that everybody wants, so it is locked last and for the shortest time.
+
+use mysql_async::params;
+use nightshift_wire::AttemptState;
+
+use super::{
+    connection::Tx,
+    failure::Failure,
+    rows::{self, RowOf},
+    sql,
+};
+use crate::{
+    words::Word as _,
+    work::{
+        rows::{AttemptRow, BatchCounts, BatchRow, JobRow, WorkerRow},
+        set::{ResultsChange, WorkingSet},
+        submitted::ResultRow,
+    },
+};
+
+/// From so many rows on results are cheaper as plain rows than in a JSON array.
+const MANY: usize = 100;
+
+/// Writes every change; from then on the set has none.
+pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<(), Failure> {
+    attempts(tx, set).await?;
+    jobs(tx, set).await?;
+    results(tx, set.results()).await?;
+    workers(tx, set).await?;
+    let mut types: Vec<_> = set.changed_types().map(|(row, _)| row).collect();
+    types.sort_unstable_by(|one, other| one.plugin.cmp(&other.plugin));
+    for row in types {
+        let written = params! {
+            "plugin" => &row.plugin,
+            "records" => row.measured.records,
+            "work_ms" => row.measured.work_ms,
+            "accepted_at" => row.accepted_at,
+        };
+        tx.change(sql::WRITE_JOB_TYPE, written).await?;
+    }
+    let mut batches: Vec<_> = set.changed_batches().collect();
+    batches.sort_unstable_by_key(|(row, _)| row.id);
+    for (row, stored) in batches {
+        batch(tx, row, stored).await?;
+    }
+    set.written();
+    Ok(())
+}
+
+/// A statement that changes rows which were locked before.
+fn all(matched: u64, rows: usize, what: &str) -> Result<(), Failure> {
+    if matched == rows as u64 { Ok(()) } else { Err(Failure::Changed(format!("one of {rows} {what}"))) }
+}
+
+async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
+    let mut new: Vec<&AttemptRow> = Vec::new();
+    let [mut ended, mut accepted, mut running] = [const { Vec::new() }; 3];
+    for (row, stored) in set.changed_attempts() {
+        let changed = match (stored, row.state) {
+            (None, _) => &mut new,
+            (Some(_), AttemptState::Running) => &mut running,
+            (Some(_), AttemptState::Accepted) => &mut accepted,
+            (Some(_), AttemptState::Lost | AttemptState::GivenBack | AttemptState::Superseded) => &mut ended,
+        };
+        changed.push(row);
+    }
+    for mut changed in [ended, accepted, running] {
+        changed.sort_unstable_by_key(|row| row.id);
+        let rows = changed.iter().map(|row| {
+            let AttemptRow { id, reason, release, commit, lease_until, records_done, work_ms, ended_at, .. } = row;
+            (id, row.state.word(), reason, release, commit, lease_until, records_done, work_ms, ended_at)
+        });
+        all(rows::write(tx, sql::WRITE_ATTEMPTS, rows).await?, changed.len(), "attempts")?;
+    }
+    new.sort_unstable_by_key(|row| row.id);
+    let rows = new.iter().map(|row| {
+        let AttemptRow { id, job, secret, worker, revision, release, commit, reason, lease_ms, .. } = row;
+        let AttemptRow { lease_until, records_done, work_ms, started_at, ended_at, .. } = row;
+        let state = row.state.word();
+        (
+            id,
+            job,
+            secret,
+            worker,
+            revision,
+            release,
+            commit,
+            state,
+            reason,
+            lease_ms,
+            lease_until,
+            records_done,
+            work_ms,
+            started_at,
+            ended_at,
+        )
+    });
+    rows::write(tx, sql::INSERT_ATTEMPTS, rows).await?;
+    Ok(())
+}
+
+async fn jobs(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
+    let mut changed: Vec<&JobRow> = set.changed_jobs().map(|(row, _)| row).collect();
+    changed.sort_unstable_by_key(|row| row.id);
+    let rows = changed.iter().map(|row| {
+        let JobRow { id, lane, reason, revision, errors, pickups, failures, losses, not_before, .. } = row;
+        let attempt = row.holder.as_ref().map(|(attempt, _)| attempt);
+        let worker = row.holder.as_ref().map(|(_, worker)| worker);
+        let (state, started, finished) = (row.state.word(), row.started_at, row.finished_at);
+        (
+            id, lane, state, reason, revision, errors, pickups, failures, losses, not_before, attempt, worker, started,
+            finished,
+        )
+    });
+    all(rows::write(tx, sql::WRITE_JOBS, rows).await?, changed.len(), "jobs")
+}
+
+async fn results(tx: &mut Tx, changes: &[ResultsChange]) -> Result<(), Failure> {
+    for changes in changes.chunk_by(|one, next| superseded(one).is_none() && superseded(next).is_none()) {
+        if let Some(job) = changes.first().and_then(superseded) {
+            tx.change(sql::SUPERSEDE_RESULTS, params! { "job" => job }).await?;
+            tx.change(sql::DELETE_RESULTS, params! { "job" => job }).await?;
+            continue;
+        }
+        let mut accepted: Vec<_> = changes.iter().filter_map(accepted).flatten().collect();
+        // In the order of their keys, which is the order of the table: the fastest, and the same for everybody.
+        accepted.sort_unstable_by_key(|(_, _, result)| result.record);
+        let many = accepted.len() / MANY * MANY;
+        let few = accepted.split_off(many);
+        let row = |&(job, attempt, result): &(i64, i64, &ResultRow)| -> RowOf<5> {
+            let (value, error) = (result.value.as_deref().into(), result.error.as_deref().into());
+            [result.record.into(), job.into(), attempt.into(), value, error]
+        };
+        rows::insert(tx, sql::INSERT_RESULTS, accepted.iter().map(row)).await?;
+        let few = few.iter().map(|(job, attempt, result)| (result.record, job, attempt, &result.value, &result.error));
+        rows::write(tx, sql::INSERT_FEW_RESULTS, few).await?;
+    }
+    Ok(())
+}
+
+/// The job whose results a change supersedes.
+fn superseded(change: &ResultsChange) -> Option<i64> {
+    match change {
+        ResultsChange::Superseded(job) => Some(*job),
+        ResultsChange::Accepted { .. } => None,
+    }
+}
+
+/// The results a change accepts, each with its job and attempt.
+fn accepted(change: &ResultsChange) -> Option<impl Iterator<Item = (i64, i64, &ResultRow)>> {
+    match change {
+        ResultsChange::Superseded(_) => None,
+        ResultsChange::Accepted { job, attempt, submitted } => {
+            Some(submitted.results.iter().map(|result| (*job, *attempt, result)))
+        }
+    }
+}
+
+async fn workers(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
+    let mut changed: Vec<(&WorkerRow, Option<&WorkerRow>)> = set.changed_workers().collect();
+    changed.sort_unstable_by(|(one, _), (other, _)| one.worker.cmp(&other.worker));
+    let credits = changed.iter().filter_map(|(row, stored)| {
+        let stored = (*stored)?;
+        let (jobs, records) = (row.jobs_done - stored.jobs_done, row.records_done - stored.records_done);
+        Some((&row.worker, row.last_seen, jobs, records))
+    });
+    rows::write(tx, sql::CREDIT_WORKERS, credits).await?;
+    for (row, stored) in changed {
+        let known = match stored {
+            Some(stored) => own_of(stored),
+            None => {
+                let met = params! {
+                    "worker" => &row.worker,
+                    "first_seen" => row.first_seen,
+                    "last_seen" => row.last_seen,
+                    "jobs_done" => row.jobs_done,
+                    "records_done" => row.records_done,
+                };
+                tx.change(sql::MEET_WORKER, met).await?;
+                own_of(&WorkerRow::met(&row.worker, row.first_seen))
+            }
+        };
+        if known == own_of(row) {
+            continue;
+        }
+        let own = params! {
+            "worker" => &row.worker,
+            "name" => &row.name,
+            "plugins" => serde_json::to_string(&row.plugins)?,
+            "memory_mb" => row.machine.memory_mb,
+            "disk_mb" => row.machine.disk_mb,
+            "tags" => serde_json::to_string(&row.tags)?,
+            "drained" => &row.drained,
+            "failures_in_row" => row.failures_in_row,
+            "failing_job" => row.failing.map(|(job, _)| job),
+            "failing_since" => row.failing.map(|(_, since)| since),
+        };
+        tx.change(sql::WRITE_WORKER, own).await?;
+    }
+    Ok(())
+}
+
+/// What is not written as a difference.
+fn own_of(row: &WorkerRow) -> WorkerRow {
+    WorkerRow { last_seen: 0, jobs_done: 0, records_done: 0, ..row.clone() }
+}
+
+async fn batch(tx: &mut Tx, row: &BatchRow, stored: Option<&BatchRow>) -> Result<(), Failure> {
+    let before = stored.map_or_else(BatchCounts::default, |stored| stored.counts);
+    let counts = row.counts.since(&before);
+    if counts != BatchCounts::default() {
+        let count = params! {
+            "batch" => row.id,
+            "running" => counts.running,
+            "done" => counts.done,
+            "quarantined" => counts.quarantined,
+            "suspended" => counts.suspended,
+            "deleted" => counts.deleted,
+            "results" => counts.results,
+            "errors" => counts.errors,
+            "judged_results" => counts.judged_results,
+            "judged_errors" => counts.judged_errors,
+            "now" => row.counted_at,
+        };
+        tx.change(sql::COUNT_BATCH, count).await?;
+    }
+    if stored.is_some_and(|stored| stored.suspended != row.suspended) {
+        tx.change(sql::SUSPEND_BATCH, params! { "batch" => row.id, "reason" => &row.suspended }).await?;
+    }
+    Ok(())
+}

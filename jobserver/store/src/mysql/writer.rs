@@ -1,0 +1,256 @@
+//! The group writer: many verbs of job control, one transaction, one commit.
+//!
+//! The procedure, for all verbs that are queued (as far as they fit a group):
+//! 1. begin; load what they need, locked, in few statements (`load.rs`); see that the queue has enough to offer;
+//! 2. run each on the working set (`crate::work`); load what one turns out to miss, after writing what changed so far when
+//!    that is asked for by a rule;
+//! 3. write every change in bulk (`write.rs`), and the group's own mark; commit; only then answer.
+//!
+//! A round that fails for a reason that passes by itself is followed by another, with everything read anew. When it is not
+//! known whether a commit took place, the next round looks for the group's mark first. A group that fails for what one
+//! verb does is taken apart: each verb gets a transaction of its own, and fails alone.
+//!
+//! Other servers write to the same tables. What is right does not depend on the queue: a job is handed out only if it waits
+//! when its row is locked. The queue is read anew every second, so that it does not miss for long what others did.
+//!
+//! Submissions of many rows have a writer of their own, so that small verbs do not wait for them.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use mysql_async::params;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    connection::{Connections, Rounds, Tx},
+    failure::Failure,
+    load::{self, Jobs, Lanes},
+    numbers::Numbers,
+    sql, write,
+};
+use crate::work::{
+    set::{Need, WorkingSet},
+    task::{Answered, Call, Ran, Task, Verb},
+};
+
+/// So many verbs share a commit at most, so that the first of them does not wait for ever.
+const GROUP: usize = 256;
+
+/// A group is full when its verbs write about so many rows.
+const FULL: usize = 2_000;
+
+/// What writes so many rows goes to the writer of large ones.
+const LARGE: usize = 500;
+
+/// A verb that is still missing something after so many loads would be for ever.
+const MOST_LOADS: u32 = 10_000;
+
+/// How often the queue is read anew.
+const READ_ANEW: Duration = Duration::from_secs(1);
+
+/// The two writers of a server. Dropping them ends them when their queues are empty.
+#[derive(Debug)]
+pub(super) struct Writers {
+    small: mpsc::Sender<Item>,
+    large: mpsc::Sender<Item>,
+    lanes_changed: Arc<AtomicBool>,
+}
+
+type Item = Box<dyn Task<Failure>>;
+
+impl Writers {
+    /// Starts them; `name` is this server's, never used by another.
+    pub(super) fn start(connections: &Connections, numbers: &Arc<Numbers>, name: &str) -> Writers {
+        let lanes_changed = Arc::new(AtomicBool::new(false));
+        let start = |kind: &str| {
+            let (queue, items) = mpsc::channel(2 * GROUP);
+            let writer = Writer {
+                name: format!("{name} {kind}"),
+                group: 0,
+                connections: connections.clone(),
+                numbers: Arc::clone(numbers),
+                lanes_changed: Arc::clone(&lanes_changed),
+                set: WorkingSet::new(),
+                lanes: Lanes::default(),
+            };
+            tokio::spawn(writer.serve(items));
+            queue
+        };
+        Writers { small: start("small"), large: start("large"), lanes_changed: Arc::clone(&lanes_changed) }
+    }
+
+    /// Runs a verb and waits until it is durable.
+    pub(super) async fn run<V: Verb>(&self, verb: V) -> Result<V::Answer, Failure> {
+        self.begin(verb).await?.await.map_err(|_| Failure::Ended)?
+    }
+
+    /// Queues a verb; where its answer will arrive when it is durable.
+    pub(super) async fn begin<V: Verb>(&self, verb: V) -> Result<Answered<V, Failure>, Failure> {
+        let queue = if verb.takes() == 0 && verb.weight() >= LARGE { &self.large } else { &self.small };
+        let (call, answered) = Call::new(verb);
+        queue.send(Box::new(call)).await.map_err(|_| Failure::Ended)?;
+        Ok(answered)
+    }
+
+    /// A hand-in of this server ended: its jobs go out from the next claim on.
+    pub(super) fn lanes_changed(&self) {
+        self.lanes_changed.store(true, Ordering::Release);
+    }
+}
+
+struct Writer {
+    name: String,
+    /// The number of the group at work.
+    group: u64,
+    connections: Connections,
+    numbers: Arc<Numbers>,
+    lanes_changed: Arc<AtomicBool>,
+    set: WorkingSet,
+    lanes: Lanes,
+}
+
+impl Writer {
+    async fn serve(mut self, mut items: mpsc::Receiver<Item>) {
+        let mut waiting: VecDeque<Item> = VecDeque::new();
+        let mut arrived = Vec::with_capacity(GROUP);
+        let mut anew = interval(READ_ANEW);
+        anew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = anew.tick() => self.set.forget_queue(),
+                received = items.recv_many(&mut arrived, GROUP), if waiting.is_empty() => {
+                    if received == 0 {
+                        return;
+                    }
+                }
+                () = std::future::ready(()), if !waiting.is_empty() => {}
+            }
+            while waiting.len() + arrived.len() < GROUP
+                && let Ok(item) = items.try_recv()
+            {
+                arrived.push(item);
+            }
+            waiting.extend(arrived.drain(..));
+            let mut group = Vec::with_capacity(waiting.len());
+            let mut weight = 0;
+            while let Some(item) = waiting.pop_front_if(|item| weight == 0 || weight + item.weight() <= FULL) {
+                weight += item.weight().max(1);
+                group.push(item);
+            }
+            self.commit(group).await;
+        }
+    }
+
+    /// Runs a group in one transaction and answers.
+    async fn commit(&mut self, mut group: Vec<Item>) {
+        if group.is_empty() {
+            return;
+        }
+        let Err(failure) = self.rounds(&mut group).await else {
+            group.into_iter().for_each(|item| item.answer(None));
+            return;
+        };
+        if failure.is_away() || group.len() == 1 {
+            let failure = Arc::new(failure);
+            group.into_iter().for_each(|item| item.answer(Some(Failure::NotCommitted(Arc::clone(&failure)))));
+            return;
+        }
+        for mut item in group {
+            let alone = self.rounds(std::slice::from_mut(&mut item)).await;
+            item.answer(alone.err().map(|failure| Failure::NotCommitted(Arc::new(failure))));
+        }
+    }
+
+    /// Rounds of one transaction each, until the group is committed.
+    async fn rounds(&mut self, group: &mut [Item]) -> Result<(), Failure> {
+        self.group += 1;
+        let mut rounds = Rounds::default();
+        loop {
+            let outcome = self.round(group, &mut rounds.in_doubt).await;
+            match &outcome {
+                Ok(()) => self.set.end(),
+                Err(_) => self.set.forget(),
+            }
+            if let Some(outcome) = rounds.after(outcome).await {
+                return outcome;
+            }
+        }
+    }
+
+    async fn round(&mut self, group: &mut [Item], in_doubt: &mut bool) -> Result<(), Failure> {
+        let takes = group.iter().map(|item| item.takes()).sum();
+        if self.set.numbers_left() < i64::try_from(takes).unwrap_or(i64::MAX) {
+            self.set.load_numbers(self.numbers.attempts(&self.connections, takes).await?);
+        }
+        let mut tx = self.connections.begin().await?;
+        if *in_doubt {
+            if self.is_committed(&mut tx).await? {
+                return Ok(());
+            }
+            // Nothing can commit it any more: its mark was locked by it until it ended.
+            *in_doubt = false;
+        }
+        if self.lanes_changed.swap(false, Ordering::Acquire) {
+            self.set.lanes_changed();
+        }
+        self.run(&mut tx, group, takes).await?;
+        let mark = params! { "writer" => &self.name, "group" => self.group };
+        tx.change(sql::NOTE_GROUP, mark).await?;
+        tx.commit().await
+    }
+
+    /// Whether the group at work is in the database.
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, Failure> {
+        match tx.first(sql::LAST_GROUP, params! { "writer" => &self.name }).await? {
+            None => Ok(false),
+            Some(mut row) => Ok(row.get::<u64>("last")? == self.group),
+        }
+    }
+
+    /// Loads, runs, writes.
+    async fn run(&mut self, tx: &mut Tx, group: &mut [Item], mut takes: usize) -> Result<(), Failure> {
+        let Writer { set, lanes, .. } = self;
+        // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
+        let group: Vec<&mut Item> = group.iter_mut().filter(|item| item.is_wanted()).collect();
+        let mut needs = Vec::with_capacity(2 * group.len());
+        group.iter().for_each(|item| item.needs(set, &mut needs));
+        load::load(tx, set, lanes, needs, Jobs::Meant).await?;
+        let mut foreseen = if takes > 0 { set.foreseen(takes) } else { None };
+        while let Some(need) = foreseen {
+            load::load(tx, set, lanes, [need.clone()], Jobs::Meant).await?;
+            foreseen = set.foreseen(takes).filter(|next| *next != need);
+        }
+        for item in group {
+            let mut loads = 0;
+            while let Ran::Missing(mut needs) = item.run(set) {
+                loads += 1;
+                if loads > MOST_LOADS {
+                    return Err(Failure::Contradiction("a verb is never content with what it gets".to_owned()));
+                }
+                if needs.iter().any(Need::is_query) {
+                    write::write(tx, set).await?;
+                }
+                if item.takes() > 0
+                    && let Some(Need::Job(first)) = needs.first()
+                {
+                    // The claims behind this one want the jobs behind this one's.
+                    needs.extend(set.offered_after(*first, takes).into_iter().map(Need::Job));
+                }
+                let how = if item.takes() > 0 { Jobs::Offered } else { Jobs::Meant };
+                load::load(tx, set, lanes, needs, how).await?;
+            }
+            takes = takes.saturating_sub(item.takes());
+        }
+        write::write(tx, set).await
+    }
+}
