@@ -77,7 +77,8 @@ pub trait Store: Send + Sync {
 
     /// Notes that a server is alive; to be called every second, and always before [`expire`](Store::expire). When the last
     /// sign of any server is longer ago than the tolerance, every running lease is extended by that time, once: the
-    /// answer says by how many milliseconds.
+    /// answer says by how many milliseconds. When the clock went back since then, no lease reaches further than its length
+    /// from now.
     async fn alive(&self, now: Moment) -> Result<Option<u64>, StoreError>;
 
     /// Takes back jobs whose lease is over, some hundred at a time: call again while the answer is not empty. When the

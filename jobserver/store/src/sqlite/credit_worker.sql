@@ -1,3 +1,4 @@
+-- Of a worker whose jobs come and go nothing else changes.
 UPDATE workers
-SET jobs_done = jobs_done + 1, records_done = records_done + :records, last_seen = max(last_seen, :now)
+SET last_seen = :last_seen, jobs_done = :jobs_done, records_done = :records_done
 WHERE worker = :worker

@@ -6,7 +6,7 @@ use std::{error::Error, sync::Arc};
 use nightshift_rules::life::IllegalMove;
 use rusqlite::ErrorCode;
 
-use crate::{Refusal, StoreError};
+use crate::{Refusal, StoreError, work::task::Fault};
 
 /// Why a verb's own work failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub(super) enum Failure {
     Contradiction(String),
     /// The transaction it was part of was not committed.
     #[error("the transaction was not committed")]
-    NotCommitted(#[source] Arc<rusqlite::Error>),
+    NotCommitted(#[source] Arc<Failure>),
     /// What did the work ended without an answer: a fault of the store's own.
     #[error("the work ended without an answer")]
     Ended,
@@ -40,15 +40,36 @@ impl From<Refusal> for Failure {
     }
 }
 
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(refusal) => Failure::Refused(refusal),
+            Fault::Contradiction(what) => Failure::Contradiction(what),
+            Fault::Ended => Failure::Ended,
+        }
+    }
+}
+
 impl Failure {
+    /// Whether the same may succeed later.
+    pub(super) fn is_away(&self) -> bool {
+        match self {
+            Failure::Sqlite(error) => is_away(error),
+            Failure::NotCommitted(failure) => failure.is_away(),
+            Failure::Refused(_)
+            | Failure::Text(_)
+            | Failure::Move(_)
+            | Failure::Contradiction(_)
+            | Failure::Ended => false,
+        }
+    }
+
     /// As the verb's caller hears it.
     pub(super) fn of(self, doing: &'static str) -> StoreError {
-        let away = match &self {
-            Failure::Refused(refusal) => return StoreError::Refused(refusal.clone()),
-            Failure::Sqlite(error) => is_away(error),
-            Failure::NotCommitted(error) => is_away(error),
-            Failure::Text(_) | Failure::Move(_) | Failure::Contradiction(_) | Failure::Ended => false,
-        };
+        if let Failure::Refused(refusal) = self {
+            return StoreError::Refused(refusal);
+        }
+        let away = self.is_away();
         let source: Box<dyn Error + Send + Sync> = Box::new(self);
         if away { StoreError::Away { doing, source } } else { StoreError::Fault { doing, source } }
     }

@@ -1,12 +1,15 @@
-//! A batch comes in: opened, appended to job by job, sealed; or it breaks off and is removed.
+//! A batch comes in: opened, appended to job by job, sealed; or it breaks off and is removed, as is one that is deleted.
 
 use std::collections::BTreeSet;
 
-use nightshift_rules::life::{self, JobEvent};
+use nightshift_rules::{
+    gates::Lane,
+    life::{self, JobEvent},
+};
 use nightshift_wire::{BatchId, JobState, Moment, RecordId};
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
-use super::{columns::Column, failure::Failure, sql};
+use super::{columns::Column, failure::Failure, load, sql};
 use crate::{NewBatch, Refusal};
 
 /// So many jobs of an abandoned batch are removed in one step.
@@ -17,19 +20,24 @@ pub(super) fn open(connection: &Connection, batch: &NewBatch, now: Moment) -> Re
         ":name": batch.name,
         ":plugin": batch.plugin,
         ":priority": batch.priority,
+        ":requirements": serde_json::to_string(&batch.requirements)?,
         ":columns": serde_json::to_string(&batch.columns)?,
         ":outputs": serde_json::to_string(&batch.outputs)?,
         ":lease_ms": batch.lease_ms,
         ":max_attempts": batch.max_attempts,
+        ":error_rate": batch.error_rate.as_per_mille(),
         ":now": now,
     })?;
-    Ok(connection.last_insert_rowid())
+    let id = connection.last_insert_rowid();
+    let NewBatch { plugin, priority, requirements, .. } = batch.clone();
+    load::lane_like(connection, id, &Lane { plugin, priority, requirements })?;
+    Ok(id)
 }
 
 /// The records of one job, ready to be stored: turned into JSON before the writer's turn comes.
 pub(super) struct NewJob {
     json: String,
-    records: usize,
+    pub(super) records: usize,
     /// Different numbers of fields that were seen; a whole job has one.
     widths: Vec<usize>,
 }
@@ -44,15 +52,10 @@ impl NewJob {
 
 /// Appends jobs to a batch that is being received, in their order.
 pub(super) fn append(connection: &Connection, batch: BatchId, jobs: &[NewJob]) -> Result<(), Failure> {
-    let (plugin, priority, columns, seq) = connection
+    let (lane, columns, seq) = connection
         .prepare_cached(sql::RECEIVING_BATCH)?
         .query_row(named_params! { ":batch": batch }, |row| {
-            Ok((
-                row.get::<_, String>("plugin")?,
-                row.get::<_, i32>("priority")?,
-                row.get::<_, usize>("columns")?,
-                row.get::<_, u64>("jobs")?,
-            ))
+            Ok((row.get::<_, i64>("lane")?, row.get::<_, usize>("columns")?, row.get::<_, u64>("jobs")?))
         })
         .optional()?
         .ok_or(Refusal::NotReceiving(batch))?;
@@ -71,8 +74,7 @@ pub(super) fn append(connection: &Connection, batch: BatchId, jobs: &[NewJob]) -
         insert_job.execute(named_params! {
             ":batch": batch,
             ":seq": seq,
-            ":plugin": plugin,
-            ":priority": priority,
+            ":lane": lane,
             ":first_record": next_record,
             ":records": new.records,
         })?;
@@ -122,6 +124,12 @@ pub(super) fn abandon(connection: &Connection, batch: BatchId) -> Result<(), Fai
     }
 }
 
+/// Marks a batch that was handed in as being removed, when all its jobs are over; whether it is.
+pub(super) fn take_away(connection: &Connection, batch: BatchId) -> Result<bool, Failure> {
+    let marked = connection.prepare_cached(sql::REMOVE_BATCH)?.execute(named_params! { ":batch": batch })?;
+    Ok(marked == 1)
+}
+
 /// How far the removal of an abandoned batch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removal {
@@ -131,8 +139,8 @@ pub(super) enum Removal {
     Finished,
 }
 
-/// Removes some jobs of a batch whose hand-in broke off, at last the batch itself. The first step abandons it, unless
-/// that was done.
+/// Removes some jobs of a batch whose hand-in broke off or that was deleted, at last the batch itself. The first step
+/// abandons it, unless that was done.
 pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Removal, Failure> {
     connection.prepare_cached(sql::ABANDON_BATCH)?.execute(named_params! { ":batch": batch })?;
     let jobs: Vec<(i64, RecordId, u64)> = connection
@@ -142,6 +150,9 @@ pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Rem
         })?
         .collect::<Result<_, _>>()?;
     for &(job, first_record, records) in &jobs {
+        for sql in [sql::DELETE_RESULTS, sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
+            connection.prepare_cached(sql)?.execute(named_params! { ":job": job })?;
+        }
         connection
             .prepare_cached(sql::DELETE_RECORDS)?
             .execute(named_params! { ":first_record": first_record, ":records": records })?;
@@ -150,6 +161,7 @@ pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Rem
     if !jobs.is_empty() {
         return Ok(Removal::GoesOn);
     }
+    connection.prepare_cached(sql::DELETE_LANES)?.execute(named_params! { ":batch": batch })?;
     connection.prepare_cached(sql::DELETE_BATCH)?.execute(named_params! { ":batch": batch })?;
     Ok(Removal::Finished)
 }

@@ -1,2 +1,2 @@
-INSERT INTO jobs (batch_id, seq, plugin, priority, state, first_record, records)
-VALUES (:batch, :seq, :plugin, :priority, 'receiving', :first_record, :records)
+INSERT INTO jobs (batch_id, seq, lane_id, state, first_record, records)
+VALUES (:batch, :seq, :lane, 'receiving', :first_record, :records)

@@ -1,5 +1,8 @@
-SELECT id, batch_id, seq, state, reason, records, pickups, failures, worker, started_at, finished_at
+SELECT jobs.id, jobs.batch_id, jobs.seq, lanes.plugin, lanes.priority, lanes.requirements, jobs.revision, jobs.state,
+       jobs.reason, jobs.records, jobs.pickups, jobs.failures, jobs.losses, jobs.not_before, jobs.worker, jobs.started_at,
+       jobs.finished_at
 FROM jobs
-WHERE batch_id = :batch AND seq >= :from
-ORDER BY seq
+JOIN lanes ON lanes.id = jobs.lane_id
+WHERE jobs.batch_id = :batch AND jobs.seq >= :from
+ORDER BY jobs.seq
 LIMIT :limit

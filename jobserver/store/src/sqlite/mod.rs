@@ -1,48 +1,61 @@
 //! The store that needs no set-up: one SQLite file beside the job server.
 //!
 //! Everything that changes goes through one writing thread (`writer.rs`: many verbs, one commit, then the answers),
-//! everything that only looks through readers of its own (`readers.rs`). `moves.rs` is where a job's state changes;
-//! queries are the `.sql` files of this folder, the tables `migrations/`.
+//! everything that only looks through readers of its own (`readers.rs`). The verbs themselves are in `crate::work`;
+//! `load.rs` reads the rows they need, `write.rs` writes what they changed. Queries are the `.sql` files of this folder,
+//! the tables `migrations/`.
 
 mod columns;
 mod connection;
 mod failure;
 mod hand_in;
+mod leases;
+mod load;
 mod lock;
-mod moves;
 mod read;
 mod readers;
 mod sql;
-mod work;
 mod workers;
+mod write;
 mod writer;
 
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
 };
 
 use async_trait::async_trait;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
-    Submission, Worker,
+    AttemptId, Batch, BatchId, BatchState, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobAction, JobFilter, JobHistory, JobId,
+    JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 use rusqlite::Connection;
-use uuid::Uuid;
 
 use self::{
     failure::Failure,
     hand_in::{NewJob, Removal},
     lock::Lock,
     readers::Readers,
-    work::Submitted,
     writer::Writer,
 };
-use crate::{Counts, JobResults, LostAttempt, NewBatch, Store, StoreError};
+use crate::{
+    Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, Refusal, Store, StoreError,
+    work::{
+        attempts::{Beats, GivesBack},
+        batches::SuspendsBatch,
+        claim::ClaimJobs,
+        jobs::{CHANGED_AT_ONCE, ChangesJobs},
+        leases::Expires,
+        set::WorkingSet,
+        submit::Submits,
+        submitted::Submitted,
+        workers::ChangesWorker,
+    },
+};
 
 mod migrations {
     refinery::embed_migrations!("src/sqlite/migrations");
@@ -157,12 +170,57 @@ impl SqliteStore {
         }
     }
 
+    async fn find(&self, filter: JobFilter, from: JobId, limit: u32) -> Result<JobPage, Failure> {
+        self.readers.call(move |connection| read::find(connection, &filter, from, limit)).await
+    }
+
+    /// One step of a change: what the filter chooses is looked up beside the writer, and judged again by it.
+    async fn change(&self, change: &JobChange, from: JobId, now: Moment) -> Result<Changed, Failure> {
+        if change.filter.is_empty() {
+            return Ok(Changed::default());
+        }
+        let page = self.find(change.filter.clone(), from, CHANGED_AT_ONCE).await?;
+        let jobs: Vec<JobId> = page.jobs.iter().map(|job| job.id).collect();
+        let changed = self.writer.run(ChangesJobs { change: change.clone(), jobs, now }).await?;
+        Ok(Changed { next: page.next, ..changed })
+    }
+
+    /// Deletes what is left of a batch's jobs, so that nobody works on one of them, and then removes the batch.
+    async fn delete(&self, batch: BatchId, now: Moment) -> Result<(), Failure> {
+        let filter = JobFilter { batch: Some(batch), ..JobFilter::default() };
+        let reason = "its batch was deleted".to_owned();
+        let change = JobChange { action: JobAction::Delete, filter, reason, dry_run: false };
+        loop {
+            let seen = self.readers.call(move |connection| read::batch(connection, batch)).await?;
+            if seen.state == BatchState::Receiving {
+                return Err(Refusal::StillReceiving(batch).into());
+            }
+            let mut from = Some(0);
+            while let Some(at) = from {
+                from = self.change(&change, at, now).await?.next;
+            }
+            let take_away = move |connection: &Connection, set: &mut WorkingSet| {
+                set.lanes_changed();
+                hand_in::take_away(connection, batch)
+            };
+            // A job that was retried meanwhile is deleted in the next round.
+            if self.writer.call(1, take_away).await? {
+                break;
+            }
+        }
+        self.broken_off().insert(batch);
+        self.remove(batch).await?;
+        self.broken_off().remove(&batch);
+        Ok(())
+    }
+
     fn broken_off(&self) -> MutexGuard<'_, BTreeSet<BatchId>> {
         self.broken_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn remove(&self, batch: BatchId) -> Result<(), Failure> {
-        while self.writer.call(move |connection| hand_in::remove_some(connection, batch)).await? == Removal::GoesOn {}
+        let step = move |connection: &Connection, _: &mut _| hand_in::remove_some(connection, batch);
+        while self.writer.call(1, step).await? == Removal::GoesOn {}
         Ok(())
     }
 }
@@ -195,7 +253,7 @@ fn remove(connection: &mut Connection, batch: BatchId) -> Result<(), Failure> {
 #[async_trait]
 impl Store for SqliteStore {
     async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError> {
-        let opened = self.writer.call(move |connection| hand_in::open(connection, &batch, now)).await;
+        let opened = self.writer.call(1, move |connection, _| hand_in::open(connection, &batch, now)).await;
         opened.map_err(|failure| failure.of("opening a batch"))
     }
 
@@ -208,13 +266,15 @@ impl Store for SqliteStore {
         let new: Result<Vec<NewJob>, Failure> = jobs.iter().map(|records| NewJob::new(records)).collect();
         let new = new.map_err(|failure| failure.of(doing))?;
         drop(jobs);
-        let appended = self.writer.call(move |connection| hand_in::append(connection, batch, &new)).await;
+        let records = new.iter().map(|job| job.records).sum();
+        let appended = self.writer.call(records, move |connection, _| hand_in::append(connection, batch, &new)).await;
         appended.map_err(|failure| failure.of(doing))
     }
 
     async fn seal_batch(&self, batch: BatchId) -> Result<Batch, StoreError> {
-        let sealed = self.writer.call(move |connection| {
+        let sealed = self.writer.call(1, move |connection, set| {
             hand_in::seal(connection, batch)?;
+            set.lanes_changed();
             read::batch(connection, batch)
         });
         sealed.await.map_err(|failure| failure.of("sealing a batch"))
@@ -222,7 +282,7 @@ impl Store for SqliteStore {
 
     async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError> {
         let abandon = async {
-            match self.writer.call(move |connection| hand_in::abandon(connection, batch)).await {
+            match self.writer.call(1, move |connection, _| hand_in::abandon(connection, batch)).await {
                 refused @ Err(Failure::Refused(_)) => return refused,
                 abandoned => {
                     // From here on its removal is the store's own business, however often it has to begin again.
@@ -248,11 +308,9 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Vec<Claim>, StoreError> {
         self.latest.fetch_max(now, Ordering::Relaxed);
-        let request = request.clone();
-        let secret = Uuid::new_v4().simple().to_string();
-        let claimed = self.writer.call(move |connection| work::claim(connection, &request, secret, now)).await;
+        let claimed = self.writer.run(ClaimJobs::new(request, now)).await;
         claimed.map_err(|failure| failure.of("claiming a job"))
     }
 
@@ -264,37 +322,104 @@ impl Store for SqliteStore {
 
     async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Result<Lease, StoreError> {
         self.latest.fetch_max(now, Ordering::Relaxed);
-        let heartbeat = heartbeat.clone();
-        let lease = self.writer.call(move |connection| work::heartbeat(connection, attempt, &heartbeat, now)).await;
+        let lease = self.writer.run(Beats { attempt, heartbeat: heartbeat.clone(), now }).await;
         lease.map_err(|failure| failure.of("renewing a lease"))
     }
 
     async fn submit(&self, attempt: AttemptId, submission: Submission, now: Moment) -> Result<Receipt, StoreError> {
-        let doing = "accepting results";
-        let submitted = Submitted::new(submission).map_err(|failure| failure.of(doing))?;
-        let receipt = self.writer.call(move |connection| work::submit(connection, attempt, &submitted, now)).await;
-        receipt.map_err(|failure| failure.of(doing))
+        let submit = async {
+            let submitted = Arc::new(Submitted::new(submission)?);
+            self.writer.run(Submits { attempt, submitted, now }).await
+        };
+        submit.await.map_err(|failure: Failure| failure.of("accepting results"))
+    }
+
+    async fn submit_many(
+        &self,
+        submissions: Vec<(AttemptId, Submission)>,
+        now: Moment,
+    ) -> Vec<Result<Receipt, StoreError>> {
+        let mut begun = Vec::with_capacity(submissions.len());
+        for (attempt, submission) in submissions {
+            begun.push(match Submitted::new(submission) {
+                Ok(submitted) => self.writer.begin(Submits { attempt, submitted: Arc::new(submitted), now }).await,
+                Err(error) => Err(error.into()),
+            });
+        }
+        let mut answers = Vec::with_capacity(begun.len());
+        for answered in begun {
+            let answer = match answered {
+                Ok(answered) => answered.await.unwrap_or(Err(Failure::Ended)),
+                Err(failure) => Err(failure),
+            };
+            answers.push(answer.map_err(|failure| failure.of("accepting results")));
+        }
+        answers
     }
 
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError> {
-        let give_back = give_back.clone();
-        let given = self.writer.call(move |connection| work::give_back(connection, attempt, &give_back, now)).await;
+        let given = self.writer.run(GivesBack { attempt, give_back: give_back.clone(), now }).await;
         given.map_err(|failure| failure.of("giving a job back"))
+    }
+
+    async fn alive(&self, now: Moment) -> Result<Option<u64>, StoreError> {
+        let gap = self.writer.call(1, move |connection, _| leases::alive(connection, now)).await;
+        gap.map_err(|failure| failure.of("noting that the server is alive"))
     }
 
     async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError> {
         let latest = self.latest.swap(now, Ordering::Relaxed);
-        let lost = self.writer.call(move |connection| {
+        let expire = async {
             if now < latest {
-                work::shorten_leases(connection, now)?;
+                self.writer.call(1, move |connection, _| leases::shorten(connection, now)).await?;
             }
-            work::expire(connection, now)
-        });
-        let lost = lost.await;
+            self.writer.run(Expires { now }).await
+        };
+        let lost = expire.await;
         if lost.is_err() {
             self.latest.fetch_max(latest, Ordering::Relaxed);
         }
-        lost.map_err(|failure| failure.of("taking back jobs whose lease is over"))
+        lost.map_err(|failure: Failure| failure.of("taking back jobs whose lease is over"))
+    }
+
+    async fn change_jobs(&self, change: &JobChange, from: JobId, now: Moment) -> Result<Changed, StoreError> {
+        self.change(change, from, now).await.map_err(|failure| failure.of("changing jobs"))
+    }
+
+    async fn suspend_batch(&self, batch: BatchId, reason: &str, _: Moment) -> Result<Batch, StoreError> {
+        let suspends = SuspendsBatch { batch, reason: Some(reason.to_owned()) };
+        self.writer.run(suspends).await.map_err(|failure| failure.of("suspending a batch"))?;
+        self.batch(batch).await
+    }
+
+    async fn resume_batch(&self, batch: BatchId, _: Moment) -> Result<Batch, StoreError> {
+        let resumes = SuspendsBatch { batch, reason: None };
+        self.writer.run(resumes).await.map_err(|failure| failure.of("resuming a batch"))?;
+        self.batch(batch).await
+    }
+
+    async fn delete_batch(&self, batch: BatchId, now: Moment) -> Result<(), StoreError> {
+        self.delete(batch, now).await.map_err(|failure| failure.of("deleting a batch"))
+    }
+
+    async fn change_worker(&self, worker: &str, change: &WorkerChange, _: Moment) -> Result<Worker, StoreError> {
+        let changes = ChangesWorker { worker: worker.to_owned(), change: change.clone() };
+        self.writer.run(changes).await.map_err(|failure| failure.of("changing a worker"))?;
+        self.worker(worker).await
+    }
+
+    async fn find_jobs(&self, filter: &JobFilter, from: JobId, limit: u32) -> Result<JobPage, StoreError> {
+        self.find(filter.clone(), from, limit).await.map_err(|failure| failure.of("looking for jobs"))
+    }
+
+    async fn job(&self, job: JobId) -> Result<JobHistory, StoreError> {
+        let job = self.readers.call(move |connection| read::history(connection, job)).await;
+        job.map_err(|failure| failure.of("reading a job"))
+    }
+
+    async fn explain(&self, job: JobId) -> Result<ExplainFacts, StoreError> {
+        let facts = self.readers.call(move |connection| read::explain(connection, job)).await;
+        facts.map_err(|failure| failure.of("looking why a job waits"))
     }
 
     async fn batches(&self, limit: u32) -> Result<Vec<Batch>, StoreError> {
@@ -319,13 +444,19 @@ impl Store for SqliteStore {
 
     async fn report(&self, report: &Report, address: &str, now: Moment) -> Result<(), StoreError> {
         let (report, address) = (report.clone(), address.to_owned());
-        let kept = self.writer.call(move |connection| workers::report(connection, &report, &address, now)).await;
+        let kept = self.writer.call(1, move |connection, _| workers::report(connection, &report, &address, now)).await;
         kept.map_err(|failure| failure.of("keeping a worker's report"))
     }
 
     async fn workers(&self) -> Result<Vec<Worker>, StoreError> {
         let workers = self.readers.call(read::workers).await;
         workers.map_err(|failure| failure.of("listing workers"))
+    }
+
+    async fn worker(&self, worker: &str) -> Result<Worker, StoreError> {
+        let name = worker.to_owned();
+        let worker = self.readers.call(move |connection| read::worker(connection, &name)).await;
+        worker.map_err(|failure| failure.of("reading a worker"))
     }
 
     async fn counts(&self, active_since: Moment) -> Result<Counts, StoreError> {

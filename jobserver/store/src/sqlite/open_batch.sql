@@ -1,2 +1,4 @@
-INSERT INTO batches (name, plugin, state, priority, columns, outputs, lease_ms, max_attempts, created_at)
-VALUES (:name, :plugin, 'receiving', :priority, :columns, :outputs, :lease_ms, :max_attempts, :now)
+INSERT INTO batches (name, plugin, state, priority, requirements, columns, outputs, lease_ms, max_attempts, error_rate,
+                     created_at)
+VALUES (:name, :plugin, 'receiving', :priority, :requirements, :columns, :outputs, :lease_ms, :max_attempts, :error_rate,
+        :now)

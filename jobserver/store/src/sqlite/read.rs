@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use nightshift_rules::acceptance;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, BatchState, Job, JobState, Moment, Outcome, Record, RecordId, Records, Report, Worker,
-    WorkerState,
+    Attempt, AttemptId, AttemptState, Batch, BatchId, BatchState, Job, JobFilter, JobHistory, JobId, JobPage, JobState,
+    Machine, Moment, Outcome, Record, RecordId, Records, Report, Worker, WorkerState,
 };
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, named_params};
 
-use super::{columns::Column, failure::Failure, moves::AttemptRow, sql};
-use crate::{Counts, JobResults, RecordWithOutcome, Refusal};
+use super::{columns::Column, failure::Failure, load, sql};
+use crate::{Counts, ExplainFacts, JobResults, RecordWithOutcome, Refusal};
 
 pub(super) fn records(
     connection: &Connection,
@@ -18,8 +18,12 @@ pub(super) fn records(
     secret: &str,
     asked: &[String],
 ) -> Result<Records, Failure> {
-    let (attempt, job) = AttemptRow::prove(connection, attempt, secret)?;
-    acceptance::needed(&job.facts, &attempt.facts).map_err(Refusal::NotWanted)?;
+    let row = load::read_attempt(connection, attempt)?.ok_or(Refusal::NoSuchAttempt(attempt))?;
+    if row.secret != secret {
+        return Err(Refusal::WrongSecret(attempt).into());
+    }
+    let job = load::read_job(connection, row.job)?.ok_or(Refusal::NoSuchAttempt(attempt))?;
+    acceptance::needed(&job.facts(), &row.facts()).map_err(Refusal::NotWanted)?;
     let columns: String = connection
         .prepare_cached(sql::BATCH_COLUMNS)?
         .query_row(named_params! { ":batch": job.batch }, |row| row.get("columns"))?;
@@ -28,8 +32,8 @@ pub(super) fn records(
 
     let mut query = connection.prepare_cached(sql::RECORDS)?;
     let mut rows =
-        query.query(named_params! { ":first_record": job.facts.first_record, ":records": job.facts.records })?;
-    let mut records = Vec::with_capacity(usize::try_from(job.facts.records).unwrap_or(0));
+        query.query(named_params! { ":first_record": job.first_record, ":records": job.records })?;
+    let mut records = Vec::with_capacity(usize::try_from(job.records).unwrap_or(0));
     while let Some(row) = rows.next()? {
         let id = row.get("id")?;
         let fields = fields(row)?;
@@ -79,24 +83,108 @@ pub(super) fn batch(connection: &Connection, batch: BatchId) -> Result<Batch, Fa
 
 pub(super) fn jobs(connection: &Connection, batch: BatchId, from: u64, limit: u32) -> Result<Vec<Job>, Failure> {
     self::batch(connection, batch)?;
-    let jobs = connection
-        .prepare_cached(sql::JOBS)?
-        .query_map(named_params! { ":batch": batch, ":from": from, ":limit": limit }, |row| {
-            Ok(Job {
+    let mut query = connection.prepare_cached(sql::JOBS)?;
+    read_jobs(&mut query.query(named_params! { ":batch": batch, ":from": from, ":limit": limit })?)
+}
+
+/// Jobs that a filter chooses, by number.
+pub(super) fn find(connection: &Connection, filter: &JobFilter, from: JobId, limit: u32) -> Result<JobPage, Failure> {
+    let (mut from, mut to) = (from, JobId::MAX);
+    if let Some(batch) = filter.batch {
+        let range = connection.prepare_cached(sql::BATCH_RANGE)?.query_row(named_params! { ":batch": batch }, |row| {
+            Ok((row.get::<_, Option<JobId>>("first")?, row.get::<_, Option<JobId>>("last")?))
+        })?;
+        let (Some(first), Some(last)) = range else {
+            return Ok(JobPage { jobs: Vec::new(), next: None });
+        };
+        (from, to) = (from.max(first), last);
+    }
+    let ids = if filter.ids.is_empty() { None } else { Some(serde_json::to_string(&filter.ids)?) };
+    if let (Some(first), Some(last)) = (filter.ids.iter().min(), filter.ids.iter().max()) {
+        (from, to) = (from.max(*first), to.min(*last));
+    }
+    let mut query = connection.prepare_cached(sql::FIND_JOBS)?;
+    let jobs = read_jobs(&mut query.query(named_params! {
+        ":from": from,
+        ":to": to,
+        ":batch": filter.batch,
+        ":ids": ids,
+        ":state": filter.state.map(Column),
+        ":plugin": filter.plugin,
+        ":worker": filter.worker,
+        ":release": filter.release,
+        ":limit": limit,
+    })?)?;
+    let full = u32::try_from(jobs.len()).is_ok_and(|found| found == limit);
+    let next = jobs.last().filter(|_| full).map(|last| last.id + 1);
+    Ok(JobPage { jobs, next })
+}
+
+/// A job with its attempts.
+pub(super) fn history(connection: &Connection, job: JobId) -> Result<JobHistory, Failure> {
+    let shown = one_job(connection, job)?;
+    let attempts = connection
+        .prepare_cached(sql::ATTEMPTS_SHOWN)?
+        .query_map(named_params! { ":job": job }, |row| {
+            Ok(Attempt {
                 id: row.get("id")?,
-                batch: row.get("batch_id")?,
-                seq: row.get("seq")?,
-                state: row.get::<_, Column<JobState>>("state")?.0,
+                revision: row.get("revision")?,
+                state: row.get::<_, Column<AttemptState>>("state")?.0,
                 reason: row.get("reason")?,
-                records: row.get("records")?,
-                pickups: row.get("pickups")?,
-                failures: row.get("failures")?,
                 worker: row.get("worker")?,
+                release: row.get("release")?,
+                commit: row.get("release_commit")?,
+                records_done: row.get("records_done")?,
+                work_ms: row.get("work_ms")?,
                 started_at: row.get("started_at")?,
-                finished_at: row.get("finished_at")?,
+                ended_at: row.get("ended_at")?,
+                lease_until: row.get("lease_until")?,
             })
         })?
         .collect::<Result<_, _>>()?;
+    Ok(JobHistory { job: shown, attempts })
+}
+
+/// What is known about a job and who might take it.
+pub(super) fn explain(connection: &Connection, job: JobId) -> Result<ExplainFacts, Failure> {
+    let job = one_job(connection, job)?;
+    let ahead = connection.prepare_cached(sql::JOBS_AHEAD)?.query_row(
+        named_params! { ":priority": job.priority, ":batch": job.batch, ":seq": job.seq },
+        |row| row.get(0),
+    )?;
+    let batch_suspended = batch(connection, job.batch)?.suspended;
+    Ok(ExplainFacts { job, batch_suspended, ahead, workers: workers(connection)? })
+}
+
+fn one_job(connection: &Connection, job: JobId) -> Result<Job, Failure> {
+    let mut query = connection.prepare_cached(sql::JOB_SHOWN)?;
+    let found = read_jobs(&mut query.query(named_params! { ":job": job })?)?;
+    found.into_iter().next().ok_or(Failure::Refused(Refusal::NoSuchJob(job)))
+}
+
+fn read_jobs(rows: &mut Rows<'_>) -> Result<Vec<Job>, Failure> {
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        jobs.push(Job {
+            id: row.get("id")?,
+            batch: row.get("batch_id")?,
+            seq: row.get("seq")?,
+            plugin: row.get("plugin")?,
+            priority: row.get("priority")?,
+            requirements: json(row, "requirements")?,
+            revision: row.get("revision")?,
+            state: row.get::<_, Column<JobState>>("state")?.0,
+            reason: row.get("reason")?,
+            records: row.get("records")?,
+            pickups: row.get("pickups")?,
+            failures: row.get("failures")?,
+            losses: row.get("losses")?,
+            not_before: Some(row.get("not_before")?).filter(|moment| *moment != 0),
+            worker: row.get("worker")?,
+            started_at: row.get("started_at")?,
+            finished_at: row.get("finished_at")?,
+        });
+    }
     Ok(jobs)
 }
 
@@ -129,7 +217,16 @@ pub(super) fn results(connection: &Connection, batch: BatchId, seq: u64) -> Resu
 
 pub(super) fn workers(connection: &Connection) -> Result<Vec<Worker>, Failure> {
     let mut query = connection.prepare_cached(sql::WORKERS)?;
-    let mut rows = query.query([])?;
+    read_workers(&mut query.query([])?)
+}
+
+pub(super) fn worker(connection: &Connection, worker: &str) -> Result<Worker, Failure> {
+    let mut query = connection.prepare_cached(sql::WORKER)?;
+    let found = read_workers(&mut query.query(named_params! { ":worker": worker })?)?;
+    found.into_iter().next().ok_or_else(|| Failure::Refused(Refusal::NoSuchWorker(worker.to_owned())))
+}
+
+fn read_workers(rows: &mut Rows<'_>) -> Result<Vec<Worker>, Failure> {
     let mut workers = Vec::new();
     while let Some(row) = rows.next()? {
         workers.push(Worker {
@@ -147,6 +244,12 @@ pub(super) fn workers(connection: &Connection) -> Result<Vec<Worker>, Failure> {
             last_seen: row.get("last_seen")?,
             jobs_done: row.get("jobs_done")?,
             records_done: row.get("records_done")?,
+            name: row.get("name")?,
+            tags: json(row, "tags")?,
+            drained: row.get("drained")?,
+            plugins: json(row, "plugins")?,
+            machine: Machine { memory_mb: row.get("memory_mb")?, disk_mb: row.get("disk_mb")? },
+            jobs_running: row.get("jobs_running")?,
         });
     }
     Ok(workers)
@@ -162,6 +265,8 @@ pub(super) fn counts(connection: &Connection, active_since: Moment) -> Result<Co
             jobs_running: row.get("running")?,
             jobs_done: row.get("done")?,
             jobs_quarantined: row.get("quarantined")?,
+            jobs_suspended: row.get("suspended")?,
+            jobs_deleted: row.get("deleted")?,
             workers,
         })
     })?;
@@ -169,24 +274,38 @@ pub(super) fn counts(connection: &Connection, active_since: Moment) -> Result<Co
 }
 
 fn read_batch(row: &Row<'_>) -> Result<Batch, Failure> {
-    Ok(Batch {
+    let mut batch = Batch {
         id: row.get("id")?,
         name: row.get("name")?,
         plugin: row.get("plugin")?,
         state: row.get::<_, Column<BatchState>>("state")?.0,
+        suspended: row.get("suspended")?,
         priority: row.get("priority")?,
+        requirements: json(row, "requirements")?,
         columns: json(row, "columns")?,
         outputs: json(row, "outputs")?,
         records: row.get("records")?,
         results: row.get("results")?,
         errors: row.get("errors")?,
         jobs: row.get("jobs")?,
+        jobs_waiting: 0,
         jobs_done: row.get("jobs_done")?,
         jobs_running: row.get("jobs_running")?,
         jobs_quarantined: row.get("jobs_quarantined")?,
+        jobs_suspended: row.get("jobs_suspended")?,
+        jobs_deleted: row.get("jobs_deleted")?,
         created_at: row.get("created_at")?,
         finished_at: row.get("finished_at")?,
-    })
+    };
+    if batch.state != BatchState::Receiving {
+        let elsewhere = batch.jobs_done
+            + batch.jobs_running
+            + batch.jobs_quarantined
+            + batch.jobs_suspended
+            + batch.jobs_deleted;
+        batch.jobs_waiting = batch.jobs.saturating_sub(elsewhere);
+    }
+    Ok(batch)
 }
 
 /// The fields of a record, in the order of the batch's columns.

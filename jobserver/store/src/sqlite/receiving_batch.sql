@@ -1,4 +1,5 @@
 -- What a job takes from the batch it is appended to.
-SELECT plugin, priority, json_array_length(columns) AS columns, jobs
+SELECT batches.jobs, json_array_length(batches.columns) AS columns, lanes.id AS lane
 FROM batches
-WHERE id = :batch AND state = 'receiving'
+JOIN lanes ON lanes.batch_id = batches.id
+WHERE batches.id = :batch AND batches.state = 'receiving'

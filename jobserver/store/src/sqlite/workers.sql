@@ -1,3 +1,5 @@
-SELECT worker, host, state, reason, release, refused, steps, address, first_seen, last_seen, jobs_done, records_done
+SELECT worker, name, host, state, reason, release, refused, steps, address, plugins, memory_mb, disk_mb, tags, drained,
+       first_seen, last_seen, jobs_done, records_done,
+       (SELECT count(*) FROM attempts WHERE attempts.worker = workers.worker AND attempts.state = 'running') AS jobs_running
 FROM workers
 ORDER BY last_seen DESC, worker

@@ -1,13 +1,16 @@
 //! The one thread that writes: many verbs, one commit.
 //!
-//! The procedure: take every verb that is queued; run each in a savepoint of one transaction; undo the savepoint of a
-//! verb that fails; commit once; only then answer. If the commit fails, or SQLite undoes the whole transaction half-way
-//! (a full disk does that), every verb of the group hears that nothing was done, those that had been refused included:
-//! what they were refused for may have been undone.
+//! The procedure: take every verb that is queued; load what they need into the working set; run each on it; write what
+//! they changed, each row once; commit; only then answer. If the commit fails, or SQLite undoes the whole transaction
+//! half-way (a full disk does that), every verb of the group hears that nothing was done, those that had been refused
+//! included: what they were refused for may have been undone.
 //!
-//! What a verb does is its own business (`hand_in.rs`, `work.rs`, `workers.rs`).
+//! Verbs of job control (`crate::work`) are pure and share the set. The store's own work (hand-ins, reports) is done on
+//! the connection, in a savepoint each, and what it fails at is undone alone. What writes many rows has a commit of its
+//! own, and small verbs go first.
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
@@ -16,38 +19,67 @@ use std::{
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{failure::Failure, sql};
+use super::{failure::Failure, load, sql, write};
+use crate::work::{
+    set::{Need, WorkingSet},
+    task::{Call, Ran, Task, Verb},
+};
 
 /// So many verbs share a commit at most, so that the first of them does not wait for ever.
 const GROUP: usize = 128;
 
+/// What writes so many rows has a commit of its own.
+const HEAVY: usize = 2_000;
+
+/// A verb that is still missing something after so many loads would be for ever.
+const MOST_LOADS: u32 = 100_000;
+
+/// Where a verb's answer arrives.
+type Answered<V> = oneshot::Receiver<Result<<V as Verb>::Answer, Failure>>;
+
 /// A handle to the thread. Dropping it ends the thread when the queue is empty.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Box<dyn Verb>>>,
+    queue: Option<mpsc::Sender<Item>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     /// Starts the thread on a connection of its own.
     pub(super) fn start(connection: Connection) -> std::io::Result<Writer> {
-        let (queue, verbs) = mpsc::channel(2 * GROUP);
+        let (queue, items) = mpsc::channel(2 * GROUP);
         let thread =
-            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(connection, verbs))?;
+            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(connection, items))?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Runs a verb and waits until it is durable.
-    pub(super) async fn call<T, F>(&self, run: F) -> Result<T, Failure>
+    /// Runs a verb of job control and waits until it is durable.
+    pub(super) async fn run<V: Verb>(&self, verb: V) -> Result<V::Answer, Failure> {
+        self.begin(verb).await?.await.map_err(|_| Failure::Ended)?
+    }
+
+    /// Queues a verb of job control; where its answer arrives when it is durable.
+    pub(super) async fn begin<V: Verb>(&self, verb: V) -> Result<Answered<V>, Failure> {
+        let (call, answered) = Call::new(verb);
+        self.queue(Item::Verb(Box::new(call))).await?;
+        Ok(answered)
+    }
+
+    /// Does some work on the connection, about so many rows of it, and waits until it is durable. It may be done more than
+    /// once, each time as if it were the first.
+    pub(super) async fn call<T, F>(&self, weight: usize, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        F: FnMut(&Connection, &mut WorkingSet) -> Result<T, Failure> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let verb = Box::new(Call { run: Some(run), outcome: None, answer });
-        let queue = self.queue.as_ref().ok_or(Failure::Ended)?;
-        queue.send(verb).await.map_err(|_| Failure::Ended)?;
+        self.queue(Item::Own(Box::new(Work { work, weight, outcome: None, answer }))).await?;
         answered.await.map_err(|_| Failure::Ended)?
+    }
+
+    async fn queue(&self, item: Item) -> Result<(), Failure> {
+        let queue = self.queue.as_ref().ok_or(Failure::Ended)?;
+        queue.send(item).await.map_err(|_| Failure::Ended)
     }
 }
 
@@ -62,85 +94,206 @@ impl Drop for Writer {
     }
 }
 
-fn serve(mut connection: Connection, mut verbs: mpsc::Receiver<Box<dyn Verb>>) {
+/// What waits for the thread.
+enum Item {
+    Verb(Box<dyn Task<Failure>>),
+    Own(Box<dyn Own>),
+}
+
+impl Item {
+    fn weight(&self) -> usize {
+        match self {
+            Item::Verb(verb) => verb.weight(),
+            Item::Own(own) => own.weight(),
+        }
+    }
+
+    fn answer(self, not_committed: Option<&Arc<Failure>>) {
+        let not_committed = not_committed.map(|failure| Failure::NotCommitted(Arc::clone(failure)));
+        match self {
+            Item::Verb(verb) => verb.answer(not_committed),
+            Item::Own(own) => own.answer(not_committed),
+        }
+    }
+}
+
+fn serve(mut connection: Connection, mut items: mpsc::Receiver<Item>) {
+    let mut set = WorkingSet::new();
     let mut group = Vec::with_capacity(GROUP);
-    while verbs.blocking_recv_many(&mut group, GROUP) > 0 {
-        let committed = run(&mut connection, &mut group).map_err(Arc::new);
-        for verb in group.drain(..) {
-            verb.answer(&committed);
+    let mut heavy = VecDeque::new();
+    loop {
+        if heavy.is_empty() {
+            if items.blocking_recv_many(&mut group, GROUP) == 0 {
+                return;
+            }
+        } else {
+            while group.len() < GROUP
+                && let Ok(item) = items.try_recv()
+            {
+                group.push(item);
+            }
+        }
+        heavy.extend(group.extract_if(.., |item| item.weight() >= HEAVY));
+        commit(&mut connection, &mut set, &mut group);
+        if let Some(item) = heavy.pop_front() {
+            group.push(item);
+            commit(&mut connection, &mut set, &mut group);
         }
     }
 }
 
-/// Runs a group of verbs in one transaction. After an error none of them has done anything.
-fn run(connection: &mut Connection, group: &mut [Box<dyn Verb>]) -> rusqlite::Result<()> {
+/// Runs a group in one transaction and answers. When it fails for what one of them does, each gets a transaction of its
+/// own, so that it fails alone.
+fn commit(connection: &mut Connection, set: &mut WorkingSet, group: &mut Vec<Item>) {
+    if group.is_empty() {
+        return;
+    }
+    match run(connection, set, group) {
+        Ok(()) => group.drain(..).for_each(|item| item.answer(None)),
+        Err(failure) => {
+            set.forget();
+            if failure.is_away() || group.len() == 1 {
+                let failure = Arc::new(failure);
+                group.drain(..).for_each(|item| item.answer(Some(&failure)));
+                return;
+            }
+            for mut item in group.drain(..) {
+                let alone = run(connection, set, std::slice::from_mut(&mut item));
+                let failure = alone.err().map(Arc::new);
+                if failure.is_some() {
+                    set.forget();
+                }
+                item.answer(failure.as_ref());
+            }
+        }
+    }
+}
+
+/// Runs a group in one transaction. After an error nothing of it was done.
+fn run(connection: &mut Connection, set: &mut WorkingSet, group: &mut [Item]) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Prepared once, not for every verb as rusqlite's own savepoints are.
-    let mut savepoint = transaction.prepare_cached(sql::SAVEPOINT)?;
-    let mut keep_savepoint = transaction.prepare_cached(sql::KEEP_SAVEPOINT)?;
-    for verb in group {
-        savepoint.execute([])?;
-        let keep = verb.run(&transaction);
-        if transaction.is_autocommit() {
-            let undone = ffi::Error { code: ErrorCode::DiskFull, extended_code: ffi::SQLITE_FULL };
-            let text = "SQLite undid the whole transaction, as it does on a full or failing disk".to_owned();
-            return Err(rusqlite::Error::SqliteFailure(undone, Some(text)));
-        }
-        if let Keep::No = keep {
-            transaction.prepare_cached(sql::UNDO_SAVEPOINT)?.execute([])?;
-        }
-        keep_savepoint.execute([])?;
+    if set.numbers_left() == 0 {
+        set.load_numbers(load::next_attempt(&transaction)?..i64::MAX);
     }
-    drop((savepoint, keep_savepoint));
-    transaction.commit()
+    let mut verbs: Vec<&mut Box<dyn Task<Failure>>> = Vec::with_capacity(group.len());
+    for item in group {
+        match item {
+            Item::Verb(verb) => verbs.push(verb),
+            Item::Own(own) => {
+                run_verbs(&transaction, set, std::mem::take(&mut verbs))?;
+                run_own(&transaction, set, own.as_mut())?;
+            }
+        }
+    }
+    run_verbs(&transaction, set, verbs)?;
+    Ok(transaction.commit()?)
 }
 
-/// Whether what a verb wrote shall stay.
+/// Verbs of job control: load, run, write.
+fn run_verbs(
+    connection: &Connection,
+    set: &mut WorkingSet,
+    mut verbs: Vec<&mut Box<dyn Task<Failure>>>,
+) -> Result<(), Failure> {
+    // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
+    verbs.retain(|verb| verb.is_wanted());
+    if verbs.is_empty() {
+        return Ok(());
+    }
+    let mut needs = Vec::with_capacity(2 * verbs.len());
+    verbs.iter().for_each(|verb| verb.needs(set, &mut needs));
+    for need in &needs {
+        load::load(connection, set, need)?;
+    }
+    for verb in verbs {
+        let mut loads = 0;
+        while let Ran::Missing(needs) = verb.run(set) {
+            loads += 1;
+            if loads > MOST_LOADS {
+                return Err(Failure::Contradiction(format!("a verb is for ever missing {needs:?}")));
+            }
+            if needs.iter().any(Need::is_query) {
+                write::write(connection, set)?;
+            }
+            for need in &needs {
+                load::load(connection, set, need)?;
+            }
+        }
+    }
+    write::write(connection, set)?;
+    set.end();
+    Ok(())
+}
+
+/// The store's own work, undone alone when it fails.
+fn run_own(connection: &Connection, set: &mut WorkingSet, own: &mut dyn Own) -> Result<(), Failure> {
+    connection.prepare_cached(sql::SAVEPOINT)?.execute([])?;
+    let keep = own.run(connection, set);
+    if connection.is_autocommit() {
+        let undone = ffi::Error { code: ErrorCode::DiskFull, extended_code: ffi::SQLITE_FULL };
+        let text = "SQLite undid the whole transaction, as it does on a full or failing disk".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(undone, Some(text)).into());
+    }
+    if let Keep::No = keep {
+        connection.prepare_cached(sql::UNDO_SAVEPOINT)?.execute([])?;
+    }
+    connection.prepare_cached(sql::KEEP_SAVEPOINT)?.execute([])?;
+    Ok(())
+}
+
+/// Whether what was written shall stay.
 enum Keep {
     Yes,
     No,
 }
 
-/// A verb in the queue.
-trait Verb: Send {
-    /// Does its work, once, and remembers the outcome.
-    fn run(&mut self, connection: &Connection) -> Keep;
+/// The store's own work in the queue.
+trait Own: Send {
+    /// About how many rows it writes.
+    fn weight(&self) -> usize;
+    /// Does it, and remembers the outcome.
+    fn run(&mut self, connection: &Connection, set: &mut WorkingSet) -> Keep;
     /// Tells the caller, after the commit.
-    fn answer(self: Box<Self>, committed: &Result<(), Arc<rusqlite::Error>>);
+    fn answer(self: Box<Self>, not_committed: Option<Failure>);
 }
 
-struct Call<T, F> {
-    run: Option<F>,
+struct Work<T, F> {
+    work: F,
+    weight: usize,
     outcome: Option<Result<T, Failure>>,
     answer: oneshot::Sender<Result<T, Failure>>,
 }
 
-impl<T, F> Verb for Call<T, F>
+impl<T, F> Own for Work<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, Failure> + Send,
+    F: FnMut(&Connection, &mut WorkingSet) -> Result<T, Failure> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Keep {
-        // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
-        let Some(run) = self.run.take().filter(|_| !self.answer.is_closed()) else {
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn run(&mut self, connection: &Connection, set: &mut WorkingSet) -> Keep {
+        if self.answer.is_closed() {
             return Keep::No;
-        };
-        // One verb's fault must not take the store from everybody else.
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(connection))).unwrap_or(Err(Failure::Ended));
+        }
+        // Its fault must not take the store from everybody else.
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| (self.work)(connection, set))).unwrap_or(Err(Failure::Ended));
         let keep = if outcome.is_ok() { Keep::Yes } else { Keep::No };
         self.outcome = Some(outcome);
         keep
     }
 
-    fn answer(self: Box<Self>, committed: &Result<(), Arc<rusqlite::Error>>) {
-        let outcome = match (committed, self.outcome) {
-            (Ok(()), Some(outcome)) => outcome,
-            (Ok(()), None) => return,
+    fn answer(self: Box<Self>, not_committed: Option<Failure>) {
+        let outcome = match (not_committed, self.outcome) {
+            (None, Some(outcome)) => outcome,
+            (None, None) => return,
             // Its own error says more than that of the group.
-            (Err(_), Some(Err(own @ Failure::Sqlite(_)))) => Err(own),
-            (Err(error), _) => Err(Failure::NotCommitted(Arc::clone(error))),
+            (Some(_), Some(Err(own @ Failure::Sqlite(_)))) => Err(own),
+            (Some(failure), _) => Err(failure),
         };
-        // The caller may be gone by now; the verb is done all the same, and repeating it is safe.
+        // The caller may be gone by now; the work is done all the same, and repeating it is safe.
         let _ = self.answer.send(outcome);
     }
 }
@@ -162,8 +315,10 @@ mod tests {
             priority: 0,
             columns: vec!["text".to_owned()],
             outputs: vec!["count".to_owned()],
+            requirements: Default::default(),
             lease_ms: 1,
             max_attempts: 1,
+            error_rate: nightshift_rules::breaker::ErrorRate::DEFAULT,
         }
     }
 
@@ -182,11 +337,12 @@ mod tests {
         let (begun, beginning) = oneshot::channel();
         let busy = {
             let store = Arc::clone(store);
-            let wait = move |_: &Connection| {
-                let _ = begun.send(());
+            let mut begun = Some(begun);
+            let wait = move |_: &Connection, _: &mut WorkingSet| {
+                let _ = begun.take().map(|begun| begun.send(()));
                 released.recv().map_err(|_| Failure::Ended)
             };
-            tokio::spawn(async move { store.writer.call(wait).await })
+            tokio::spawn(async move { store.writer.call(1, wait).await })
         };
         beginning.await.expect("the thread is busy");
         let callers: Vec<JoinHandle<_>> = verbs.into_iter().map(tokio::spawn).collect();
@@ -244,11 +400,11 @@ mod tests {
         let verb = |name: &'static str| {
             let store = Arc::clone(&store);
             async move {
-                let open = move |connection: &Connection| {
+                let open = move |connection: &Connection, _: &mut WorkingSet| {
                     let batch = crate::sqlite::hand_in::open(connection, &new_batch(name), 0)?;
                     if name == "refused" { Err(Refusal::NoRecords(batch).into()) } else { Ok(batch) }
                 };
-                store.writer.call(open).await.map_err(|failure| failure.of("testing"))
+                store.writer.call(1, open).await.map_err(|failure| failure.of("testing"))
             }
         };
         let mut answers = group(&store, ["first", "refused", "last"].map(verb).into(), &[]).await;
@@ -272,11 +428,11 @@ mod tests {
         let verb = |name: &'static str| {
             let store = Arc::clone(&store);
             async move {
-                let open = move |connection: &Connection| {
+                let open = move |connection: &Connection, _: &mut WorkingSet| {
                     let batch = crate::sqlite::hand_in::open(connection, &new_batch(name), 0)?;
                     if name == "broken" { std::panic::resume_unwind(Box::new(name)) } else { Ok(batch) }
                 };
-                store.writer.call(open).await.map_err(|failure| failure.of("testing"))
+                store.writer.call(1, open).await.map_err(|failure| failure.of("testing"))
             }
         };
         let mut answers = group(&store, ["first", "broken", "last"].map(verb).into(), &[]).await;
@@ -291,7 +447,7 @@ mod tests {
         let verb = |name: &'static str| {
             let store = Arc::clone(&store);
             async move {
-                let open = move |connection: &Connection| {
+                let open = move |connection: &Connection, _: &mut WorkingSet| {
                     let batch = crate::sqlite::hand_in::open(connection, &new_batch(name), 0)?;
                     match name {
                         "refused" => return Err(Refusal::NoRecords(batch).into()),
@@ -301,7 +457,7 @@ mod tests {
                     }
                     Ok(batch)
                 };
-                store.writer.call(open).await.map_err(|failure| failure.of("testing"))
+                store.writer.call(1, open).await.map_err(|failure| failure.of("testing"))
             }
         };
         let answers = group(&store, ["first", "refused", "full", "last"].map(verb).into(), &[]).await;
@@ -319,12 +475,12 @@ mod tests {
     async fn a_full_disk_is_worth_a_retry_and_acknowledges_nothing_that_is_not_stored() {
         let (store, _folder) = store();
         let limit = |pages: i64| {
-            move |connection: &Connection| {
+            move |connection: &Connection, _: &mut WorkingSet| {
                 let used: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
                 Ok(connection.pragma_update(None, "max_page_count", used + pages)?)
             }
         };
-        store.writer.call(limit(20)).await.expect("the disk is small now");
+        store.writer.call(1, limit(20)).await.expect("the disk is small now");
         let batch = store.open_batch(new_batch("b"), 0).await.expect("open");
         let records = vec![vec!["x".repeat(1_000)]; 50];
         let append = || {
@@ -341,7 +497,7 @@ mod tests {
         let kept = store.batch(batch).await.expect("batch");
         assert_eq!((kept.jobs, kept.records), (stored as u64, 50 * stored as u64));
 
-        store.writer.call(limit(1_000_000)).await.expect("the disk is large again");
+        store.writer.call(1, limit(1_000_000)).await.expect("the disk is large again");
         append().await.expect("stored");
         assert_eq!(store.seal_batch(batch).await.expect("sealed").jobs, stored as u64 + 1);
     }

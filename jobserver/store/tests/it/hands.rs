@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use nightshift_rules::breaker::ErrorRate;
 use nightshift_store::{JobResults, NewBatch, Refusal, Store, StoreError};
 use nightshift_wire::{
-    Batch, BatchId, Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, Job, Lease, Moment, Outcome, Provenance,
-    Receipt, RecordResult, Submission,
+    Batch, BatchId, Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, Job, Lease, Machine, Moment, Outcome,
+    Provenance, Receipt, RecordResult, Report, Requirements, StepReport, Submission, WorkerState,
 };
 
 /// The shortest lease of every batch here.
 pub(crate) const LEASE: u64 = 60_000;
+/// So long at most a job that failed is not handed out.
+pub(crate) const BACK_OFF: Moment = 15 * 60_000;
 /// A failure more quarantines a job.
 pub(crate) const MAX_ATTEMPTS: u32 = 3;
 /// The plugin of every batch here, where nothing else is said.
@@ -22,8 +25,10 @@ pub(crate) fn new_batch() -> NewBatch {
         priority: 0,
         columns: vec!["name".to_owned(), "born".to_owned()],
         outputs: vec!["person".to_owned(), "score".to_owned()],
+        requirements: Requirements::default(),
         lease_ms: LEASE,
         max_attempts: MAX_ATTEMPTS,
+        error_rate: ErrorRate::per_mille(1_000),
     }
 }
 
@@ -54,12 +59,22 @@ pub(crate) fn request(worker: &str) -> ClaimRequest {
         plugins: vec![PLUGIN.to_owned()],
         holding: Vec::new(),
         wait_ms: 0,
+        max: 1,
+        behind: None,
+        machine: Machine::default(),
     }
 }
 
 /// A claim by a worker that holds nothing.
 pub(crate) async fn try_claim(store: &dyn Store, worker: &str, now: Moment) -> Option<Claim> {
-    store.claim(&request(worker), now).await.expect("claim")
+    claim_as(store, &request(worker), now).await
+}
+
+/// A claim of at most one job.
+pub(crate) async fn claim_as(store: &dyn Store, request: &ClaimRequest, now: Moment) -> Option<Claim> {
+    let mut claims = store.claim(request, now).await.expect("claim");
+    assert!(claims.len() <= 1, "{claims:?}");
+    claims.pop()
 }
 
 pub(crate) async fn claim(store: &dyn Store, worker: &str, now: Moment) -> Claim {
@@ -110,6 +125,24 @@ pub(crate) async fn beat(store: &dyn Store, claim: &Claim, now: Moment) -> Lease
 pub(crate) async fn give_back(store: &dyn Store, claim: &Claim, cause: GiveBackCause, reason: &str, now: Moment) {
     let give_back = GiveBack { secret: claim.secret.clone(), cause, reason: reason.to_owned() };
     store.give_back(claim.attempt, &give_back, now).await.expect("a job is taken back");
+}
+
+/// A worker's report about itself.
+pub(crate) fn report(worker: &str) -> Report {
+    Report {
+        worker: worker.to_owned(),
+        host: "pc-17".to_owned(),
+        state: WorkerState::Waiting,
+        reason: "no job waits".to_owned(),
+        release: "v1.0.0".to_owned(),
+        refused: vec!["v1.1.0: not signed".to_owned()],
+        steps: vec![StepReport {
+            step: "look".to_owned(),
+            ok: true,
+            found: "nothing \"new\"".to_owned(),
+            next: String::new(),
+        }],
+    }
 }
 
 /// The refusal a verb ended with.

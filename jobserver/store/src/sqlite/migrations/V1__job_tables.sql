@@ -63,7 +63,8 @@ CREATE TABLE jobs (
     batch_id     INTEGER NOT NULL REFERENCES batches (id),
     -- Its place in the batch, from 0.
     seq          INTEGER NOT NULL CHECK (seq >= 0),
-    lane_id      INTEGER NOT NULL REFERENCES lanes (id),
+    -- Its lane. (What no index finds is not REFERENCES: SQLite would read the whole table for each row removed there.)
+    lane_id      INTEGER NOT NULL,
     state        TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'running' OR state = 'done' OR state = 'receiving'
                                   OR state = 'quarantined' OR state = 'suspended' OR state = 'deleted'),
     reason       TEXT    NOT NULL DEFAULT '',
@@ -80,7 +81,7 @@ CREATE TABLE jobs (
     -- It is not handed out before this moment (back-off after a failure); 0 for at once.
     not_before   INTEGER NOT NULL DEFAULT 0,
     -- The attempt that holds it or did it, and that attempt's worker.
-    attempt_id   INTEGER REFERENCES attempts (id) DEFERRABLE INITIALLY DEFERRED,
+    attempt_id   INTEGER,
     worker       TEXT,
     started_at   INTEGER,
     finished_at  INTEGER,
@@ -95,9 +96,6 @@ CREATE TABLE jobs (
 
 -- Dispatch reads on by place. (MySQL has no partial indexes: there the state stands in the index.)
 CREATE INDEX jobs_waiting ON jobs (lane_id, seq) WHERE state = 'waiting';
--- "All quarantined jobs of batch 7": what people ask for is seldom and found without reading through the rest.
-CREATE INDEX jobs_set_apart ON jobs (batch_id, state, seq)
-    WHERE state = 'quarantined' OR state = 'suspended' OR state = 'deleted';
 
 CREATE TABLE job_records (
     id     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -112,7 +110,7 @@ CREATE TABLE job_results (
     -- The key is what makes a second result for a record impossible.
     job_record_id INTEGER PRIMARY KEY REFERENCES job_records (id),
     job_id        INTEGER NOT NULL REFERENCES jobs (id),
-    attempt_id    INTEGER NOT NULL REFERENCES attempts (id),
+    attempt_id    INTEGER NOT NULL,
     -- Output column → value, as a JSON object.
     result        TEXT,
     error         TEXT,
@@ -125,10 +123,10 @@ CREATE INDEX job_results_of_job ON job_results (job_id);
 CREATE TABLE superseded_results (
     job_record_id INTEGER NOT NULL REFERENCES job_records (id),
     job_id        INTEGER NOT NULL REFERENCES jobs (id),
-    attempt_id    INTEGER NOT NULL REFERENCES attempts (id),
+    attempt_id    INTEGER NOT NULL,
     result        TEXT,
     error         TEXT,
-    PRIMARY KEY (attempt_id, job_record_id),
+    PRIMARY KEY (job_record_id, attempt_id),
     CHECK ((result IS NULL) <> (error IS NULL))
 ) STRICT;
 

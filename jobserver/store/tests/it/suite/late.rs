@@ -5,7 +5,7 @@ use nightshift_store::{LostAttempt, Refusal};
 use nightshift_wire::{BatchState, ClaimRequest, GiveBackCause, JobState};
 
 use crate::{
-    hands::{LEASE, beat, claim, compute, finish, give_back, hand_in, refusal, request, see, submit, try_claim},
+    hands::{LEASE, beat, claim, claim_as, compute, finish, give_back, hand_in, refusal, request, see, submit, try_claim},
     place::Place,
 };
 
@@ -46,11 +46,11 @@ pub(crate) async fn attempts_the_worker_no_longer_holds_are_lost(place: &dyn Pla
     let batch = hand_in(&*store, &[1, 1, 1, 1]).await;
     let held = claim(&*store, "w", 0).await;
     let holding = |attempts: &[i64]| ClaimRequest { holding: attempts.to_vec(), ..request("w") };
-    let forgotten = store.claim(&holding(&[held.attempt]), 1).await.expect("claim").expect("a job");
+    let forgotten = claim_as(&*store, &holding(&[held.attempt]), 1).await.expect("a job");
     let others = claim(&*store, "x", 1).await;
 
     // The worker was killed before it noted its second claim: it gets that very job again.
-    let again = store.claim(&holding(&[held.attempt]), 2).await.expect("claim").expect("a job");
+    let again = claim_as(&*store, &holding(&[held.attempt]), 2).await.expect("a job");
     assert_eq!(again.job, forgotten.job);
     let jobs = see(&*store, batch).await.jobs;
     let running = jobs.iter().filter(|job| job.state == JobState::Running).count();
@@ -61,7 +61,7 @@ pub(crate) async fn attempts_the_worker_no_longer_holds_are_lost(place: &dyn Pla
 
     // Also when there is nothing to claim for it, its jobs go back.
     let nothing = ClaimRequest { plugins: Vec::new(), ..holding(&[]) };
-    assert_eq!(store.claim(&nothing, 4).await.expect("claim"), None);
+    assert_eq!(claim_as(&*store, &nothing, 4).await, None);
     let jobs = see(&*store, batch).await.jobs;
     assert_eq!(jobs.iter().filter(|job| job.state == JobState::Running).count(), 1);
 }

@@ -1,10 +1,10 @@
 //! Promises about what people look at.
 
 use nightshift_store::{Counts, Refusal};
-use nightshift_wire::{GiveBackCause, JobState, Outcome, Report, StepReport, WorkerState};
+use nightshift_wire::{GiveBackCause, JobState, Outcome, Report, WorkerState};
 
 use crate::{
-    hands::{claim, finish, give_back, hand_in, new_batch, refusal, see, try_claim},
+    hands::{BACK_OFF, claim, finish, give_back, hand_in, new_batch, refusal, report, see, try_claim},
     place::Place,
 };
 
@@ -41,14 +41,14 @@ pub(crate) async fn jobs_come_in_pages_and_tell_their_story(place: &dyn Place) {
     let batch = hand_in(&*store, &[1, 2, 3, 4]).await;
     let failing = claim(&*store, "a", 5).await;
     give_back(&*store, &failing, GiveBackCause::Failed, "no such table: people", 6).await;
-    let running = claim(&*store, "b", 7).await;
+    let running = claim(&*store, "b", BACK_OFF).await;
 
     let jobs = store.jobs(batch, 0, 10).await.expect("jobs");
     assert_eq!(jobs.iter().map(|job| job.seq).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!(jobs.iter().map(|job| job.records).collect::<Vec<_>>(), [1, 2, 3, 4]);
     let first = &jobs[0];
     assert_eq!((first.id, first.state, first.pickups, first.failures), (running.job, JobState::Running, 2, 1));
-    assert_eq!((first.worker.as_deref(), first.started_at, &*first.reason), (Some("b"), Some(7), ""));
+    assert_eq!((first.worker.as_deref(), first.started_at, &*first.reason), (Some("b"), Some(BACK_OFF), ""));
     assert_eq!(store.jobs(batch, 1, 2).await.expect("jobs"), jobs[1..3]);
     assert_eq!(store.jobs(batch, 4, 2).await.expect("jobs"), []);
 }
@@ -74,32 +74,24 @@ pub(crate) async fn the_grid_is_counted(place: &dyn Place) {
     let receiving = store.open_batch(new_batch(), 0).await.expect("open");
     store.append_job(receiving, crate::hands::job_records(0, 1)).await.expect("append");
     for failure in 0..3 {
-        let claim = claim(&*store, "failing", failure).await;
-        give_back(&*store, &claim, GiveBackCause::Failed, "no", failure).await;
+        let claim = claim(&*store, "failing", failure * BACK_OFF).await;
+        give_back(&*store, &claim, GiveBackCause::Failed, "no", failure * BACK_OFF).await;
     }
-    finish(&*store, &claim(&*store, "early", 10).await, 10).await;
-    claim(&*store, "a", 20).await;
-    claim(&*store, "b", 30).await;
-    let counts = Counts { jobs_waiting: 2, jobs_running: 2, jobs_done: 1, jobs_quarantined: 1, workers: 2 };
-    assert_eq!(store.counts(20).await.expect("counts"), counts);
+    let now = 3 * BACK_OFF;
+    finish(&*store, &claim(&*store, "early", now + 10).await, now + 10).await;
+    claim(&*store, "a", now + 20).await;
+    claim(&*store, "b", now + 30).await;
+    let counts = Counts {
+        jobs_waiting: 2,
+        jobs_running: 2,
+        jobs_done: 1,
+        jobs_quarantined: 1,
+        jobs_suspended: 0,
+        jobs_deleted: 0,
+        workers: 2,
+    };
+    assert_eq!(store.counts(now + 20).await.expect("counts"), counts);
     assert_eq!(store.counts(0).await.expect("counts").workers, 4);
-}
-
-fn report(worker: &str) -> Report {
-    Report {
-        worker: worker.to_owned(),
-        host: "pc-17".to_owned(),
-        state: WorkerState::Waiting,
-        reason: "no job waits".to_owned(),
-        release: "v1.0.0".to_owned(),
-        refused: vec!["v1.1.0: not signed".to_owned()],
-        steps: vec![StepReport {
-            step: "look".to_owned(),
-            ok: true,
-            found: "nothing \"new\"".to_owned(),
-            next: String::new(),
-        }],
-    }
 }
 
 pub(crate) async fn a_worker_is_known_by_its_last_report(place: &dyn Place) {

@@ -1,6 +1,8 @@
 //! The conformance suite: one promise a function, each given a fresh place. A store passes when all of them hold. A server
 //! that this machine does not have is named on standard error, and its promises are not checked.
 
+mod admin;
+mod dispatch;
 mod hand_in;
 mod late;
 mod look;
@@ -40,7 +42,7 @@ macro_rules! every_promise {
                 a_sealed_batch_is_closed,
                 record_numbers_of_a_job_follow_one_another_and_are_never_used_again;
             work:
-                the_highest_priority_goes_first_then_the_lowest_number,
+                the_highest_priority_goes_first_then_the_oldest_batch_then_the_place_in_it,
                 a_worker_gets_only_jobs_of_its_plugins,
                 claims_at_the_same_time_get_different_jobs,
                 the_last_results_finish_the_batch,
@@ -66,6 +68,33 @@ macro_rules! every_promise {
                 a_lost_attempt_may_still_read_its_records_while_they_are_needed,
                 a_late_give_back_does_not_touch_the_next_attempt,
                 a_clock_that_goes_back_makes_no_lease_longer;
+            dispatch:
+                a_worker_gets_as_many_jobs_as_it_asks_for_in_their_order,
+                a_prefetched_job_has_the_lease_of_the_one_before_it_as_well,
+                a_job_goes_only_to_a_worker_that_meets_its_requirements,
+                a_job_that_failed_waits_longer_each_time,
+                a_job_that_lost_its_worker_ten_times_is_quarantined,
+                leases_are_extended_once_by_the_time_without_a_server,
+                of_several_submissions_each_is_judged_by_itself,
+                a_batch_that_fails_too_much_is_suspended_until_it_is_resumed,
+                a_worker_that_fails_where_others_succeed_is_drained,
+                more_jobs_than_the_queue_holds_go_out_in_order;
+            admin:
+                a_suspended_job_is_lost_to_its_worker_and_resumed_later,
+                results_of_a_suspended_job_are_accepted,
+                an_edited_job_goes_to_other_workers_at_a_higher_revision,
+                an_edit_that_changes_nothing_raises_no_revision,
+                a_quarantined_job_is_retried_without_its_failures,
+                jobs_of_a_bad_release_are_processed_anew_and_the_old_results_kept,
+                a_deleted_job_says_so_among_the_results,
+                a_dry_run_changes_nothing,
+                a_filter_without_any_part_chooses_nothing,
+                a_suspended_batch_hands_out_nothing_and_running_jobs_go_on,
+                a_deleted_batch_leaves_nothing,
+                a_drained_worker_gets_nothing_until_it_is_resumed,
+                jobs_are_found_by_what_they_are,
+                a_job_tells_of_every_attempt,
+                what_a_job_waits_for_is_known;
             look:
                 results_come_in_input_order_job_by_job,
                 jobs_come_in_pages_and_tell_their_story,

@@ -8,13 +8,13 @@ use nightshift_wire::{BatchState, ClaimRequest, GiveBackCause, Heartbeat, JobSta
 
 use crate::{
     hands::{
-        LEASE, PLUGIN, claim, compute, finish, give_back, hand_in, hand_in_as, new_batch, refusal, request, see,
+        BACK_OFF, LEASE, PLUGIN, claim, claim_as, compute, finish, give_back, hand_in, hand_in_as, new_batch, refusal, request, see,
         submission, submit, try_claim,
     },
     place::Place,
 };
 
-pub(crate) async fn the_highest_priority_goes_first_then_the_lowest_number(place: &dyn Place) {
+pub(crate) async fn the_highest_priority_goes_first_then_the_oldest_batch_then_the_place_in_it(place: &dyn Place) {
     let store = place.open().await;
     let low = hand_in_as(&*store, NewBatch { priority: -1, ..new_batch() }, &[1]).await;
     let first = hand_in(&*store, &[1, 1]).await;
@@ -39,9 +39,9 @@ pub(crate) async fn a_worker_gets_only_jobs_of_its_plugins(place: &dyn Place) {
         plugins: plugins.iter().map(|plugin| (*plugin).to_owned()).collect(),
         ..request("w")
     };
-    assert_eq!(store.claim(&with(&[]), 0).await.expect("claim"), None);
-    assert_eq!(store.claim(&with(&["other"]), 0).await.expect("claim"), None);
-    let claim = store.claim(&with(&["match", "other", "resize"]), 0).await.expect("claim").expect("a job");
+    assert_eq!(claim_as(&*store, &with(&[]), 0).await, None);
+    assert_eq!(claim_as(&*store, &with(&["other"]), 0).await, None);
+    let claim = claim_as(&*store, &with(&["match", "other", "resize"]), 0).await.expect("a job");
     assert_eq!(claim.plugin, "resize");
 }
 
@@ -204,10 +204,10 @@ pub(crate) async fn a_job_that_fails_too_often_is_quarantined_with_the_reason(pl
     let batch = hand_in(&*store, &[2, 1]).await;
     let other = claim(&*store, "other", 0).await;
     for failure in 1..=3 {
-        let claim = claim(&*store, "w", failure).await;
-        give_back(&*store, &claim, GiveBackCause::Failed, "the query does not parse", failure).await;
+        let claim = claim(&*store, "w", failure * BACK_OFF).await;
+        give_back(&*store, &claim, GiveBackCause::Failed, "the query does not parse", failure * BACK_OFF).await;
     }
-    assert_eq!(try_claim(&*store, "w", 4).await, None);
+    assert_eq!(try_claim(&*store, "w", 4 * BACK_OFF).await, None);
     assert_eq!(store.batch(batch).await.expect("batch").state, BatchState::Open);
     finish(&*store, &other, 5).await;
 
@@ -234,8 +234,8 @@ pub(crate) async fn giving_back_again_is_acknowledged_and_counted_once(place: &d
     let job = see(&*store, batch).await.jobs.remove(0);
     assert_eq!((job.state, job.failures), (JobState::Waiting, 1));
 
-    let again = claim(&*store, "w", 6).await;
-    finish(&*store, &again, 7).await;
+    let again = claim(&*store, "w", 6 + BACK_OFF).await;
+    finish(&*store, &again, 7 + BACK_OFF).await;
     give_back(&*store, &again, GiveBackCause::Failed, "too late", 8).await;
     assert_eq!(see(&*store, batch).await.jobs[0].state, JobState::Done);
 }
@@ -253,7 +253,7 @@ pub(crate) async fn a_lease_follows_the_measured_time(place: &dyn Place) {
     let second = claim(&*store, "w", 2).await;
     assert_eq!(second.lease_ms, 2 * 100 * 1_000, "a second for each record, twice");
     let plugins = vec![PLUGIN.to_owned(), "other".to_owned()];
-    let other = store.claim(&ClaimRequest { plugins, ..request("x") }, 3).await.expect("claim").expect("a job");
+    let other = claim_as(&*store, &ClaimRequest { plugins, ..request("x") }, 3).await.expect("a job");
     assert_eq!(other.lease_ms, LEASE, "another plugin was never measured");
 }
 

@@ -1,0 +1,2 @@
+DELETE FROM attempts
+WHERE job_id = :job

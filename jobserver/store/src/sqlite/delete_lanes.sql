@@ -1,0 +1,2 @@
+DELETE FROM lanes
+WHERE batch_id = :batch

@@ -1,0 +1,2 @@
+DELETE FROM job_results
+WHERE job_id = :job

@@ -1,0 +1,2 @@
+DELETE FROM superseded_results
+WHERE job_id = :job

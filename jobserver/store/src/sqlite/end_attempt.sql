@@ -1,3 +1,0 @@
-UPDATE attempts
-SET state = :to, reason = :reason, lease_until = NULL, ended_at = :now
-WHERE id = :attempt AND state = 'running'

@@ -1,0 +1,19 @@
+-- Jobs that a filter chooses, by number; what is NULL chooses all. The numbers of a batch's jobs lie close together, so
+-- its first and last bound the search.
+SELECT jobs.id, jobs.batch_id, jobs.seq, lanes.plugin, lanes.priority, lanes.requirements, jobs.revision, jobs.state,
+       jobs.reason, jobs.records, jobs.pickups, jobs.failures, jobs.losses, jobs.not_before, jobs.worker, jobs.started_at,
+       jobs.finished_at
+FROM jobs
+JOIN lanes ON lanes.id = jobs.lane_id
+JOIN batches ON batches.id = jobs.batch_id
+LEFT JOIN attempts ON attempts.id = jobs.attempt_id
+WHERE jobs.id BETWEEN :from AND :to
+  AND batches.state <> 'abandoned'
+  AND (:batch IS NULL OR jobs.batch_id = :batch)
+  AND (:ids IS NULL OR jobs.id IN (SELECT value FROM json_each(:ids)))
+  AND (:state IS NULL OR jobs.state = :state)
+  AND (:plugin IS NULL OR lanes.plugin = :plugin)
+  AND (:worker IS NULL OR jobs.worker = :worker)
+  AND (:release IS NULL OR (jobs.state = 'done' AND attempts.release = :release))
+ORDER BY jobs.id
+LIMIT :limit

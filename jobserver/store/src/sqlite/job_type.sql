@@ -1,0 +1,3 @@
+SELECT records, work_ms, accepted_at
+FROM job_types
+WHERE plugin = :plugin

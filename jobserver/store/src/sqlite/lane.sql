@@ -1,0 +1,3 @@
+SELECT id, batch_id, plugin, priority, requirements
+FROM lanes
+WHERE id = :lane

@@ -1,0 +1,3 @@
+SELECT last_alive
+FROM server_life
+WHERE id = 1
