@@ -56,11 +56,9 @@ impl Failure {
         match self {
             Failure::Sqlite(error) => is_away(error),
             Failure::NotCommitted(failure) => failure.is_away(),
-            Failure::Refused(_)
-            | Failure::Text(_)
-            | Failure::Move(_)
-            | Failure::Contradiction(_)
-            | Failure::Ended => false,
+            Failure::Refused(_) | Failure::Text(_) | Failure::Move(_) | Failure::Contradiction(_) | Failure::Ended => {
+                false
+            }
         }
     }
 

@@ -30,8 +30,8 @@ use std::{
 
 use async_trait::async_trait;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, BatchState, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobAction, JobFilter, JobHistory, JobId,
-    JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
+    AttemptId, Batch, BatchId, BatchState, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobAction, JobFilter,
+    JobHistory, JobId, JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 use rusqlite::Connection;
 

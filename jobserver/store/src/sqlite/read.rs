@@ -31,8 +31,7 @@ pub(super) fn records(
     let places = if asked.is_empty() { None } else { Some(places(&columns, asked)?) };
 
     let mut query = connection.prepare_cached(sql::RECORDS)?;
-    let mut rows =
-        query.query(named_params! { ":first_record": job.first_record, ":records": job.records })?;
+    let mut rows = query.query(named_params! { ":first_record": job.first_record, ":records": job.records })?;
     let mut records = Vec::with_capacity(usize::try_from(job.records).unwrap_or(0));
     while let Some(row) = rows.next()? {
         let id = row.get("id")?;
@@ -91,9 +90,10 @@ pub(super) fn jobs(connection: &Connection, batch: BatchId, from: u64, limit: u3
 pub(super) fn find(connection: &Connection, filter: &JobFilter, from: JobId, limit: u32) -> Result<JobPage, Failure> {
     let (mut from, mut to) = (from, JobId::MAX);
     if let Some(batch) = filter.batch {
-        let range = connection.prepare_cached(sql::BATCH_RANGE)?.query_row(named_params! { ":batch": batch }, |row| {
-            Ok((row.get::<_, Option<JobId>>("first")?, row.get::<_, Option<JobId>>("last")?))
-        })?;
+        let range =
+            connection.prepare_cached(sql::BATCH_RANGE)?.query_row(named_params! { ":batch": batch }, |row| {
+                Ok((row.get::<_, Option<JobId>>("first")?, row.get::<_, Option<JobId>>("last")?))
+            })?;
         let (Some(first), Some(last)) = range else {
             return Ok(JobPage { jobs: Vec::new(), next: None });
         };
@@ -148,10 +148,11 @@ pub(super) fn history(connection: &Connection, job: JobId) -> Result<JobHistory,
 /// What is known about a job and who might take it.
 pub(super) fn explain(connection: &Connection, job: JobId) -> Result<ExplainFacts, Failure> {
     let job = one_job(connection, job)?;
-    let ahead = connection.prepare_cached(sql::JOBS_AHEAD)?.query_row(
-        named_params! { ":priority": job.priority, ":batch": job.batch, ":seq": job.seq },
-        |row| row.get(0),
-    )?;
+    let ahead = connection
+        .prepare_cached(sql::JOBS_AHEAD)?
+        .query_row(named_params! { ":priority": job.priority, ":batch": job.batch, ":seq": job.seq }, |row| {
+            row.get(0)
+        })?;
     let batch_suspended = batch(connection, job.batch)?.suspended;
     Ok(ExplainFacts { job, batch_suspended, ahead, workers: workers(connection)? })
 }
@@ -298,11 +299,8 @@ fn read_batch(row: &Row<'_>) -> Result<Batch, Failure> {
         finished_at: row.get("finished_at")?,
     };
     if batch.state != BatchState::Receiving {
-        let elsewhere = batch.jobs_done
-            + batch.jobs_running
-            + batch.jobs_quarantined
-            + batch.jobs_suspended
-            + batch.jobs_deleted;
+        let elsewhere =
+            batch.jobs_done + batch.jobs_running + batch.jobs_quarantined + batch.jobs_suspended + batch.jobs_deleted;
         batch.jobs_waiting = batch.jobs.saturating_sub(elsewhere);
     }
     Ok(batch)

@@ -137,7 +137,9 @@ mod tests {
             let mut steps = explained.raw_query();
             while let Some(step) = steps.next().expect("a step") {
                 let step: String = step.get("opcode").expect("its name");
-                let seldom = ["report.sql", "meet_worker.sql", "shorten_leases.sql", "extend_leases.sql", "find_jobs.sql"].contains(file);
+                let seldom =
+                    ["report.sql", "meet_worker.sql", "shorten_leases.sql", "extend_leases.sql", "find_jobs.sql"]
+                        .contains(file);
                 assert!(step != "OpenEphemeral" || seldom, "{file}");
             }
         }

@@ -278,8 +278,7 @@ where
             return Keep::No;
         }
         // Its fault must not take the store from everybody else.
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| (self.work)(connection, set))).unwrap_or(Err(Failure::Ended));
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(connection, set))).unwrap_or(Err(Failure::Ended));
         let keep = if outcome.is_ok() { Keep::Yes } else { Keep::No };
         self.outcome = Some(outcome);
         keep

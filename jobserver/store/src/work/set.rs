@@ -106,11 +106,7 @@ impl From<Read> for Halt {
 #[derive(Debug, Clone)]
 pub(crate) enum ResultsChange {
     /// They are stored.
-    Accepted {
-        job: JobId,
-        attempt: AttemptId,
-        submitted: Arc<Submitted>,
-    },
+    Accepted { job: JobId, attempt: AttemptId, submitted: Arc<Submitted> },
     /// Those it has become superseded ones.
     Superseded(JobId),
 }

@@ -32,12 +32,7 @@ pub(super) fn see(set: &mut WorkingSet, worker: &str, now: Moment) -> Result<(),
 }
 
 /// Notes what a known worker says it can do.
-pub(super) fn describe(
-    set: &mut WorkingSet,
-    worker: &str,
-    plugins: &[String],
-    machine: Machine,
-) -> Result<(), Halt> {
+pub(super) fn describe(set: &mut WorkingSet, worker: &str, plugins: &[String], machine: Machine) -> Result<(), Halt> {
     let Some(row) = set.worker(worker)?.filter(|row| row.plugins != plugins || row.machine != machine) else {
         return Ok(());
     };
@@ -61,13 +56,7 @@ pub(super) fn credit(set: &mut WorkingSet, worker: &str, records: u64, now: Mome
 
 /// A job failed on a worker; one that fails job after job while others succeed is drained. The same job again says
 /// nothing more about the worker.
-pub(super) fn failed(
-    set: &mut WorkingSet,
-    worker: &str,
-    job: JobId,
-    plugin: &str,
-    now: Moment,
-) -> Result<(), Halt> {
+pub(super) fn failed(set: &mut WorkingSet, worker: &str, job: JobId, plugin: &str, now: Moment) -> Result<(), Halt> {
     let accepted = set.plugin(plugin)?.map(|plugin| plugin.accepted_at);
     let (mut row, _) = meet(set, worker, now)?;
     if row.failing.is_none_or(|(last, _)| last != job) {

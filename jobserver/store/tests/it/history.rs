@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use nightshift_store::{JobChange, NewBatch, Refusal, Store};
 use nightshift_testbed::database::Make;
 use nightshift_wire::{
-    AttemptId, BatchId, BatchState, ClaimRequest, GiveBackCause, JobAction, JobEdit, JobFilter, JobId, JobState, Moment,
-    Outcome, Reason, RecordId, RecordResult, Requirements, WorkerChange,
+    AttemptId, BatchId, BatchState, ClaimRequest, GiveBackCause, JobAction, JobEdit, JobFilter, JobId, JobState,
+    Moment, Outcome, Reason, RecordId, RecordResult, Requirements, WorkerChange,
 };
 
 use crate::{
@@ -27,37 +27,35 @@ const WORKERS: [&str; 4] = ["a", "b", "c", "d"];
 const LAST: &str = "last";
 const PLUGINS: [&str; 2] = [PLUGIN, "name-count"];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_move_on_sqlite() {
-    for seed in 0..seeds() {
-        println!("seed {seed}");
-        live_through(&SqlitePlace::fresh(), seed).await;
-    }
+    randomized(|seed| async move { live_through(&SqlitePlace::fresh(), seed).await }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_move_on_mariadb() {
-    randomized_on(Make::MariaDb).await;
+    randomized(|seed| on_server(Make::MariaDb, seed)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_move_on_mysql() {
-    randomized_on(Make::MySql).await;
+    randomized(|seed| on_server(Make::MySql, seed)).await;
 }
 
-/// Several histories at a time, each in a schema of its own: a server spends most of a history waiting for its disk.
-async fn randomized_on(make: Make) {
-    const AT_ONCE: u64 = 5;
-    for first in (0..seeds()).step_by(AT_ONCE as usize) {
-        let histories = (first..seeds().min(first + AT_ONCE)).map(|seed| {
-            let history = tokio::spawn(async move {
-                if let Some(place) = MysqlPlace::fresh(make).await {
-                    live_through(&place, seed).await;
-                }
-            });
-            (seed, history)
-        });
-        for (seed, history) in histories.collect::<Vec<_>>() {
+/// A history in a schema of its own.
+async fn on_server(make: Make, seed: u64) {
+    if let Some(place) = MysqlPlace::fresh(make).await {
+        live_through(&place, seed).await;
+    }
+}
+
+/// Several histories at a time: a store spends most of a history waiting for its disk.
+async fn randomized<F: Future<Output = ()> + Send + 'static>(live: impl Fn(u64) -> F) {
+    const AT_ONCE: usize = 5;
+    let seeds: Vec<u64> = (0..seeds()).collect();
+    for some in seeds.chunks(AT_ONCE) {
+        let histories: Vec<_> = some.iter().map(|&seed| (seed, tokio::spawn(live(seed)))).collect();
+        for (seed, history) in histories {
             history.await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         }
     }

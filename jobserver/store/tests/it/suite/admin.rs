@@ -100,8 +100,7 @@ pub(crate) async fn a_quarantined_job_is_retried_without_its_failures(place: &dy
         give_back(&*store, &failing, GiveBackCause::Failed, "no", failure * BACK_OFF).await;
     }
     assert_eq!(store.batch(batch).await.expect("batch").state, BatchState::Incomplete);
-    let quarantined =
-        JobFilter { batch: Some(batch), state: Some(JobState::Quarantined), ..JobFilter::default() };
+    let quarantined = JobFilter { batch: Some(batch), state: Some(JobState::Quarantined), ..JobFilter::default() };
     assert_eq!(act(&*store, JobAction::Retry, quarantined, 4 * BACK_OFF).await.changed, 1);
     let seen = see(&*store, batch).await;
     assert_eq!((seen.batch.state, seen.batch.finished_at), (BatchState::Open, None));
@@ -136,8 +135,7 @@ pub(crate) async fn jobs_of_a_bad_release_are_processed_anew_and_the_old_results
     let history = store.job(first.job).await.expect("the job");
     let attempts: Vec<(i64, AttemptState, u32)> =
         history.attempts.iter().map(|attempt| (attempt.id, attempt.state, attempt.revision)).collect();
-    let expected =
-        [(again.attempt, AttemptState::Accepted, 2), (first.attempt, AttemptState::Accepted, 1)];
+    let expected = [(again.attempt, AttemptState::Accepted, 2), (first.attempt, AttemptState::Accepted, 1)];
     assert_eq!(attempts, expected);
     let seen = store.batch(batch).await.expect("batch");
     assert_eq!((seen.state, seen.results, seen.errors), (BatchState::Done, 8, done.errors));

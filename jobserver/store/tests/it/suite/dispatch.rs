@@ -133,7 +133,9 @@ pub(crate) async fn of_several_submissions_each_is_judged_by_itself(place: &dyn 
     let answers = store.submit_many(submissions, 1).await;
     let told: Vec<Result<bool, Refusal>> = answers
         .into_iter()
-        .map(|answer| answer.map(|receipt| receipt.repeated).map_err(|error| error.refusal().cloned().expect("refused")))
+        .map(|answer| {
+            answer.map(|receipt| receipt.repeated).map_err(|error| error.refusal().cloned().expect("refused"))
+        })
         .collect();
     assert!(matches!(told[1], Err(Refusal::WrongResults(_))), "{told:?}");
     assert_eq!((&told[0], &told[2], &told[3]), (&Ok(false), &Ok(false), &Ok(true)));

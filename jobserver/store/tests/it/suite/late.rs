@@ -5,7 +5,9 @@ use nightshift_store::{LostAttempt, Refusal};
 use nightshift_wire::{BatchState, ClaimRequest, GiveBackCause, JobState};
 
 use crate::{
-    hands::{LEASE, beat, claim, claim_as, compute, finish, give_back, hand_in, refusal, request, see, submit, try_claim},
+    hands::{
+        LEASE, beat, claim, claim_as, compute, finish, give_back, hand_in, refusal, request, see, submit, try_claim,
+    },
     place::Place,
 };
 

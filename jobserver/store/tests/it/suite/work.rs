@@ -8,8 +8,8 @@ use nightshift_wire::{BatchState, ClaimRequest, GiveBackCause, Heartbeat, JobSta
 
 use crate::{
     hands::{
-        BACK_OFF, LEASE, PLUGIN, claim, claim_as, compute, finish, give_back, hand_in, hand_in_as, new_batch, refusal, request, see,
-        submission, submit, try_claim,
+        BACK_OFF, LEASE, PLUGIN, claim, claim_as, compute, finish, give_back, hand_in, hand_in_as, new_batch, refusal,
+        request, see, submission, submit, try_claim,
     },
     place::Place,
 };
