@@ -1,9 +1,10 @@
 //! Where batches, jobs, records, attempts and results are kept.
 //!
-//! [`Store`] is what the job server needs, in a dozen verbs of the domain; [`sqlite`] is the store that needs no
-//! set-up, [`mysql`] the one that several job servers share. The verbs of job control are written once (`work`): they ask
-//! `jobserver/rules` what may happen; a store loads the rows they need and writes down what they change. Every verb is one transaction: when it answers, what it did is on disk; when it fails, nothing
-//! happened. No verb reads a clock: `now` comes in, and every moment reaches SQL as a bound parameter.
+//! [`Store`] is what the job server needs, in verbs of the domain; [`sqlite`] is the store that needs no set-up, [`mysql`]
+//! the one that several job servers share. The verbs of job control are written once (`work`): they ask `jobserver/rules`
+//! what may happen; a store loads the rows they need and writes down what they change. Every verb is one step: when it
+//! answers, what it did is on disk; when it fails, nothing happened. No verb reads a clock: `now` comes in, and every
+//! moment reaches SQL as a bound parameter.
 
 mod error;
 pub mod mysql;
