@@ -13,6 +13,8 @@ use crate::gates::{self, Lane, WorkerFacts};
 pub struct Facts<'a> {
     /// The job.
     pub job: &'a Job,
+    /// What the stop flag says that keeps every job back; `None` when there is none.
+    pub stopped: Option<&'a str>,
     /// Why its batch is suspended; `None` when it is not.
     pub batch_suspended: Option<&'a str>,
     /// Waiting jobs that go out before it, whoever may take them.
@@ -118,6 +120,9 @@ fn megabytes(number: u64) -> String {
 
 fn why_it_waits(explanation: &Explanation, facts: &Facts<'_>, now: Moment) -> String {
     let job = facts.job;
+    if let Some(reason) = facts.stopped {
+        return format!("the grid is stopped: {reason}; no job goes out until `nightshift start`");
+    }
     if let Some(reason) = facts.batch_suspended {
         let batch = job.batch;
         return format!("batch {batch} is suspended: {reason}; `nightshift batch resume {batch}` lets its jobs go out");
@@ -225,7 +230,7 @@ mod tests {
     }
 
     fn summary(job: &Job, workers: &[Worker], ahead: u64) -> String {
-        explain(&Facts { job, batch_suspended: None, ahead, workers }, NOW).summary
+        explain(&Facts { job, stopped: None, batch_suspended: None, ahead, workers }, NOW).summary
     }
 
     #[test]
@@ -236,7 +241,8 @@ mod tests {
         let other = Worker { plugins: vec!["name-count".to_owned()], ..worker("w-other") };
         let workers = [untagged(), untagged(), drained, gone, other];
         let job = job();
-        let explanation = explain(&Facts { job: &job, batch_suspended: None, ahead: 5, workers: &workers }, NOW);
+        let explanation =
+            explain(&Facts { job: &job, stopped: None, batch_suspended: None, ahead: 5, workers: &workers }, NOW);
         assert_eq!(
             explanation.summary,
             "no worker may take it; 1 worker: not heard of for 15 minutes; 1 worker: drained (3 jobs failed); 1 worker: \
@@ -253,7 +259,8 @@ mod tests {
         let stopped = Worker { report: Report { state: WorkerState::Stopped, ..worker("w").report }, ..worker("w") };
         let workers = [worker("w-1"), busy, stopped];
         let job = job();
-        let explanation = explain(&Facts { job: &job, batch_suspended: None, ahead: 0, workers: &workers }, NOW);
+        let explanation =
+            explain(&Facts { job: &job, stopped: None, batch_suspended: None, ahead: 0, workers: &workers }, NOW);
         let kept: u64 = explanation.kept_off.iter().map(|group| group.workers).sum();
         assert_eq!((explanation.free, explanation.busy, kept), (1, 1, 1));
     }
@@ -291,14 +298,35 @@ mod tests {
     fn a_grid_without_workers_and_a_suspended_batch_say_what_to_do() {
         let job = job();
         assert!(summary(&job, &[], 0).contains("nightshift-worker doctor"));
-        let suspended =
-            Facts { job: &job, batch_suspended: Some("prices are wrong"), ahead: 0, workers: &[worker("w")] };
+        let suspended = Facts {
+            job: &job,
+            stopped: None,
+            batch_suspended: Some("prices are wrong"),
+            ahead: 0,
+            workers: &[worker("w")],
+        };
         let explanation = explain(&suspended, NOW);
         assert_eq!(
             explanation.summary,
             "batch 7 is suspended: prices are wrong; `nightshift batch resume 7` lets its jobs go out"
         );
         assert_eq!(explanation.kept_off[0].gate, Gate::BatchSuspended);
+    }
+
+    #[test]
+    fn a_stopped_grid_says_so_before_anything_else() {
+        let job = job();
+        let stopped = Facts {
+            job: &job,
+            stopped: Some("prices are wrong"),
+            batch_suspended: Some("late"),
+            ahead: 0,
+            workers: &[],
+        };
+        assert_eq!(
+            explain(&stopped, NOW).summary,
+            "the grid is stopped: prices are wrong; no job goes out until `nightshift start`"
+        );
     }
 
     #[test]

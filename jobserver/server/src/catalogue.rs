@@ -9,18 +9,21 @@ use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::settings::GridSettings;
+use nightshift_wire::Requirements;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// The longest a request waits for a fresh look; then the last one has to do.
 const FRESH_WITHIN: Duration = Duration::from_secs(5);
 
 /// A plugin as far as a hand-in is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offered {
     /// Columns it needs, in order.
     pub inputs: Vec<String>,
     /// Columns it adds, in order.
     pub outputs: Vec<String>,
+    /// What it asks of the workers that run it.
+    pub requirements: Requirements,
 }
 
 /// What the newest believed release offers, and how the repository is.
@@ -76,7 +79,14 @@ impl Catalogue {
         let plugins = plugins.into_iter().map(|plugin| {
             let inputs = plugin.input.into_keys().collect();
             let outputs = plugin.output.into_keys().collect();
-            (plugin.name, Offered { inputs, outputs })
+            let requires = plugin.requires;
+            let requirements = Requirements {
+                memory_mb: requires.memory_mb,
+                disk_mb: requires.disk_mb,
+                tags: requires.tags,
+                release: requires.release.map(|release| release.to_string()),
+            };
+            (plugin.name, Offered { inputs, outputs, requirements })
         });
         Catalogue { release: Some(tag), problem: String::new(), stopped: None, plugins: plugins.collect(), settings }
     }
@@ -158,7 +168,7 @@ mod tests {
             error.to_string(),
             "no release is known yet (the repository has no release); make one with `nightshift release cut 1.0.0`"
         );
-        let offered = Offered { inputs: vec![], outputs: vec![] };
+        let offered = Offered::default();
         let plugins = BTreeMap::from([("a".to_owned(), offered.clone()), ("b".to_owned(), offered)]);
         let catalogue = Catalogue { release: Some("v1.0.0".to_owned()), plugins, ..Catalogue::empty("") };
         assert!(catalogue.plugin("b").is_ok());

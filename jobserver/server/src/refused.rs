@@ -38,12 +38,20 @@ impl Refused {
         Refused::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, detail)
     }
 
+    /// What the caller is told.
+    pub(crate) fn problem(self) -> Problem {
+        *self.0
+    }
+
     /// What a verb of the store refused, or failed at, while doing `doing`.
     pub(crate) fn by_store(doing: &str, error: &StoreError) -> Refused {
         match error {
-            StoreError::Refused(missing @ (Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_))) => {
-                Refused::not_found(missing.to_string())
-            }
+            StoreError::Refused(
+                missing @ (Refusal::NoSuchBatch(_)
+                | Refusal::NoSuchAttempt(_)
+                | Refusal::NoSuchJob(_)
+                | Refusal::NoSuchWorker(_)),
+            ) => Refused::not_found(missing.to_string()),
             StoreError::Refused(refusal) => {
                 let (status, code) = judge(refusal);
                 Refused::new(status, code, format!("{doing}: {refusal}"))
@@ -67,7 +75,10 @@ pub(crate) fn while_doing<D: Display>(doing: impl FnOnce() -> D) -> impl FnOnce(
 
 fn judge(refusal: &Refusal) -> (StatusCode, &'static str) {
     match refusal {
-        Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_) => (StatusCode::NOT_FOUND, code::NOT_FOUND),
+        Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_) | Refusal::NoSuchJob(_) | Refusal::NoSuchWorker(_) => {
+            (StatusCode::NOT_FOUND, code::NOT_FOUND)
+        }
+        Refusal::StillReceiving(_) => (StatusCode::CONFLICT, code::NOT_READY),
         Refusal::WrongSecret(_) => (StatusCode::FORBIDDEN, code::WRONG_SECRET),
         Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (StatusCode::CONFLICT, code::NOT_WANTED),
         Refusal::WrongResults(_) => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),

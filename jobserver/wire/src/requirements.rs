@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
-    /// Memory of the machine in megabytes, at least; 0 asks for none.
+    /// Memory of the machine in megabytes (of a million bytes), at least; 0 asks for none.
     #[serde(skip_serializing_if = "is_zero")]
     pub memory_mb: u64,
     /// Free disk space in megabytes, at least; 0 asks for none.

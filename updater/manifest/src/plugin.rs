@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::file_error::{FileError, read_toml};
+use crate::requires::{self, Requires, RequiresTable};
 
 /// Why a plugin's manifest cannot be taken.
 pub type PluginManifestError = FileError;
@@ -38,6 +39,8 @@ pub struct PluginManifest {
     pub tables: Vec<String>,
     /// How long it may work on one block.
     pub time_per_block: Duration,
+    /// What it asks of the workers that run it.
+    pub requires: Requires,
 }
 
 /// What runs a plugin.
@@ -120,6 +123,7 @@ impl PluginManifest {
             output,
             tables,
             time_per_block: Duration::from_secs(u64::from(seconds)),
+            requires: requires::read(written.requires, &at)?,
         })
     }
 }
@@ -214,6 +218,8 @@ struct PluginFile {
     data: Option<DataTable>,
     #[serde(default)]
     limits: LimitsTable,
+    #[serde(default)]
+    requires: RequiresTable,
 }
 
 #[derive(Deserialize)]

@@ -28,6 +28,8 @@ pub struct GridSettings {
     pub lease: Duration,
     /// Failures after which a job is quarantined.
     pub max_attempts: u32,
+    /// Thousandths of a batch's results that may be errors before it is suspended; 1000 never suspends it.
+    pub error_rate: u32,
 }
 
 impl Default for GridSettings {
@@ -38,6 +40,7 @@ impl Default for GridSettings {
             job_size: 1000,
             lease: Duration::from_secs(15 * 60),
             max_attempts: 5,
+            error_rate: 500,
         }
     }
 }
@@ -55,7 +58,7 @@ impl GridSettings {
             settings.max_offline = read_duration("max_offline", &value, 30 * 24 * 60 * 60, &at)?;
         }
 
-        let JobsTable { size, lease, max_attempts } = written.jobs;
+        let JobsTable { size, lease, max_attempts, error_rate } = written.jobs;
         if let Some(value) = size {
             settings.job_size = read_number("size", &value, 100_000, &at)?;
         }
@@ -64,6 +67,9 @@ impl GridSettings {
         }
         if let Some(value) = max_attempts {
             settings.max_attempts = read_number("max_attempts", &value, 1000, &at)?;
+        }
+        if let Some(value) = error_rate {
+            settings.error_rate = read_rate("error_rate", &value, &at)?;
         }
         Ok(settings)
     }
@@ -110,6 +116,16 @@ fn read_number(key: &str, value: &Spanned<i64>, most: u32, at: At<'_>) -> Result
         .ok_or_else(|| at(value.span(), format!("{key} = {} is out of range: write 1 to {most}", value.get_ref())))
 }
 
+/// A part of one, in thousandths.
+fn read_rate(key: &str, value: &Spanned<f64>, at: At<'_>) -> Result<u32, SettingsError> {
+    let rate = *value.get_ref();
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(at(value.span(), format!("{key} = {rate} is out of range: write 0.0 to 1.0, as in 0.05")));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 1000")]
+    Ok((rate * 1000.0).round() as u32)
+}
+
 /// `nightshift.toml` as a person wrote it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,6 +150,7 @@ struct JobsTable {
     size: Option<Spanned<i64>>,
     lease: Option<Spanned<String>>,
     max_attempts: Option<Spanned<i64>>,
+    error_rate: Option<Spanned<f64>>,
 }
 
 #[cfg(test)]
@@ -157,6 +174,19 @@ mod tests {
         assert_eq!(settings.max_offline, Duration::from_secs(12 * 3600));
         assert_eq!((settings.job_size, settings.lease.as_secs(), settings.max_attempts), (500, 90, 3));
         assert_eq!(settings.hours.to_string(), "mon-fri 18:30-08:00, sat-sun (Europe/London)");
+    }
+
+    #[test]
+    fn the_rate_of_errors_a_batch_may_have_is_a_part_of_one() {
+        let rate = |text: &str| GridSettings::parse(text, "nightshift.toml").expect(text).error_rate;
+        assert_eq!(rate(""), 500);
+        assert_eq!(rate("[jobs]\nerror_rate = 0.05\n"), 50);
+        assert_eq!(rate("[jobs]\nerror_rate = 1\n"), 1000);
+        assert_eq!(
+            error("[jobs]\nerror_rate = 50\n"),
+            "nightshift.toml, line 2: error_rate = 50 is out of range: write 0.0 to 1.0, as in 0.05"
+        );
+        assert!(error("[jobs]\nerror_rate = nan\n").contains("out of range"));
     }
 
     #[test]

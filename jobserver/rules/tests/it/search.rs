@@ -100,7 +100,6 @@ fn stuck(grids: &[Grid], moves: &[(u32, u32)]) -> Option<u32> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the number of states is what the search has to show")]
 fn no_history_doubles_loses_or_strands_a_job() {
     let searched = search(&Rules::real()).expect("nothing is broken");
     println!("2 workers, 2 jobs: {} states, {} moves between them, all of them sound", searched.states, searched.moves);

@@ -3,7 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use nightshift_wire::{GiveBack, GiveBackCause, Heartbeat, Lease, Receipt, Records, Submission};
+use nightshift_wire::{
+    Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Receipt, Records, Submission,
+    Submissions,
+};
 
 use super::Shared;
 use super::body::{Body, Number, number, query};
@@ -49,13 +52,46 @@ pub(super) async fn submit(
         .submit(attempt, submission, app.clock.now())
         .await
         .map_err(while_doing(|| format!("handing in the results of attempt {attempt}")))?;
+    note(attempt, &receipt, records);
+    Ok(Json(receipt))
+}
+
+/// Results of several attempts, each judged by itself.
+pub(super) async fn submit_many(
+    State(app): Shared,
+    Body(Submissions { submissions }): Body<Submissions>,
+) -> Result<Json<Answers>, Refused> {
+    if !(1..=MOST_AT_ONCE as usize).contains(&submissions.len()) {
+        let detail = format!(
+            "handing in the results of {} attempts: send 1 to {MOST_AT_ONCE} submissions at once",
+            submissions.len()
+        );
+        return Err(Refused::bad_request(detail));
+    }
+    let submissions: Vec<(AttemptId, Submission)> = submissions.into_iter().map(Into::into).collect();
+    let sent: Vec<(AttemptId, usize)> =
+        submissions.iter().map(|(attempt, submission)| (*attempt, submission.results.len())).collect();
+    let outcomes = app.store.submit_many(submissions, app.clock.now()).await;
+    let answers = outcomes.into_iter().zip(sent).map(|(outcome, (attempt, records))| match outcome {
+        Ok(receipt) => {
+            note(attempt, &receipt, records);
+            Answer::Receipt(receipt)
+        }
+        Err(error) => {
+            let doing = format!("handing in the results of attempt {attempt}");
+            Answer::Problem(Refused::by_store(&doing, &error).problem())
+        }
+    });
+    Ok(Json(Answers { answers: answers.collect() }))
+}
+
+fn note(attempt: AttemptId, receipt: &Receipt, records: usize) {
     let job = receipt.job;
     if receipt.repeated {
         tracing::info!(job, attempt, "attempt {attempt} handed in the results of job {job} again");
     } else {
         tracing::info!(job, attempt, records, "job {job} is done: {records} results of attempt {attempt}");
     }
-    Ok(Json(receipt))
 }
 
 pub(super) async fn give_back(

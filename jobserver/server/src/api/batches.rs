@@ -1,4 +1,4 @@
-//! Batches as their owners see them: the list, one batch, its jobs, its results.
+//! Batches as their owners see them: the list, one batch, its jobs, its results; suspended, resumed and deleted.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::{JobResults, StoreError};
-use nightshift_wire::{Batch, BatchId, BatchState, Outcome, code};
+use nightshift_wire::{Batch, BatchId, BatchState, Outcome, Reason, code};
 
 use super::Shared;
-use super::body::{Number, number};
+use super::body::{Body, Number, number};
 use super::stream;
 use crate::app::App;
 use crate::csv::intake::ERROR_COLUMN;
 use crate::csv::lines::{write_result, write_row};
-use crate::refused::{Refused, while_doing};
+use crate::refused::{Refused, one_line, while_doing};
 
 /// The most batches a list shows.
 const LISTED: u32 = 1000;
@@ -87,6 +87,40 @@ fn write_job(text: &mut String, job: &JobResults, outputs: &[String]) {
     for record in &job.records {
         write_result(text, &record.record.values, outputs, record.outcome.as_ref().unwrap_or(&missing));
     }
+}
+
+pub(super) async fn suspend(
+    State(app): Shared,
+    batch: Number,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<Batch>, Refused> {
+    let batch = number(batch, "batch")?;
+    let reason = one_line(&reason);
+    let suspended = app.store.suspend_batch(batch, &reason, app.clock.now()).await;
+    let suspended = suspended.map_err(while_doing(|| format!("suspending batch {batch}")))?;
+    tracing::warn!(batch, "batch {batch} is suspended: {}", suspended.suspended.as_deref().unwrap_or_default());
+    Ok(Json(suspended))
+}
+
+pub(super) async fn resume(
+    State(app): Shared,
+    batch: Number,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<Batch>, Refused> {
+    let batch = number(batch, "batch")?;
+    let resumed = app.store.resume_batch(batch, app.clock.now()).await;
+    let resumed = resumed.map_err(while_doing(|| format!("resuming batch {batch}")))?;
+    tracing::info!(batch, "batch {batch} is resumed: {}", one_line(&reason));
+    app.work.notify_waiters();
+    Ok(Json(resumed))
+}
+
+pub(super) async fn delete(State(app): Shared, batch: Number) -> Result<StatusCode, Refused> {
+    let batch = number(batch, "batch")?;
+    let deleted = app.store.delete_batch(batch, app.clock.now()).await;
+    deleted.map_err(while_doing(|| format!("deleting batch {batch}")))?;
+    tracing::warn!(batch, "batch {batch} is deleted with its records and results");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn find(app: &App, batch: BatchId, doing: &str) -> Result<Batch, Refused> {

@@ -73,6 +73,11 @@ pub(super) fn number(text: Number, thing: &str) -> Result<i64, Refused> {
     text.parse().map_err(|_| Refused::not_found(format!("there is no {thing} {text:?}: its number is a whole number")))
 }
 
+/// What stands in a path where a `thing`'s name belongs.
+pub(super) fn named(text: Number, thing: &str) -> Result<String, Refused> {
+    text.map(|Path(text)| text).map_err(|_| Refused::not_found(format!("there is no such {thing}: its name is text")))
+}
+
 /// The longest identity of a worker; its own is a UUID.
 const LONGEST_WORKER: usize = 200;
 

@@ -28,15 +28,15 @@ pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>)
     let claims = wait_for_jobs(&app, &request).await?;
     for claim in &claims {
         tracing::info!(
-                job = claim.job,
-                attempt = claim.attempt,
-                worker = request.worker,
-                "job {} of batch {} goes to worker {} as attempt {}",
-                claim.job,
-                claim.batch,
-                request.worker,
-                claim.attempt
-            );
+            job = claim.job,
+            attempt = claim.attempt,
+            worker = request.worker,
+            "job {} of batch {} goes to worker {} as attempt {}",
+            claim.job,
+            claim.batch,
+            request.worker,
+            claim.attempt
+        );
     }
     Ok(match claims.is_empty() {
         true => StatusCode::NO_CONTENT.into_response(),

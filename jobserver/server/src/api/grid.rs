@@ -1,4 +1,4 @@
-//! The grid as a whole: what workers report, who they are, the figures.
+//! The grid as a whole: what workers report, the figures.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
-use nightshift_wire::{Report, Status, Worker};
+use nightshift_wire::{Report, Status};
 
 use super::Shared;
 use super::body::{Body, check_worker};
@@ -25,10 +25,6 @@ pub(super) async fn report(
     let kept = app.store.report(&report, &address.ip().to_string(), app.clock.now()).await;
     kept.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-pub(super) async fn workers(State(app): Shared) -> Result<Json<Vec<Worker>>, Refused> {
-    app.store.workers().await.map(Json).map_err(while_doing(|| "listing the workers"))
 }
 
 pub(super) async fn status(State(app): Shared) -> Result<Json<Status>, Refused> {
@@ -51,6 +47,8 @@ pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
         jobs_running: counts.jobs_running,
         jobs_done: counts.jobs_done,
         jobs_quarantined: counts.jobs_quarantined,
+        jobs_suspended: counts.jobs_suspended,
+        jobs_deleted: counts.jobs_deleted,
         workers: counts.workers,
     })
 }

@@ -19,7 +19,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use futures_util::{Stream, StreamExt};
-use nightshift_rules::sizing;
+use nightshift_rules::{breaker::ErrorRate, sizing};
 use nightshift_store::{NewBatch, Store};
 use nightshift_wire::{Batch, BatchId, HandIn, code};
 use tokio::sync::oneshot;
@@ -133,10 +133,12 @@ impl Arriving {
                 name,
                 plugin: asked.plugin,
                 priority: asked.priority.unwrap_or(0),
+                requirements: offered.requirements.clone(),
                 columns: Vec::new(),
                 outputs: offered.outputs.clone(),
                 lease_ms: u64::try_from(settings.lease.as_millis()).unwrap_or(u64::MAX),
                 max_attempts: settings.max_attempts,
+                error_rate: ErrorRate::per_mille(settings.error_rate),
             },
             intake: Intake::new(wanted),
             job_size: job_size as usize,

@@ -6,7 +6,9 @@ mod body;
 mod claims;
 pub(crate) mod grid;
 mod hand_in;
+mod jobs;
 mod stream;
+mod workers;
 
 use std::sync::Arc;
 
@@ -27,9 +29,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/attempts/{attempt}/records", get(attempts::records))
         .route("/v1/attempts/{attempt}/heartbeat", post(attempts::heartbeat))
         .route("/v1/attempts/{attempt}/give-back", post(attempts::give_back))
-        .route("/v1/batches/{batch}", get(batches::one))
+        .route("/v1/batches/{batch}", get(batches::one).delete(batches::delete))
+        .route("/v1/batches/{batch}/suspend", post(batches::suspend))
+        .route("/v1/batches/{batch}/resume", post(batches::resume))
+        .route("/v1/jobs", get(jobs::find))
+        .route("/v1/jobs/{job}", get(jobs::one))
+        .route("/v1/jobs/{job}/explain", get(jobs::explain))
         .route("/v1/reports", post(grid::report))
-        .route("/v1/workers", get(grid::workers))
+        .route("/v1/workers", get(workers::all))
+        .route("/v1/workers/{worker}", get(workers::one).post(workers::change))
         .route("/v1/status", get(grid::status))
         .route("/healthz", get(grid::healthz))
         .route("/", get(pages::status))
@@ -37,6 +45,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(limits.request, guard::limit_time));
     let large = Router::new()
         .route("/v1/attempts/{attempt}/results", post(attempts::submit))
+        .route("/v1/results", post(attempts::submit_many))
+        // Small, but there may be a million jobs to change.
+        .route("/v1/jobs/actions", post(jobs::act))
         .layer(DefaultBodyLimit::max(limits.submission))
         .layer(from_fn_with_state(limits.submit, guard::limit_time));
     // It watches over its own wait, but not over a request that never arrives whole.

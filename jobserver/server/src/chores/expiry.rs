@@ -1,4 +1,6 @@
-//! Takes back jobs whose lease is over, and rings the bell for those who wait for work.
+//! Notes that a server is alive, takes back jobs whose lease is over, and rings the bell for those who wait for work.
+//!
+//! The note comes first: after a time without any server all leases are extended by it before one is looked at.
 
 use std::sync::Arc;
 
@@ -27,6 +29,9 @@ pub(crate) async fn run(app: Arc<App>) {
 }
 
 async fn expire(app: &App) -> Result<(), nightshift_store::StoreError> {
+    if let Some(gap) = app.store.alive(app.clock.now()).await? {
+        tracing::warn!("no job server was there for {} s: every running lease is extended by that", gap / 1000);
+    }
     loop {
         let lost = app.store.expire(app.clock.now()).await?;
         if lost.is_empty() {

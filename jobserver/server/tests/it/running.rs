@@ -15,7 +15,8 @@ use nightshift_server::serve::{self, Limits, Parts, Running};
 use nightshift_store::sqlite::SqliteStore;
 use nightshift_testbed::wait;
 use nightshift_wire::{
-    Batch, Claim, ClaimRequest, HandIn, Machine, Moment, Outcome, Problem, Provenance, Record, RecordResult, Records, Submission,
+    Batch, Claim, ClaimRequest, HandIn, Machine, Moment, Outcome, Problem, Provenance, Record, RecordResult, Records,
+    Submission,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -53,7 +54,7 @@ pub(crate) fn limits() -> Limits {
 
 /// A release with the plugin `count`: needs `name`, adds `n`; two records a job.
 pub(crate) fn catalogue() -> Catalogue {
-    let count = Offered { inputs: vec!["name".to_owned()], outputs: vec!["n".to_owned()] };
+    let count = Offered { inputs: vec!["name".to_owned()], outputs: vec!["n".to_owned()], ..Offered::default() };
     let mut catalogue = Catalogue::empty("");
     catalogue.release = Some("v1.0.0".to_owned());
     catalogue.plugins.insert("count".to_owned(), count);

@@ -1,0 +1,104 @@
+//! Jobs as admins see and change them: found by a filter, one with its attempts, explained, and changed many at a time.
+//!
+//! A change of many jobs goes in steps of some hundred, each a transaction of its own, so that claims and submissions go
+//! on in between. A request that ends early leaves the rest as it was; the same request again goes on with it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use nightshift_manifest::requires::check_tag;
+use nightshift_rules::{explain, gates};
+use nightshift_store::JobChange;
+use nightshift_wire::{
+    ActionReport, ActionRequest, Explanation, JobAction, JobEdit, JobHistory, JobPage, JobQuery, code,
+};
+
+use super::Shared;
+use super::body::{Body, Number, number, query};
+use crate::app::App;
+use crate::refused::{Refused, one_line, while_doing};
+
+/// The most jobs a list shows at once.
+const LISTED: u32 = 1000;
+/// So many jobs that an action left as they are are named in its report.
+const UNCHANGED_NAMED: usize = 100;
+
+pub(super) async fn find(State(app): Shared, uri: Uri) -> Result<Json<JobPage>, Refused> {
+    let asked: JobQuery = query(&uri)?;
+    let limit = asked.limit.unwrap_or(LISTED).clamp(1, LISTED);
+    let found = app.store.find_jobs(&asked.filter(), asked.from.unwrap_or(0), limit).await;
+    found.map(Json).map_err(while_doing(|| "listing jobs"))
+}
+
+pub(super) async fn one(State(app): Shared, job: Number) -> Result<Json<JobHistory>, Refused> {
+    let job = number(job, "job")?;
+    app.store.job(job).await.map(Json).map_err(while_doing(|| format!("looking at job {job}")))
+}
+
+pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Explanation>, Refused> {
+    let job = number(job, "job")?;
+    let facts = app.store.explain(job).await.map_err(while_doing(|| format!("explaining job {job}")))?;
+    let catalogue = app.releases.now();
+    let facts = explain::Facts {
+        job: &facts.job,
+        stopped: catalogue.stopped.as_deref(),
+        batch_suspended: facts.batch_suspended.as_deref(),
+        ahead: facts.ahead,
+        workers: &facts.workers,
+    };
+    Ok(Json(explain::explain(&facts, app.clock.now())))
+}
+
+pub(super) async fn act(State(app): Shared, Body(request): Body<ActionRequest>) -> Result<Json<ActionReport>, Refused> {
+    check(&app, &request).await?;
+    let ActionRequest { action, filter, reason, dry_run } = request;
+    let change = JobChange { action, filter, reason: one_line(&reason), dry_run };
+    let mut report = ActionReport::default();
+    let mut from = Some(0);
+    while let Some(at) = from {
+        let step = app.store.change_jobs(&change, at, app.clock.now()).await;
+        let step = step.map_err(while_doing(|| format!("changing jobs, after {} of them", report.changed)))?;
+        report.matched += step.matched;
+        report.changed += step.changed;
+        let room = UNCHANGED_NAMED - report.unchanged.len();
+        report.unchanged.extend(step.unchanged.into_iter().take(room));
+        from = step.next;
+    }
+    if !dry_run && report.changed > 0 {
+        let ActionReport { matched, changed, .. } = report;
+        tracing::warn!(
+            "{changed} of {matched} jobs are changed: {:?} for {:?}: {}",
+            change.action,
+            change.filter,
+            change.reason
+        );
+        app.work.notify_waiters();
+    }
+    Ok(Json(report))
+}
+
+/// Refuses what would mean every job there is, and edits that no worker could ever meet.
+async fn check(app: &App, request: &ActionRequest) -> Result<(), Refused> {
+    let wrong = |what: String| Err(Refused::bad_request(format!("changing jobs: {what}")));
+    if request.filter.is_empty() {
+        return wrong("the filter is empty; name ids, or a batch, state, plugin, release or worker".to_owned());
+    }
+    let JobAction::Edit(edit) = &request.action else { return Ok(()) };
+    if *edit == JobEdit::default() {
+        return wrong("the edit changes nothing; name a priority, requirements or a plugin".to_owned());
+    }
+    if let Some(asked) = &edit.requirements {
+        if let Some(release) = asked.release.as_deref().filter(|release| gates::version(release).is_none()) {
+            return wrong(format!("{release:?} is no release; write it as in 1.4.0"));
+        }
+        if let Err(problem) = asked.tags.iter().try_for_each(|tag| check_tag(tag)) {
+            return wrong(problem);
+        }
+    }
+    if let Some(plugin) = &edit.plugin {
+        app.releases.fresh().await.plugin(plugin).map_err(|error| {
+            Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::UNKNOWN_PLUGIN, format!("changing jobs: {error}"))
+        })?;
+    }
+    Ok(())
+}

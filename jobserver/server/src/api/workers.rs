@@ -1,0 +1,58 @@
+//! Workers as admins see and change them: the list, one worker, drained, resumed, tagged, named.
+
+use axum::Json;
+use axum::extract::State;
+use nightshift_manifest::requires::check_tag;
+use nightshift_wire::{Reason, Worker, WorkerChange};
+
+use super::Shared;
+use super::body::{Body, Number, named};
+use crate::refused::{Refused, one_line, while_doing};
+
+/// The longest name of a worker.
+const LONGEST_NAME: usize = 100;
+/// The most tags of a worker.
+const MOST_TAGS: usize = 100;
+
+pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Worker>>, Refused> {
+    app.store.workers().await.map(Json).map_err(while_doing(|| "listing the workers"))
+}
+
+pub(super) async fn one(State(app): Shared, worker: Number) -> Result<Json<Worker>, Refused> {
+    let worker = named(worker, "worker")?;
+    app.store.worker(&worker).await.map(Json).map_err(while_doing(|| format!("looking at worker {worker}")))
+}
+
+pub(super) async fn change(
+    State(app): Shared,
+    worker: Number,
+    Body(change): Body<WorkerChange>,
+) -> Result<Json<Worker>, Refused> {
+    let worker = named(worker, "worker")?;
+    let doing = || format!("changing worker {}", one_line(&worker));
+    let change = checked(change).map_err(|wrong| Refused::bad_request(format!("{}: {wrong}", doing())))?;
+    let changed = app.store.change_worker(&worker, &change, app.clock.now()).await.map_err(while_doing(doing))?;
+    match &changed.drained {
+        Some(reason) => tracing::warn!(worker, "worker {worker} is drained: {reason}"),
+        None => tracing::info!(worker, "worker {worker} is changed and may take jobs"),
+    }
+    app.work.notify_waiters();
+    Ok(Json(changed))
+}
+
+/// The change, if it is one that can be: what it says stands in lists and logs.
+fn checked(change: WorkerChange) -> Result<WorkerChange, String> {
+    match change {
+        WorkerChange::Drain(Reason { reason }) => Ok(WorkerChange::Drain(Reason { reason: one_line(&reason) })),
+        WorkerChange::Resume => Ok(WorkerChange::Resume),
+        WorkerChange::Tags(tags) if tags.len() > MOST_TAGS => Err(format!("a worker has {MOST_TAGS} tags at most")),
+        WorkerChange::Tags(tags) => {
+            tags.iter().try_for_each(|tag| check_tag(tag))?;
+            Ok(WorkerChange::Tags(tags))
+        }
+        WorkerChange::Name(name) if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) => {
+            Err(format!("a name has {LONGEST_NAME} letters at most, and no control characters"))
+        }
+        WorkerChange::Name(name) => Ok(WorkerChange::Name(name.trim().to_owned())),
+    }
+}
