@@ -12,9 +12,10 @@ use nightshift_wire::{
 use reqwest::Response;
 
 use crate::ClientError;
+use crate::access::Access;
 use crate::ask::{Answer, Ask, Timeouts, ask, at, silent};
 use crate::error::{Cause, root_cause};
-use crate::servers::{Servers, name};
+use crate::servers::{Pinned, Servers, name};
 use crate::stream::{Download, Progress, Upload};
 
 /// A client of the job servers in a list. Cheap to make; nothing is connected before the first request.
@@ -31,15 +32,30 @@ impl Client {
     /// # Errors
     /// When the list is empty or names something that cannot be a job server.
     pub fn new(urls: impl IntoIterator<Item = String>, timeouts: Timeouts) -> Result<Client, ClientError> {
-        let servers = Servers::parse(urls)?;
+        Client::with_access(urls, timeouts, &Access::default())
+    }
+
+    /// A client that proves who asks, and that believes the job servers of one certificate authority.
+    ///
+    /// # Errors
+    /// As [`Client::new`]; also when an address begins with `https://` and no authority is pinned.
+    pub fn with_access(
+        urls: impl IntoIterator<Item = String>,
+        timeouts: Timeouts,
+        access: &Access,
+    ) -> Result<Client, ClientError> {
+        let servers = Servers::parse(urls, if access.pin.is_some() { Pinned::Yes } else { Pinned::No })?;
+        let setup = |error: &(dyn std::error::Error + 'static)| ClientError::Setup(root_cause(error));
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(access.tls().map_err(|error| setup(&error))?)
+            .default_headers(access.headers().map_err(|error| setup(&error))?)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(timeouts.connect)
             .user_agent(concat!("nightshift/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| ClientError::Setup(root_cause(&error)))?;
+            .map_err(|error| setup(&error))?;
         Ok(Client { http, servers, timeouts })
     }
 

@@ -10,14 +10,16 @@
 //! 3. Nothing is waited for without end: connecting, the head of an answer and each piece of its body have limits.
 //!
 //! Proxies are never used, whatever the environment says: the job server is in the house, and loopback must not leave
-//! the machine. There is no TLS in here yet, which keeps the start of a worker's cycle cheap.
+//! the machine.
 
+mod access;
 mod ask;
 mod client;
 mod error;
 mod servers;
 mod stream;
 
+pub use access::{Access, BadPin, Pin};
 pub use ask::Timeouts;
 pub use client::Client;
 pub use error::ClientError;

@@ -26,7 +26,7 @@ async fn a_path_that_is_no_text_is_refused_with_a_problem() {
 #[tokio::test]
 async fn a_compressed_body_is_refused_and_not_misread() {
     let server = TestServer::start().await;
-    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    let http = crate::running::plain_http();
     for (path, kind) in [("/v1/batches?plugin=count", "text/csv"), ("/v1/claims", "application/json")] {
         let request = http.post(format!("http://{}{path}", server.address)).header("content-type", kind);
         let answer = request.header("content-encoding", "gzip").body("\x1f\x0b\x08").send().await.expect("an answer");
@@ -140,7 +140,7 @@ async fn fields_come_back_byte_for_byte_whatever_stands_in_them() {
 #[tokio::test]
 async fn a_page_in_somebodys_browser_gets_nothing_done() {
     let server = TestServer::start().await;
-    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    let http = crate::running::plain_http();
     let request = http.post(format!("http://{}/v1/batches?plugin=count", server.address));
     // What a browser sends without asking the server first.
     let request = request.header("content-type", "text/plain").header("origin", "http://elsewhere.example");

@@ -90,7 +90,7 @@ impl TestServer {
         let running = serve::start(parts).await.expect("a free port");
         let address = running.address();
         let client = Client::new([format!("http://{address}")], Timeouts::default()).expect("a good address");
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let http = plain_http();
         let catalogue = watch::Sender::new(Arc::new(catalogue()));
         TestServer { client, address, catalogue, stopping, hand, http, running: Some(running), folder }
     }
@@ -209,6 +209,14 @@ pub(crate) fn pieces(
     pieces: impl IntoIterator<Item = Bytes, IntoIter: Send + 'static>,
 ) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     stream::iter(pieces.into_iter().map(Ok))
+}
+
+/// A client of plain HTTP, which knows no TLS: the programs' libraries have no TLS but the one they are given.
+pub(crate) fn plain_http() -> reqwest::Client {
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions();
+    let tls = tls.expect("versions").with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().expect("an HTTP client")
 }
 
 /// The refusal in an error.
