@@ -3,10 +3,13 @@
 //! The store finds the facts and writes the answers down; nothing here reads a clock, a database or a socket.
 //! [`life`]: every legal move of a job. [`lease`]: how long a claim lasts and when it is over. [`acceptance`]: whose
 //! results count. [`sizing`]: how many records a job has and how long it may take. [`retry`]: what a failure leads to.
+//! [`auto_size`]: how large a job is by measured speed. [`proof`]: whether as much came out of a batch as went in.
 
 pub mod acceptance;
 pub mod attempt;
+pub mod auto_size;
 pub mod lease;
 pub mod life;
+pub mod proof;
 pub mod retry;
 pub mod sizing;

@@ -11,28 +11,41 @@
 //! | `POST /v1/attempts/ID/heartbeat` | [`Heartbeat`] | 200 [`Lease`] |
 //! | `POST /v1/attempts/ID/results` | [`Submission`] | 200 [`Receipt`] |
 //! | `POST /v1/attempts/ID/give-back` | [`GiveBack`] | 204 |
-//! | `POST /v1/batches?plugin=P&name=N&…` ([`HandIn`]) | CSV, streamed | 201 [`Batch`] |
+//! | `POST /v1/batches?plugin=P&name=N&…` ([`HandIn`]) | CSV or JSON lines, also gzip, streamed | 201 [`Batch`]; 200 when its key was handed in before |
+//! | `POST /v1/batches?dry_run=true&…` | the same | 200 [`Preview`] |
 //! | `GET /v1/batches`, `/v1/batches/ID` | | 200 list of [`Batch`], [`Batch`] |
 //! | `GET /v1/batches/ID/jobs` | | 200 list of [`Job`] |
-//! | `GET /v1/batches/ID/results` | | 200 CSV, streamed, in input order |
+//! | `GET /v1/batches/ID/results?format=F&only=O` ([`ResultsQuery`]) | | 200 CSV or JSON lines, streamed, in input order |
+//! | `GET /v1/batches/ID/receipt` | | 200 [`BatchReceipt`] |
 //! | `POST /v1/reports` | [`Report`] | 204 |
 //! | `GET /v1/workers` | | 200 list of [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
 //! | `GET /healthz` | | 200 `ok` |
 //!
+//! Tokens, workers that join and the rules of joining have a table of their own, in `access.rs`.
+//!
 //! Every refusal is a [`Problem`] (`application/problem+json`). `GET /` is a page for people.
 
+mod access;
 mod batch;
+mod input;
 mod job;
 mod problem;
+mod proof;
 mod worker;
 
+pub use access::{
+    Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, JoinRule, Joined, Me, NewJoinRule, NewToken, Role,
+    Token, TokenMade, access_code,
+};
 pub use batch::{Batch, BatchState, HandIn};
+pub use input::{Estimate, InputFormat, InputProblem, JobSize, Preview, SizedBy, WrongJobSize};
 pub use job::{
     Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, Job, JobState, Lease, Outcome, Provenance, Receipt,
     Record, RecordResult, Records, Submission,
 };
 pub use problem::{Problem, code};
+pub use proof::{BatchReceipt, ByPosition, ByRelease, InputReceipt, Only, ResultsFormat, ResultsQuery};
 pub use worker::{Report, Status, StepReport, Worker, WorkerState};
 
 /// Milliseconds since 1970-01-01 UTC by the job server's clock.

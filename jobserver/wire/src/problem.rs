@@ -17,8 +17,10 @@ pub struct Problem {
 pub mod code {
     /// The request does not say what it must.
     pub const BAD_REQUEST: &str = "bad_request";
-    /// The CSV cannot be taken; the detail names the line.
+    /// The CSV, or the JSON lines, cannot be taken; the detail names the line.
     pub const BAD_CSV: &str = "bad_csv";
+    /// The key of the hand-in stands for another input.
+    pub const KEY_REUSED: &str = "key_reused";
     /// No release in force has such a plugin, or no release is known yet.
     pub const UNKNOWN_PLUGIN: &str = "unknown_plugin";
     /// There is no such batch, job, attempt or page.

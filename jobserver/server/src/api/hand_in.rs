@@ -19,7 +19,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use futures_util::{Stream, StreamExt};
-use nightshift_rules::sizing;
+use nightshift_rules::{auto_size, sizing::Measured};
 use nightshift_store::{NewBatch, Store};
 use nightshift_wire::{Batch, BatchId, HandIn, code};
 use tokio::sync::oneshot;
@@ -119,7 +119,7 @@ impl Arriving {
             Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::UNKNOWN_PLUGIN, detail)
         })?;
         let settings = &catalogue.settings;
-        let job_size = sizing::job_size(asked.job_size, settings.job_size)
+        let job_size = auto_size::size(asked.job_size, Measured::default(), settings.job_size, None)
             .map_err(|error| Refused::bad_request(format!("handing in a batch: {error}")))?;
         let name = match asked.name {
             Some(name) => check_name(name)?,
@@ -139,7 +139,7 @@ impl Arriving {
                 max_attempts: settings.max_attempts,
             },
             intake: Intake::new(wanted),
-            job_size: job_size as usize,
+            job_size: job_size.records as usize,
             batch: None,
             complete: Vec::new(),
             complete_bytes: 0,

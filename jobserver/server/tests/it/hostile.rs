@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use nightshift_server::serve::Limits;
 use nightshift_testbed::wait;
-use nightshift_wire::HandIn;
+use nightshift_wire::{HandIn, JobSize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
@@ -112,7 +112,7 @@ async fn a_job_of_many_empty_fields_is_closed_before_it_outgrows_memory() {
     let server = TestServer::start().await;
     let header: String = (0..999).map(|column| format!("c{column},")).collect();
     let csv = format!("{header}name\n{}", format!("{}\n", ",".repeat(999)).repeat(1_000));
-    let asked = HandIn { job_size: Some(1_000), ..asks_for("count") };
+    let asked = HandIn { job_size: Some(JobSize::Records(1_000)), ..asks_for("count") };
     let batch = server.client.hand_in(&asked, pieces([Bytes::from(csv)])).await.expect("good");
     assert_eq!((batch.records, batch.jobs), (1_000, 3));
 }

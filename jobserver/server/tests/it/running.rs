@@ -187,7 +187,7 @@ pub(crate) fn waiting_claim(worker: &str) -> ClaimRequest {
 }
 
 pub(crate) fn asks_for(plugin: &str) -> HandIn {
-    HandIn { plugin: plugin.to_owned(), name: Some("monday".to_owned()), priority: None, job_size: None }
+    HandIn { plugin: plugin.to_owned(), name: Some("monday".to_owned()), ..HandIn::default() }
 }
 
 pub(crate) fn submission(claim: &Claim, records: &Records) -> Submission {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use futures_util::TryStreamExt;
 use nightshift_client::{Client, ClientError};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, HandIn};
+use nightshift_wire::{Batch, HandIn, JobSize};
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
@@ -42,9 +42,10 @@ pub(crate) struct Args {
     /// Higher goes first
     #[arg(long, value_name = "P", default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
-    /// Records per job [default: the grid's setting]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    job_size: Option<u32>,
+    /// Records per job: a number, or auto for a quarter of an hour of work by the plugin's measured speed [default: the
+    /// grid's setting]
+    #[arg(long, value_name = "auto|N")]
+    job_size: Option<JobSize>,
     /// Wait until every record has its result; exit code 5 when some have errors
     #[arg(long)]
     wait: bool,
@@ -68,6 +69,7 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         name: Some(name.clone()),
         priority: Some(args.priority),
         job_size: args.job_size,
+        ..HandIn::default()
     };
     let sent = send(&client, &hand_in, input, &around.screen).await;
     let mut batch = sent.map_err(|error| name_the_input(error, &shown, &name))?;

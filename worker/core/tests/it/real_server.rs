@@ -61,7 +61,7 @@ impl RealServer {
     pub(crate) async fn hand_in(&self, plugin: &str, count: usize) -> BatchId {
         let rows = (0..count).map(|n| format!("r{n},{n}\n"));
         let csv: String = std::iter::once("id,n\n".to_owned()).chain(rows).collect();
-        let hand_in = HandIn { plugin: plugin.to_owned(), name: None, priority: None, job_size: None };
+        let hand_in = HandIn { plugin: plugin.to_owned(), ..HandIn::default() };
         let pieces = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(csv))]);
         self.client.hand_in(&hand_in, pieces).await.expect("a good batch").id
     }
