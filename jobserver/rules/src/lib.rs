@@ -4,12 +4,16 @@
 //! [`life`]: every legal move of a job. [`lease`]: how long a claim lasts and when it is over. [`acceptance`]: whose
 //! results count. [`sizing`]: how many records a job has and how long it may take. [`retry`]: what a failure leads to.
 //! [`auto_size`]: how large a job is by measured speed. [`proof`]: whether as much came out of a batch as went in.
+//! [`access`]: who may make which request. [`enrolment`]: which worker is let in. [`network`]: what a network holds.
 
 pub mod acceptance;
+pub mod access;
 pub mod attempt;
 pub mod auto_size;
+pub mod enrolment;
 pub mod lease;
 pub mod life;
+pub mod network;
 pub mod proof;
 pub mod retry;
 pub mod sizing;

@@ -38,6 +38,10 @@ pub use access::{
     Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, JoinRule, Joined, Me, NewJoinRule, NewToken, Role,
     Token, TokenMade, access_code,
 };
+pub use access::{
+    Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, JoinRule, Joined, Me, NewJoinRule, NewToken, Role, Token,
+    TokenMade, access_code,
+};
 pub use batch::{Batch, BatchState, HandIn};
 pub use input::{Estimate, InputFormat, InputProblem, JobSize, Preview, SizedBy, WrongJobSize};
 pub use job::{
