@@ -306,7 +306,7 @@ pub(super) async fn expire(
     in_doubt: bool,
 ) -> Result<Vec<LostAttempt>, Failure> {
     if in_doubt && all_lost(tx, lost_before).await? {
-        return Ok(std::mem::take(lost_before));
+        return Ok(lost_before.clone());
     }
     lost_before.clear();
     let mut ledger = Ledger::default();

@@ -13,6 +13,7 @@ use nightshift_wire::{BatchState, JobId};
 
 use crate::{
     hands::{claim, compute, finish, hand_in, job_records, new_batch, request, see, submit, try_claim},
+    makes::on_both,
     place::{MysqlPlace, open, own, shell},
 };
 
@@ -24,24 +25,6 @@ macro_rules! persist {
                 Ok(answer) => break answer,
                 Err(error) => assert!(error.is_retryable(), "{error:?}"),
             }
-        }
-    };
-}
-
-/// Makes a test of each promise for each make of server.
-macro_rules! on_both {
-    ($($promise:ident),* $(,)?) => {
-        mod on_mariadb {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                super::$promise(super::Make::MariaDb).await;
-            })*
-        }
-        mod on_mysql {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                super::$promise(super::Make::MySql).await;
-            })*
         }
     };
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::way::{Direction, Memory, Passage, Plan, Way};
+use super::way::{Direction, Memory, Part, Passage, Plan, Way};
 use crate::wait::SOON;
 
 /// Stands on a port of its own before a server's. Until something else is asked of it, everything passes.
@@ -51,13 +51,13 @@ impl Proxy {
         Proxy::start(port, Plan::default())
     }
 
-    /// A proxy before a MariaDB or MySQL server, which can lose the answers to commits. Those of readers, which never
-    /// insert, are left alone.
+    /// A proxy before a MariaDB or MySQL server, which can lose commits: those of connections that work at READ
+    /// COMMITTED, as a store does where it writes.
     ///
     /// # Errors
     /// When there is no free port.
     pub fn before_database(port: u16) -> Result<Proxy> {
-        Proxy::start(port, Plan { request: b"\x03COMMIT", mark: b"INSERT", ..Plan::default() })
+        Proxy::start(port, Plan { request: b"\x03COMMIT", mark: b"READ COMMITTED", ..Plan::default() })
     }
 
     fn start(target: u16, plan: Plan) -> Result<Proxy> {
@@ -121,11 +121,21 @@ impl Proxy {
     }
 
     /// Lets the next so many commits reach the database; when it has answered, the answer is lost and the connection cut.
-    pub fn lose_commits(&self, times: u32) {
-        self.inner.lock().plan.lose = times;
+    pub fn lose_answers_to_commits(&self, times: u32) {
+        self.lose(Part::Answer, times);
     }
 
-    /// How many answers were lost so far.
+    /// Cuts the connection instead of letting the next so many commits reach the database.
+    pub fn lose_commits(&self, times: u32) {
+        self.lose(Part::All, times);
+    }
+
+    fn lose(&self, part: Part, times: u32) {
+        let plan = &mut self.inner.lock().plan;
+        (plan.part, plan.lose) = (part, times);
+    }
+
+    /// How many commits or answers were lost so far.
     pub fn lost(&self) -> u32 {
         self.inner.lock().plan.lost
     }
@@ -333,8 +343,8 @@ mod tests {
     fn an_answer_that_is_lost_was_given() {
         let proxy = Proxy::before_database(echo()).expect("a proxy");
         let mut stream = connect(&proxy);
-        assert_eq!(hears(&mut stream, b"INSERT"), b"INSERT");
-        proxy.lose_commits(1);
+        assert_eq!(hears(&mut stream, b"READ COMMITTED"), b"READ COMMITTED");
+        proxy.lose_answers_to_commits(1);
         stream.write_all(b"\x03COMMIT").expect("write");
         assert_eq!(rest(&mut stream).len(), 0);
         assert_eq!(proxy.lost(), 1);

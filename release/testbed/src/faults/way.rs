@@ -38,14 +38,26 @@ pub(super) struct Plan {
     pub(super) delay: Duration,
     /// So many further bytes reach the server, then the connection that carries the last of them is cut.
     pub(super) cut_after: Option<u64>,
-    /// Answers to requests that contain this are lost, on connections that sent [`Plan::mark`].
+    /// What a request contains that is to be lost, on connections that sent [`Plan::mark`].
     pub(super) request: &'static [u8],
-    /// So many more of them.
+    /// So many more of them are lost.
     pub(super) lose: u32,
+    /// What of them is lost.
+    pub(super) part: Part,
     /// Tells the connections that are meant from others.
     pub(super) mark: &'static [u8],
-    /// So many answers were lost.
+    /// So many were lost.
     pub(super) lost: u32,
+}
+
+/// What of a request is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Part {
+    /// The server gets it and answers; the answer is lost.
+    #[default]
+    Answer,
+    /// The server never gets it.
+    All,
 }
 
 /// What a proxy remembers of one connection.
@@ -65,10 +77,11 @@ impl Plan {
     /// Judges a piece that shall pass now.
     pub(super) fn judge(&mut self, memory: &mut Memory, direction: Direction, piece: &[u8]) -> Passage {
         match direction {
-            Direction::ToServer => {
-                self.recognise(memory, piece);
-                self.count(piece.len())
+            Direction::ToServer if self.recognise(memory, piece) && self.part == Part::All => {
+                self.lost += 1;
+                Passage::CutAfter(0)
             }
+            Direction::ToServer => self.count(piece.len()),
             Direction::ToClient if memory.losing => {
                 self.lost += 1;
                 Passage::CutAfter(0)
@@ -78,17 +91,17 @@ impl Plan {
         }
     }
 
-    fn recognise(&mut self, memory: &mut Memory, piece: &[u8]) {
-        let mut seen = std::mem::take(&mut memory.tail);
-        seen.extend_from_slice(piece);
-        memory.marked |= contains(&seen, self.mark);
-        if memory.marked && self.lose > 0 && contains(&seen, self.request) {
+    /// Whether a piece holds a request that is to be lost.
+    fn recognise(&mut self, memory: &mut Memory, piece: &[u8]) -> bool {
+        memory.marked |= memory.ends_in(piece, self.mark);
+        let found = memory.marked && self.lose > 0 && memory.ends_in(piece, self.request);
+        if found {
             self.lose -= 1;
             memory.losing = true;
-            return;
         }
-        seen.drain(..seen.len().saturating_sub(TAIL));
-        memory.tail = seen;
+        memory.tail.extend_from_slice(piece);
+        memory.tail.drain(..memory.tail.len().saturating_sub(TAIL));
+        found
     }
 
     fn count(&mut self, length: usize) -> Passage {
@@ -106,8 +119,13 @@ impl Plan {
     }
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+impl Memory {
+    /// Whether a text ends in this piece; it may begin in those before it.
+    fn ends_in(&self, piece: &[u8], text: &[u8]) -> bool {
+        let before = self.tail.len().saturating_sub(text.len().saturating_sub(1));
+        let seen = [&self.tail[before..], piece].concat();
+        text.is_empty() || seen.windows(text.len()).any(|window| window == text)
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +147,14 @@ mod tests {
             assert_eq!(plan.judge(&mut writer, Direction::ToServer, piece), Passage::Forward, "the server gets it");
         }
         assert_eq!(plan.judge(&mut writer, Direction::ToClient, b"ok"), Passage::CutAfter(0));
+        assert_eq!((plan.lose, plan.lost), (0, 1));
+    }
+
+    #[test]
+    fn a_request_that_is_lost_does_not_reach_the_server() {
+        let (mut plan, mut writer) = (Plan { part: Part::All, ..plan() }, Memory::default());
+        assert_eq!(plan.judge(&mut writer, Direction::ToServer, b"INSERT"), Passage::Forward);
+        assert_eq!(plan.judge(&mut writer, Direction::ToServer, b"COMMIT"), Passage::CutAfter(0));
         assert_eq!((plan.lose, plan.lost), (0, 1));
     }
 
