@@ -65,6 +65,9 @@ pub struct ClaimRequest {
     pub holding: Vec<AttemptId>,
     /// How long the server may wait for work to come up, in milliseconds.
     pub wait_ms: u64,
+    /// The attempt the worker does first, when it asks ahead: the lease of the new one includes what that still needs.
+    #[serde(default)]
+    pub behind: Option<AttemptId>,
 }
 
 /// A job handed to a worker: a new attempt, already durable on the server.

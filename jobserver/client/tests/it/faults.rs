@@ -26,6 +26,7 @@ fn claim() -> ClaimRequest {
         plugins: Vec::new(),
         holding: Vec::new(),
         wait_ms: 0,
+        behind: None,
     }
 }
 

@@ -179,6 +179,7 @@ pub(crate) fn claim_request(worker: &str) -> ClaimRequest {
         plugins: vec!["count".to_owned()],
         holding: Vec::new(),
         wait_ms: 0,
+        behind: None,
     }
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn request(worker: &str) -> ClaimRequest {
         plugins: vec![PLUGIN.to_owned()],
         holding: Vec::new(),
         wait_ms: 0,
+        behind: None,
     }
 }
 
