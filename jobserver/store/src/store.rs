@@ -9,12 +9,12 @@ use nightshift_wire::{
     Submission, Worker,
 };
 
-use crate::{Counts, JobResults, LostAttempt, NewBatch, StoreError};
+use crate::{Counts, JobResults, Ledger, LostAttempt, NewBatch, StoreError};
 
 /// What the job server needs of a store. When a verb answers `Ok`, what it did is durable; when it fails, it did
 /// nothing.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Ledger + Send + Sync {
     /// Begins a hand-in. Nothing of the batch can be claimed before [`seal_batch`](Store::seal_batch).
     async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError>;
 

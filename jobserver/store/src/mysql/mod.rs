@@ -10,6 +10,7 @@ mod address;
 mod connection;
 mod failure;
 mod hand_in;
+mod ledger;
 mod migrate;
 mod moves;
 mod numbers;

@@ -8,6 +8,7 @@ mod columns;
 mod connection;
 mod failure;
 mod hand_in;
+mod ledger;
 mod lock;
 mod moves;
 mod read;
