@@ -20,14 +20,20 @@
 //! | `POST /v1/reports` | [`Report`] | 204 |
 //! | `GET /v1/workers` | | 200 list of [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
-//! | `GET /healthz` | | 200 `ok` |
+//! | `GET /v1/stop?seen=ETAG&wait_ms=N` | | 200 [`StopView`], as soon as it is another one than `seen` or the wait is over |
+//! | `PUT /v1/artifacts/SHA256` | the file | 201 [`Artifact`]; 200 when it was there |
+//! | `GET`, `HEAD`, `DELETE /v1/artifacts/SHA256` | | 200 the file, or 206 a range of it; 204 when deleted |
+//! | `GET /v1/artifacts` | | 200 list of [`Artifact`] |
+//! | `GET /healthz`, `/readyz`, `/metrics` | | 200 `ok`; 200 `ok` or 503 and why; OpenMetrics text |
 //!
 //! Tokens, workers that join and the rules of joining have a table of their own, in `access.rs`.
 //!
 //! Every refusal is a [`Problem`] (`application/problem+json`). `GET /` is a page for people.
 
 mod access;
+mod artifact;
 mod batch;
+mod control;
 mod input;
 mod job;
 mod problem;
@@ -38,11 +44,9 @@ pub use access::{
     Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, JoinRule, Joined, Me, NewJoinRule, NewToken, Role,
     Token, TokenMade, access_code,
 };
-pub use access::{
-    Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, JoinRule, Joined, Me, NewJoinRule, NewToken, Role, Token,
-    TokenMade, access_code,
-};
+pub use artifact::Artifact;
 pub use batch::{Batch, BatchState, HandIn};
+pub use control::StopView;
 pub use input::{Estimate, InputFormat, InputProblem, JobSize, Preview, SizedBy, WrongJobSize};
 pub use job::{
     Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, Job, JobState, Lease, Outcome, Provenance, Receipt,
