@@ -8,8 +8,10 @@ use std::fmt::Display;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nightshift_store::{Refusal, StoreError};
-use nightshift_wire::{Problem, code};
+use nightshift_rules::access::TokenFault;
+use nightshift_rules::enrolment::NoJoin;
+use nightshift_store::{AccessRefusal, Refusal, StoreError};
+use nightshift_wire::{Problem, access_code, code};
 
 /// A request that was refused.
 #[derive(Debug)]
@@ -68,11 +70,33 @@ pub(crate) fn while_doing<D: Display>(doing: impl FnOnce() -> D) -> impl FnOnce(
 fn judge(refusal: &Refusal) -> (StatusCode, &'static str) {
     match refusal {
         Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_) => (StatusCode::NOT_FOUND, code::NOT_FOUND),
+        Refusal::Access(refusal) => judge_access(refusal),
         Refusal::WrongSecret(_) => (StatusCode::FORBIDDEN, code::WRONG_SECRET),
         Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (StatusCode::CONFLICT, code::NOT_WANTED),
         Refusal::WrongResults(_) => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),
         Refusal::MissingColumn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN),
         Refusal::NoRecords(_) | Refusal::Ragged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::BAD_CSV),
+    }
+}
+
+fn judge_access(refusal: &AccessRefusal) -> (StatusCode, &'static str) {
+    match refusal {
+        AccessRefusal::NoSuchToken(_) | AccessRefusal::NoSuchWorker(_) | AccessRefusal::NoSuchRule(_) => {
+            (StatusCode::NOT_FOUND, code::NOT_FOUND)
+        }
+        AccessRefusal::NameTaken(_) => (StatusCode::CONFLICT, access_code::NAME_TAKEN),
+        AccessRefusal::Settled { .. } => (StatusCode::CONFLICT, access_code::NOT_ALLOWED),
+        AccessRefusal::NoJoin(NoJoin::EnrolAgain) => (StatusCode::UNAUTHORIZED, access_code::ENROL_AGAIN),
+        AccessRefusal::NoJoin(NoJoin::NoToken) => (StatusCode::UNAUTHORIZED, access_code::NOT_AUTHENTICATED),
+        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Revoked, .. }) => {
+            (StatusCode::UNAUTHORIZED, access_code::REVOKED)
+        }
+        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Expired, .. }) => {
+            (StatusCode::UNAUTHORIZED, access_code::EXPIRED)
+        }
+        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::WrongNetwork, .. } | NoJoin::UsedUp { .. }) => {
+            (StatusCode::FORBIDDEN, access_code::NOT_ALLOWED)
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! answer down. Every verb is one transaction: when it answers, what it did is on disk; when it fails, nothing
 //! happened. No verb reads a clock: `now` comes in, and every moment reaches SQL as a bound parameter.
 
+mod access;
 mod error;
 mod ledger;
 pub mod mysql;
@@ -14,6 +15,7 @@ mod store;
 mod values;
 mod words;
 
+pub use access::{Access, AccessChanges, AccessRefusal, Decided, KnownToken, KnownWorker};
 pub use error::{Refusal, StoreError};
 pub use ledger::{Computed, Input, Ledger, Noted};
 pub use store::Store;

@@ -6,6 +6,7 @@
 //! with the reasons where they differ; the tables are in `migrations/`. Nothing is kept in memory but numbers that nobody
 //! else can get (`numbers.rs`) and a lock that says this server lives (`presence.rs`).
 
+mod access;
 mod address;
 mod connection;
 mod failure;

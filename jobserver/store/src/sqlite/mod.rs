@@ -4,6 +4,7 @@
 //! everything that only looks through readers of its own (`readers.rs`). `moves.rs` is where a job's state changes;
 //! queries are the `.sql` files of this folder, the tables `migrations/`.
 
+mod access;
 mod columns;
 mod connection;
 mod failure;

@@ -4,6 +4,7 @@
 //! `sqlite` and `mysql` are what holds for one kind of store alone, `doubt` what a database that is cut off does; `crash` kills a process that writes. `hands` are the steps that all
 //! of them take.
 
+mod access;
 mod crash;
 mod doubt;
 mod hands;
