@@ -1,6 +1,6 @@
 //! The list of job servers: which addresses are taken, and in which order they are asked.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reqwest::Url;
 
@@ -18,6 +18,8 @@ pub(crate) enum Pinned {
 pub(crate) struct Servers {
     urls: Vec<Url>,
     last_good: AtomicUsize,
+    /// Which of them take compressed bodies, as far as they have shown it.
+    gzip: Vec<AtomicBool>,
 }
 
 impl Servers {
@@ -27,7 +29,11 @@ impl Servers {
         if urls.is_empty() {
             return Err(ClientError::NoServer);
         }
-        Ok(Servers { urls, last_good: AtomicUsize::new(0) })
+        Ok(Servers {
+            gzip: urls.iter().map(|_| AtomicBool::new(false)).collect(),
+            last_good: AtomicUsize::new(0),
+            urls,
+        })
     }
 
     /// Every server once, the one that answered last first.
@@ -41,6 +47,16 @@ impl Servers {
 
     pub(crate) fn answered(&self, index: usize) {
         self.last_good.store(index, Ordering::Relaxed);
+    }
+
+    /// Notes whether a server takes compressed bodies.
+    pub(crate) fn takes_gzip(&self, index: usize, takes: bool) {
+        self.gzip[index].store(takes, Ordering::Relaxed);
+    }
+
+    /// Whether a server is known to take compressed bodies.
+    pub(crate) fn is_known_to_take_gzip(&self, index: usize) -> bool {
+        self.gzip[index].load(Ordering::Relaxed)
     }
 
     /// All addresses, for an error message.
