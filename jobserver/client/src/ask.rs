@@ -79,6 +79,10 @@ impl Ask {
         Ask { body: Some(body.into()), ..Ask::new(doing, Method::POST, path) }
     }
 
+    pub(crate) fn delete(doing: impl Into<String>, path: impl Into<String>) -> Ask {
+        Ask::new(doing, Method::DELETE, path)
+    }
+
     fn new(doing: impl Into<String>, method: Method, path: impl Into<String>) -> Ask {
         Ask {
             doing: doing.into(),

@@ -291,7 +291,7 @@ impl Client {
         self.ask(Ask::get("asking for the status of the grid", "v1/status")).await?.json().await
     }
 
-    async fn ask(&self, request: Ask) -> Result<Answer, ClientError> {
+    pub(crate) async fn ask(&self, request: Ask) -> Result<Answer, ClientError> {
         ask(&self.0, request).await
     }
 }

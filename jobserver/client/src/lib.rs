@@ -22,6 +22,7 @@ mod client;
 mod clock;
 mod error;
 mod gzip;
+mod people;
 mod servers;
 mod stream;
 

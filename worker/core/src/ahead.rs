@@ -62,7 +62,8 @@ pub(crate) fn decide(facts: &Facts, pace: &AheadPace) -> Verdict {
     if facts.disk_free.is_some_and(|free| free < pace.least_disk) {
         return Verdict::Not;
     }
-    if let Some(wait) = facts.since_none.and_then(|since| pace.again.checked_sub(since)).filter(|wait| !wait.is_zero()) {
+    if let Some(wait) = facts.since_none.and_then(|since| pace.again.checked_sub(since)).filter(|wait| !wait.is_zero())
+    {
         return Verdict::Later(wait);
     }
     let Some(left) = left else {
@@ -172,7 +173,11 @@ mod tests {
         assert_eq!(verdict(Facts { disk_free: None, ..facts }), Verdict::ClaimAhead);
         assert_eq!(verdict(Facts { hours_left: Some(60 * SECOND), ..facts }), Verdict::Not);
         assert_eq!(verdict(Facts { hours_left: Some(61 * SECOND), ..facts }), Verdict::ClaimAhead);
-        assert_eq!(verdict(Facts { disk_free: Some(1), ..idle() }), Verdict::Claim, "without a job in hand one is tried");
+        assert_eq!(
+            verdict(Facts { disk_free: Some(1), ..idle() }),
+            Verdict::Claim,
+            "without a job in hand one is tried"
+        );
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Listener {
     /// Waits for the next ring since this was made.
     pub(crate) async fn rung(&mut self) {
         if self.0.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -144,7 +144,7 @@ impl Fetcher {
     fn verdict(&self, desk: &Desk, hand: &Mutex<Option<Hand>>) -> Verdict {
         let in_use = desk.in_use();
         let in_hand = lock(hand).as_ref().map(Hand::outlook);
-        let others = usize::from(in_hand.is_some());
+        let on_disk = lock(&desk.holding).len();
         let hours_left = || match in_use.settings.hours.open_until(clock::now()) {
             Window::Open { until: None } => None,
             Window::Open { until: Some(until) } => {
@@ -158,7 +158,7 @@ impl Fetcher {
             draining: desk.drain().is_some(),
             changing_release: desk.ordered_release().is_some(),
             no_plugin: in_use.catalogue.ready.is_empty(),
-            outbox_full: !lock(&desk.outbox).has_room(others),
+            outbox_full: !lock(&desk.outbox).has_room(on_disk),
             no_room_for: desk.no_room_for(),
             disk_free: in_hand.and_then(|_| machine::read(desk.spool.folder()).disk_free),
             hours_left: in_hand.and_then(|_| hours_left()),
@@ -171,7 +171,7 @@ impl Fetcher {
     fn say_why_not(&self, desk: &Desk) {
         let outbox = lock(&desk.outbox);
         let in_words = outbox.in_words();
-        let full = !outbox.has_room(0);
+        let full = !outbox.has_room(lock(&desk.holding).len());
         drop(outbox);
         let in_use = desk.in_use();
         if in_use.catalogue.ready.is_empty() {
@@ -328,8 +328,7 @@ impl Fetcher {
     /// Keeps a job that is ready alive until it is taken in hand, or has to go.
     async fn keep(&self, desk: &Desk, ready: &Ready, bell: &mut Listener) {
         let claim = &ready.held.claim;
-        let beating =
-            beside::until_not_wanted(&*desk.control, claim, &ready.pulse, desk.pace.heartbeat, || 0, |_| ());
+        let beating = beside::until_not_wanted(&*desk.control, claim, &ready.pulse, desk.pace.heartbeat, || 0, |_| ());
         let mut beating = std::pin::pin!(beating);
         loop {
             if !ready.begun

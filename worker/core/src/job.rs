@@ -122,6 +122,9 @@ impl Desk {
             }
             written => written,
         };
+        if let (Some(hand), Some(written)) = (&mut *lock(hand), &written) {
+            hand.done = written.results.len() as u64;
+        }
         let manifest = manifest_of(in_use, &held.claim)?;
         let Claim { job, attempt, plugin, records: total, .. } = &held.claim;
         tracing::info!(job, attempt, "working on job {job} with {plugin}");

@@ -113,7 +113,9 @@ impl Outbox {
     /// What to do now.
     pub(crate) fn next(&self, now: Duration) -> Next {
         let due = |entry: &&Entry| (self.closing.is_some() || !entry.waits_for_claim()) && !self.is_left(entry);
-        let Some(entry) = self.entries.iter().filter(due).min_by_key(|entry| entry.due) else { return Next::Wait(None) };
+        let Some(entry) = self.entries.iter().filter(due).min_by_key(|entry| entry.due) else {
+            return Next::Wait(None);
+        };
         match entry.due.max(self.rest_until).checked_sub(now).filter(|wait| !wait.is_zero()) {
             Some(wait) => Next::Wait(Some(wait)),
             None => Next::Deliver(entry.held.clone(), entry.errand.clone()),
@@ -201,10 +203,10 @@ impl Outbox {
         self.closing.is_some() && self.entries.iter().all(|entry| self.is_left(entry))
     }
 
-    /// Whether a further attempt may be claimed, with so many on disk that are not in here.
-    pub(crate) fn has_room(&self, others: usize) -> bool {
+    /// Whether a further attempt may be claimed, with so many on disk.
+    pub(crate) fn has_room(&self, on_disk: usize) -> bool {
         let bytes: u64 = self.entries.iter().map(|entry| entry.bytes).sum();
-        self.entries.len() + others < MOST_ATTEMPTS && bytes < MOST_BYTES
+        on_disk < MOST_ATTEMPTS && bytes < MOST_BYTES
     }
 
     /// What the server failed at and why, in words that go on behind what the core waits for; empty when nothing.
@@ -232,5 +234,125 @@ impl Outbox {
 impl Entry {
     fn waits_for_claim(&self) -> bool {
         matches!(self.errand, Errand::GiveBack { after_claim: true, .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_contract::layout::StateDir;
+    use nightshift_wire::Claim;
+
+    use super::*;
+    use crate::spool::Spool;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn held(attempt: AttemptId) -> HeldAttempt {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, _) = Spool::open(&StateDir::new(folder.path())).expect("opens");
+        spool.unnoted(Claim {
+            attempt,
+            secret: "s".into(),
+            job: 100 + attempt,
+            revision: 0,
+            batch: 1,
+            plugin: "p".into(),
+            records: 2,
+            lease_ms: 60_000,
+        })
+    }
+
+    fn with_results(attempts: &[AttemptId]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for attempt in attempts {
+            outbox.put(held(*attempt), Errand::Results, 10, Duration::ZERO);
+        }
+        outbox
+    }
+
+    fn fail(outbox: &mut Outbox, attempt: AttemptId, how: Failed, now: Duration) -> Then {
+        outbox.failed(attempt, (how, "why".to_owned()), now, &Pace::default(), 0.0)
+    }
+
+    /// The attempt to deliver now, or how long to wait.
+    fn next(outbox: &Outbox, now: Duration) -> Result<AttemptId, Option<Duration>> {
+        match outbox.next(now) {
+            Next::Deliver(held, _) => Ok(held.claim.attempt),
+            Next::Wait(wait) => Err(wait),
+        }
+    }
+
+    #[test]
+    fn what_came_first_is_delivered_first_until_it_is_dealt_with() {
+        let mut outbox = with_results(&[2, 1]);
+        assert_eq!(next(&outbox, SECOND), Ok(2));
+        outbox.forget(2);
+        assert_eq!(next(&outbox, SECOND), Ok(1));
+        outbox.forget(1);
+        assert_eq!(next(&outbox, SECOND), Err(None));
+    }
+
+    #[test]
+    fn a_server_that_is_away_keeps_everything_waiting_longer_each_time_and_without_end() {
+        let mut outbox = with_results(&[1, 2]);
+        let waits: Vec<u128> = (0..9)
+            .map(|_| {
+                assert_eq!(fail(&mut outbox, 1, Failed::Away, SECOND), Then::Again);
+                next(&outbox, SECOND).expect_err("it waits").expect("but not for ever").as_millis()
+            })
+            .collect();
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+        outbox.answered();
+        assert_eq!(next(&outbox, SECOND), Ok(1));
+    }
+
+    #[test]
+    fn results_that_a_server_fails_at_let_others_pass_and_are_set_aside_in_the_end() {
+        let mut outbox = with_results(&[1, 2]);
+        for _ in 1..MOST_FAULTS {
+            assert_eq!(fail(&mut outbox, 1, Failed::Fault, SECOND), Then::Again);
+            assert_eq!(next(&outbox, SECOND), Ok(2));
+        }
+        assert_eq!(fail(&mut outbox, 1, Failed::Fault, SECOND), Then::SetAside);
+        assert_eq!(fail(&mut outbox, 1, Failed::Fault, SECOND), Then::StaysAside);
+        outbox.forget(2);
+        assert_eq!(next(&outbox, SECOND), Err(Some(120 * SECOND)));
+        assert_eq!(outbox.in_words(), "; the results of job 101 are kept until the job server takes them: why");
+    }
+
+    #[test]
+    fn a_job_that_cannot_be_given_back_is_let_go_and_one_without_records_waits_for_a_claim() {
+        let mut outbox = Outbox::default();
+        let back = Errand::GiveBack { cause: GiveBackCause::Stopped, reason: "why".to_owned(), after_claim: true };
+        outbox.put(held(1), back, 0, Duration::ZERO);
+        assert_eq!(next(&outbox, SECOND), Err(None));
+        outbox.claimed();
+        assert_eq!(next(&outbox, SECOND), Ok(1));
+        let last = (0..MOST_FAULTS).map(|_| fail(&mut outbox, 1, Failed::Fault, SECOND)).last();
+        assert_eq!(last, Some(Then::LetGo));
+    }
+
+    #[test]
+    fn a_core_that_closes_tries_a_few_times_more_and_leaves_the_rest_to_the_next() {
+        for how in [Failed::Away, Failed::Fault] {
+            let mut outbox = with_results(&[1]);
+            assert!(!outbox.is_settled());
+            fail(&mut outbox, 1, how, SECOND);
+            outbox.close(SECOND);
+            for _ in 0..TRIES_WHILE_DRAINING {
+                assert!(!outbox.is_settled());
+                fail(&mut outbox, 1, how, SECOND);
+            }
+            assert!(outbox.is_settled(), "{how:?}");
+            assert_eq!(next(&outbox, 1000 * SECOND), Err(None));
+        }
+    }
+
+    #[test]
+    fn no_further_work_is_claimed_for_a_server_that_takes_no_results() {
+        let mut outbox = with_results(&[1]);
+        assert!(outbox.has_room(7) && !outbox.has_room(8));
+        outbox.put(held(2), Errand::Results, MOST_BYTES, Duration::ZERO);
+        assert!(!outbox.has_room(2), "nor for a disk full of them");
     }
 }

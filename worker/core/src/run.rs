@@ -110,11 +110,8 @@ impl Core {
         let Left { spool, finished, unfinished } = off(move || look_at(&state)).await?;
         let holding = finished.iter().map(|(held, ..)| held).chain(&unfinished).map(|held| held.claim.attempt);
         let holding = Mutex::new(holding.collect());
-        let in_use = InUse {
-            release: self.release.clone(),
-            catalogue: Catalogue::default(),
-            settings: GridSettings::default(),
-        };
+        let in_use =
+            InUse { release: self.release.clone(), catalogue: Catalogue::default(), settings: GridSettings::default() };
         let desk = Desk {
             control: self.control,
             bench: Workbench::start().map_err(CoreError::Thread)?,
@@ -188,6 +185,7 @@ async fn use_release(desk: &Desk, release: ReleaseArgs) -> Result<(), CoreError>
     }
     let file = release.slot.join("tree").join(SETTINGS_FILE);
     let settings = off(move || read_settings(&file)).await;
+    desk.control.cap_bulk(settings.bandwidth);
     tracing::info!("using {} with {} plugins", release.tag, catalogue.ready.len());
     desk.telling.say(FromCore::Using(release.tag.clone()));
     *lock(&desk.in_use) = Arc::new(InUse { release, catalogue, settings });

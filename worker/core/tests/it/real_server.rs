@@ -109,14 +109,15 @@ impl RealServer {
 #[tokio::test]
 async fn a_batch_goes_through_the_real_job_server_although_its_core_is_killed_again_and_again() {
     let (worker, server) = (Worker::new(), RealServer::start().await);
-    let batch = server.hand_in("double", 60).await;
+    let batch = server.hand_in("double", 200).await;
     for moment in [Moment::BlockSaved { done: 10 }, Moment::Processed { done: 25 }, Moment::Accepted, Moment::Noted] {
         worker.core("v1.0.0", server.control()).kill_at(moment).await;
     }
     let last = worker.core("v1.0.0", server.control());
     let told = last.told.clone();
     last.drain_after(server.until_done(batch, &told)).await;
-    server.assert_doubled(batch, 60, 1).await;
+    // A claim that was just answered when a core was killed beside it is made once more.
+    server.assert_doubled(batch, 200, 2).await;
     server.end().await;
 }
 

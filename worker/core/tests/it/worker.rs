@@ -167,7 +167,12 @@ impl TestCore {
     /// Runs until the core has come to these moments one after the other, and kills it at the last.
     pub(crate) async fn kill_at_last_of(mut self, moments: &[Moment]) {
         let there = Arc::new(Notify::new());
-        self.core.moments = Box::new(StopAt { moments: Mutex::new(moments.to_vec()), there: Arc::clone(&there) });
+        self.core.moments = Box::new(StopAt {
+            moments: Mutex::new(moments.to_vec()),
+            holds: if self.core.pace.ahead == AT_ONCE_AHEAD { Holds::JobInHand } else { Holds::Nothing },
+            passed: Notify::new(),
+            there: Arc::clone(&there),
+        });
         let moments = moments.to_vec();
         // On a thread and runtime of its own, which end with everything the core was just writing: a core that is dead
         // writes nothing behind its successor's back.
@@ -188,23 +193,44 @@ impl TestCore {
 /// Keeps a core at the last of some moments for ever.
 struct StopAt {
     moments: Mutex<Vec<Moment>>,
+    holds: Holds,
+    passed: Notify,
     there: Arc<Notify>,
+}
+
+/// What waits for the moments to come.
+#[derive(PartialEq)]
+enum Holds {
+    Nothing,
+    /// A job in hand waits with its next block for the moments of the job ahead.
+    JobInHand,
 }
 
 #[async_trait]
 impl Moments for StopAt {
     async fn at(&self, moment: Moment) {
-        {
-            let mut moments = self.moments.lock().expect("no panic");
-            if moments.first() != Some(&moment) {
-                return;
+        use Moment::{Ahead, Claimed, Fetched, Noted, Processed, RecordsSaved};
+        loop {
+            let passed = self.passed.notified();
+            {
+                let mut moments = self.moments.lock().expect("no panic");
+                match moments.first() {
+                    Some(next) if *next == moment => {
+                        moments.remove(0);
+                        self.passed.notify_waiters();
+                        if moments.is_empty() {
+                            self.there.notify_one();
+                            break;
+                        }
+                        return;
+                    }
+                    Some(Claimed | Noted | Fetched | RecordsSaved | Ahead)
+                        if self.holds == Holds::JobInHand && matches!(moment, Processed { .. }) => {}
+                    _ => return,
+                }
             }
-            moments.remove(0);
-            if !moments.is_empty() {
-                return;
-            }
+            passed.await;
         }
-        self.there.notify_one();
         std::future::pending::<()>().await;
     }
 }
