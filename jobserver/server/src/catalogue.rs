@@ -21,6 +21,8 @@ pub struct Offered {
     pub inputs: Vec<String>,
     /// Columns it adds, in order.
     pub outputs: Vec<String>,
+    /// Data tables it reads.
+    pub tables: Vec<String>,
 }
 
 /// What the newest believed release offers, and how the repository is.
@@ -76,7 +78,7 @@ impl Catalogue {
         let plugins = plugins.into_iter().map(|plugin| {
             let inputs = plugin.input.into_keys().collect();
             let outputs = plugin.output.into_keys().collect();
-            (plugin.name, Offered { inputs, outputs })
+            (plugin.name, Offered { inputs, outputs, tables: plugin.tables })
         });
         Catalogue { release: Some(tag), problem: String::new(), stopped: None, plugins: plugins.collect(), settings }
     }
@@ -158,7 +160,7 @@ mod tests {
             error.to_string(),
             "no release is known yet (the repository has no release); make one with `nightshift release cut 1.0.0`"
         );
-        let offered = Offered { inputs: vec![], outputs: vec![] };
+        let offered = Offered { inputs: vec![], outputs: vec![], tables: vec![] };
         let plugins = BTreeMap::from([("a".to_owned(), offered.clone()), ("b".to_owned(), offered)]);
         let catalogue = Catalogue { release: Some("v1.0.0".to_owned()), plugins, ..Catalogue::empty("") };
         assert!(catalogue.plugin("b").is_ok());

@@ -5,8 +5,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    batch_list, batch_results, batch_show, batch_submit, demo, init, job_list, plugin_new, plugin_test, release_cut,
-    release_status, start, status, stop, worker_list,
+    batch_errors, batch_list, batch_receipt, batch_results, batch_show, batch_submit, demo, init, job_list, plugin_new,
+    plugin_test, release_cut, release_status, start, status, stop, worker_list,
 };
 
 const MANUAL: &str = "\
@@ -86,6 +86,8 @@ pub(crate) enum Batch {
     List(batch_list::Args),
     Show(batch_show::Args),
     Results(batch_results::Args),
+    Errors(batch_errors::Args),
+    Receipt(batch_receipt::Args),
 }
 
 /// `nightshift job …`

@@ -1,6 +1,8 @@
 //! The commands, one file each, and which file does which command.
 
+pub(crate) mod batch_errors;
 pub(crate) mod batch_list;
+pub(crate) mod batch_receipt;
 pub(crate) mod batch_results;
 pub(crate) mod batch_show;
 pub(crate) mod batch_submit;
@@ -36,6 +38,8 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Batch(Batch::List(args)) => wait_for(batch_list::run(&args, around)),
         Command::Batch(Batch::Show(args)) => wait_for(batch_show::run(&args, around)),
         Command::Batch(Batch::Results(args)) => wait_for(batch_results::run(&args, around)),
+        Command::Batch(Batch::Errors(args)) => wait_for(batch_errors::run(&args, around)),
+        Command::Batch(Batch::Receipt(args)) => wait_for(batch_receipt::run(&args, around)),
         Command::Job(Job::List(args)) => wait_for(job_list::run(&args, around)),
         Command::Worker(Worker::List(args)) => wait_for(worker_list::run(&args, around)),
         Command::Status(args) => wait_for(status::run(&args, around)),

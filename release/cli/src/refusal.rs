@@ -52,7 +52,9 @@ pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
         return Exit::Usage;
     }
     match error.problem().map(|problem| problem.code.as_str()) {
-        Some(code::BAD_CSV | code::BAD_REQUEST | code::MISSING_COLUMN | code::TOO_LARGE) => Exit::Usage,
+        Some(code::BAD_CSV | code::BAD_REQUEST | code::MISSING_COLUMN | code::TOO_LARGE | code::KEY_REUSED) => {
+            Exit::Usage
+        }
         Some(code::UNKNOWN_PLUGIN | code::NOT_FOUND) => Exit::NotFound,
         Some(code::NOT_READY) => Exit::TryLater,
         _ if error.is_retryable() => Exit::TryLater,

@@ -6,6 +6,8 @@ mod body;
 mod claims;
 pub(crate) mod grid;
 mod hand_in;
+mod receipt;
+mod results;
 mod stream;
 
 use std::sync::Arc;
@@ -47,7 +49,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let long = Router::new()
         .route("/v1/batches", post(hand_in::hand_in).get(batches::all))
         .route("/v1/batches/{batch}/jobs", get(batches::jobs))
-        .route("/v1/batches/{batch}/results", get(batches::results));
+        .route("/v1/batches/{batch}/results", get(results::results))
+        .route("/v1/batches/{batch}/receipt", get(receipt::receipt));
     quick
         .merge(large)
         .merge(claims)

@@ -24,15 +24,15 @@ async fn a_path_that_is_no_text_is_refused_with_a_problem() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_refused_and_not_misread() {
+async fn a_body_packed_in_an_unknown_way_is_refused_and_not_misread() {
     let server = TestServer::start().await;
     let http = crate::running::plain_http();
     for (path, kind) in [("/v1/batches?plugin=count", "text/csv"), ("/v1/claims", "application/json")] {
         let request = http.post(format!("http://{}{path}", server.address)).header("content-type", kind);
-        let answer = request.header("content-encoding", "gzip").body("\x1f\x0b\x08").send().await.expect("an answer");
+        let answer = request.header("content-encoding", "br").body("\x0b\x02\u{80}").send().await.expect("an answer");
         assert_eq!(answer.status(), 415);
         let body = answer.text().await.expect("a body");
-        assert!(body.contains("it is encoded as \\\"gzip\\\"; send it as it is"), "{body}");
+        assert!(body.contains("it is encoded as \\\"br\\\"; send it as it is"), "{body}");
     }
 }
 

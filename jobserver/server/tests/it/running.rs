@@ -53,7 +53,8 @@ pub(crate) fn limits() -> Limits {
 
 /// A release with the plugin `count`: needs `name`, adds `n`; two records a job.
 pub(crate) fn catalogue() -> Catalogue {
-    let count = Offered { inputs: vec!["name".to_owned()], outputs: vec!["n".to_owned()] };
+    let count =
+        Offered { inputs: vec!["name".to_owned()], outputs: vec!["n".to_owned()], tables: vec!["people".to_owned()] };
     let mut catalogue = Catalogue::empty("");
     catalogue.release = Some("v1.0.0".to_owned());
     catalogue.plugins.insert("count".to_owned(), count);

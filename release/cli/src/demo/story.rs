@@ -132,7 +132,7 @@ fn hand_in(stage: &Stage, data: &Data, screen: &Screen) -> anyhow::Result<Vec<Ha
             };
             let input = batch_submit::Input::File(file(csv));
             let sending = batch_submit::send(&stage.client, &hand_in, input, screen);
-            let batch = stage.runtime.block_on(sending).with_context(|| csv.to_owned())?;
+            let batch = stage.runtime.block_on(sending).with_context(|| csv.to_owned())?.batch();
             screen.good(format!(
                 "batch {}: {} for {plugin}, in {}",
                 batch.id,

@@ -32,7 +32,8 @@ pub(crate) struct RealServer {
 impl RealServer {
     /// A server that offers the plugins of a [`Worker`].
     pub(crate) async fn start() -> RealServer {
-        let offered = || Offered { inputs: vec!["n".to_owned()], outputs: vec!["twice".to_owned()] };
+        let offered =
+            || Offered { inputs: vec!["n".to_owned()], outputs: vec!["twice".to_owned()], tables: Vec::new() };
         let catalogue = Catalogue {
             release: Some("v1.0.0".to_owned()),
             plugins: ["double", "endless"].map(|plugin| (plugin.to_owned(), offered())).into(),
