@@ -14,3 +14,7 @@ mod releases;
 mod results;
 mod running;
 mod shutdown;
+mod site;
+mod the_original;
+mod trouble;
+mod two_servers;

@@ -17,6 +17,8 @@ pub struct JobServer {
     program: PathBuf,
     folder: PathBuf,
     repository: Repository,
+    /// Further lines of its configuration.
+    more: String,
     /// `IP:PORT`, known after the first start.
     address: String,
     running: Option<Child>,
@@ -28,11 +30,20 @@ impl JobServer {
     /// # Errors
     /// When it does not come up; the error holds its last words.
     pub fn start(programs: &Programs, folder: &Path, repository: &Repository) -> Result<JobServer> {
+        JobServer::start_as(&programs.path("nightshift-jobserver"), folder, repository, "")
+    }
+
+    /// Starts a certain program, with further lines of jobserver.toml in `more`, such as `store = "mysql://…"`.
+    ///
+    /// # Errors
+    /// When it does not come up; the error holds its last words.
+    pub fn start_as(program: &Path, folder: &Path, repository: &Repository, more: &str) -> Result<JobServer> {
         fs::create_dir_all(folder.join("state")).with_context(|| format!("making {}", folder.display()))?;
         let mut server = JobServer {
-            program: programs.path("nightshift-jobserver"),
+            program: program.to_owned(),
             folder: folder.to_owned(),
             repository: repository.clone(),
+            more: more.to_owned(),
             address: "127.0.0.1:0".to_owned(),
             running: None,
         };
@@ -48,7 +59,7 @@ impl JobServer {
         self.kill();
         let address_file = self.state_dir().join("address");
         let _ = fs::remove_file(&address_file);
-        fs::write(self.config(), self.config_text())?;
+        fs::write(self.config(), format!("{}\n{}", self.more, self.config_text()))?;
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut child = Command::new(&self.program)
             .arg("serve")
