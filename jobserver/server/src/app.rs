@@ -7,8 +7,12 @@ use nightshift_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::catalogue::Releases;
 use crate::clock::Clock;
+use crate::host::Hosts;
+use crate::metrics::{Figures, Metrics};
+use crate::rate::{Rate, Rates};
 use crate::turns::Turns;
 
 /// A running server's parts.
@@ -21,6 +25,14 @@ pub(crate) struct App {
     pub(crate) work: Notify,
     /// The claims that wait.
     pub(crate) turns: Turns,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) figures: Figures,
+    /// Memory for bodies.
+    pub(crate) budget: Arc<Budget>,
+    /// What clients may still ask.
+    pub(crate) rates: Rates,
+    /// The names this server answers to.
+    pub(crate) hosts: Hosts,
     /// Cancelled when the server is asked to end: nothing waits any more.
     pub(crate) stopping: CancellationToken,
 }
@@ -52,6 +64,18 @@ pub struct Limits {
     pub body: usize,
     /// Bytes of a submission.
     pub submission: usize,
+    /// Bytes of all larger bodies together that arrive or are worked on.
+    pub bodies: usize,
+    /// For a larger body to wait for others to be done.
+    pub bodies_wait: Duration,
+    /// Connections open at once.
+    pub connections: usize,
+    /// For the store to answer when somebody asks whether the server is ready.
+    pub ready: Duration,
+    /// Requests of one client.
+    pub requests: Rate,
+    /// Failed authentications of one client.
+    pub failures: Rate,
 }
 
 impl Default for Limits {
@@ -70,6 +94,12 @@ impl Default for Limits {
             tidy_every: seconds(10),
             body: 1024 * 1024,
             submission: 64 * 1024 * 1024,
+            bodies: 256 * 1024 * 1024,
+            bodies_wait: seconds(5),
+            connections: 50_000,
+            ready: seconds(2),
+            requests: Rate::REQUESTS,
+            failures: Rate::FAILURES,
         }
     }
 }

@@ -25,6 +25,8 @@ pub const DEFAULT_STATE_DIR: &str = "/var/lib/nightshift/jobserver";
 pub struct Settings {
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// Names by which it is reached, besides `localhost` and the machine's own.
+    pub hosts: Vec<String>,
     /// The state folder.
     pub state_dir: PathBuf,
     /// The central repository.
@@ -92,6 +94,7 @@ impl Settings {
             .map_err(|error| at(repository.signers.span(), format!("signers: {error}")))?;
         Ok(Settings {
             listen,
+            hosts: written.hosts,
             state_dir: folder.join(written.state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into())),
             repository: Source {
                 url,
@@ -110,6 +113,8 @@ impl Settings {
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     listen: Option<Spanned<String>>,
+    #[serde(default)]
+    hosts: Vec<String>,
     state_dir: Option<PathBuf>,
     #[serde(default)]
     allow_open: bool,

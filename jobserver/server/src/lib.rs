@@ -9,12 +9,18 @@
 //! - [`catalogue`]: the plugins of the newest believed release, and how a request gets a fresh look at it.
 //! - [`chores`]: looking at the repository, taking back jobs whose lease is over, tidying up after hand-ins.
 //! - `pages`: the status page at `/`.
+//! - `connection`: one connection from its first byte to its end, HTTP/1 or HTTP/2. `guard`: what surrounds every
+//!   request; [`host`], [`rate`] and `budget` decide what it lets through.
+//! - `metrics`: what is counted and measured, for `/metrics`.
 //!
 //! The server never connects to a worker. It answers only after the store has committed.
 
 mod api;
 mod app;
+mod budget;
+mod connection;
 mod guard;
+mod metrics;
 mod pages;
 mod refused;
 mod turns;
@@ -24,6 +30,9 @@ pub mod chores;
 pub mod clock;
 pub mod config;
 pub mod csv;
+pub mod files;
+pub mod host;
+pub mod rate;
 pub mod serve;
 pub mod state_dir;
 pub mod swap;

@@ -16,7 +16,8 @@ use nightshift_contract::exit::Exit;
 use nightshift_server::chores::look;
 use nightshift_server::clock::Clock;
 use nightshift_server::config::{DEFAULT_CONFIG, Settings, StoreSettings};
-use nightshift_server::serve::{self, Limits, Parts};
+use nightshift_server::files;
+use nightshift_server::serve::{self, Hosts, Limits, Parts};
 use nightshift_server::state_dir::{self, Held};
 use nightshift_server::swap;
 use nightshift_store::Store;
@@ -28,6 +29,13 @@ use tracing_subscriber::EnvFilter;
 
 /// How long work that blocks may go on once everything else has ended.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Where the machine says how it is called.
+const OWN_NAME: &str = "/proc/sys/kernel/hostname";
+/// Files that are not connections: the store's, the repository's, artifacts.
+const OTHER_FILES: u64 = 256;
+/// A grid with fewer connections than this is a small one, and somebody may have meant a larger.
+const MANY_CONNECTIONS: usize = 10_000;
 
 /// Hands out jobs to workers, takes batches in and gives results out.
 #[derive(Debug, Parser)]
@@ -110,12 +118,15 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     // Who comes as soon as the address is known shall find the plugins there.
     releases.fresh().await;
 
+    let limits = limits(files::raise());
+    let own_name = std::fs::read_to_string(OWN_NAME).unwrap_or_default();
     let parts = Parts {
         listen: settings.listen,
+        hosts: Hosts::named(settings.hosts.into_iter().chain([own_name])),
         store,
         releases,
         clock: Clock::system(),
-        limits: Limits::default(),
+        limits,
         stopping: stopping.clone(),
     };
     let running = serve::start(parts).await.with_context(|| {
@@ -141,6 +152,19 @@ async fn open_store(settings: StoreSettings, state: &Held) -> anyhow::Result<Arc
             Ok(Arc::new(store))
         }
     }
+}
+
+/// As many connections as there can be open files.
+fn limits(files: u64) -> Limits {
+    let limits = Limits::default();
+    let connections = usize::try_from(files.saturating_sub(OTHER_FILES).max(1)).unwrap_or(usize::MAX);
+    if connections < MANY_CONNECTIONS {
+        tracing::warn!(
+            "{files} files may be open, and so {connections} connections; raise the hard limit on open files \
+             (LimitNOFILE= of the service) for a larger grid"
+        );
+    }
+    Limits { connections: limits.connections.min(connections), ..limits }
 }
 
 fn tell_address(address: SocketAddr, file: &Path) -> anyhow::Result<()> {

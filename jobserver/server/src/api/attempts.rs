@@ -50,6 +50,9 @@ pub(super) async fn submit(
         .await
         .map_err(while_doing(|| format!("handing in the results of attempt {attempt}")))?;
     let job = receipt.job;
+    if !receipt.repeated {
+        app.metrics.results_accepted.inc_by(records as u64);
+    }
     if receipt.repeated {
         tracing::info!(job, attempt, "attempt {attempt} handed in the results of job {job} again");
     } else {

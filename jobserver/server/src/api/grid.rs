@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::refused::{Refused, while_doing};
 
 /// A worker heard of within this time counts as there.
-const ACTIVE: Duration = Duration::from_secs(120);
+pub(crate) const ACTIVE: Duration = Duration::from_secs(120);
 
 pub(super) async fn report(
     State(app): Shared,
@@ -53,8 +53,4 @@ pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
         jobs_quarantined: counts.jobs_quarantined,
         workers: counts.workers,
     })
-}
-
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
 }

@@ -81,6 +81,7 @@ impl TestServer {
         let (clock, hand) = Clock::set_by_hand(BEGINNING);
         let stopping = CancellationToken::new();
         let parts = Parts {
+            hosts: serve::Hosts::default(),
             listen: "127.0.0.1:0".parse().expect("an address"),
             store: Arc::new(store),
             releases,

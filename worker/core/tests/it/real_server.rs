@@ -50,6 +50,7 @@ impl RealServer {
             releases: Releases::kept(current),
             clock: Clock::system(),
             limits: Limits::default(),
+            hosts: Default::default(),
             stopping: stopping.clone(),
         };
         let running = serve::start(parts).await.expect("a free port");
