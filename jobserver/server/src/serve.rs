@@ -3,8 +3,9 @@
 //! Connections are accepted here, as many as there are places for; what happens on one is `connection`'s. When the
 //! server is asked to end:
 //!
-//! 1. No connection is accepted any more; claims that wait are answered with 204, hand-ins are refused and removed.
-//! 2. What is on its way at this moment still arrives and is answered; then connections take no further request.
+//! 1. Claims that wait are answered with 204, hand-ins are refused and removed.
+//! 2. What is on its way at this moment still arrives and is answered; then no connection is accepted, and none takes a
+//!    further request.
 //! 3. Open requests have a time of grace to finish, then they are cut off. Nothing answered is lost: the store
 //!    commits before an answer.
 
@@ -91,10 +92,11 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     });
     let router = TowerToHyperService::new(api::router(Arc::clone(&app)));
     let care = Care { router, limits, metrics, closing: CancellationToken::new(), cut_off: CancellationToken::new() };
-    let serving = tokio::spawn(accept(listener, care, stopping));
+    let calling = tokio::spawn(last_call(stopping, care.closing.clone()));
+    let serving = tokio::spawn(accept(listener, care));
     let expiring = tokio::spawn(expiry::run(Arc::clone(&app)));
     let tidying = tokio::spawn(tidy::run(app));
-    Ok(Running { address, tasks: vec![serving, expiring, tidying] })
+    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying] })
 }
 
 impl Running {
@@ -113,10 +115,17 @@ impl Running {
     }
 }
 
-async fn accept(listener: TcpListener, care: Care, stopping: CancellationToken) {
+/// A connection closed while a request is on its way to it leaves its client without an answer.
+async fn last_call(stopping: CancellationToken, closing: CancellationToken) {
+    stopping.cancelled().await;
+    tokio::time::sleep(LAST_CALL).await;
+    closing.cancel();
+}
+
+async fn accept(listener: TcpListener, care: Care) {
     let open = TaskTracker::new();
     let places = Arc::new(Semaphore::new(care.limits.connections));
-    while let Some((stream, peer, place)) = next(&listener, &places, &stopping).await {
+    while let Some((stream, peer, place)) = next(&listener, &places, &care.closing).await {
         // Small answers must not wait for each other; without it they only take longer.
         let _ = stream.set_nodelay(true);
         // Nor does one who reads no further keep an answer open: the kernel cuts the connection, where it knows how to.
@@ -129,9 +138,6 @@ async fn accept(listener: TcpListener, care: Care, stopping: CancellationToken) 
     }
     drop(listener);
     open.close();
-    // A connection closed while a request is on its way to it leaves its client without an answer.
-    let _ = tokio::time::timeout(LAST_CALL, open.wait()).await;
-    care.closing.cancel();
     if tokio::time::timeout(care.limits.grace, open.wait()).await.is_err() {
         tracing::warn!("requests still open after {} s are cut off", care.limits.grace.as_secs());
         care.cut_off.cancel();
@@ -143,15 +149,15 @@ async fn accept(listener: TcpListener, care: Care, stopping: CancellationToken) 
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-    stopping: &CancellationToken,
+    closing: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = tokio::select! {
-        () = stopping.cancelled() => return None,
+        () = closing.cancelled() => return None,
         place = Arc::clone(places).acquire_owned() => place.ok()?,
     };
     loop {
         let accepted = tokio::select! {
-            () = stopping.cancelled() => return None,
+            () = closing.cancelled() => return None,
             accepted = listener.accept() => accepted,
         };
         match accepted {

@@ -5,7 +5,7 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, Query, Request};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{StatusCode, Uri, header};
 use nightshift_wire::code;
 use serde::de::DeserializeOwned;
 
@@ -35,17 +35,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 fn is_json(kind: &str) -> bool {
     let essence = kind.split_once(';').map_or(kind, |(essence, _)| essence);
     essence.trim().eq_ignore_ascii_case("application/json")
-}
-
-/// Refuses a body that is compressed: nothing here unpacks it.
-pub(super) fn plain(doing: impl Fn() -> String, headers: &HeaderMap) -> Result<(), Refused> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => {
-            let detail = format!("{}: it is encoded as {encoding:?}; send it as it is", doing());
-            Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The query of a request.
