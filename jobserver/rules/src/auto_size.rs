@@ -8,6 +8,10 @@ use crate::sizing::{LARGEST_JOB, Measured, WrongSize, job_size};
 /// loses little.
 pub const TARGET_MS: u64 = 15 * 60 * 1000;
 
+/// A few records may have been quick by chance: a job has at most so many times the records that were measured, unless
+/// the grid's setting is larger.
+const BEYOND_MEASURED: u64 = 100;
+
 /// Records per job, and what that follows from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
@@ -18,7 +22,8 @@ pub struct Size {
 }
 
 /// What the owner asked for, else the grid's setting. `auto` is as many records as take [`TARGET_MS`], or as long as
-/// workers work at a stretch when that is shorter (`window_ms`); the grid's setting when nothing was measured.
+/// workers work at a stretch when that is shorter (`window_ms`); the grid's setting when nothing was measured, and not much
+/// more when little was.
 pub fn size(
     asked: Option<JobSize>,
     measured: Measured,
@@ -29,7 +34,11 @@ pub fn size(
         None => Ok(Size { records: job_size(None, setting)?, by: SizedBy::Setting }),
         Some(JobSize::Records(records)) => Ok(Size { records: job_size(Some(records), setting)?, by: SizedBy::Owner }),
         Some(JobSize::Auto) => match records_in(TARGET_MS.min(window_ms.unwrap_or(TARGET_MS)), measured) {
-            Some(records) => Ok(Size { records, by: SizedBy::Measured }),
+            Some(records) => {
+                let believed = measured.records.saturating_mul(BEYOND_MEASURED).max(setting.into());
+                let believed = u32::try_from(believed).unwrap_or(LARGEST_JOB);
+                Ok(Size { records: records.min(believed), by: SizedBy::Measured })
+            }
             None => Ok(Size { records: job_size(None, setting)?, by: SizedBy::Setting }),
         },
     }
@@ -88,7 +97,7 @@ mod tests {
     #[test]
     fn a_job_is_a_quarter_of_an_hour_of_work() {
         assert_eq!(auto(measured(100, 100_000), None), (900, SizedBy::Measured));
-        assert_eq!(auto(measured(1, 1), Some(u64::MAX)), (LARGEST_JOB, SizedBy::Measured));
+        assert_eq!(auto(measured(1_000, 1), Some(u64::MAX)), (LARGEST_JOB, SizedBy::Measured));
     }
 
     #[test]
@@ -101,6 +110,13 @@ mod tests {
         assert_eq!(auto(measured(1, TARGET_MS * 10), None), (1, SizedBy::Measured));
         assert_eq!(auto(measured(1_000, 0), None), (LARGEST_JOB, SizedBy::Measured));
         assert_eq!(auto(measured(u64::MAX, u64::MAX), None), (LARGEST_JOB, SizedBy::Measured));
+    }
+
+    #[test]
+    fn a_few_quick_records_do_not_make_a_huge_job() {
+        assert_eq!(auto(measured(2, 0), None), (1_000, SizedBy::Measured), "the grid's setting is believed");
+        assert_eq!(auto(measured(20, 1), None), (2_000, SizedBy::Measured));
+        assert_eq!(auto(measured(2, 200_000), None), (9, SizedBy::Measured), "slow is believed at once");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Reading what a request says: numbers in paths, JSON bodies, queries. Each fault is a refusal that names it.
 //!
 //! A body may come gzipped. Whatever it unpacks to counts, for its own limit and for the memory of all bodies, while
-//! it is unpacked: it is refused at the first byte too many.
+//! it is unpacked: it is refused at the first byte too many. A number that would be read as another one is refused, too.
+
+mod numbers;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, Query, Request};
@@ -28,6 +30,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail));
         }
         let bytes = arriving::whole(&doing(), request).await?;
+        if let Some(number) = numbers::too_large(&bytes) {
+            let detail = format!("{}: the number {number} has more than 64 bits; send it as text", doing());
+            return Err(Refused::bad_request(detail));
+        }
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused::bad_request(format!("{}: {error}", doing())))
     }
 }

@@ -230,7 +230,7 @@ async fn an_automatic_job_size_follows_the_measured_speed_and_the_working_hours(
         (preview.job_size, preview.job_size_by)
     };
     assert_eq!(size().await, (2, SizedBy::Setting), "nothing is measured");
-    server.hand_in("name\nAnn\nBob\n").await.expect("good");
+    server.hand_in(format!("name\n{}", "Ann\n".repeat(20))).await.expect("good");
     process_all_in(&server, 2_000).await;
     assert_eq!(size().await, (900, SizedBy::Measured), "a quarter of an hour at a second each");
     server.catalogue.send_modify(|catalogue| {

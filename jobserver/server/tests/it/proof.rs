@@ -102,6 +102,28 @@ async fn results_are_packed_for_who_takes_that() {
 }
 
 #[tokio::test]
+async fn a_number_beyond_64_bits_is_refused_and_never_becomes_another() {
+    let server = TestServer::start().await;
+    let batch = server.hand_in("name\nAnn\n").await.expect("good").id;
+    let claim = server.claim("w-1").await.expect("a job");
+    let mut submission = server.process(&claim).await;
+    let path = format!("/v1/attempts/{}/results", claim.attempt);
+    let text = serde_json::to_string(&submission).expect("JSON");
+    let large = text.replace("\"n\":3", "\"n\":18446744073709551616");
+    assert_ne!(large, text);
+    let answer = server.ask("POST", &path, "application/json", large).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("the number 18446744073709551616 has more than 64 bits; send it as text"));
+    assert_eq!(server.client.batch(batch).await.expect("the batch").results, 0);
+
+    // As text it comes back digit by digit.
+    let digits = serde_json::Value::from("18446744073709551616");
+    submission.results[0].outcome = nightshift_wire::Outcome::Ok([("n".to_owned(), digits)].into());
+    server.client.submit(claim.attempt, &submission).await.expect("accepted");
+    assert_eq!(server.results(batch).await, "name,n,error\nAnn,18446744073709551616,\n");
+}
+
+#[tokio::test]
 async fn a_receipt_proves_that_in_is_out_and_anyone_can_check_its_digests() {
     let server = TestServer::start().await;
     let csv = "id,name\n1,Ann\n2,\n3,Bob\n4,Cid\n5,Dan\n";
