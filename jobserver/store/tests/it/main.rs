@@ -5,6 +5,7 @@
 //! of them take.
 
 mod access;
+mod api_page;
 mod crash;
 mod doubt;
 mod hands;

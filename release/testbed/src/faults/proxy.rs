@@ -7,10 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::way::{Direction, Memory, Part, Passage, Plan, Way};
-use crate::wait::SOON;
 
 /// Stands on a port of its own before a server's. Until something else is asked of it, everything passes.
 #[derive(Debug)]
@@ -140,20 +139,6 @@ impl Proxy {
         self.inner.lock().plan.lost
     }
 
-    /// Waits until bytes that were to be counted are through and their connection is cut.
-    ///
-    /// # Errors
-    /// When that does not happen within a minute.
-    pub fn until_cut(&self) -> Result<()> {
-        let state = self.inner.lock();
-        let left = |state: &mut State| state.plan.cut_after.is_some();
-        let waited = self.inner.changed.wait_timeout_while(state, SOON, left);
-        if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
-            bail!("waited {} s for a connection to be cut; it was not", SOON.as_secs());
-        }
-        Ok(())
-    }
-
     fn go(&self, way: Way) {
         self.inner.lock().plan.way = way;
         self.inner.changed.notify_all();
@@ -276,6 +261,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait::SOON;
 
     /// A server that says everything back.
     fn echo() -> u16 {
@@ -357,6 +343,5 @@ mod tests {
         proxy.cut_after(3);
         stream.write_all(b"half of it").expect("write");
         assert!(rest(&mut stream).len() <= 3);
-        proxy.until_cut().expect("cut");
     }
 }
