@@ -54,7 +54,7 @@ impl Unpacker {
         Unpacker { state, waiting: VecDeque::new(), packed: 0, unpacked: 0 }
     }
 
-    /// Takes the next piece; [`Unpacker::next`] gives what comes out.
+    /// Takes the next piece; [`Unpacker::unpacked`] gives what comes out.
     pub fn feed(&mut self, piece: &[u8]) {
         self.waiting.extend(piece);
         if let State::Unknown = self.state
@@ -68,7 +68,7 @@ impl Unpacker {
     ///
     /// # Errors
     /// Why it cannot be unpacked.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, Spoilt> {
+    pub fn unpacked(&mut self) -> Result<Option<Vec<u8>>, Spoilt> {
         loop {
             if self.waiting.is_empty() || matches!(self.state, State::Unknown) {
                 return Ok(None);
@@ -141,7 +141,7 @@ mod tests {
         let (mut unpacker, mut out) = (Unpacker::new(said), Vec::new());
         for piece in input.chunks(piece) {
             unpacker.feed(piece);
-            while let Some(more) = unpacker.next()? {
+            while let Some(more) = unpacker.unpacked()? {
                 out.extend(more);
             }
         }

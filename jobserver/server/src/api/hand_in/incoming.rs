@@ -164,7 +164,7 @@ impl Incoming {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
         let bytes = loop {
-            if let Some(bytes) = self.unpacker.next().map_err(|spoilt| self.spoilt(spoilt))? {
+            if let Some(bytes) = self.unpacker.unpacked().map_err(|spoilt| self.spoilt(spoilt))? {
                 break Some(bytes);
             }
             match self.piece(app, pieces).await? {
