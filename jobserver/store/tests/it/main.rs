@@ -17,3 +17,4 @@ mod place;
 mod process;
 mod sqlite;
 mod suite;
+mod trouble;
