@@ -7,6 +7,8 @@ use nightshift_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Gate;
+use crate::artifacts::Artifacts;
 use crate::budget::Budget;
 use crate::catalogue::Releases;
 use crate::clock::Clock;
@@ -19,6 +21,8 @@ use crate::turns::Turns;
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) releases: Releases,
+    /// Who asks, and may they.
+    pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
     /// Rung whenever jobs may have become claimable; every claim that waits looks again.
@@ -31,6 +35,8 @@ pub(crate) struct App {
     pub(crate) budget: Arc<Budget>,
     /// What clients may still ask.
     pub(crate) rates: Rates,
+    /// Files for the grid, when they are kept here.
+    pub(crate) artifacts: Option<Arc<Artifacts>>,
     /// The names this server answers to.
     pub(crate) hosts: Hosts,
     /// Cancelled when the server is asked to end: nothing waits any more.
@@ -60,6 +66,8 @@ pub struct Limits {
     pub expire_every: Duration,
     /// How often what is left of broken-off hand-ins is removed.
     pub tidy_every: Duration,
+    /// How often what is known of tokens and workers is read anew.
+    pub access_every: Duration,
     /// Bytes of a request in JSON.
     pub body: usize,
     /// Bytes of a submission.
@@ -92,6 +100,7 @@ impl Default for Limits {
             grace: seconds(10),
             expire_every: seconds(1),
             tidy_every: seconds(10),
+            access_every: seconds(5),
             body: 1024 * 1024,
             submission: 64 * 1024 * 1024,
             bodies: 256 * 1024 * 1024,

@@ -56,6 +56,11 @@ impl Refused {
         Refused { retry_after: Some(wait.seconds), ..refused }
     }
 
+    /// What a person reads.
+    pub(crate) fn detail(&self) -> &str {
+        &self.problem.detail
+    }
+
     pub(crate) fn internal(doing: &str) -> Refused {
         let detail = format!("{doing}: a fault of the job server; its log says more");
         Refused::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, detail)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
-use nightshift_store::Store;
+use nightshift_store::{Access, Store};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -23,16 +23,20 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::access::Asks;
+use crate::access::Gate;
 use crate::app::App;
 pub use crate::app::Limits;
+use crate::artifacts::Artifacts;
 use crate::budget::Budget;
 use crate::catalogue::Releases;
-use crate::chores::{expiry, tidy};
+use crate::chores::{access, expiry, tidy};
 use crate::clock::Clock;
 use crate::connection::Care;
 pub use crate::host::Hosts;
 use crate::metrics::{Figures, Measured, Metrics};
 use crate::rate::Rates;
+use crate::tls::Tls;
 use crate::turns::Turns;
 use crate::{api, connection};
 
@@ -56,8 +60,29 @@ pub struct Parts {
     pub limits: Limits,
     /// The names it answers to.
     pub hosts: Hosts,
+    /// Files for the grid, when they are kept here.
+    pub artifacts: Option<Artifacts>,
+    /// Who may come in, and how.
+    pub entrance: Entrance,
     /// Cancelled to end the server.
     pub stopping: CancellationToken,
+}
+
+/// Who may come in, and how.
+pub struct Entrance {
+    /// Whether tokens are asked for.
+    pub asks: Asks,
+    /// Where tokens and workers are kept.
+    pub access: Arc<dyn Access>,
+    /// TLS, when it is spoken.
+    pub tls: Option<Tls>,
+}
+
+impl Entrance {
+    /// Everybody comes in, and nothing is encrypted.
+    pub fn open(access: Arc<dyn Access>) -> Entrance {
+        Entrance { asks: Asks::Nobody, access, tls: None }
+    }
 }
 
 /// A server that listens.
@@ -72,13 +97,14 @@ pub struct Running {
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn start(parts: Parts) -> io::Result<Running> {
-    let Parts { listen, store, releases, clock, limits, hosts, stopping } = parts;
+    let Parts { listen, store, releases, clock, limits, hosts, artifacts, entrance, stopping } = parts;
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
     let metrics = Metrics::new();
     let app = Arc::new(App {
         store: Measured::over(store, Arc::clone(&metrics)),
         releases,
+        gate: Gate::new(entrance.asks, entrance.access),
         clock,
         limits,
         work: Notify::new(),
@@ -86,6 +112,7 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
         budget: Budget::new(limits.bodies, limits.bodies_wait, Arc::clone(&metrics)),
         rates: Rates::new(limits.requests, limits.failures),
         figures: Figures::default(),
+        artifacts: artifacts.map(Arc::new),
         hosts,
         metrics: Arc::clone(&metrics),
         stopping: stopping.clone(),
@@ -93,10 +120,11 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     let router = TowerToHyperService::new(api::router(Arc::clone(&app)));
     let care = Care { router, limits, metrics, closing: CancellationToken::new(), cut_off: CancellationToken::new() };
     let calling = tokio::spawn(last_call(stopping, care.closing.clone()));
-    let serving = tokio::spawn(accept(listener, care));
+    let serving = tokio::spawn(accept(listener, entrance.tls, care));
     let expiring = tokio::spawn(expiry::run(Arc::clone(&app)));
-    let tidying = tokio::spawn(tidy::run(app));
-    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying] })
+    let tidying = tokio::spawn(tidy::run(Arc::clone(&app)));
+    let knowing = tokio::spawn(access::run(app));
+    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying, knowing] })
 }
 
 impl Running {
@@ -122,7 +150,7 @@ async fn last_call(stopping: CancellationToken, closing: CancellationToken) {
     closing.cancel();
 }
 
-async fn accept(listener: TcpListener, care: Care) {
+async fn accept(listener: TcpListener, tls: Option<Tls>, care: Care) {
     let open = TaskTracker::new();
     let places = Arc::new(Semaphore::new(care.limits.connections));
     while let Some((stream, peer, place)) = next(&listener, &places, &care.closing).await {
@@ -130,9 +158,9 @@ async fn accept(listener: TcpListener, care: Care) {
         let _ = stream.set_nodelay(true);
         // Nor does one who reads no further keep an answer open: the kernel cuts the connection, where it knows how to.
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(care.limits.stalled));
-        let care = care.clone();
+        let (tls, care) = (tls.clone(), care.clone());
         open.spawn(async move {
-            connection::serve(stream, None, peer, care).await;
+            come_in(stream, tls, peer, care).await;
             drop(place);
         });
     }
@@ -142,6 +170,19 @@ async fn accept(listener: TcpListener, care: Care) {
         tracing::warn!("requests still open after {} s are cut off", care.limits.grace.as_secs());
         care.cut_off.cancel();
         open.wait().await;
+    }
+}
+
+/// Makes the connection safe, where that is wanted, and serves it.
+async fn come_in(stream: TcpStream, tls: Option<Tls>, peer: SocketAddr, care: Care) {
+    let Some(tls) = tls else { return connection::serve(stream, None, peer, care).await };
+    let safe = tokio::select! {
+        () = care.closing.cancelled() => return,
+        safe = tls.accept(stream) => safe,
+    };
+    match safe {
+        Ok((stream, protocol)) => connection::serve(stream, Some(protocol), peer, care).await,
+        Err(error) => tracing::debug!(%peer, "a connection could not be made safe: {error}"),
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) async fn put(
     let (artifacts, name) = (kept(&app)?, named(name)?);
     let doing = format!("putting artifact {name}");
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        let detail = format!("{doing}: it is compressed on its way, and its name is that of other bytes; send it as it is");
+        let detail =
+            format!("{doing}: it is compressed on its way, and its name is that of other bytes; send it as it is");
         return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail));
     }
     let known = find(&doing, &artifacts, &name).await?;
@@ -66,7 +67,9 @@ pub(super) async fn put(
                     arriving.take(&piece).await.map_err(refuse)?;
                 }
             }
-            Ok(Some(Err(_))) => return Err(Refused::bad_request(format!("{doing}: it broke off; nothing of it is kept"))),
+            Ok(Some(Err(_))) => {
+                return Err(Refused::bad_request(format!("{doing}: it broke off; nothing of it is kept")));
+            }
             Err(_) => {
                 let detail = format!("{doing}: it stopped arriving; nothing of it is kept, put it again");
                 return Err(Refused::new(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, detail));

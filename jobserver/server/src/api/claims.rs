@@ -8,20 +8,26 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use nightshift_wire::{Claim, ClaimRequest};
 
 use super::Shared;
 use super::body::{Body, check_worker};
+use crate::access::Caller;
 use crate::app::App;
 use crate::clock::deadline;
 use crate::refused::{Refused, while_doing};
 
-pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>) -> Result<Response, Refused> {
+pub(super) async fn claim(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<ClaimRequest>,
+) -> Result<Response, Refused> {
     check_worker("claiming a job", &request.worker)?;
-    Ok(match wait_for_job(&app, &request).await? {
+    caller.must_be("claiming a job", &request.worker)?;
+    Ok(match wait_for_job(&app, &caller, &request).await? {
         Some(claim) => {
             tracing::info!(
                 job = claim.job,
@@ -39,14 +45,15 @@ pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>)
     })
 }
 
-async fn wait_for_job(app: &App, request: &ClaimRequest) -> Result<Option<Claim>, Refused> {
+async fn wait_for_job(app: &App, caller: &Caller, request: &ClaimRequest) -> Result<Option<Claim>, Refused> {
     let end = deadline(Duration::from_millis(request.wait_ms).min(app.limits.longest_wait));
     let mut releases = app.releases.clone();
     let turn = app.turns.begin(&request.worker);
     loop {
         let bell = app.work.notified();
         let stopped = releases.now().stopped.is_some();
-        if turn.over().is_cancelled() {
+        // A credential that was revoked meanwhile hears so when it asks again.
+        if turn.over().is_cancelled() || !app.gate.still_lets_in(caller) {
             return Ok(None);
         }
         if !stopped {

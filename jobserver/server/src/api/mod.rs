@@ -1,30 +1,33 @@
 //! The API: one file per group of requests, this one says which request goes where.
 
 mod arriving;
+mod artifacts;
 mod attempts;
 mod batches;
 mod body;
 mod claims;
 mod control;
+mod enrolments;
 pub(crate) mod grid;
 mod hand_in;
 mod health;
 mod receipt;
 mod results;
 mod stream;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
 use crate::app::App;
-use crate::{guard, metrics, pages};
+use crate::{access, guard, metrics, pages};
 use arriving::Allowance;
 
 pub(crate) type Shared = axum::extract::State<Arc<App>>;
@@ -38,9 +41,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/attempts/{attempt}/heartbeat", post(attempts::heartbeat))
         .route("/v1/attempts/{attempt}/give-back", post(attempts::give_back))
         .route("/v1/batches/{batch}", get(batches::one))
+        .route("/v1/artifacts", get(artifacts::all))
         .route("/v1/reports", post(grid::report))
         .route("/v1/workers", get(grid::workers))
         .route("/v1/status", get(grid::status))
+        .route("/v1/me", get(tokens::me))
+        .route("/v1/tokens", get(tokens::all).post(tokens::make))
+        .route("/v1/tokens/{token}", delete(tokens::revoke))
+        .route("/v1/join", post(enrolments::join))
+        .route("/v1/enrolments", get(enrolments::all))
+        .route("/v1/enrolments/{worker}", post(enrolments::decide))
+        .route("/v1/join-rules", get(tokens::rules).post(tokens::make_rule))
+        .route("/v1/join-rules/{rule}", delete(tokens::remove_rule))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
@@ -64,14 +76,19 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/batches/{batch}/jobs", get(batches::jobs))
         .route("/v1/batches/{batch}/results", get(results::results))
         .route("/v1/batches/{batch}/receipt", get(receipt::receipt));
+    // Nothing is gained by compressing these, and a part of something compressed is of no use.
+    let files = Router::new()
+        .route("/v1/artifacts/{artifact}", get(artifacts::get).put(artifacts::put).delete(artifacts::delete));
     quick
         .merge(large)
         .merge(waiting)
         .merge(long)
+        .layer(compression())
+        .merge(files)
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&app), access::pass))
         .layer(DefaultBodyLimit::max(limits.body))
-        .layer(compression())
         .layer(from_fn(guard::no_pages))
         .layer(from_fn_with_state(Arc::clone(&app), guard::own_name))
         .layer(from_fn_with_state(Arc::clone(&app), guard::limit_rate))

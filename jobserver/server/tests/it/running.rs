@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use nightshift_client::{Client, ClientError, Timeouts};
+use nightshift_server::artifacts::Artifacts;
 use nightshift_server::catalogue::{Catalogue, Offered, Releases};
 use nightshift_server::clock::Clock;
 use nightshift_server::serve::{self, Limits, Parts, Running};
@@ -25,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const BEGINNING: Moment = 1_735_787_045_000;
 /// The lease of every job, as the catalogue says.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// What artifacts may take, in bytes.
+pub(crate) const ARTIFACT_QUOTA: u64 = 1_000;
 /// Longer than any test: only an event can end such a wait.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -78,12 +81,15 @@ impl TestServer {
     pub(crate) async fn start_on(releases: Releases, limits: Limits) -> TestServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = SqliteStore::open(&folder.path().join("store.sqlite")).expect("a fresh store opens");
+        let store = Arc::new(store);
         let (clock, hand) = Clock::set_by_hand(BEGINNING);
         let stopping = CancellationToken::new();
         let parts = Parts {
-            hosts: serve::Hosts::default(),
+            hosts: serve::Hosts::named(["grid.example".to_owned()]),
+            artifacts: Some(Artifacts::open(folder.path().join("artifacts"), ARTIFACT_QUOTA).expect("a fresh folder")),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            store: Arc::new(store),
+            store: store.clone(),
+            entrance: serve::Entrance::open(store),
             releases,
             clock,
             limits,

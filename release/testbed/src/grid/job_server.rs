@@ -146,7 +146,7 @@ impl JobServer {
     fn config_text(&self) -> String {
         let Repository { url, control_branch, signers } = &self.repository;
         format!(
-            "listen = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
+            "access = \"open\"\nlisten = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
              control_branch = {control_branch:?}\nsigners = {signers:?}\n",
             self.address,
             self.state_dir(),
