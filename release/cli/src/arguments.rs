@@ -82,7 +82,7 @@ pub(crate) enum Release {
 /// `nightshift batch …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Batch {
-    Submit(batch_submit::Args),
+    Submit(Box<batch_submit::Args>),
     List(batch_list::Args),
     Show(batch_show::Args),
     Results(batch_results::Args),
