@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use nightshift_wire::{
     AttemptId, Batch, BatchId, BatchReceipt, Claim, ClaimRequest, GiveBack, HandIn, Heartbeat, InputFormat, Job, Lease,
-    Only, Preview, Receipt, Records, Report, ResultsFormat, ResultsQuery, Status, Submission, Worker,
+    Only, Preview, Receipt, Records, Report, ResultsFormat, ResultsQuery, Status, StopView, Submission, Worker,
 };
 use reqwest::{Response, StatusCode};
 
@@ -289,6 +289,16 @@ impl Client {
     /// See [`Client::claim`].
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.ask(Ask::get("asking for the status of the grid", "v1/status")).await?.json().await
+    }
+
+    /// The server's view of the stop flag: at once when it is another one than `seen`, else after `wait` at most.
+    ///
+    /// # Errors
+    /// See [`Client::claim`].
+    pub async fn stop(&self, seen: &str, wait: Duration) -> Result<StopView, ClientError> {
+        let ask = Ask::get("asking for the stop flag", "v1/stop").query("seen", seen);
+        let ask = ask.query("wait_ms", wait.as_millis().to_string()).server_waits(wait);
+        self.ask(ask).await?.json().await
     }
 
     pub(crate) async fn ask(&self, request: Ask) -> Result<Answer, ClientError> {

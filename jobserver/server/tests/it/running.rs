@@ -222,10 +222,15 @@ pub(crate) fn pieces(
 
 /// A client of plain HTTP, which knows no TLS: the programs' libraries have no TLS but the one they are given.
 pub(crate) fn plain_http() -> reqwest::Client {
+    builder().build().expect("an HTTP client")
+}
+
+/// The beginning of such a client.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions();
     let tls = tls.expect("versions").with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().expect("an HTTP client")
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls)
 }
 
 /// The refusal in an error.
