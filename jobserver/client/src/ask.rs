@@ -1,15 +1,19 @@
 //! One request: asked of the servers in turn, each wait with its limit, the answer read as what it must be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use nightshift_wire::Problem;
+use reqwest::header::{self, HeaderMap};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::ClientError;
+use crate::bandwidth::{self, Cap};
 use crate::error::{Cause, root_cause};
+use crate::gzip::{self, Arriving, BadBody};
 use crate::servers::{Servers, name};
 use crate::stream::Download;
 
@@ -48,7 +52,22 @@ pub(crate) struct Ask {
     body: Option<Bytes>,
     /// How long the server was asked to wait by itself.
     server_waits: Duration,
+    bulk: Bulk,
+    /// The longest JSON that is taken as the answer, in bytes.
+    limit: usize,
 }
+
+/// Whether a request carries many records or results: then it is compressed and kept under the cap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bulk {
+    No,
+    Yes,
+}
+
+/// The longest answer, when it is no list and holds no records.
+const USUAL_LIMIT: usize = 16 << 20;
+/// The longest answer that holds records or a list.
+const LONG_LIMIT: usize = 512 << 20;
 
 impl Ask {
     pub(crate) fn get(doing: impl Into<String>, path: impl Into<String>) -> Ask {
@@ -72,6 +91,8 @@ impl Ask {
             query: Vec::new(),
             body: None,
             server_waits: Duration::ZERO,
+            bulk: Bulk::No,
+            limit: USUAL_LIMIT,
         }
     }
 
@@ -85,6 +106,18 @@ impl Ask {
                 _ => self.path.push_str(&format!("%{byte:02X}")),
             }
         }
+        self
+    }
+
+    /// The request, or its answer, carries many records or results.
+    pub(crate) fn bulk(mut self) -> Ask {
+        self.bulk = Bulk::Yes;
+        self.long()
+    }
+
+    /// The answer may be long.
+    pub(crate) fn long(mut self) -> Ask {
+        self.limit = LONG_LIMIT;
         self
     }
 
@@ -111,25 +144,45 @@ pub(crate) struct Answer {
     pub(crate) server: String,
     pub(crate) response: Response,
     pub(crate) silence: Duration,
+    limit: usize,
+    /// The cap that the body is read under.
+    cap: Option<Arc<Cap>>,
+}
+
+/// How a client asks.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) http: reqwest::Client,
+    pub(crate) servers: Servers,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) cap: Arc<Cap>,
 }
 
 /// Asks the servers in turn, until one answers for good.
-pub(crate) async fn ask(
-    http: &reqwest::Client,
-    servers: &Servers,
-    timeouts: Timeouts,
-    ask: Ask,
-) -> Result<Answer, ClientError> {
+pub(crate) async fn ask(line: &Line, ask: Ask) -> Result<Answer, ClientError> {
+    let Line { servers, timeouts, .. } = line;
     let mut last: Option<ClientError> = None;
+    let mut packed = None;
     for (index, server) in servers.in_turn() {
-        match ask_one(http, server, timeouts, &ask).await {
+        let mut asked = ask_one(line, (index, server), &ask, &mut packed).await;
+        if matches!(&asked, Ok(response) if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && packed.is_some())
+        {
+            // A server that takes no compressed body, whatever it said before.
+            servers.takes_gzip(index, false);
+            asked = ask_one(line, (index, server), &ask, &mut packed).await;
+        }
+        match asked {
             Ok(response) if hands_over(response.status()) => {
-                let answer = Answer::new(&ask.doing, server, response, timeouts);
+                let answer = Answer::new(&ask.doing, server, response, *timeouts);
                 last = Some(answer.refusal().await);
             }
             Ok(response) => {
                 servers.answered(index);
-                return Answer::new(&ask.doing, server, response, timeouts).accept().await;
+                if speaks_gzip(response.headers()) {
+                    servers.takes_gzip(index, true);
+                }
+                let answer = Answer::new(&ask.doing, server, response, *timeouts).within(ask.limit);
+                return if ask.bulk == Bulk::Yes { answer.under(&line.cap) } else { answer }.accept().await;
             }
             Err(cause) => {
                 tracing::debug!(server = name(server), %cause, "{}: no answer", ask.doing);
@@ -141,16 +194,69 @@ pub(crate) async fn ask(
     Err(last.unwrap_or(ClientError::NoServer))
 }
 
-async fn ask_one(http: &reqwest::Client, server: &Url, timeouts: Timeouts, ask: &Ask) -> Result<Response, Cause> {
-    let mut request = http.request(ask.method.clone(), at(server, &ask.path)).query(&ask.query);
-    if let Some(body) = &ask.body {
-        request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
+/// Whether a server has shown that it takes compressed bodies: it sent one, or said so.
+fn speaks_gzip(headers: &HeaderMap) -> bool {
+    let names_gzip = |name| headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|v| v.contains("gzip")));
+    names_gzip(header::CONTENT_ENCODING) || names_gzip(header::ACCEPT_ENCODING)
+}
+
+/// Asks one server. A long body goes out compressed when the server takes that; `packed` keeps it for the next server.
+async fn ask_one(
+    line: &Line,
+    (index, server): (usize, &Url),
+    ask: &Ask,
+    packed: &mut Option<Bytes>,
+) -> Result<Response, Cause> {
+    let mut request = line.http.request(ask.method.clone(), at(server, &ask.path)).query(&ask.query);
+    if ask.bulk == Bulk::Yes {
+        request = request.header(header::ACCEPT_ENCODING, "gzip");
     }
-    let patience = ask.patience(timeouts);
+    if let Some(body) = &ask.body {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        let mut body = body.clone();
+        *packed = packed.take().filter(|_| line.servers.is_known_to_take_gzip(index));
+        if ask.bulk == Bulk::Yes && body.len() >= gzip::LEAST && line.servers.is_known_to_take_gzip(index) {
+            let compressed = match packed.take() {
+                Some(compressed) => compressed,
+                None => compress(body).await?,
+            };
+            body = packed.insert(compressed).clone();
+            request = request.header(header::CONTENT_ENCODING, "gzip");
+        }
+        request = if ask.bulk == Bulk::Yes && line.cap.is_set() {
+            request.header(header::CONTENT_LENGTH, body.len()).body(under_cap(body, Arc::clone(&line.cap)))
+        } else {
+            request.body(body)
+        };
+    }
+    let patience = ask.patience(line.timeouts)
+        + match (&ask.body, ask.bulk) {
+            (Some(body), Bulk::Yes) => line.cap.time_for(body.len() as u64),
+            _ => Duration::ZERO,
+        };
     match tokio::time::timeout(patience, request.send()).await {
         Ok(sent) => sent.map_err(|error| root_cause(&error)),
         Err(_) => Err(silent(patience)),
     }
+}
+
+/// Compresses a body without keeping heartbeats waiting.
+async fn compress(body: Bytes) -> Result<Bytes, Cause> {
+    let compressed = tokio::task::spawn_blocking(move || gzip::compress(&body)).await?;
+    Ok(compressed?.into())
+}
+
+/// A body that goes out piece by piece, as the cap allows.
+fn under_cap(body: Bytes, cap: Arc<Cap>) -> reqwest::Body {
+    let pieces = futures_util::stream::unfold((body, cap), |(mut body, cap)| async {
+        if body.is_empty() {
+            return None;
+        }
+        let piece = body.split_to(body.len().min(bandwidth::PIECE));
+        cap.pass(piece.len()).await;
+        Some((Ok::<_, std::convert::Infallible>(piece), (body, cap)))
+    });
+    reqwest::Body::wrap_stream(pieces)
 }
 
 /// A path of the API on a server.
@@ -168,7 +274,18 @@ fn hands_over(status: StatusCode) -> bool {
 
 impl Answer {
     pub(crate) fn new(doing: &str, server: &Url, response: Response, timeouts: Timeouts) -> Answer {
-        Answer { doing: doing.to_owned(), server: name(server), response, silence: timeouts.silence }
+        let (limit, cap) = (USUAL_LIMIT, None);
+        Answer { doing: doing.to_owned(), server: name(server), response, silence: timeouts.silence, limit, cap }
+    }
+
+    /// The longest JSON that is taken.
+    fn within(self, limit: usize) -> Answer {
+        Answer { limit, ..self }
+    }
+
+    /// The body is read as the cap allows.
+    fn under(self, cap: &Arc<Cap>) -> Answer {
+        Answer { cap: Some(Arc::clone(cap)), ..self }
     }
 
     /// The answer itself when the server did what it was asked, its refusal otherwise.
@@ -181,10 +298,29 @@ impl Answer {
         self.response.status() == StatusCode::NO_CONTENT
     }
 
-    /// The body as JSON.
+    /// The body as JSON; it is unpacked, and no longer than the limit.
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {
         let strange = self.strange();
-        let body = Download::new(self).all().await?;
+        let bad = {
+            let (doing, server) = (self.doing.clone(), self.server.clone());
+            move |cause: BadBody| ClientError::BadBody { doing, server, cause: root_cause(&cause) }
+        };
+        let gzip = self.response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+        let mut arriving = if gzip { Arriving::gzip(self.limit) } else { Arriving::plain(self.limit) };
+        let cap = self.cap.clone();
+        let mut download = Download::new(self);
+        while let Some(piece) = download.chunk().await? {
+            if let Some(cap) = &cap {
+                cap.pass(piece.len()).await;
+            }
+            if let Err(error) = arriving.take(&piece) {
+                return Err(bad(error));
+            }
+        }
+        let body = match arriving.finish() {
+            Ok(body) => body,
+            Err(error) => return Err(bad(error)),
+        };
         serde_json::from_slice(&body).map_err(|error| {
             tracing::debug!(%error, "an answer is not the JSON it must be");
             strange
@@ -195,7 +331,7 @@ impl Answer {
         let strange = self.strange();
         match self.json::<Problem>().await {
             Ok(problem) => ClientError::Refused { problem },
-            Err(error @ ClientError::BrokeOff { .. }) => error,
+            Err(error @ (ClientError::BrokeOff { .. } | ClientError::BadBody { .. })) => error,
             Err(_) => strange,
         }
     }

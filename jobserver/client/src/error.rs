@@ -44,6 +44,17 @@ pub enum ClientError {
         #[source]
         cause: Cause,
     },
+    /// The answer cannot be taken in: it is too long, or not what its head says.
+    #[error("{doing}: the answer of {server} cannot be taken in")]
+    BadBody {
+        /// What was being done.
+        doing: String,
+        /// The server that answered.
+        server: String,
+        /// What is wrong with it.
+        #[source]
+        cause: Cause,
+    },
     /// The server was gone before it said what became of a hand-in that had begun.
     #[error("{doing}: {server} was gone before it answered; look at the list of batches before trying again")]
     Unknown {
@@ -87,7 +98,10 @@ impl ClientError {
     /// own; false when it understood the request and refused it.
     pub fn is_retryable(&self) -> bool {
         match self {
-            ClientError::Away { .. } | ClientError::BrokeOff { .. } | ClientError::Unknown { .. } => true,
+            ClientError::Away { .. }
+            | ClientError::BrokeOff { .. }
+            | ClientError::BadBody { .. }
+            | ClientError::Unknown { .. } => true,
             ClientError::Refused { problem } => problem.code == code::STORE_AWAY || passes(problem.status),
             ClientError::Strange { status, .. } => passes(*status),
             ClientError::Address { .. } | ClientError::NoServer | ClientError::Setup(_) | ClientError::Input { .. } => {

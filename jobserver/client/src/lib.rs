@@ -7,19 +7,28 @@
 //!    reached, stays silent or says 502, 503 or 504 hands over to the next. Every verb but the hand-in may arrive
 //!    twice without harm, which is why this is safe.
 //! 2. A hand-in is a stream that cannot be sent twice: a living server is found first, then it gets the stream.
-//! 3. Nothing is waited for without end: connecting, the head of an answer and each piece of its body have limits.
+//! 3. Records and results are compressed, the latter only for servers that have shown that they take that (they sent
+//!    something compressed, or named gzip in `Accept-Encoding`); one that says 415 gets the same again as it is. A cap
+//!    ([`Client::cap_bulk`]) keeps both below a number of bytes a second.
+//! 4. Nothing is waited for without end: connecting, the head of an answer and each piece of its body have limits.
 //!
 //! Proxies are never used, whatever the environment says: the job server is in the house, and loopback must not leave
-//! the machine. There is no TLS in here yet, which keeps the start of a worker's cycle cheap.
+//! the machine.
 
+mod access;
 mod admin;
 mod ask;
+mod bandwidth;
 mod client;
+mod clock;
 mod error;
+mod gzip;
+mod people;
 mod servers;
 mod stream;
 
+pub use access::{Access, BadPin, Pin};
 pub use ask::Timeouts;
-pub use client::Client;
+pub use client::{Client, HandedIn};
 pub use error::ClientError;
 pub use stream::Download;

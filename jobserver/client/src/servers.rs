@@ -1,25 +1,39 @@
 //! The list of job servers: which addresses are taken, and in which order they are asked.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reqwest::Url;
 
 use crate::ClientError;
+
+/// Whether a certificate authority is pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pinned {
+    Yes,
+    No,
+}
 
 /// The servers in the order of the list, and which of them answered last.
 #[derive(Debug)]
 pub(crate) struct Servers {
     urls: Vec<Url>,
     last_good: AtomicUsize,
+    /// Which of them take compressed bodies, as far as they have shown it.
+    gzip: Vec<AtomicBool>,
 }
 
 impl Servers {
-    pub(crate) fn parse(addresses: impl IntoIterator<Item = String>) -> Result<Servers, ClientError> {
-        let urls = addresses.into_iter().map(|address| parse_one(&address)).collect::<Result<Vec<_>, _>>()?;
+    /// `pinned` says that a certificate authority is known, without which nobody can be believed behind `https://`.
+    pub(crate) fn parse(addresses: impl IntoIterator<Item = String>, pinned: Pinned) -> Result<Servers, ClientError> {
+        let urls = addresses.into_iter().map(|address| parse_one(&address, pinned)).collect::<Result<Vec<_>, _>>()?;
         if urls.is_empty() {
             return Err(ClientError::NoServer);
         }
-        Ok(Servers { urls, last_good: AtomicUsize::new(0) })
+        Ok(Servers {
+            gzip: urls.iter().map(|_| AtomicBool::new(false)).collect(),
+            last_good: AtomicUsize::new(0),
+            urls,
+        })
     }
 
     /// Every server once, the one that answered last first.
@@ -35,6 +49,16 @@ impl Servers {
         self.last_good.store(index, Ordering::Relaxed);
     }
 
+    /// Notes whether a server takes compressed bodies.
+    pub(crate) fn takes_gzip(&self, index: usize, takes: bool) {
+        self.gzip[index].store(takes, Ordering::Relaxed);
+    }
+
+    /// Whether a server is known to take compressed bodies.
+    pub(crate) fn is_known_to_take_gzip(&self, index: usize) -> bool {
+        self.gzip[index].load(Ordering::Relaxed)
+    }
+
     /// All addresses, for an error message.
     pub(crate) fn names(&self) -> String {
         self.urls.iter().map(name).collect::<Vec<_>>().join(", ")
@@ -46,9 +70,10 @@ pub(crate) fn name(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-const NO_SCHEME: &str = "it does not begin with http://";
+const NO_SCHEME: &str = "it does not begin with http:// or https://";
+const NO_PIN: &str = "whoever answers there could be anybody, because no certificate authority is pinned for https";
 
-fn parse_one(address: &str) -> Result<Url, ClientError> {
+fn parse_one(address: &str, pinned: Pinned) -> Result<Url, ClientError> {
     let refuse = |reason: &str| ClientError::Address { address: address.to_owned(), reason: reason.to_owned() };
     if !address.contains("://") {
         return Err(refuse(NO_SCHEME));
@@ -56,7 +81,8 @@ fn parse_one(address: &str) -> Result<Url, ClientError> {
     let mut url = Url::parse(address).map_err(|error| refuse(&error.to_string()))?;
     match url.scheme() {
         "http" => {}
-        "https" => return Err(refuse("https is not spoken yet")),
+        "https" if pinned == Pinned::Yes => {}
+        "https" => return Err(refuse(NO_PIN)),
         _ => return Err(refuse(NO_SCHEME)),
     }
     if url.query().is_some() || url.fragment().is_some() {
@@ -73,7 +99,7 @@ mod tests {
     use super::*;
 
     fn servers(addresses: &[&str]) -> Result<Servers, ClientError> {
-        Servers::parse(addresses.iter().map(|address| (*address).to_owned()))
+        Servers::parse(addresses.iter().map(|address| (*address).to_owned()), Pinned::No)
     }
 
     fn order(servers: &Servers) -> Vec<String> {
@@ -91,10 +117,10 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_a_job_server_is_refused_by_name() {
         for (address, reason) in [
-            ("10.0.0.5:7070", "it does not begin with http://"),
-            ("localhost:7070", "it does not begin with http://"),
-            ("ftp://a", "it does not begin with http://"),
-            ("https://a", "https"),
+            ("10.0.0.5:7070", "it does not begin with http:// or https://"),
+            ("localhost:7070", "it does not begin with http:// or https://"),
+            ("ftp://a", "it does not begin with http:// or https://"),
+            ("https://a", "no certificate authority is pinned"),
             ("http://", "host"),
         ] {
             let error = servers(&[address]).expect_err(address).to_string();

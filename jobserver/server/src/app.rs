@@ -7,20 +7,38 @@ use nightshift_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Gate;
+use crate::artifacts::Artifacts;
+use crate::budget::Budget;
 use crate::catalogue::Releases;
 use crate::clock::Clock;
+use crate::host::Hosts;
+use crate::metrics::{Figures, Metrics};
+use crate::rate::{Rate, Rates};
 use crate::turns::Turns;
 
 /// A running server's parts.
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) releases: Releases,
+    /// Who asks, and may they.
+    pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
     /// Rung whenever jobs may have become claimable; every claim that waits looks again.
     pub(crate) work: Notify,
     /// The claims that wait.
     pub(crate) turns: Turns,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) figures: Figures,
+    /// Memory for bodies.
+    pub(crate) budget: Arc<Budget>,
+    /// What clients may still ask.
+    pub(crate) rates: Rates,
+    /// Files for the grid, when they are kept here.
+    pub(crate) artifacts: Option<Arc<Artifacts>>,
+    /// The names this server answers to.
+    pub(crate) hosts: Hosts,
     /// Cancelled when the server is asked to end: nothing waits any more.
     pub(crate) stopping: CancellationToken,
 }
@@ -48,10 +66,24 @@ pub struct Limits {
     pub expire_every: Duration,
     /// How often what is left of broken-off hand-ins is removed.
     pub tidy_every: Duration,
+    /// How often what is known of tokens and workers is read anew.
+    pub access_every: Duration,
     /// Bytes of a request in JSON.
     pub body: usize,
     /// Bytes of a submission.
     pub submission: usize,
+    /// Bytes of all larger bodies together that arrive or are worked on.
+    pub bodies: usize,
+    /// For a larger body to wait for others to be done.
+    pub bodies_wait: Duration,
+    /// Connections open at once.
+    pub connections: usize,
+    /// For the store to answer when somebody asks whether the server is ready.
+    pub ready: Duration,
+    /// Requests of one client.
+    pub requests: Rate,
+    /// Failed authentications of one client.
+    pub failures: Rate,
 }
 
 impl Default for Limits {
@@ -68,8 +100,15 @@ impl Default for Limits {
             grace: seconds(10),
             expire_every: seconds(1),
             tidy_every: seconds(10),
+            access_every: seconds(5),
             body: 1024 * 1024,
             submission: 64 * 1024 * 1024,
+            bodies: 256 * 1024 * 1024,
+            bodies_wait: seconds(5),
+            connections: 50_000,
+            ready: seconds(2),
+            requests: Rate::REQUESTS,
+            failures: Rate::FAILURES,
         }
     }
 }

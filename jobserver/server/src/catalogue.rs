@@ -4,13 +4,16 @@
 //! look first, so that a release cut a moment ago counts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::settings::GridSettings;
 use nightshift_wire::Requirements;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::clock::deadline;
 
 /// The longest a request waits for a fresh look; then the last one has to do.
 const FRESH_WITHIN: Duration = Duration::from_secs(5);
@@ -24,6 +27,8 @@ pub struct Offered {
     pub outputs: Vec<String>,
     /// What it asks of the workers that run it.
     pub requirements: Requirements,
+    /// Data tables it reads.
+    pub tables: Vec<String>,
 }
 
 /// What the newest believed release offers, and how the repository is.
@@ -86,7 +91,7 @@ impl Catalogue {
                 tags: requires.tags,
                 release: requires.release.map(|release| release.to_string()),
             };
-            (plugin.name, Offered { inputs, outputs, requirements })
+            (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables })
         });
         Catalogue { release: Some(tag), problem: String::new(), stopped: None, plugins: plugins.collect(), settings }
     }
@@ -114,22 +119,57 @@ impl Catalogue {
 /// A wish for a fresh look, answered when it is done.
 pub type LookWish = oneshot::Sender<()>;
 
+/// When the repository was really seen last.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    last: Mutex<Option<Instant>>,
+    /// Longer ago than this is too long.
+    patience: Duration,
+}
+
+impl Seen {
+    pub(crate) fn never(patience: Duration) -> Arc<Seen> {
+        Arc::new(Seen { last: Mutex::new(None), patience })
+    }
+
+    pub(crate) fn note(&self, now: Instant) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    fn missed(&self, now: Instant) -> Option<String> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(last) = last else { return Some("it has not been seen since the server began".to_owned()) };
+        let ago = now.saturating_duration_since(last);
+        (ago > self.patience).then(|| format!("it was seen last {} s ago", ago.as_secs()))
+    }
+}
+
 /// The last catalogue, and the way to a fresher one.
 #[derive(Debug, Clone)]
 pub struct Releases {
     current: watch::Receiver<Arc<Catalogue>>,
     wishes: Option<mpsc::Sender<LookWish>>,
+    seen: Option<Arc<Seen>>,
 }
 
 impl Releases {
     /// A catalogue that somebody else keeps current; nobody looks on demand.
     pub fn kept(current: watch::Receiver<Arc<Catalogue>>) -> Releases {
-        Releases { current, wishes: None }
+        Releases { current, wishes: None, seen: None }
     }
 
     /// A catalogue kept by a chore that answers wishes.
-    pub(crate) fn looked_after(current: watch::Receiver<Arc<Catalogue>>, wishes: mpsc::Sender<LookWish>) -> Releases {
-        Releases { current, wishes: Some(wishes) }
+    pub(crate) fn looked_after(
+        current: watch::Receiver<Arc<Catalogue>>,
+        wishes: mpsc::Sender<LookWish>,
+        seen: Arc<Seen>,
+    ) -> Releases {
+        Releases { current, wishes: Some(wishes), seen: Some(seen) }
+    }
+
+    /// Why the repository counts as out of sight, when it does.
+    pub(crate) fn unseen(&self) -> Option<String> {
+        self.seen.as_ref()?.missed(deadline(Duration::ZERO))
     }
 
     /// The catalogue as it was at the last look.
@@ -160,6 +200,15 @@ impl Releases {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_is_out_of_sight_until_it_was_seen_and_when_that_is_long_ago() {
+        let (seen, now) = (Seen::never(Duration::from_secs(60)), deadline(Duration::ZERO));
+        assert_eq!(seen.missed(now).as_deref(), Some("it has not been seen since the server began"));
+        seen.note(now);
+        assert_eq!(seen.missed(now + Duration::from_secs(60)), None);
+        assert_eq!(seen.missed(now + Duration::from_secs(61)).as_deref(), Some("it was seen last 61 s ago"));
+    }
 
     #[test]
     fn a_plugin_nobody_has_is_refused_with_what_there_is() {

@@ -41,3 +41,22 @@ pub fn timestamp(moment: Moment) -> Timestamp {
 pub fn deadline(wait: std::time::Duration) -> tokio::time::Instant {
     tokio::time::Instant::now() + wait
 }
+
+/// Milliseconds from `began` to `now`.
+pub(crate) fn since(began: tokio::time::Instant, now: tokio::time::Instant) -> Moment {
+    Moment::try_from(now.saturating_duration_since(began).as_millis()).unwrap_or(Moment::MAX)
+}
+
+/// How long something takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Stopwatch {
+        Stopwatch(std::time::Instant::now())
+    }
+
+    pub(crate) fn seconds(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}

@@ -15,16 +15,25 @@ use nightshift_store::mysql::Address;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::access::Asks;
+
 /// The configuration read when `--config` is not given.
 pub const DEFAULT_CONFIG: &str = "/etc/nightshift/jobserver.toml";
 /// The state folder used when the configuration names none.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/nightshift/jobserver";
+
+/// What all artifacts together may take when the configuration does not say.
+pub const ARTIFACT_QUOTA: u64 = 10_000_000_000;
 
 /// The settings a server runs with.
 #[derive(Debug)]
 pub struct Settings {
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// Names by which it is reached, besides `localhost` and the machine's own.
+    pub hosts: Vec<String>,
+    /// Bytes that all artifacts together may take.
+    pub artifact_quota: u64,
     /// The state folder.
     pub state_dir: PathBuf,
     /// The central repository.
@@ -33,6 +42,10 @@ pub struct Settings {
     pub look_every: Duration,
     /// Where everything is kept.
     pub store: StoreSettings,
+    /// Whether tokens are asked for.
+    pub asks: Asks,
+    /// Whether TLS is spoken, with certificates of the grid's own authority.
+    pub tls: bool,
 }
 
 /// Where batches, jobs, records and results are kept.
@@ -60,14 +73,25 @@ impl Settings {
         let at = |span: std::ops::Range<usize>, problem: String| FileError::at(&name, text, span.start, problem);
         let folder = file.parent().unwrap_or(Path::new(""));
 
-        let open = written.allow_open;
+        let asks = match &written.access {
+            None => Asks::ForTokens,
+            Some(access) => asks(access.get_ref()).map_err(|problem| at(access.span(), problem))?,
+        };
+        let tls = written.tls.unwrap_or(asks == Asks::ForTokens);
         let listen = match &written.listen {
             None => SocketAddr::from(([127, 0, 0, 1], 7070)),
-            Some(listen) => address(listen.get_ref(), open).map_err(|problem| at(listen.span(), problem))?,
+            Some(listen) => {
+                let allowed = written.allow_open || (asks == Asks::ForTokens && tls);
+                address(listen.get_ref(), allowed).map_err(|problem| at(listen.span(), problem))?
+            }
         };
         let look_every = match &written.look_every {
             None => Duration::from_secs(10),
             Some(every) => period(every.get_ref()).map_err(|problem| at(every.span(), problem))?,
+        };
+        let artifact_quota = match &written.artifact_quota {
+            None => ARTIFACT_QUOTA,
+            Some(quota) => size(quota.get_ref()).map_err(|problem| at(quota.span(), problem))?,
         };
         let store = match (&written.store, written.store_password_file) {
             (None, None) => StoreSettings::Sqlite,
@@ -92,6 +116,8 @@ impl Settings {
             .map_err(|error| at(repository.signers.span(), format!("signers: {error}")))?;
         Ok(Settings {
             listen,
+            hosts: written.hosts,
+            artifact_quota,
             state_dir: folder.join(written.state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into())),
             repository: Source {
                 url,
@@ -101,6 +127,8 @@ impl Settings {
             },
             look_every,
             store,
+            asks,
+            tls,
         })
     }
 }
@@ -110,7 +138,12 @@ impl Settings {
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     listen: Option<Spanned<String>>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    artifact_quota: Option<Spanned<String>>,
     state_dir: Option<PathBuf>,
+    access: Option<Spanned<String>>,
+    tls: Option<bool>,
     #[serde(default)]
     allow_open: bool,
     look_every: Option<Spanned<String>>,
@@ -143,9 +176,28 @@ fn address(listen: &str, open: bool) -> Result<SocketAddr, String> {
     } else {
         Err(format!(
             "listen = {listen:?} lets every machine in the network hand in jobs and take results, since requests are \
-             neither encrypted nor checked: write allow_open = true above [repository] if that is meant"
+             not both encrypted and checked: leave out `access` and `tls` and run `nightshift-jobserver init`, or write \
+             allow_open = true above [repository] if that is meant"
         ))
     }
+}
+
+/// What `access` says.
+fn asks(access: &str) -> Result<Asks, String> {
+    match access {
+        "tokens" => Ok(Asks::ForTokens),
+        "open" => Ok(Asks::Nobody),
+        other => Err(format!("access = {other:?} is neither \"tokens\" nor \"open\"")),
+    }
+}
+
+fn size(written: &str) -> Result<u64, String> {
+    let units = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+    let size = units.iter().find_map(|(unit, bytes)| {
+        let number: u64 = written.trim().strip_suffix(unit)?.trim().parse().ok()?;
+        number.checked_mul(*bytes)
+    });
+    size.ok_or_else(|| format!("artifact_quota = {written:?} is no size: write one like \"500MB\" or \"10GB\""))
 }
 
 fn period(every: &str) -> Result<Duration, String> {
@@ -228,10 +280,26 @@ mod tests {
     }
 
     #[test]
-    fn listening_beyond_loopback_needs_allow_open() {
-        let error = parse(&text("\nlisten = \"0.0.0.0:7070\"", "")).expect_err("open");
-        assert!(error.contains("line 2") && error.contains("allow_open = true"), "{error}");
-        parse(&text("listen = \"0.0.0.0:7070\"\nallow_open = true", "")).expect("meant so");
+    fn listening_beyond_loopback_without_tokens_or_tls_needs_allow_open() {
+        for weak in ["access = \"open\"", "tls = false", "access = \"open\"\ntls = true"] {
+            let error = parse(&text(&format!("\nlisten = \"0.0.0.0:7070\"\n{weak}"), "")).expect_err("open");
+            assert!(error.contains("line 2") && error.contains("allow_open = true"), "{error}");
+            let meant = format!("listen = \"0.0.0.0:7070\"\n{weak}\nallow_open = true");
+            parse(&text(&meant, "")).expect("meant so");
+            parse(&text(weak, "")).expect("this machine alone can reach it");
+        }
+        let settings = parse(&text("listen = \"0.0.0.0:7070\"", "")).expect("tokens and TLS");
+        assert!(settings.tls && settings.asks == Asks::ForTokens);
+    }
+
+    #[test]
+    fn tokens_are_asked_for_over_tls_unless_the_file_says_otherwise() {
+        let access = |top: &str| parse(&text(top, "")).map(|settings| (settings.asks, settings.tls));
+        assert_eq!(access(""), Ok((Asks::ForTokens, true)));
+        assert_eq!(access("access = \"open\""), Ok((Asks::Nobody, false)));
+        assert_eq!(access("access = \"tokens\"\ntls = false"), Ok((Asks::ForTokens, false)));
+        let error = access("access = \"free\"").expect_err("unknown");
+        assert!(error.contains("line 1: access = \"free\" is neither"), "{error}");
     }
 
     #[test]
@@ -239,6 +307,7 @@ mod tests {
         for (top, said) in [
             ("listen = \"localhost\"", "is no address: write one like \"127.0.0.1:7070\""),
             ("look_every = \"often\"", "look_every: \"often\" is no duration"),
+            ("artifact_quota = \"10\"", "artifact_quota = \"10\" is no size: write one like \"500MB\" or \"10GB\""),
             ("look_every = \"0s\"", "look_every: write at least \"1s\""),
         ] {
             let error = parse(&text(top, "")).expect_err(top);

@@ -1,17 +1,22 @@
 //! What surrounds every request: a panic becomes a refusal, a request that takes too long is given up, pages of other
-//! sites get nothing done, and answers say how a browser may treat them.
+//! sites and clients that ask too much get nothing done, and answers say how a browser may treat them.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use nightshift_wire::code;
 
-use crate::refused::Refused;
+use crate::app::App;
+use crate::host::Hosts;
+use crate::rate::Wait;
+use crate::refused::{Refused, Unauthenticated};
 
 /// The outermost layer: nothing that goes wrong inside ends a connection without an answer.
 pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
@@ -56,6 +61,53 @@ pub(crate) async fn no_pages(request: Request, next: Next) -> Response {
         )
         .into_response(),
     }
+}
+
+/// Refuses what was meant for another name than one of this server's.
+pub(crate) async fn own_name(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match strange_name(&app.hosts, &request) {
+        None => next.run(request).await,
+        Some(refused) => refused.into_response(),
+    }
+}
+
+fn strange_name(hosts: &Hosts, request: &Request) -> Option<Refused> {
+    let in_head = request.headers().get_all(header::HOST).iter().map(|name| name.to_str().unwrap_or_default());
+    let in_target = request.uri().authority().map(|authority| authority.as_str());
+    let mut named = in_head.chain(in_target).peekable();
+    if named.peek().is_none() && request.version() >= Version::HTTP_11 {
+        return Some(Refused::bad_request("reading the request: it names no host"));
+    }
+    let strange = named.find(|name| !hosts.includes(name))?;
+    let detail = format!(
+        "{} {}: this server is not called {strange:?}; if it is, add the name to `hosts` in jobserver.toml",
+        request.method(),
+        request.uri().path()
+    );
+    Some(Refused::new(StatusCode::MISDIRECTED_REQUEST, code::WRONG_HOST, detail))
+}
+
+/// Refuses the requests of a client that asks too much, or that shows one wrong token or secret after the other.
+pub(crate) async fn limit_rate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() else {
+        return next.run(request).await;
+    };
+    let doing = format!("{} {}", request.method(), request.uri().path());
+    let refuse = |what: &str, wait: Wait| {
+        app.metrics.requests_limited.inc();
+        let detail = format!("{doing}: too many {what} from this address; try again in {} s", wait.seconds);
+        Refused::too_many(detail, wait).into_response()
+    };
+    if let Err(wait) = app.rates.request(peer.ip(), app.clock.now()) {
+        return refuse("requests", wait);
+    }
+    let response = next.run(request).await;
+    if response.extensions().get::<Unauthenticated>().is_some()
+        && let Err(wait) = app.rates.authentication_failed(peer.ip(), app.clock.now())
+    {
+        return refuse("wrong tokens or secrets", wait);
+    }
+    response
 }
 
 /// No guessing of types, no scripts, no frames, nothing kept in caches.

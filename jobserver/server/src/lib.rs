@@ -9,13 +9,24 @@
 //! - [`catalogue`]: the plugins of the newest believed release, and how a request gets a fresh look at it.
 //! - [`chores`]: looking at the repository, taking back jobs whose lease is over, tidying up after hand-ins.
 //! - `pages`: the status page at `/`.
+//! - `connection`: one connection from its first byte to its end, HTTP/1 or HTTP/2. `guard`: what surrounds every
+//!   request; [`host`], [`rate`] and `budget` decide what it lets through.
+//! - `access`: who asks, and may they. [`tls`]: what makes connections safe. [`setup`]: what `init` makes.
+//! - [`artifacts`]: files kept for the grid, by the hash of their bytes.
+//! - `metrics`: what is counted and measured, for `/metrics`.
 //!
 //! The server never connects to a worker. It answers only after the store has committed.
 
+mod access;
 mod api;
 mod app;
+pub mod artifacts;
+mod budget;
+mod connection;
 mod guard;
+mod metrics;
 mod pages;
+mod range;
 mod refused;
 mod turns;
 
@@ -24,6 +35,11 @@ pub mod chores;
 pub mod clock;
 pub mod config;
 pub mod csv;
+pub mod files;
+pub mod host;
+pub mod rate;
 pub mod serve;
+pub mod setup;
 pub mod state_dir;
 pub mod swap;
+pub mod tls;

@@ -3,7 +3,7 @@
 //! The only place of the job server that reads arguments, environment and configuration, and that decides the exit
 //! code. The address is written to the state folder when everything is ready, so that who waits for the file can ask.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,21 +13,33 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use nightshift_contract::exit::Exit;
+use nightshift_server::artifacts::Artifacts;
 use nightshift_server::chores::look;
 use nightshift_server::clock::Clock;
 use nightshift_server::config::{DEFAULT_CONFIG, Settings, StoreSettings};
-use nightshift_server::serve::{self, Limits, Parts};
+use nightshift_server::files;
+use nightshift_server::serve::{self, Asks, Entrance, Hosts, Limits, Parts};
+use nightshift_server::setup;
 use nightshift_server::state_dir::{self, Held};
 use nightshift_server::swap;
-use nightshift_store::Store;
+use nightshift_server::tls::Tls;
+use nightshift_server::tls::authority::Authority;
 use nightshift_store::mysql::{self, MysqlStore};
 use nightshift_store::sqlite::SqliteStore;
+use nightshift_store::{Access, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// How long work that blocks may go on once everything else has ended.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Where the machine says how it is called.
+const OWN_NAME: &str = "/proc/sys/kernel/hostname";
+/// Files that are not connections: the store's, the repository's, artifacts.
+const OTHER_FILES: u64 = 256;
+/// A grid with fewer connections than this is a small one, and somebody may have meant a larger.
+const MANY_CONNECTIONS: usize = 10_000;
 
 /// Hands out jobs to workers, takes batches in and gives results out.
 #[derive(Debug, Parser)]
@@ -45,6 +57,21 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
+    /// Make the certificate authority and the first admin token, where there is none, and show what workers have to pin.
+    ///
+    /// What is there is kept as it is. The token is shown this once. Run it as the user the job server runs as, while the
+    /// job server does not run.
+    Init {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Bring the tables of the store to this version, and end. `serve` and `init` do it by themselves.
+    Migrate {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
 }
 
 #[allow(clippy::disallowed_methods, reason = "main is where the environment is read")]
@@ -55,18 +82,19 @@ fn log_filter() -> EnvFilter {
 }
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Serve { config } } = Arguments::parse();
+    let Arguments { command } = Arguments::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .with_env_filter(log_filter())
         .init();
-    let settings = match read(&config) {
+    let (Command::Serve { config } | Command::Init { config } | Command::Migrate { config }) = &command;
+    let settings = match read(config) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
-    match run(settings) {
+    match run(settings, &command) {
         Ok(()) => Exit::Done.into(),
         Err(error) => fail(&error, Exit::Failed),
     }
@@ -90,11 +118,15 @@ fn read(config: &Path) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-fn run(settings: Settings) -> anyhow::Result<()> {
+fn run(settings: Settings, command: &Command) -> anyhow::Result<()> {
     // Held until nothing of this process touches the folder any more.
     let state = state_dir::hold(&settings.state_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
-    let ended = runtime.block_on(serve(settings, &state));
+    let ended = match command {
+        Command::Serve { .. } => runtime.block_on(serve(settings, &state)),
+        Command::Init { .. } => runtime.block_on(init(settings, &state)),
+        Command::Migrate { .. } => runtime.block_on(open_store(settings.store, &state)).map(drop),
+    };
     // A look at a repository that does not answer is not waited for: it can be cut off at any instant.
     runtime.shutdown_timeout(LAST_MOMENT);
     ended
@@ -105,17 +137,32 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     end_on_signal(stopping.clone())?;
     outlive_file_limits()?;
 
-    let store = open_store(settings.store, state).await?;
+    let own_name = std::fs::read_to_string(OWN_NAME).unwrap_or_default().trim().to_owned();
+    let tls = match settings.tls {
+        false => None,
+        true => {
+            let names = settings.hosts.iter().cloned().chain([own_name.clone(), settings.listen.ip().to_string()]);
+            Some(Tls::new(Authority::load(&state.tls())?, names.collect(), Clock::system())?)
+        }
+    };
+    let folder = state.artifacts();
+    let artifacts = Artifacts::open(folder.clone(), settings.artifact_quota)
+        .with_context(|| format!("making the folder {} of artifacts ready", folder.display()))?;
+    let (store, access) = open_store(settings.store, state).await?;
     let releases = look::begin(settings.repository, state.repository(), settings.look_every, stopping.clone());
     // Who comes as soon as the address is known shall find the plugins there.
     releases.fresh().await;
 
+    let limits = limits(files::raise());
     let parts = Parts {
         listen: settings.listen,
+        artifacts: Some(artifacts),
+        hosts: Hosts::named(settings.hosts.into_iter().chain([own_name])),
         store,
+        entrance: Entrance { asks: settings.asks, access, tls },
         releases,
         clock: Clock::system(),
-        limits: Limits::default(),
+        limits,
         stopping: stopping.clone(),
     };
     let running = serve::start(parts).await.with_context(|| {
@@ -123,24 +170,60 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     })?;
     let address = running.address();
     tell_address(address, &state.address())?;
-    tracing::info!("listening on http://{address}");
+    tracing::info!("listening on {}://{address}", if settings.tls { "https" } else { "http" });
+    if settings.asks == Asks::Nobody {
+        tracing::info!("access is open: whoever reaches this address may do everything");
+    }
     running.ended().await;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn open_store(settings: StoreSettings, state: &Held) -> anyhow::Result<Arc<dyn Store>> {
+/// Makes what a server that asks for tokens needs. What is shown goes to standard output: it can be piped into a file.
+async fn init(settings: Settings, state: &Held) -> anyhow::Result<()> {
+    let authority = Authority::make(&state.tls())?;
+    let (_, access) = open_store(settings.store, state).await?;
+    let token = setup::first_admin(&*access, Clock::system().now()).await?;
+    let mut lines = vec![format!("jobserver_ca = \"{}\"", authority.pin())];
+    match token {
+        Some(token) => lines.push(format!("admin_token = \"{token}\"")),
+        None => tracing::info!("there is an admin token already; `nightshift token create` makes others"),
+    }
+    writeln!(std::io::stdout(), "{}", lines.join("\n")).context("writing to standard output")?;
+    tracing::info!("log in with `nightshift login https://HOST:{} --ca PIN`", settings.listen.port());
+    if settings.asks == Asks::Nobody {
+        tracing::warn!("jobserver.toml says access = \"open\": the server will not ask for any token");
+    }
+    Ok(())
+}
+
+async fn open_store(settings: StoreSettings, state: &Held) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn Access>)> {
     match settings {
         StoreSettings::Sqlite => {
             let database = state.database();
-            Ok(Arc::new(tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??))
+            let store = Arc::new(tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??);
+            Ok((store.clone(), store))
         }
         StoreSettings::Mysql { address, .. } => {
             let store = MysqlStore::open(&address, mysql::Limits::default()).await?;
             tracing::info!("everything is kept in {address}");
-            Ok(Arc::new(store))
+            let store = Arc::new(store);
+            Ok((store.clone(), store))
         }
     }
+}
+
+/// As many connections as there can be open files.
+fn limits(files: u64) -> Limits {
+    let limits = Limits::default();
+    let connections = usize::try_from(files.saturating_sub(OTHER_FILES).max(1)).unwrap_or(usize::MAX);
+    if connections < MANY_CONNECTIONS {
+        tracing::warn!(
+            "{files} files may be open, and so {connections} connections; raise the hard limit on open files \
+             (LimitNOFILE= of the service) for a larger grid"
+        );
+    }
+    Limits { connections: limits.connections.min(connections), ..limits }
 }
 
 fn tell_address(address: SocketAddr, file: &Path) -> anyhow::Result<()> {

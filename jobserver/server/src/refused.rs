@@ -8,16 +8,32 @@ use std::fmt::Display;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nightshift_store::{Refusal, StoreError};
-use nightshift_wire::{Problem, code};
+use nightshift_rules::access::TokenFault;
+use nightshift_rules::enrolment::NoJoin;
+use nightshift_store::{AccessRefusal, Refusal, StoreError};
+use nightshift_wire::{Problem, access_code, code};
+
+use crate::rate::Wait;
 
 /// A request that was refused.
 #[derive(Debug)]
-pub(crate) struct Refused(Box<Problem>);
+pub(crate) struct Refused {
+    problem: Box<Problem>,
+    /// After so many seconds it may be made again.
+    retry_after: Option<u64>,
+}
+
+/// Marks the answer to a token or secret that was wrong; what surrounds the request counts these.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unauthenticated;
+
+/// When a store that is away is worth another try, in seconds.
+const STORE_AGAIN: u64 = 5;
 
 impl Refused {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Refused {
-        Refused(Box::new(Problem { code: code.to_owned(), status: status.as_u16(), detail: detail.into() }))
+        let problem = Problem { code: code.to_owned(), status: status.as_u16(), detail: detail.into() };
+        Refused { problem: Box::new(problem), retry_after: None }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Refused {
@@ -30,7 +46,19 @@ impl Refused {
 
     /// A request that came at the wrong moment and can be made again.
     pub(crate) fn away(detail: impl Into<String>) -> Refused {
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, code::STORE_AWAY, detail)
+        let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, code::STORE_AWAY, detail);
+        Refused { retry_after: Some(STORE_AGAIN), ..refused }
+    }
+
+    /// A request of a client that asked too much.
+    pub(crate) fn too_many(detail: impl Into<String>, wait: Wait) -> Refused {
+        let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, code::TOO_MANY_REQUESTS, detail);
+        Refused { retry_after: Some(wait.seconds), ..refused }
+    }
+
+    /// What a person reads.
+    pub(crate) fn detail(&self) -> &str {
+        &self.problem.detail
     }
 
     pub(crate) fn internal(doing: &str) -> Refused {
@@ -79,11 +107,33 @@ fn judge(refusal: &Refusal) -> (StatusCode, &'static str) {
             (StatusCode::NOT_FOUND, code::NOT_FOUND)
         }
         Refusal::StillReceiving(_) => (StatusCode::CONFLICT, code::NOT_READY),
+        Refusal::Access(refusal) => judge_access(refusal),
         Refusal::WrongSecret(_) => (StatusCode::FORBIDDEN, code::WRONG_SECRET),
         Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (StatusCode::CONFLICT, code::NOT_WANTED),
         Refusal::WrongResults(_) => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),
         Refusal::MissingColumn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN),
         Refusal::NoRecords(_) | Refusal::Ragged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::BAD_CSV),
+    }
+}
+
+fn judge_access(refusal: &AccessRefusal) -> (StatusCode, &'static str) {
+    match refusal {
+        AccessRefusal::NoSuchToken(_) | AccessRefusal::NoSuchWorker(_) | AccessRefusal::NoSuchRule(_) => {
+            (StatusCode::NOT_FOUND, code::NOT_FOUND)
+        }
+        AccessRefusal::NameTaken(_) => (StatusCode::CONFLICT, access_code::NAME_TAKEN),
+        AccessRefusal::Settled { .. } => (StatusCode::CONFLICT, access_code::NOT_ALLOWED),
+        AccessRefusal::NoJoin(NoJoin::EnrolAgain) => (StatusCode::UNAUTHORIZED, access_code::ENROL_AGAIN),
+        AccessRefusal::NoJoin(NoJoin::NoToken) => (StatusCode::UNAUTHORIZED, access_code::NOT_AUTHENTICATED),
+        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Revoked, .. }) => {
+            (StatusCode::UNAUTHORIZED, access_code::REVOKED)
+        }
+        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Expired, .. }) => {
+            (StatusCode::UNAUTHORIZED, access_code::EXPIRED)
+        }
+        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::WrongNetwork, .. } | NoJoin::UsedUp { .. }) => {
+            (StatusCode::FORBIDDEN, access_code::NOT_ALLOWED)
+        }
     }
 }
 
@@ -113,8 +163,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.0)).into_response();
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let unauthenticated = status == StatusCode::UNAUTHORIZED || self.problem.code == code::WRONG_SECRET;
+        let mut response = (status, Json(self.problem)).into_response();
+        if unauthenticated {
+            response.extensions_mut().insert(Unauthenticated);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
@@ -126,7 +183,7 @@ mod tests {
     use super::*;
 
     fn problem(error: &StoreError) -> Problem {
-        *Refused::by_store("claiming a job", error).0
+        *Refused::by_store("claiming a job", error).problem
     }
 
     #[test]

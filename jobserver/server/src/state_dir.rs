@@ -5,6 +5,8 @@
 //!   lock                kernel lock of the one server on this folder
 //!   address             the address the server listens on, once it does
 //!   nightshift.sqlite   batches, jobs, records, results, unless the configuration names a `store` elsewhere
+//!   tls/                the certificate authority that `init` made
+//!   artifacts/          files kept for the grid, by the SHA-256 of their bytes
 //!   repository/         the engine's: clone of the central repository and the newest release's files
 //! ```
 
@@ -68,6 +70,16 @@ impl Held {
     /// The file that says where the server listens.
     pub fn address(&self) -> PathBuf {
         self.root.join("address")
+    }
+
+    /// The certificate authority's folder.
+    pub fn tls(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+
+    /// The artifacts.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
     }
 
     /// The engine's folder.

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use nightshift_rules::acceptance::{NotWanted, WrongResults};
 
+use crate::access::AccessRefusal;
+
 /// Why a verb did nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -86,6 +88,9 @@ pub enum Refusal {
     /// The secret is not the attempt's.
     #[error("the secret is not that of attempt {0}")]
     WrongSecret(i64),
+    /// Something about tokens, or about workers that want to join.
+    #[error("{0}")]
+    Access(AccessRefusal),
     /// The job does not need this attempt.
     #[error("{0}")]
     NotWanted(NotWanted),

@@ -9,12 +9,12 @@ use nightshift_wire::{
     Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 
-use crate::{Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, StoreError};
+use crate::{Changed, Counts, ExplainFacts, JobChange, JobResults, Ledger, LostAttempt, NewBatch, StoreError};
 
 /// What the job server needs of a store. When a verb answers `Ok`, what it did is durable; when it fails, it did
 /// nothing.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Ledger + Send + Sync {
     /// Begins a hand-in. Nothing of the batch can be claimed before [`seal_batch`](Store::seal_batch).
     async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError>;
 

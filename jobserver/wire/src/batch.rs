@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, Moment, Requirements};
+use crate::{BatchId, InputFormat, JobSize, Moment, Requirements};
 
-/// The query of a hand-in; the body is the CSV.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The query of a hand-in; the body is the input, unless the records are a range of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandIn {
     /// The plugin that shall process the records.
@@ -18,7 +18,31 @@ pub struct HandIn {
     pub priority: Option<i32>,
     /// Records per job; the grid's setting when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_size: Option<u32>,
+    pub job_size: Option<JobSize>,
+    /// The owner's key for this hand-in: the same input under the same key makes one batch, however often it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What the body is; by its content type when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<InputFormat>,
+    /// The data table whose keys are the records; the body is empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The table's column of whole numbers that the records name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_column: Option<String>,
+    /// The first key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<i64>,
+    /// The last key; it belongs to the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<i64>,
+    /// Only look: store nothing, answer a [`Preview`](crate::Preview).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// A dry run reads so many records; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
 }
 
 /// Where a batch stands.

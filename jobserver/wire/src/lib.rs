@@ -12,43 +12,64 @@
 //! | `POST /v1/attempts/ID/results` | [`Submission`] | 200 [`Receipt`] |
 //! | `POST /v1/results` | [`Submissions`] | 200 [`Answers`] |
 //! | `POST /v1/attempts/ID/give-back` | [`GiveBack`] | 204 |
-//! | `POST /v1/batches?plugin=P&name=N&…` ([`HandIn`]) | CSV, streamed | 201 [`Batch`] |
+//! | `POST /v1/batches?plugin=P&name=N&…` ([`HandIn`]) | CSV or JSON lines, also gzip, streamed | 201 [`Batch`]; 200 when its key was handed in before |
+//! | `POST /v1/batches?dry_run=true&…` | the same | 200 [`Preview`] |
 //! | `GET /v1/batches`, `/v1/batches/ID` | | 200 list of [`Batch`], [`Batch`] |
 //! | `GET /v1/batches/ID/jobs` | | 200 list of [`Job`] |
-//! | `GET /v1/batches/ID/results` | | 200 CSV, streamed, in input order |
 //! | `POST /v1/batches/ID/suspend`, `/v1/batches/ID/resume` | [`Reason`] | 200 [`Batch`] |
 //! | `DELETE /v1/batches/ID` | | 204 |
 //! | `GET /v1/jobs?batch=B&state=S&…` ([`JobQuery`]) | | 200 [`JobPage`] |
 //! | `GET /v1/jobs/ID` | | 200 [`JobHistory`] |
 //! | `GET /v1/jobs/ID/explain` | | 200 [`Explanation`] |
 //! | `POST /v1/jobs/actions` | [`ActionRequest`] | 200 [`ActionReport`] |
+//! | `GET /v1/batches/ID/results?format=F&only=O` ([`ResultsQuery`]) | | 200 CSV or JSON lines, streamed, in input order |
+//! | `GET /v1/batches/ID/receipt` | | 200 [`BatchReceipt`] |
 //! | `POST /v1/reports` | [`Report`] | 204 |
 //! | `GET /v1/workers`, `/v1/workers/ID` | | 200 list of [`Worker`], [`Worker`] |
 //! | `POST /v1/workers/ID` | [`WorkerChange`] | 200 [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
-//! | `GET /healthz` | | 200 `ok` |
+//! | `GET /v1/stop?seen=ETAG&wait_ms=N` | | 200 [`StopView`], as soon as it is another one than `seen` or the wait is over |
+//! | `PUT /v1/artifacts/SHA256` | the file | 201 [`Artifact`]; 200 when it was there |
+//! | `GET`, `HEAD`, `DELETE /v1/artifacts/SHA256` | | 200 the file, or 206 a range of it; 204 when deleted |
+//! | `GET /v1/artifacts` | | 200 list of [`Artifact`] |
+//! | `GET /healthz`, `/readyz`, `/metrics` | | 200 `ok`; 200 `ok` or 503 and why; OpenMetrics text |
+//!
+//! Tokens, workers that join and the rules of joining have a table of their own, in `access.rs`.
 //!
 //! Every refusal is a [`Problem`] (`application/problem+json`). `GET /` is a page for people.
 
+mod access;
 mod action;
+mod artifact;
 mod batch;
+mod control;
 mod explain;
+mod input;
 mod job;
 mod problem;
+mod proof;
 mod requirements;
 mod worker;
 
+pub use access::{
+    Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, JoinRule, Joined, Me, NewJoinRule, NewToken, Role,
+    Token, TokenMade, access_code,
+};
 pub use action::{
     ActionReport, ActionRequest, JobAction, JobEdit, JobFilter, JobPage, JobQuery, Reason, Unchanged, WorkerChange,
 };
+pub use artifact::Artifact;
 pub use batch::{Batch, BatchState, HandIn};
+pub use control::StopView;
 pub use explain::{Explanation, Gate, KeptOff};
+pub use input::{Estimate, InputFormat, InputProblem, JobSize, Preview, SizedBy, WrongJobSize};
 pub use job::{
     Answer, Answers, Attempt, AttemptState, AttemptSubmission, Claim, ClaimRequest, Claims, GiveBack, GiveBackCause,
     Heartbeat, Job, JobHistory, JobState, Lease, MOST_AT_ONCE, Outcome, Provenance, Receipt, Record, RecordResult,
     Records, Submission, Submissions,
 };
 pub use problem::{Problem, code};
+pub use proof::{BatchReceipt, ByPosition, ByRelease, InputReceipt, Only, ResultsFormat, ResultsQuery};
 pub use requirements::{Machine, Requirements};
 pub use worker::{Report, Status, StepReport, Worker, WorkerState};
 

@@ -17,8 +17,10 @@ pub struct Problem {
 pub mod code {
     /// The request does not say what it must.
     pub const BAD_REQUEST: &str = "bad_request";
-    /// The CSV cannot be taken; the detail names the line.
+    /// The CSV, or the JSON lines, cannot be taken; the detail names the line.
     pub const BAD_CSV: &str = "bad_csv";
+    /// The key of the hand-in stands for another input.
+    pub const KEY_REUSED: &str = "key_reused";
     /// No release in force has such a plugin, or no release is known yet.
     pub const UNKNOWN_PLUGIN: &str = "unknown_plugin";
     /// There is no such batch, job, attempt or page.
@@ -35,6 +37,14 @@ pub mod code {
     pub const NOT_READY: &str = "not_ready";
     /// The body is larger than the server takes.
     pub const TOO_LARGE: &str = "too_large";
+    /// The request was meant for a server of another name.
+    pub const WRONG_HOST: &str = "wrong_host";
+    /// This client asks too much; `Retry-After` says when to come again.
+    pub const TOO_MANY_REQUESTS: &str = "too_many_requests";
+    /// The bytes are not those that their name says.
+    pub const WRONG_DIGEST: &str = "wrong_digest";
+    /// There is no more room for artifacts.
+    pub const NO_ROOM: &str = "no_room";
     /// The store is away or full; try again later.
     pub const STORE_AWAY: &str = "store_away";
     /// A fault of the server; its log says more.

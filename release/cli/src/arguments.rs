@@ -5,8 +5,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    batch_list, batch_results, batch_show, batch_submit, demo, init, job_list, plugin_new, plugin_test, release_cut,
-    release_status, start, status, stop, worker_list,
+    batch_errors, batch_list, batch_receipt, batch_results, batch_show, batch_submit, demo, init, job_list, login,
+    plugin_new, plugin_test, release_cut, release_status, start, status, stop, token_create, token_list, token_revoke,
+    worker_decide, worker_list,
 };
 
 const MANUAL: &str = "\
@@ -58,9 +59,13 @@ pub(crate) enum Command {
     /// See the jobs that batches were split into
     #[command(subcommand)]
     Job(Job),
-    /// See the workers
+    /// See the workers, let them in, let them in no more
     #[command(subcommand)]
     Worker(Worker),
+    /// Make tokens, list and revoke them
+    #[command(subcommand)]
+    Token(Token),
+    Login(login::Args),
     Status(status::Args),
     Demo(demo::Args),
 }
@@ -82,10 +87,12 @@ pub(crate) enum Release {
 /// `nightshift batch …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Batch {
-    Submit(batch_submit::Args),
+    Submit(Box<batch_submit::Args>),
     List(batch_list::Args),
     Show(batch_show::Args),
     Results(batch_results::Args),
+    Errors(batch_errors::Args),
+    Receipt(batch_receipt::Args),
 }
 
 /// `nightshift job …`
@@ -98,4 +105,14 @@ pub(crate) enum Job {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Worker {
     List(worker_list::Args),
+    Approve(worker_decide::ApproveArgs),
+    Revoke(worker_decide::RevokeArgs),
+}
+
+/// `nightshift token …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    Create(token_create::Args),
+    List(token_list::Args),
+    Revoke(token_revoke::Args),
 }

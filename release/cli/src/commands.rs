@@ -1,12 +1,15 @@
 //! The commands, one file each, and which file does which command.
 
+pub(crate) mod batch_errors;
 pub(crate) mod batch_list;
+pub(crate) mod batch_receipt;
 pub(crate) mod batch_results;
 pub(crate) mod batch_show;
 pub(crate) mod batch_submit;
 pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod job_list;
+pub(crate) mod login;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
 pub(crate) mod release_cut;
@@ -14,11 +17,15 @@ pub(crate) mod release_status;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod token_create;
+pub(crate) mod token_list;
+pub(crate) mod token_revoke;
+pub(crate) mod worker_decide;
 pub(crate) mod worker_list;
 
 use nightshift_contract::exit::Exit;
 
-use crate::arguments::{Batch, Command, Job, Plugin, Release, Worker};
+use crate::arguments::{Batch, Command, Job, Plugin, Release, Token, Worker};
 use crate::server::wait_for;
 use crate::surroundings::Surroundings;
 
@@ -36,8 +43,16 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Batch(Batch::List(args)) => wait_for(batch_list::run(&args, around)),
         Command::Batch(Batch::Show(args)) => wait_for(batch_show::run(&args, around)),
         Command::Batch(Batch::Results(args)) => wait_for(batch_results::run(&args, around)),
+        Command::Batch(Batch::Errors(args)) => wait_for(batch_errors::run(&args, around)),
+        Command::Batch(Batch::Receipt(args)) => wait_for(batch_receipt::run(&args, around)),
         Command::Job(Job::List(args)) => wait_for(job_list::run(&args, around)),
         Command::Worker(Worker::List(args)) => wait_for(worker_list::run(&args, around)),
+        Command::Worker(Worker::Approve(args)) => wait_for(worker_decide::approve(&args, around)),
+        Command::Worker(Worker::Revoke(args)) => wait_for(worker_decide::revoke(&args, around)),
+        Command::Token(Token::Create(args)) => wait_for(token_create::run(&args, around)),
+        Command::Token(Token::List(args)) => wait_for(token_list::run(&args, around)),
+        Command::Token(Token::Revoke(args)) => wait_for(token_revoke::run(&args, around)),
+        Command::Login(args) => wait_for(login::run(&args, around)),
         Command::Status(args) => wait_for(status::run(&args, around)),
         Command::Demo(args) => demo::run(&args, around),
     }

@@ -25,6 +25,8 @@ struct ConfigFile {
 pub(crate) struct Config {
     /// The job server's base URL.
     pub(crate) jobserver: String,
+    /// The same when it was written and is not the default.
+    pub(crate) jobserver_named: Option<String>,
     /// The central repository's URL, for commands started outside a clone of it.
     pub(crate) repository: Option<String>,
     /// The control branch of that repository.
@@ -57,6 +59,7 @@ pub(crate) fn read(config_dir: &Path) -> anyhow::Result<Config> {
 fn parse(text: &str, config_dir: &Path) -> Result<Config, toml::de::Error> {
     let file: ConfigFile = toml::from_str(text)?;
     Ok(Config {
+        jobserver_named: file.jobserver.clone().filter(|url| url != DEFAULT_JOBSERVER),
         jobserver: file.jobserver.unwrap_or_else(|| DEFAULT_JOBSERVER.to_owned()),
         repository: file.repository,
         control_branch: file.control_branch.unwrap_or_else(|| "control".to_owned()),

@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod config;
 mod control;
+mod credentials;
 mod demo;
 mod figures;
 mod git;
@@ -66,6 +67,7 @@ fn surroundings(screen: Screen) -> anyhow::Result<Surroundings> {
     Ok(Surroundings {
         screen,
         config: config::read(&config_dir)?,
+        credentials: credentials::read(&config_dir)?,
         config_dir,
         current_dir: std::env::current_dir().context("looking for the current folder")?,
         user: user.to_string_lossy().into_owned(),

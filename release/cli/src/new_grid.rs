@@ -45,6 +45,10 @@ pub(crate) struct NewGrid<'a> {
     pub(crate) jobserver: &'a str,
     /// Where the job server listens.
     pub(crate) listen: &'a Listen,
+    /// The pin of its certificate authority, when it is known.
+    pub(crate) jobserver_ca: Option<&'a str>,
+    /// The token with which workers may ask to join, when there is one.
+    pub(crate) join_token: Option<&'a str>,
     /// Name of the control branch.
     pub(crate) control_branch: &'a str,
 }
@@ -166,7 +170,15 @@ impl NewGrid<'_> {
     fn write_configurations(&self, built: &Path, signer: &str) -> anyhow::Result<()> {
         let path = |name: &str| self.target.join(name).to_string_lossy().into_owned();
         let quoted = |name: &str| toml_string(&path(name));
+        // A grid for a first try asks nobody; one that others reach, or that is reached over TLS, asks for tokens.
+        let open = self.listen.loopback && !self.listen.tls;
+        let names = self.listen.host.parse::<std::net::IpAddr>().is_err() && !self.listen.loopback;
+        let hosts = if names { format!("[{}]", toml_string(&self.listen.host)) } else { "[]".to_owned() };
         let shared = [
+            ("access", toml_string(if open { "open" } else { "tokens" })),
+            ("hosts", hosts),
+            ("jobserver_ca", line("jobserver_ca", self.jobserver_ca, "sha256:…")),
+            ("join_token", line("join_token", self.join_token, "ns_join_…")),
             ("repository", toml_string(&self.remote.url)),
             ("control_branch", toml_string(self.control_branch)),
             ("signer", toml_string(signer)),
@@ -192,6 +204,14 @@ impl NewGrid<'_> {
         let note = git.run_with_input(&["hash-object", "-w", "--stdin"], templates::CONTROL_README.as_bytes())?;
         let tree = git.run_with_input(&["mktree"], format!("100644 blob {note}\tREADME.md\n").as_bytes())?;
         Ok(git.run_as_person(&["commit-tree", &tree], b"Begin the control branch\n")?)
+    }
+}
+
+/// A line of worker.toml; one that is not known yet is written as a remark.
+fn line(key: &str, value: Option<&str>, example: &str) -> String {
+    match value {
+        Some(value) => format!("{key} = {}", toml_string(value)),
+        None => format!("# {key} = {}", toml_string(example)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use nightshift_client::ClientError;
 use nightshift_contract::exit::Exit;
-use nightshift_wire::code;
+use nightshift_wire::{access_code, code};
 
 /// A sentence that says what is wrong and what to do next, with the exit code that goes with it.
 #[derive(Debug)]
@@ -52,9 +52,19 @@ pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
         return Exit::Usage;
     }
     match error.problem().map(|problem| problem.code.as_str()) {
-        Some(code::BAD_CSV | code::BAD_REQUEST | code::MISSING_COLUMN | code::TOO_LARGE) => Exit::Usage,
+        Some(code::BAD_CSV | code::BAD_REQUEST | code::MISSING_COLUMN | code::TOO_LARGE | code::KEY_REUSED) => {
+            Exit::Usage
+        }
         Some(code::UNKNOWN_PLUGIN | code::NOT_FOUND) => Exit::NotFound,
         Some(code::NOT_READY) => Exit::TryLater,
+        Some(access_code::NAME_TAKEN) => Exit::Usage,
+        Some(
+            access_code::NOT_AUTHENTICATED
+            | access_code::EXPIRED
+            | access_code::REVOKED
+            | access_code::NOT_APPROVED
+            | access_code::NOT_ALLOWED,
+        ) => Exit::NotAllowed,
         _ if error.is_retryable() => Exit::TryLater,
         _ => Exit::Failed,
     }

@@ -9,7 +9,7 @@ use crate::surroundings::Surroundings;
 /// Which job server a command talks to.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerArgs {
-    /// The job server [default: jobserver in config.toml]
+    /// The job server [default: jobserver in config.toml, or the one of the last login]
     #[arg(long, value_name = "URL", env = "NIGHTSHIFT_JOBSERVER", hide_env_values = true)]
     jobserver: Option<String>,
 }
@@ -17,12 +17,14 @@ pub(crate) struct ServerArgs {
 impl ServerArgs {
     /// The job server's URL.
     pub(crate) fn url<'a>(&'a self, around: &'a Surroundings) -> &'a str {
-        self.jobserver.as_deref().unwrap_or(&around.config.jobserver)
+        let named = self.jobserver.as_deref().or(around.config.jobserver_named.as_deref());
+        named.or(around.credentials.last.as_deref()).unwrap_or(&around.config.jobserver)
     }
 
-    /// A client of the job server.
+    /// A client of the job server, with the token of the person's login there.
     pub(crate) fn client(&self, around: &Surroundings) -> anyhow::Result<Client> {
-        Ok(Client::new([self.url(around).to_owned()], Timeouts::default())?)
+        let url = self.url(around);
+        Ok(Client::with_access([url.to_owned()], Timeouts::default(), &around.credentials.access(url)?)?)
     }
 }
 

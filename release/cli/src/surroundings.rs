@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::git::Git;
 use crate::output::Screen;
 
@@ -15,6 +16,8 @@ pub(crate) struct Surroundings {
     pub(crate) config_dir: PathBuf,
     /// What the person configured.
     pub(crate) config: Config,
+    /// The person's tokens.
+    pub(crate) credentials: Credentials,
     /// The folder the command was started in.
     pub(crate) current_dir: PathBuf,
     /// The operating system's name for the person; stands in where git knows none.

@@ -29,6 +29,11 @@ pub(crate) fn publish_folder(built: &Path, target: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Puts a finished file in the place of another, whole.
+pub(crate) fn replace_file(built: &Path, target: &Path) -> anyhow::Result<()> {
+    fs::rename(built, target).with_context(|| format!("moving the finished file to {}", target.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,12 +23,18 @@ pub(crate) struct Listen {
     pub(crate) address: String,
     /// Only this machine can reach it.
     pub(crate) loopback: bool,
+    /// The name or address in the URL.
+    pub(crate) host: String,
+    /// It is reached over TLS, and asks for tokens.
+    pub(crate) tls: bool,
 }
 
-/// Where a job server has to listen to be found at `url`; `None` when `url` is not `http://HOST[:PORT]`.
+/// Where a job server has to listen to be found at `url`; `None` when `url` is not `http[s]://HOST[:PORT]`.
 pub(crate) fn listen_for(url: &str) -> Option<Listen> {
-    let authority = url.strip_prefix("http://")?.split('/').next()?;
-    let (host, port) = host_and_port(authority, 80);
+    let tls = url.starts_with("https://");
+    let rest = url.strip_prefix(if tls { "https://" } else { "http://" })?;
+    let authority = rest.split('/').next()?;
+    let (host, port) = host_and_port(authority, if tls { 443 } else { 80 });
     if host.is_empty() || authority.contains('@') {
         return None;
     }
@@ -38,7 +44,7 @@ pub(crate) fn listen_for(url: &str) -> Option<Listen> {
         (true, _) => format!("{host}:{port}"),
         (false, _) => format!("0.0.0.0:{port}"),
     };
-    Some(Listen { address, loopback })
+    Some(Listen { address, loopback, host: host.to_owned(), tls })
 }
 
 /// `host:port`, `[::1]:port` or a host alone.
@@ -73,6 +79,7 @@ mod tests {
         assert_eq!(listen("http://localhost:8000/"), Some(("127.0.0.1:8000".into(), true)));
         assert_eq!(listen("http://[::1]:7070"), Some(("[::1]:7070".into(), true)));
         assert_eq!(listen("http://jobs.example.org"), Some(("0.0.0.0:80".into(), false)));
+        assert_eq!(listen("https://jobs.example.org"), Some(("0.0.0.0:443".into(), false)));
         assert_eq!(listen("http://host:port"), None);
         assert_eq!(listen("ftp://host"), None);
     }

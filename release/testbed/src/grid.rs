@@ -56,7 +56,9 @@ impl Grid {
     /// As [`Grid::start`].
     pub fn start_on(folder: &Path, repository: Repository, store: Option<&str>) -> Result<Grid> {
         let programs = Programs::beside_this_one()?;
-        let server = JobServer::start(&programs, &folder.join("jobserver"), &repository, store)?;
+        let store = store.map(|address| format!("store = {address:?}")).unwrap_or_default();
+        let program = programs.path("nightshift-jobserver");
+        let server = JobServer::start_as(&program, &folder.join("jobserver"), &repository, &store)?;
         Ok(Grid { folder: folder.to_owned(), programs, repository, server })
     }
 

@@ -1,7 +1,8 @@
-//! For tests, benchmarks and the demo: git servers, database servers, whole grids in a folder, generated people.
+//! For tests, benchmarks and the demo: git servers, database servers, faults, whole grids in a folder, generated people.
 
 pub mod central;
 pub mod database;
+pub mod faults;
 pub mod grid;
 pub mod people;
 pub mod wait;

@@ -1,7 +1,8 @@
 //! From bytes to rows: a reader that is fed piece by piece, wherever the pieces are cut.
 //!
 //! Taken as they come: a byte-order mark, line ends of any system, a missing last newline, blank lines, blanks after
-//! commas (also before a quoted field), quotes inside an unquoted field, line ends inside a quoted one. Refused, with
+//! commas (also before a quoted field), quotes inside an unquoted field, line ends inside a quoted one. Blank lines are
+//! passed over, or given as rows without fields to who asks for them ([`Rows::with_blank_lines`]). Refused, with
 //! line and column: what is not UTF-8, a quote that never closes, text after a closing quote, a row without end.
 //! What the rows mean, and whether they are all of one length, is the reader's caller's business. Data tables, samples
 //! and hand-ins are all read with this, so that a file which is good in one place is good in the others.
@@ -16,7 +17,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub struct Row {
     /// The line it begins on, from 1.
     pub line: u64,
-    /// Its fields.
+    /// Its fields; none for a blank line.
     pub fields: Vec<String>,
 }
 
@@ -61,6 +62,7 @@ pub struct Rows {
     fields: Vec<String>,
     field: Vec<u8>,
     field_line: u64,
+    blank_lines: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +91,18 @@ impl Default for Rows {
             fields: Vec::new(),
             field: Vec::new(),
             field_line: 1,
+            blank_lines: false,
         }
     }
 }
 
 impl Rows {
+    /// A reader that gives a blank line as a row without fields: where a table has one column, it may stand for an
+    /// empty field.
+    pub fn with_blank_lines() -> Rows {
+        Rows { blank_lines: true, ..Rows::default() }
+    }
+
     /// Reads the next piece and adds every row that it completes to `rows`.
     ///
     /// # Errors
@@ -130,6 +139,8 @@ impl Rows {
         let mut last = Vec::new();
         match self.state {
             State::Quoted => return Err((Place { line: self.field_line, ..self.place() }, Fault::OpenQuote)),
+            // Behind the last newline there is no line, blank or other.
+            State::Start if self.fields.is_empty() => {}
             _ => self.end_row(&mut last)?,
         }
         Ok(last.pop())
@@ -225,6 +236,8 @@ impl Rows {
         if !blank {
             self.end_field()?;
             rows.push(Row { line: self.row_line, fields: std::mem::take(&mut self.fields) });
+        } else if self.blank_lines {
+            rows.push(Row { line: self.line, fields: Vec::new() });
         }
         self.row_bytes = 0;
         Ok(())
@@ -294,6 +307,15 @@ mod tests {
     #[test]
     fn empty_fields_count() {
         assert_eq!(fields(",\n,,x\n\"\"\n"), vec![vec!["", ""], vec!["", "", "x"], vec![""]]);
+    }
+
+    #[test]
+    fn blank_lines_are_given_to_who_asks_for_them() {
+        let (mut reader, mut rows) = (Rows::with_blank_lines(), Vec::new());
+        reader.feed(b"a\n\r\n \nb\r\r\"\"", &mut rows).expect("good");
+        rows.extend(reader.finish().expect("good"));
+        let rows: Vec<(u64, usize)> = rows.iter().map(|row| (row.line, row.fields.len())).collect();
+        assert_eq!(rows, [(1, 1), (2, 0), (3, 0), (4, 1), (5, 0), (6, 1)]);
     }
 
     #[test]

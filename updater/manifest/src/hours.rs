@@ -4,6 +4,7 @@
 //! wall clock of one zone; when the clocks change, a window still starts and ends when the clock shows its times.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -103,6 +104,26 @@ impl Hours {
             // Every rule has a day, so this is only reached at the end of representable time.
             None => Window::Closed { opens: Timestamp::MAX },
         }
+    }
+
+    /// The shortest time that workers work at a stretch within the week that begins at `now`; `None` when they work
+    /// without a pause.
+    pub fn shortest_window(&self, now: Timestamp) -> Option<Duration> {
+        let mut shortest: Option<Duration> = None;
+        let mut from = match self.open_until(now) {
+            Window::Open { until } => until?,
+            Window::Closed { .. } => now,
+        };
+        let a_week_on = from.saturating_add((7 * 24).hours()).unwrap_or(Timestamp::MAX);
+        while let Window::Closed { opens } = self.open_until(from)
+            && opens <= a_week_on
+            && let Window::Open { until: Some(until) } = self.open_until(opens)
+        {
+            let length = Duration::try_from(until.duration_since(opens)).unwrap_or_default();
+            shortest = Some(shortest.map_or(length, |shortest| shortest.min(length)));
+            from = until;
+        }
+        shortest
     }
 
     fn windows_of(&self, day: Date) -> impl Iterator<Item = (Timestamp, Timestamp)> + '_ {
@@ -247,6 +268,19 @@ mod tests {
         let hours = hours("UTC", &["mon,wed 09:00-24:00"]);
         assert_eq!(hours.open_until(at("2026-03-02T10:00Z")), open("2026-03-03T00:00Z"));
         assert_eq!(hours.open_until(at("2026-03-05T10:00Z")), closed("2026-03-09T09:00Z"));
+    }
+
+    #[test]
+    fn the_shortest_stretch_of_work_is_known() {
+        let monday = at("2026-03-02T12:00Z");
+        let hour = 3600;
+        let shortest = |lines: &[&str]| hours("UTC", lines).shortest_window(monday).map(|window| window.as_secs());
+        assert_eq!(Hours::always().shortest_window(monday), None);
+        assert_eq!(shortest(&["mon-sun"]), None);
+        assert_eq!(shortest(&["mon-fri 18:30-08:00"]), Some(13 * hour + hour / 2));
+        // One window is under way, one touches the weekend; the lunch hour of Wednesday is the shortest.
+        assert_eq!(shortest(&["mon 10:00-18:00", "fri 18:30-24:00", "sat-sun", "wed 12:00-13:00"]), Some(hour));
+        assert_eq!(shortest(&["sat"]), Some(24 * hour));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
 //!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
-//! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
+//! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
 pub mod content;
@@ -17,6 +17,7 @@ pub mod file_error;
 pub mod hours;
 pub mod offline;
 pub mod plugin;
+pub mod rate;
 pub mod refusal;
 pub mod requires;
 pub mod select;

@@ -11,6 +11,7 @@ use toml::Spanned;
 use crate::duration;
 use crate::file_error::{FileError, read_toml};
 use crate::hours::Hours;
+use crate::rate;
 
 /// Why the settings cannot be taken.
 pub type SettingsError = FileError;
@@ -22,6 +23,8 @@ pub struct GridSettings {
     pub hours: Hours,
     /// How long a worker carries on without having looked at the repository.
     pub max_offline: Duration,
+    /// Bytes a second that a worker spends on records and results at most; `None` when nothing limits it.
+    pub bandwidth: Option<u64>,
     /// Records in a job.
     pub job_size: u32,
     /// How long a job is a worker's without a heartbeat.
@@ -37,6 +40,7 @@ impl Default for GridSettings {
         Self {
             hours: Hours::always(),
             max_offline: Duration::from_secs(24 * 60 * 60),
+            bandwidth: None,
             job_size: 1000,
             lease: Duration::from_secs(15 * 60),
             max_attempts: 5,
@@ -52,10 +56,14 @@ impl GridSettings {
         let at = |span: std::ops::Range<usize>, problem: String| FileError::at(file, text, span.start, problem);
         let mut settings = Self::default();
 
-        let WorkersTable { hours, zone, max_offline } = written.workers;
+        let WorkersTable { hours, zone, max_offline, bandwidth } = written.workers;
         settings.hours = read_hours(hours, zone, &at)?;
         if let Some(value) = max_offline {
             settings.max_offline = read_duration("max_offline", &value, 30 * 24 * 60 * 60, &at)?;
+        }
+        if let Some(value) = bandwidth {
+            let read = rate::parse(value.get_ref());
+            settings.bandwidth = Some(read.map_err(|problem| at(value.span(), format!("bandwidth: {problem}")))?);
         }
 
         let JobsTable { size, lease, max_attempts, error_rate } = written.jobs;
@@ -142,6 +150,7 @@ struct WorkersTable {
     hours: Option<Vec<Spanned<String>>>,
     zone: Option<Spanned<String>>,
     max_offline: Option<Spanned<String>>,
+    bandwidth: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -169,9 +178,10 @@ mod tests {
     #[test]
     fn what_is_written_is_believed() {
         let text = "[workers]\nhours = [\"mon-fri 18:30-08:00\", \"sat-sun\"]\nzone = \"Europe/London\"\n\
-                    max_offline = \"12h\"\n[jobs]\nsize = 500\nlease = \"90s\"\nmax_attempts = 3\n";
+                    max_offline = \"12h\"\nbandwidth = \"2MB/s\"\n[jobs]\nsize = 500\nlease = \"90s\"\nmax_attempts = 3\n";
         let settings = GridSettings::parse(text, "nightshift.toml").expect("well formed");
         assert_eq!(settings.max_offline, Duration::from_secs(12 * 3600));
+        assert_eq!(settings.bandwidth, Some(2_000_000));
         assert_eq!((settings.job_size, settings.lease.as_secs(), settings.max_attempts), (500, 90, 3));
         assert_eq!(settings.hours.to_string(), "mon-fri 18:30-08:00, sat-sun (Europe/London)");
     }
@@ -202,6 +212,7 @@ mod tests {
         assert_eq!(error("[jobs]\nsize = 0\n"), "nightshift.toml, line 2: size = 0 is out of range: write 1 to 100000");
         assert!(error("[jobs]\n\nlease = \"0s\"\n").contains("line 3: lease = \"0s\" is out of range"));
         assert!(error("[workers]\nmax_offline = \"soon\"\n").contains("line 2: max_offline: \"soon\" is no duration"));
+        assert!(error("[workers]\nbandwidth = \"much\"\n").contains("line 2: bandwidth: \"much\" is no bandwidth"));
         assert!(error("[workers]\nzone = \"Mars/Base\"\nhours = [\"sat\"]\n").contains("line 2: \"Mars/Base\""));
         assert!(error("[workers]\nhours = []\n").contains("leave hours out"));
         assert!(error("[jobs]\nsize = \"many\"\n").contains("line 2"));

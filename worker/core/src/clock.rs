@@ -1,7 +1,9 @@
-//! The one place of this crate that reads the clock.
+//! The one place of this crate that reads clocks.
 #![allow(clippy::disallowed_methods, reason = "the file that may read the clock")]
 
 use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 /// Measures a piece of time from its making on.
 #[derive(Debug, Clone, Copy)]
@@ -17,4 +19,9 @@ impl Stopwatch {
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// Wall-clock time, for working hours.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
 }

@@ -22,6 +22,9 @@ pub trait JobControl: Send + Sync {
 
     /// Gives an attempt's job back unfinished.
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack) -> Result<(), ControlError>;
+
+    /// Keeps records and results below so many bytes a second from now on, where bytes travel one by one.
+    fn cap_bulk(&self, bytes_per_second: Option<u64>);
 }
 
 /// Why a verb did not succeed.

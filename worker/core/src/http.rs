@@ -33,6 +33,10 @@ impl JobControl for HttpControl {
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack) -> Result<(), ControlError> {
         Ok(self.0.give_back(attempt, give_back).await?)
     }
+
+    fn cap_bulk(&self, bytes_per_second: Option<u64>) {
+        self.0.cap_bulk(bytes_per_second);
+    }
 }
 
 impl From<ClientError> for ControlError {
@@ -58,7 +62,7 @@ const TOO_LARGE: u16 = 413;
 /// over it (408), or with an answer that broke off or cannot be read.
 fn is_failing(error: &ClientError) -> bool {
     match error {
-        ClientError::BrokeOff { .. } => true,
+        ClientError::BrokeOff { .. } | ClientError::BadBody { .. } => true,
         ClientError::Refused { problem } => problem.code != code::STORE_AWAY && matches!(problem.status, 408 | 500),
         ClientError::Strange { status, .. } => matches!(status, 200..=299 | 500),
         _ => false,

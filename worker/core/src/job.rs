@@ -1,26 +1,26 @@
 //! The work on one attempt, from wherever it stands on disk to all its results or the reason why there are none.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_contract::message::FromCore;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{Claim, Problem, Provenance, Record, RecordResult, Records, Submission};
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use nightshift_wire::{AttemptId, Claim, Provenance, Record, RecordResult, Records, Submission};
+use tokio::time::timeout;
 
-use crate::beside::{self, First};
+use crate::ahead::{self, InHand};
+use crate::beside;
 use crate::causes::with_causes;
-use crate::control::{ControlError, JobControl, Refusal, judge};
-use crate::moments::{Moment, Moments};
-use crate::orders::{self, Orders};
-use crate::retry::{self, Failures, Patience, Then};
-use crate::run::{CoreError, Pace, off};
+use crate::clock::Stopwatch;
+use crate::control::{Refusal, judge};
+use crate::desk::{Desk, InUse, Unanswered, lock, off};
+use crate::fetcher::Ready;
+use crate::moments::Moment;
+use crate::retry::Patience;
+use crate::run::CoreError;
 use crate::spool::{HeldAttempt, Journal, Origin, SpoolError, Written};
-use crate::telling::Telling;
-use crate::workbench::{Broken, Catalogue, Workbench};
+use crate::workbench::Broken;
 
 /// So many cores may die with an attempt without getting it any further; then the job is at fault, and not the machine.
 const MOST_DEATHS: u32 = 10;
@@ -28,16 +28,50 @@ const MOST_DEATHS: u32 = 10;
 /// A job's results hold no more bytes than this, on disk and in memory: several times what a job server usually takes.
 const MOST_RESULTS: u64 = 256 << 20;
 
-/// What an attempt is worked on with.
-pub(crate) struct Desk {
-    pub(crate) control: Arc<dyn JobControl>,
-    pub(crate) bench: Workbench,
-    pub(crate) release: ReleaseArgs,
-    pub(crate) catalogue: Catalogue,
-    pub(crate) orders: watch::Receiver<Orders>,
-    pub(crate) telling: Telling,
-    pub(crate) moments: Box<dyn Moments>,
-    pub(crate) pace: Pace,
+/// The job in hand, for whoever looks ahead.
+pub(crate) struct Hand {
+    claim: Claim,
+    since: Stopwatch,
+    /// Records that were done when it was taken in hand; `None` until that is known.
+    done_before: Option<u64>,
+    done: u64,
+    /// What a record of its plugin took in the job before.
+    before: Option<Duration>,
+}
+
+impl Hand {
+    pub(crate) fn take(claim: &Claim, before: Option<Duration>) -> Hand {
+        Hand { claim: claim.clone(), since: Stopwatch::start(), done_before: None, done: 0, before }
+    }
+
+    pub(crate) fn attempt(&self) -> AttemptId {
+        self.claim.attempt
+    }
+
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    fn is_at(&mut self, done: u64) {
+        self.done_before.get_or_insert(done);
+        self.done = done;
+    }
+
+    /// Records done since it was taken in hand.
+    fn here(&self) -> u64 {
+        self.done.saturating_sub(self.done_before.unwrap_or(self.done))
+    }
+
+    /// What a record took; `None` when none was done.
+    pub(crate) fn each(&self) -> Option<Duration> {
+        let here = u32::try_from(self.here()).ok().filter(|here| *here > 0)?;
+        Some(self.since.elapsed() / here)
+    }
+
+    pub(crate) fn outlook(&self) -> InHand {
+        let since = self.since.elapsed();
+        InHand { since, left: ahead::left(self.claim.records, self.done, self.here(), since, self.before) }
+    }
 }
 
 /// Why the work on an attempt brought no results to hand in.
@@ -52,8 +86,6 @@ pub(crate) enum Unfinished {
     NoRoom(String),
     /// The job server fails at handing out the job's records.
     NoRecords(String),
-    /// The results are on disk, and the job server fails at taking them.
-    NotTaken(String),
     /// Nobody wants the attempt any more.
     NotWanted(String),
     /// The core drains and the server is away: the attempt stays on disk for the next core.
@@ -74,19 +106,15 @@ impl From<Broken> for Unfinished {
     }
 }
 
-/// Why a request has no answer.
-pub(crate) enum Unanswered {
-    /// It was refused for good.
-    Refused(Problem),
-    /// The core drains, and the server is away.
-    Left,
-    /// The server is there, but it fails at this; holds how.
-    Failing(String),
-}
-
 impl Desk {
-    /// Does what is left to do of `held`; the results are all on disk then.
-    pub(crate) async fn work_on(&self, held: &HeldAttempt, patience: Patience) -> Result<Submission, Unfinished> {
+    /// Does what is left to do of an attempt; the results are all on disk then.
+    pub(crate) async fn work_on(
+        &self,
+        in_use: &InUse,
+        ready: &Ready,
+        hand: &Mutex<Option<Hand>>,
+    ) -> Result<Submission, Unfinished> {
+        let held = &ready.held;
         let attempt = held.clone();
         let written = match off(move || attempt.written()).await {
             Some(written) if written.results.len() as u64 == held.claim.records => {
@@ -94,36 +122,35 @@ impl Desk {
             }
             written => written,
         };
-        let Claim { job, attempt, plugin, .. } = &held.claim;
-        let Some(manifest) = self.catalogue.ready.get(plugin) else {
-            let why = self.catalogue.left_out.get(plugin).map_or("it is not part of it", String::as_str);
-            let reason = format!("plugin {plugin} does not run in release {}: {why}", self.release.tag);
-            return Err(Unfinished::Unable(reason));
-        };
-
-        let done = written.as_ref().map_or(0, |written| written.results.len());
-        let first = if held.inherited { First::AtOnce } else { First::Later };
-        let done = AtomicU64::new(done as u64);
+        if let (Some(hand), Some(written)) = (&mut *lock(hand), &written) {
+            hand.done = written.results.len() as u64;
+        }
+        let manifest = manifest_of(in_use, &held.claim)?;
+        let Claim { job, attempt, plugin, records: total, .. } = &held.claim;
         tracing::info!(job, attempt, "working on job {job} with {plugin}");
+        let done = || lock(hand).as_ref().map_or(0, Hand::done);
+        let beaten = |done| {
+            self.telling.say(FromCore::Working { job: *job, plugin: plugin.clone(), done, total: *total });
+        };
+        let longest = self.pace.heartbeat;
         tokio::select! {
-            finished = self.process(held, manifest, written, &done, patience) => finished,
-            reason = beside::until_not_wanted(&*self.control, &self.telling, &held.claim, &done, first) => {
+            finished = self.process(held, (in_use, manifest), written, hand) => finished,
+            reason = beside::until_not_wanted(&*self.control, &held.claim, &ready.pulse, longest, done, beaten) => {
                 Err(Unfinished::NotWanted(reason))
             }
         }
     }
 
-    /// Fetches the records and processes them block by block, as far as that is not done.
+    /// Processes the records block by block, as far as that is not done.
     async fn process(
         &self,
         held: &HeldAttempt,
-        manifest: &PluginManifest,
+        (in_use, manifest): (&InUse, &PluginManifest),
         written: Option<Written>,
-        progress: &AtomicU64,
-        patience: Patience,
+        hand: &Mutex<Option<Hand>>,
     ) -> Result<Submission, Unfinished> {
-        let records = self.records(held, manifest, patience).await?;
-        let (mut journal, mut so_far) = self.journal(held, &records, written).await?;
+        let records = self.ready_records(in_use, held, Patience::Full).await?;
+        let (mut journal, mut so_far) = self.journal(held, &in_use.release, &records, written).await?;
         let Claim { job, plugin, records: total, .. } = &held.claim;
         if held.inherited {
             let (attempt, done) = (held.clone(), so_far.results.len());
@@ -133,7 +160,10 @@ impl Desk {
         }
         loop {
             let done = so_far.results.len();
-            progress.store(done as u64, Ordering::Relaxed);
+            if let Some(hand) = &mut *lock(hand) {
+                hand.is_at(done as u64);
+            }
+            self.bell.ring();
             self.telling.working(*job, plugin, done as u64, *total);
             let rest = &records.records[done..];
             if rest.is_empty() {
@@ -187,12 +217,13 @@ impl Desk {
     }
 
     /// The job's records, from disk or from the server; they are on disk then.
-    async fn records(
+    pub(crate) async fn ready_records(
         &self,
+        in_use: &InUse,
         held: &HeldAttempt,
-        manifest: &PluginManifest,
         patience: Patience,
     ) -> Result<Arc<Records>, Unfinished> {
+        let manifest = manifest_of(in_use, &held.claim)?;
         let columns: Vec<String> = manifest.input.keys().cloned().collect();
         let attempt = held.clone();
         if let Some(records) = off(move || attempt.records()).await
@@ -229,6 +260,7 @@ impl Desk {
     async fn journal(
         &self,
         held: &HeldAttempt,
+        release: &ReleaseArgs,
         records: &Records,
         written: Option<Written>,
     ) -> Result<(Journal, Written), SpoolError> {
@@ -236,8 +268,8 @@ impl Desk {
             attempt: held.claim.attempt,
             revision: held.claim.revision,
             plugin: held.claim.plugin.clone(),
-            release: self.release.tag.clone(),
-            commit: self.release.commit.clone(),
+            release: release.tag.clone(),
+            commit: release.commit.clone(),
         };
         let held = held.clone();
         if let Some(written) = written {
@@ -250,71 +282,24 @@ impl Desk {
         let nothing = Written { origin, results: Vec::new(), work: Duration::ZERO, bytes: 0 };
         off(move || held.begin_journal(&nothing.origin).map(|journal| (journal, nothing))).await
     }
-
-    /// Asks until there is an answer, less and less often, or until [`retry::after_failure`] says that it is enough.
-    pub(crate) async fn until_answered<T>(
-        &self,
-        doing: &str,
-        patience: Patience,
-        mut ask: impl AsyncFnMut() -> Result<T, ControlError>,
-    ) -> Result<T, Unanswered> {
-        let mut failures = Failures::default();
-        loop {
-            let error = match ask().await {
-                Ok(answer) => return Ok(answer),
-                Err(ControlError::Refused(problem)) => return Err(Unanswered::Refused(problem)),
-                Err(error) => error,
-            };
-            failures.tries += 1;
-            failures.faults += u32::from(matches!(error, ControlError::Failing(_)));
-            match retry::after_failure(failures, patience, self.drain().is_some()) {
-                Then::AskAgain => self.wait_for_server(doing, failures.tries, &error).await,
-                Then::Leave => return Err(Unanswered::Left),
-                Then::SetAside => return Err(Unanswered::Failing(with_causes(&error))),
-            }
-        }
-    }
-
-    /// Waits before the server is asked again; a new order ends the wait.
-    pub(crate) async fn wait_for_server(&self, doing: &str, failures: u32, error: &ControlError) {
-        let why = with_causes(error);
-        if failures == 1 {
-            tracing::warn!("{doing}: {why}; trying again");
-        }
-        self.telling.say(FromCore::Waiting(format!("the job server ({doing}): {why}")));
-        self.pause(retry::wait(failures, self.pace.away_first, self.pace.away_most, fastrand::f64())).await;
-    }
-
-    /// Waits for `time`, or until the launcher orders something.
-    pub(crate) async fn pause(&self, time: Duration) {
-        let mut orders = self.orders.clone();
-        let now = orders.borrow_and_update().clone();
-        tokio::select! {
-            () = sleep(time) => {}
-            () = orders::until(&mut orders, |orders| (*orders != now).then_some(())) => {}
-        }
-    }
-
-    /// The same, for waits so long that a core which drains already must not begin them.
-    pub(crate) async fn pause_unless_draining(&self, time: Duration) {
-        if self.drain().is_none() {
-            self.pause(time).await;
-        }
-    }
-
-    /// Why the core drains, when it does.
-    pub(crate) fn drain(&self) -> Option<String> {
-        self.orders.borrow().drain.clone()
-    }
 }
 
-fn submission(claim: &Claim, written: Written) -> Submission {
+pub(crate) fn submission(claim: &Claim, written: Written) -> Submission {
     let work_ms = u64::try_from(written.work.as_millis()).unwrap_or(u64::MAX);
     Submission {
         secret: claim.secret.clone(),
         provenance: Provenance { release: written.origin.release, commit: written.origin.commit, work_ms },
         results: written.results,
     }
+}
+
+/// The manifest of a job's plugin, when that works in the release in use.
+fn manifest_of<'a>(in_use: &'a InUse, claim: &Claim) -> Result<&'a PluginManifest, Unfinished> {
+    let (Claim { plugin, .. }, InUse { release, catalogue, .. }) = (claim, in_use);
+    catalogue.ready.get(plugin).ok_or_else(|| {
+        let why = catalogue.left_out.get(plugin).map_or("it is not part of it", String::as_str);
+        Unfinished::Unable(format!("plugin {plugin} does not run in release {}: {why}", release.tag))
+    })
 }
 
 /// Whether `results` are those of the first of `records`.

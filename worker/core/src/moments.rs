@@ -13,6 +13,8 @@ pub enum Moment {
     Fetched,
     /// The records are on disk.
     RecordsSaved,
+    /// The next job is ready, whole on disk, for the one in hand to end.
+    Ahead,
     /// A block is processed; its results are not on disk.
     Processed {
         /// Records processed, this block included.

@@ -4,13 +4,9 @@
 use std::time::Duration;
 
 /// Tries at one attempt that a server may fail at, before the attempt is set aside: about two minutes of a usual pace.
-const MOST_FAULTS: u32 = 10;
+pub(crate) const MOST_FAULTS: u32 = 10;
 /// Tries to hand in finished work that a draining core makes before it leaves it to the next core.
-const TRIES_WHILE_DRAINING: u32 = 3;
-/// With the results of so many attempts set aside, no further work is claimed: the server takes nobody's results, and
-/// the disk has an end.
-const MOST_SET_ASIDE: usize = 8;
-
+pub(crate) const TRIES_WHILE_DRAINING: u32 = 3;
 /// How long to go on about an attempt at which the server fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -48,11 +44,6 @@ pub(crate) fn after_failure(failures: Failures, patience: Patience, draining: bo
         Patience::Full if failures.faults >= MOST_FAULTS => Then::SetAside,
         Patience::Full => Then::AskAgain,
     }
-}
-
-/// Whether further work may be claimed with the results of so many attempts set aside.
-pub(crate) fn may_claim(set_aside: usize) -> bool {
-    set_aside < MOST_SET_ASIDE
 }
 
 /// The wait after the `failures`-th failure in a row (from 1): doubles from `first` up to `most`, then `chance`, a number
@@ -93,10 +84,5 @@ mod tests {
         assert_eq!(then(2, 2, Patience::Full, true), Then::AskAgain);
         assert_eq!(then(3, 0, Patience::Full, true), Then::Leave);
         assert_eq!(then(30, 10, Patience::Full, true), Then::Leave);
-    }
-
-    #[test]
-    fn no_further_work_is_claimed_for_a_server_that_takes_no_results() {
-        assert!(may_claim(0) && may_claim(7) && !may_claim(8) && !may_claim(9));
     }
 }

@@ -11,7 +11,7 @@
 //!   .new-18/  .gone-16/   being made, being removed: whatever begins with a dot is nothing
 //! ```
 //!
-//! What to do with an attempt is decided in `job` and `run`.
+//! What to do with an attempt is decided in `job`, `fetcher` and `outbox`.
 
 mod journal;
 
@@ -122,6 +122,17 @@ impl Spool {
         Ok(HeldAttempt { claim, inherited: false, folder })
     }
 
+    /// An attempt that could not be noted: nothing of it is on disk.
+    pub fn unnoted(&self, claim: Claim) -> HeldAttempt {
+        let folder = self.folder_of(claim.attempt);
+        HeldAttempt { claim, inherited: false, folder }
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
     fn folder_of(&self, attempt: AttemptId) -> PathBuf {
         self.0.join(attempt.to_string())
     }
@@ -147,6 +158,11 @@ impl HeldAttempt {
         let written = journal::read(&fs::read(self.folder.join(JOURNAL)).ok()?)?;
         let Origin { attempt, revision, .. } = written.origin;
         (attempt == self.claim.attempt && revision == self.claim.revision).then_some(written)
+    }
+
+    /// Bytes of results on disk.
+    pub fn bytes(&self) -> u64 {
+        fs::metadata(self.folder.join(JOURNAL)).map_or(0, |journal| journal.len())
     }
 
     /// Notes that the work is taken up again after `done` records, and returns how often that has happened since the
@@ -203,6 +219,9 @@ impl HeldAttempt {
         let gone = self.folder.with_file_name(format!(".gone-{}", self.claim.attempt));
         let remove = || {
             remove_all(&gone)?;
+            if !self.folder.exists() {
+                return Ok(());
+            }
             swap::rename_folder(&self.folder, &gone)?;
             remove_all(&gone)
         };

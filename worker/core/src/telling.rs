@@ -1,6 +1,7 @@
 //! What the core tells its launcher: the same thing not too often, and nothing that could make the core wait.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nightshift_contract::message::FromCore;
@@ -17,17 +18,41 @@ const OFTEN: Duration = Duration::from_millis(500);
 pub(crate) struct Telling {
     tell: Tell,
     last_progress: Mutex<Option<Stopwatch>>,
+    /// A job is in hand: whatever else is waited for meanwhile is not what the core does.
+    in_hand: AtomicBool,
 }
 
 impl Telling {
     /// Passes messages on to `tell`.
     pub(crate) fn new(tell: Tell) -> Self {
-        Self { tell, last_progress: Mutex::new(None) }
+        Self { tell, last_progress: Mutex::new(None), in_hand: AtomicBool::new(false) }
     }
 
     /// Tells it now.
     pub(crate) fn say(&self, message: FromCore) {
         (self.tell)(message);
+    }
+
+    /// Tells what the core waits for, unless a job is in hand.
+    pub(crate) fn waiting(&self, what: String) {
+        if !self.in_hand.load(Ordering::Relaxed) {
+            self.say(FromCore::Waiting(what));
+        }
+    }
+
+    /// Tells that the core got somewhere.
+    pub(crate) fn progress(&self) {
+        self.say(FromCore::Progress);
+    }
+
+    /// A job is taken in hand.
+    pub(crate) fn take_in_hand(&self) {
+        self.in_hand.store(true, Ordering::Relaxed);
+    }
+
+    /// No job is in hand any more.
+    pub(crate) fn put_down(&self) {
+        self.in_hand.store(false, Ordering::Relaxed);
     }
 
     /// Tells how far a job is, unless that was told just now.

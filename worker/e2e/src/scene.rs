@@ -8,7 +8,7 @@ use nightshift_client::{Client, ClientError, Timeouts};
 use nightshift_testbed::central::Central;
 use nightshift_testbed::grid::{Grid, Worker};
 use nightshift_testbed::wait;
-use nightshift_wire::{Batch, BatchId, BatchState, HandIn, Job};
+use nightshift_wire::{Batch, BatchId, BatchState, HandIn, Job, JobSize};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -127,7 +127,7 @@ impl Scene {
     /// # Errors
     /// When the job server does not take it.
     pub fn hand_in(&self, plugin: &str, csv: &str, job_size: u32) -> Result<Batch> {
-        let hand_in = HandIn { plugin: plugin.into(), name: None, priority: None, job_size: Some(job_size) };
+        let hand_in = HandIn { plugin: plugin.into(), job_size: Some(JobSize::Records(job_size)), ..HandIn::default() };
         let mut last = None;
         let taken = wait::until_ok(format_args!("the job server to know the plugin {plugin}"), wait::SOON, || {
             let body: Vec<Result<_, std::io::Error>> = vec![Ok(csv.to_owned().into())];

@@ -126,7 +126,7 @@ async fn a_hand_in_finds_a_living_server_before_it_sends_its_one_stream() {
     let away = Nobody::at_all();
     let refusing = Server::that(Does::Says(problem(422, code::BAD_CSV, "the CSV is empty"))).await;
     let living = Server::that(Does::Says(answer("200 OK", "text/plain", "ok\n"))).await;
-    let asked = HandIn { plugin: "count".to_owned(), name: None, priority: None, job_size: None };
+    let asked = HandIn { plugin: "count".to_owned(), ..HandIn::default() };
     let csv = || stream::iter([Ok::<_, std::io::Error>(Bytes::from("name\nAnn\n"))]);
 
     let error = client(&[&away.url, &refusing.url], short()).hand_in(&asked, csv()).await.expect_err("refused");
@@ -139,7 +139,7 @@ async fn a_hand_in_finds_a_living_server_before_it_sends_its_one_stream() {
 async fn a_hand_in_that_the_server_stops_taking_is_given_up() {
     let ok = answer("200 OK", "text/plain", "ok\n").replace("connection: close", "connection: keep-alive");
     let server = Server::that(Does::SaysAndHangs(ok)).await;
-    let asked = HandIn { plugin: "count".to_owned(), name: None, priority: None, job_size: None };
+    let asked = HandIn { plugin: "count".to_owned(), ..HandIn::default() };
     let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 65536])));
     let error = client(&[&server.url], short()).hand_in(&asked, endless).await.expect_err("stuck");
     assert!(matches!(error, ClientError::Unknown { .. }) && error.is_retryable(), "{error:?}");
@@ -148,7 +148,7 @@ async fn a_hand_in_that_the_server_stops_taking_is_given_up() {
 #[tokio::test]
 async fn a_hand_in_to_a_server_that_is_away_sends_nothing_and_says_so() {
     let away = Nobody::at_all();
-    let asked = HandIn { plugin: "count".to_owned(), name: None, priority: None, job_size: None };
+    let asked = HandIn { plugin: "count".to_owned(), ..HandIn::default() };
     let taken = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&taken);
     let csv = stream::poll_fn(move |_| {

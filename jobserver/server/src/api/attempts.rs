@@ -87,6 +87,9 @@ pub(super) async fn submit_many(
 
 fn note(attempt: AttemptId, receipt: &Receipt, records: usize) {
     let job = receipt.job;
+    if !receipt.repeated {
+        app.metrics.results_accepted.inc_by(records as u64);
+    }
     if receipt.repeated {
         tracing::info!(job, attempt, "attempt {attempt} handed in the results of job {job} again");
     } else {

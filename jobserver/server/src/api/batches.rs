@@ -1,20 +1,20 @@
-//! Batches as their owners see them: the list, one batch, its jobs, its results; suspended, resumed and deleted.
+//! Batches as their owners see them: the list, one batch, its jobs; suspended, resumed and deleted. Its results are in
+//! `results.rs`, their proof in `receipt.rs`.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Extension, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use nightshift_store::{JobResults, StoreError};
-use nightshift_wire::{Batch, BatchId, BatchState, Outcome, Reason, code};
+use nightshift_store::{Refusal, StoreError};
+use nightshift_wire::{Batch, BatchId, Reason};
 
 use super::Shared;
 use super::body::{Body, Number, number};
 use super::stream;
+use crate::access::Caller;
 use crate::app::App;
-use crate::csv::intake::ERROR_COLUMN;
-use crate::csv::lines::{write_result, write_row};
 use crate::refused::{Refused, one_line, while_doing};
 
 /// The most batches a list shows.
@@ -22,8 +22,22 @@ const LISTED: u32 = 1000;
 /// Jobs read from the store at once.
 const JOBS_AT_ONCE: u32 = 500;
 
-pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Batch>>, Refused> {
-    app.store.batches(LISTED).await.map(Json).map_err(while_doing(|| "listing the batches"))
+pub(super) async fn all(State(app): Shared, Extension(caller): Extension<Caller>) -> Result<Json<Vec<Batch>>, Refused> {
+    const DOING: &str = "listing the batches";
+    let Some(owner) = caller.own_batches_only() else {
+        return app.store.batches(LISTED).await.map(Json).map_err(while_doing(|| DOING));
+    };
+    let own = app.gate.store.batches_of(owner, LISTED).await.map_err(while_doing(|| DOING))?;
+    let mut batches = Vec::with_capacity(own.len());
+    for batch in own {
+        match app.store.batch(batch).await {
+            Ok(batch) => batches.push(batch),
+            // Its hand-in broke off, or it was deleted.
+            Err(error) if matches!(error.refusal(), Some(Refusal::NoSuchBatch(_))) => {}
+            Err(error) => return Err(Refused::by_store(DOING, &error)),
+        }
+    }
+    Ok(Json(batches))
 }
 
 pub(super) async fn one(State(app): Shared, batch: Number) -> Result<Json<Batch>, Refused> {
@@ -53,40 +67,6 @@ pub(super) async fn jobs(State(app): Shared, batch: Number) -> Result<Response, 
         }
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
-}
-
-pub(super) async fn results(State(app): Shared, batch: Number) -> Result<Response, Refused> {
-    let batch = find(&app, number(batch, "batch")?, "fetching the results of").await?;
-    let id = batch.id;
-    if batch.state == BatchState::Receiving {
-        let detail = format!("fetching the results of batch {id}: it is still arriving; ask again when it is complete");
-        return Err(Refused::new(StatusCode::CONFLICT, code::NOT_READY, detail));
-    }
-    let mut head = String::new();
-    let columns = batch.columns.iter().chain(&batch.outputs).map(String::as_str);
-    write_row(&mut head, columns.chain([ERROR_COLUMN]));
-    let outputs: Arc<[String]> = batch.outputs.into();
-    // The header goes with the first job; batches have at least one.
-    let body = stream::body(format!("sending the results of batch {id}"), (head, 0), move |(mut text, seq)| {
-        let (app, outputs) = (Arc::clone(&app), Arc::clone(&outputs));
-        async move {
-            let Some(job) = app.store.results(id, seq).await? else { return Ok(None) };
-            write_job(&mut text, &job, &outputs);
-            Ok::<_, StoreError>(Some((text, (String::new(), seq + 1))))
-        }
-    });
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"batch-{id}.csv\"")),
-    ];
-    Ok((headers, body).into_response())
-}
-
-fn write_job(text: &mut String, job: &JobResults, outputs: &[String]) {
-    let missing = Outcome::Error(job.missing().unwrap_or_else(|| "no result".to_owned()));
-    for record in &job.records {
-        write_result(text, &record.record.values, outputs, record.outcome.as_ref().unwrap_or(&missing));
-    }
 }
 
 pub(super) async fn suspend(
@@ -123,6 +103,7 @@ pub(super) async fn delete(State(app): Shared, batch: Number) -> Result<StatusCo
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(app: &App, batch: BatchId, doing: &str) -> Result<Batch, Refused> {
+/// The batch, or why there is none while `doing` something to it.
+pub(super) async fn find(app: &App, batch: BatchId, doing: &str) -> Result<Batch, Refused> {
     app.store.batch(batch).await.map_err(while_doing(|| format!("{doing} batch {batch}")))
 }

@@ -1,12 +1,17 @@
 //! Reading what a request says: numbers in paths, JSON bodies, queries. Each fault is a refusal that names it.
+//!
+//! A body may come gzipped. Whatever it unpacks to counts, for its own limit and for the memory of all bodies, while
+//! it is unpacked: it is refused at the first byte too many. A number that would be read as another one is refused, too.
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
+mod numbers;
+
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, Query, Request};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{StatusCode, Uri, header};
 use nightshift_wire::code;
 use serde::de::DeserializeOwned;
 
+use super::arriving;
 use crate::refused::{Refused, root_cause};
 
 /// A body in JSON.
@@ -15,17 +20,20 @@ pub(super) struct Body<T>(pub(super) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let doing = || format!("reading the body of {method} {}", uri.path());
         let headers = request.headers();
-        plain(doing, headers)?;
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !is_json(kind) {
             let detail = format!("{}: its type is {kind:?}; send JSON as application/json", doing());
             return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|fault| unreadable(&doing(), &fault))?;
+        let bytes = arriving::whole(&doing(), request).await?;
+        if let Some(number) = numbers::too_large(&bytes) {
+            let detail = format!("{}: the number {number} has more than 64 bits; send it as text", doing());
+            return Err(Refused::bad_request(detail));
+        }
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused::bad_request(format!("{}: {error}", doing())))
     }
 }
@@ -33,26 +41,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 fn is_json(kind: &str) -> bool {
     let essence = kind.split_once(';').map_or(kind, |(essence, _)| essence);
     essence.trim().eq_ignore_ascii_case("application/json")
-}
-
-/// Refuses a body that is compressed: nothing here unpacks it.
-pub(super) fn plain(doing: impl Fn() -> String, headers: &HeaderMap) -> Result<(), Refused> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => {
-            let detail = format!("{}: it is encoded as {encoding:?}; send it as it is", doing());
-            Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn unreadable(doing: &str, fault: &BytesRejection) -> Refused {
-    if fault.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("{doing}: it is larger than this server takes");
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, detail)
-    } else {
-        Refused::bad_request(format!("{doing}: it broke off"))
-    }
 }
 
 /// The query of a request.

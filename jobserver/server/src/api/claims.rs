@@ -8,24 +8,30 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use nightshift_wire::{Claim, ClaimRequest, Claims, MOST_AT_ONCE};
 
 use super::Shared;
 use super::body::{Body, check_worker};
+use crate::access::Caller;
 use crate::app::App;
 use crate::clock::deadline;
 use crate::refused::{Refused, while_doing};
 
-pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>) -> Result<Response, Refused> {
+pub(super) async fn claim(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<ClaimRequest>,
+) -> Result<Response, Refused> {
     check_worker("claiming a job", &request.worker)?;
     if !(1..=MOST_AT_ONCE).contains(&request.max) {
         let detail = format!("claiming jobs: max is {}, a claim asks for 1 to {MOST_AT_ONCE}", request.max);
         return Err(Refused::bad_request(detail));
     }
-    let claims = wait_for_jobs(&app, &request).await?;
+    caller.must_be("claiming a job", &request.worker)?;
+    let claims = wait_for_jobs(&app, &caller, &request).await?;
     for claim in &claims {
         tracing::info!(
             job = claim.job,
@@ -44,14 +50,15 @@ pub(super) async fn claim(State(app): Shared, Body(request): Body<ClaimRequest>)
     })
 }
 
-async fn wait_for_jobs(app: &App, request: &ClaimRequest) -> Result<Vec<Claim>, Refused> {
+async fn wait_for_jobs(app: &App, caller: &Caller, request: &ClaimRequest) -> Result<Vec<Claim>, Refused> {
     let end = deadline(Duration::from_millis(request.wait_ms).min(app.limits.longest_wait));
     let mut releases = app.releases.clone();
     let turn = app.turns.begin(&request.worker);
     loop {
         let bell = app.work.notified();
         let stopped = releases.now().stopped.is_some();
-        if turn.over().is_cancelled() {
+        // A credential that was revoked meanwhile hears so when it asks again.
+        if turn.over().is_cancelled() || !app.gate.still_lets_in(caller) {
             return Ok(Vec::new());
         }
         if !stopped {

@@ -4,24 +4,27 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::StatusCode;
 use nightshift_wire::{Report, Status};
 
 use super::Shared;
 use super::body::{Body, check_worker};
+use crate::access::Caller;
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
 
 /// A worker heard of within this time counts as there.
-const ACTIVE: Duration = Duration::from_secs(120);
+pub(crate) const ACTIVE: Duration = Duration::from_secs(120);
 
 pub(super) async fn report(
     State(app): Shared,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     Body(report): Body<Report>,
 ) -> Result<StatusCode, Refused> {
     check_worker("taking a report", &report.worker)?;
+    caller.must_be("taking a report", &report.worker)?;
     let kept = app.store.report(&report, &address.ip().to_string(), app.clock.now()).await;
     kept.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
     Ok(StatusCode::NO_CONTENT)
@@ -51,8 +54,4 @@ pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
         jobs_deleted: counts.jobs_deleted,
         workers: counts.workers,
     })
-}
-
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
 }

@@ -14,11 +14,15 @@ use nightshift_engine::{Engine, Release, ReleaseError, Source, Unfetched};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalogue::{Catalogue, LookWish, Releases};
+use crate::catalogue::{Catalogue, LookWish, Releases, Seen};
+use crate::clock::deadline;
 use crate::refused::chain;
 
 /// The problem before the first look.
 const NOT_LOOKED: &str = "the repository has not been looked at yet";
+/// After so many looks without success the repository counts as out of sight, but not before a minute.
+const LOOKS_MISSED: u32 = 3;
+const MISSED_AT_LEAST: Duration = Duration::from_secs(60);
 /// Wishes that may wait for one look; more than that wait to be heard.
 const WISHES: usize = 64;
 
@@ -26,9 +30,10 @@ const WISHES: usize = 64;
 pub fn begin(source: Source, folder: StateDir, every: Duration, stopping: CancellationToken) -> Releases {
     let (found, current) = watch::channel(Arc::new(Catalogue::empty(NOT_LOOKED)));
     let (wishes, wished) = mpsc::channel(WISHES);
-    let looker = Looker { source, folder, engine: None, last: Catalogue::empty("") };
+    let seen = Seen::never(MISSED_AT_LEAST.max(every * LOOKS_MISSED));
+    let looker = Looker { source, folder, engine: None, last: Catalogue::empty(""), seen: Arc::clone(&seen) };
     tokio::spawn(run(looker, every, found, wished, stopping));
-    Releases::looked_after(current, wishes)
+    Releases::looked_after(current, wishes, seen)
 }
 
 async fn run(
@@ -105,13 +110,15 @@ struct Looker {
     folder: StateDir,
     engine: Option<Engine>,
     last: Catalogue,
+    seen: Arc<Seen>,
 }
 
 impl Looker {
     fn look(&mut self) {
+        let seen = Arc::clone(&self.seen);
         self.last = match self.opened() {
             Ok(engine) => {
-                let found = look_and_sync(engine);
+                let found = look_and_sync(engine, &seen);
                 catalogue(engine, found)
             }
             Err(problem) => Catalogue { problem, ..self.last.clone() },
@@ -130,8 +137,9 @@ impl Looker {
 }
 
 /// One look, and the newest good release taken in when there is no stop flag. What is wrong with the releases there.
-fn look_and_sync(engine: &mut Engine) -> Result<Vec<String>, String> {
+fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String> {
     let look = engine.look(&moment()).map_err(|error| chain(&error))?;
+    seen.note(deadline(Duration::ZERO));
     if look.stop.is_some() {
         return Ok(Vec::new());
     }

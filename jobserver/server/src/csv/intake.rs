@@ -1,8 +1,15 @@
-//! Which CSV makes a batch for a plugin: the rules of the header and of every row, and the errors people read.
+//! Which input makes a batch for a plugin: the rules of the header and of every row, and the errors people read.
+//!
+//! A CSV's header names the columns; in JSON lines the keys of the first line do. Every line is a record: where there is
+//! one column, a blank line of a CSV is a record with an empty field, so that as many come back as lines went in. With
+//! more columns blank lines are passed over, as they are in JSON lines.
 
 use std::collections::HashMap;
 
 use nightshift_manifest::csv::{Fault, Place, Row, Rows};
+use nightshift_wire::{InputFormat, InputProblem};
+
+use super::json_lines::{JsonLines, NotFlat};
 
 /// The column that tells in the result CSV what went wrong with a record.
 pub const ERROR_COLUMN: &str = "error";
@@ -22,8 +29,8 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// There is nothing in it.
-    #[error("the CSV is empty; its first line must name the columns")]
-    Empty,
+    #[error("{0}")]
+    Empty(&'static str),
     /// There is no record in it.
     #[error("the CSV has a header and no records; add a line for each record")]
     HeaderOnly,
@@ -96,21 +103,104 @@ pub enum Unfit {
         /// What is wrong there.
         fault: Fault,
     },
+    /// A line is no JSON object of the kind wanted.
+    #[error("line {line}: {problem}")]
+    Json {
+        /// The line.
+        line: u64,
+        /// What is wrong there.
+        problem: NotFlat,
+    },
 }
 
-/// Reads a CSV piece by piece: header first, then records.
+const EMPTY_CSV: &str = "the CSV is empty; its first line must name the columns";
+const EMPTY_JSON: &str = "the input is empty; write a JSON object on a line for each record";
+
+impl Unfit {
+    /// Line and column, as far as there are any.
+    fn place(&self) -> (Option<u64>, Option<usize>) {
+        match self {
+            Unfit::Empty(_) | Unfit::HeaderOnly => (None, None),
+            Unfit::Unnamed { line, column } => (Some(*line), Some(*column)),
+            Unfit::Twice { line, second, .. } => (Some(*line), Some(*second)),
+            Unfit::Missing { line, .. }
+            | Unfit::Clash { line, .. }
+            | Unfit::Ragged { line, .. }
+            | Unfit::Json { line, .. } => (Some(*line), None),
+            Unfit::Garbled { place, .. } => (Some(place.line), Some(place.column)),
+        }
+    }
+
+    /// As a dry run tells it.
+    pub fn problem(&self) -> InputProblem {
+        let (line, column) = self.place();
+        InputProblem { line, column: column.map(|column| column as u64), detail: self.to_string() }
+    }
+}
+
+/// So many problems a dry run names; further ones are counted.
+const NAMED: usize = 100;
+
+/// What is wrong with single lines, when an intake goes on behind them.
+#[derive(Debug, Default)]
+pub struct Problems {
+    /// The first hundred.
+    pub named: Vec<Unfit>,
+    /// How many there are beyond these.
+    pub more: u64,
+}
+
+impl Problems {
+    /// One more.
+    pub fn add(&mut self, unfit: Unfit) {
+        if self.named.len() < NAMED { self.named.push(unfit) } else { self.more += 1 }
+    }
+}
+
+#[derive(Debug)]
+enum Reader {
+    Csv(Box<Rows>),
+    JsonLines(JsonLines),
+}
+
+/// Reads an input piece by piece: header first, then records.
 #[derive(Debug)]
 pub struct Intake {
     wanted: Wanted,
-    rows: Rows,
+    reader: Reader,
     columns: Option<Vec<String>>,
     records: u64,
+    /// Present when it goes on behind a line that is wrong.
+    problems: Option<Problems>,
 }
 
 impl Intake {
-    /// An intake for one CSV.
-    pub fn new(wanted: Wanted) -> Intake {
-        Intake { wanted, rows: Rows::default(), columns: None, records: 0 }
+    /// An intake for one input.
+    pub fn new(wanted: Wanted, format: InputFormat) -> Intake {
+        let reader = match format {
+            InputFormat::Csv => Reader::Csv(Box::new(Rows::with_blank_lines())),
+            InputFormat::Jsonl => Reader::JsonLines(JsonLines::default()),
+        };
+        Intake { wanted, reader, columns: None, records: 0, problems: None }
+    }
+
+    /// One that notes a line which is wrong and goes on behind it, as long as lines can be told apart.
+    pub fn that_goes_on(self) -> Intake {
+        Intake { problems: Some(Problems::default()), ..self }
+    }
+
+    /// The lines that were passed over because something is wrong with them.
+    pub fn problems(&mut self) -> Problems {
+        self.problems.take().unwrap_or_default()
+    }
+
+    /// The columns of records that have one field: `name`, checked as a header is.
+    ///
+    /// # Errors
+    /// Why it makes no batch.
+    pub fn only_column(&mut self, name: &str) -> Result<(), Unfit> {
+        self.columns = Some(header(Row { line: 1, fields: vec![name.to_owned()] }, &self.wanted)?);
+        Ok(())
     }
 
     /// The columns; none as long as the header is not read.
@@ -123,39 +213,82 @@ impl Intake {
     /// # Errors
     /// Why the CSV makes no batch.
     pub fn feed(&mut self, piece: &[u8]) -> Result<Vec<Vec<String>>, Unfit> {
-        let mut rows = Vec::new();
-        let fed = self.rows.feed(piece, &mut rows);
-        // What is wrong in an earlier line is said first.
-        let records = self.take(rows)?;
-        match fed {
-            Ok(()) => Ok(records),
-            Err(fault) => Err(self.garbled(fault)),
+        match &mut self.reader {
+            Reader::Csv(reader) => {
+                let mut rows = Vec::new();
+                let fed = reader.feed(piece, &mut rows);
+                // What is wrong in an earlier line is said first.
+                let records = self.take(rows)?;
+                match fed {
+                    Ok(()) => Ok(records),
+                    Err(fault) => Err(self.garbled(fault)),
+                }
+            }
+            Reader::JsonLines(reader) => {
+                let lines = reader.feed(piece);
+                self.take_lines(lines)
+            }
         }
     }
 
-    /// The end of the CSV: the last record, when no newline ended it.
+    /// The end of the input: the last record, when no newline ended it.
     ///
     /// # Errors
     /// Why the CSV makes no batch.
     pub fn finish(&mut self) -> Result<Vec<Vec<String>>, Unfit> {
-        let last = std::mem::take(&mut self.rows).finish().map_err(|fault| self.garbled(fault))?;
-        let records = self.take(last.into_iter().collect())?;
+        let (records, empty) = match &mut self.reader {
+            Reader::Csv(reader) => {
+                let last = std::mem::take(&mut **reader).finish().map_err(|fault| self.garbled(fault))?;
+                (self.take(last.into_iter().collect())?, EMPTY_CSV)
+            }
+            Reader::JsonLines(reader) => {
+                let last = reader.finish();
+                (self.take_lines(last)?, EMPTY_JSON)
+            }
+        };
+        let some_are_wrong = self.problems.as_ref().is_some_and(|problems| !problems.named.is_empty());
         match (&self.columns, self.records) {
-            (None, _) => Err(Unfit::Empty),
+            _ if some_are_wrong => Ok(records),
+            (None, _) => Err(Unfit::Empty(empty)),
             (Some(_), 0) => Err(Unfit::HeaderOnly),
             (Some(_), _) => Ok(records),
+        }
+    }
+
+    fn take_lines(&mut self, lines: Vec<Result<Row, Unfit>>) -> Result<Vec<Vec<String>>, Unfit> {
+        let mut records = Vec::with_capacity(lines.len());
+        for line in lines {
+            match line {
+                Ok(row) => records.extend(self.take(vec![row])?),
+                Err(unfit) => self.wrong(unfit)?,
+            }
+        }
+        Ok(records)
+    }
+
+    /// A line that is wrong: the end, or noted.
+    fn wrong(&mut self, unfit: Unfit) -> Result<(), Unfit> {
+        match &mut self.problems {
+            None => Err(unfit),
+            Some(problems) => {
+                problems.add(unfit);
+                Ok(())
+            }
         }
     }
 
     fn take(&mut self, rows: Vec<Row>) -> Result<Vec<Vec<String>>, Unfit> {
         let mut records = Vec::with_capacity(rows.len());
         for row in rows {
-            match &self.columns {
-                None => self.columns = Some(header(row, &self.wanted)?),
-                Some(columns) if columns.len() == row.fields.len() => records.push(row.fields),
-                Some(columns) => {
-                    let (found, expected) = (row.fields.len(), columns.len());
-                    return Err(Unfit::Ragged { line: row.line, found, expected });
+            match (&self.columns, row.fields.len()) {
+                (None, 0) => {}
+                (None, _) => self.columns = Some(header(row, &self.wanted)?),
+                (Some(columns), 0) if columns.len() == 1 => records.push(vec![String::new()]),
+                (Some(_), 0) => {}
+                (Some(columns), found) if columns.len() == found => records.push(row.fields),
+                (Some(columns), found) => {
+                    let expected = columns.len();
+                    self.wrong(Unfit::Ragged { line: row.line, found, expected })?;
                 }
             }
         }
@@ -217,12 +350,16 @@ mod tests {
     use super::*;
 
     fn read(text: impl AsRef<[u8]>) -> Result<(Vec<String>, Vec<Vec<String>>), String> {
+        read_as(InputFormat::Csv, text)
+    }
+
+    fn read_as(format: InputFormat, text: impl AsRef<[u8]>) -> Result<(Vec<String>, Vec<Vec<String>>), String> {
         let wanted = Wanted {
             plugin: "name-count".to_owned(),
             inputs: vec!["name".to_owned()],
             outputs: vec!["count".to_owned()],
         };
-        let mut intake = Intake::new(wanted);
+        let mut intake = Intake::new(wanted, format);
         let mut read = || {
             let mut records = intake.feed(text.as_ref())?;
             records.extend(intake.finish()?);
@@ -236,6 +373,67 @@ mod tests {
         let (columns, records) = read("id, name ,town\n7, Ann, \"York, old\"").expect("good");
         assert_eq!(columns, ["id", "name", "town"]);
         assert_eq!(records, [["7", "Ann", "York, old"]]);
+    }
+
+    #[test]
+    fn a_blank_line_is_a_record_where_there_is_one_column_and_none_where_there_are_more() {
+        let (_, records) = read("\nname\nAnn\n\n \nBob\n\n").expect("good");
+        assert_eq!(records, [["Ann"], [""], [""], ["Bob"], [""]]);
+        let (_, records) = read("name,town\nAnn,York\n\nBob,Ely\n\n").expect("good");
+        assert_eq!(records, [["Ann", "York"], ["Bob", "Ely"]]);
+    }
+
+    #[test]
+    fn json_lines_keep_every_value_as_it_is_written() {
+        let text = "\u{feff}{\"name\": \"A\\u00e9 \\\"x\\\"\", \"n\": 123456789012345678901234567890, \"b\": true}\r\n\n\
+                    {\"b\": null, \"n\": 1.10, \"name\": \"\"}";
+        let (columns, records) = read_as(InputFormat::Jsonl, text).expect("good");
+        assert_eq!(columns, ["name", "n", "b"]);
+        assert_eq!(records, [["Aé \"x\"", "123456789012345678901234567890", "true"], ["", "1.10", ""]]);
+    }
+
+    #[test]
+    fn json_lines_that_make_no_batch_are_said_with_line_and_advice() {
+        for (text, expected) in [
+            ("", "the input is empty; write a JSON object on a line for each record"),
+            ("\n \n", "the input is empty; write a JSON object on a line for each record"),
+            ("{\"nom\": 1}", "line 1: plugin name-count needs column name; the columns here are nom"),
+            (
+                "{\"name\": 1, \"error\": 2}",
+                "line 1: column \"error\" is one that the results of plugin name-count add; rename it",
+            ),
+            ("{\"name\": 1, \"name\": 2}", "line 1: the key \"name\" is there twice; rename one"),
+            ("{\"name\": [1]}", "line 1: \"name\" is a list or an object; write text, a number, true, false or null"),
+            (
+                "{\"name\": 1}\n\n{\"name\": 1, \"town\": 2}",
+                "line 3: the key \"town\" is not among those of the first line (name); write the same keys on every line",
+            ),
+            (
+                "{\"name\": 1, \"town\": 2}\n{\"town\": 2}",
+                "line 2: the key \"name\" of the first line is missing; write null for a field that is to stay empty",
+            ),
+            (
+                "{\"name\": 1}\n[1]\n",
+                "line 2: this is no JSON object (invalid type: sequence, expected an object at column 0)",
+            ),
+        ] {
+            assert_eq!(read_as(InputFormat::Jsonl, text).expect_err(expected), expected);
+        }
+    }
+
+    #[test]
+    fn an_intake_that_goes_on_notes_every_line_that_is_wrong() {
+        let wanted = Wanted { plugin: "p".to_owned(), inputs: vec![], outputs: vec![] };
+        let mut intake = Intake::new(wanted, InputFormat::Csv).that_goes_on();
+        let mut text = "a,b\n1\n1,2\n1,2,3\n".to_owned();
+        text.push_str(&"1\n".repeat(150));
+        let records = intake.feed(text.as_bytes()).expect("it goes on");
+        assert_eq!(records, [["1", "2"]]);
+        intake.finish().expect("the end");
+        let problems = intake.problems();
+        assert_eq!((problems.named.len(), problems.more), (100, 52));
+        let first = problems.named[1].problem();
+        assert_eq!((first.line, first.column), (Some(4), None));
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! From results to CSV text, which [`nightshift_manifest::csv`] reads back as it was.
+//! From results to text: CSV, which [`nightshift_manifest::csv`] reads back as it was, or JSON lines.
 
 use std::borrow::Cow;
 
 use nightshift_wire::Outcome;
 use serde_json::Value;
+
+use super::intake::ERROR_COLUMN;
 
 /// Adds one row to `text`, with its newline.
 pub fn write_row<'f>(text: &mut String, fields: impl IntoIterator<Item = &'f str>) {
@@ -31,6 +33,37 @@ fn write_field(text: &mut String, field: &str) {
     }
 }
 
+/// Adds one record with its result to `text` as a JSON object on a line: the columns handed in as text, the outputs as the
+/// plugin gave them, `error` as text or null.
+pub fn write_json_line(
+    text: &mut String,
+    columns: &[String],
+    fields: &[String],
+    outputs: &[String],
+    outcome: &Outcome,
+) {
+    let (values, error) = match outcome {
+        Outcome::Ok(values) => (Some(values), Value::Null),
+        Outcome::Error(error) => (None, Value::from(reason(error))),
+    };
+    let handed_in = columns.iter().zip(fields).map(|(name, field)| (name.as_str(), Value::from(field.as_str())));
+    let added = outputs.iter().map(|output| {
+        let value = values.and_then(|values| values.get(output)).cloned();
+        (output.as_str(), value.unwrap_or(Value::Null))
+    });
+    for (index, (name, value)) in handed_in.chain(added).chain([(ERROR_COLUMN, error)]).enumerate() {
+        text.push(if index == 0 { '{' } else { ',' });
+        // Its own key may hold anything: it is written as a value, too.
+        text.push_str(&format!("{}:{value}", Value::from(name)));
+    }
+    text.push_str("}\n");
+}
+
+/// An error is never empty.
+fn reason(error: &str) -> &str {
+    if error.is_empty() { "failed without a reason" } else { error }
+}
+
 /// Adds one record with its result to `text`: the fields as they were handed in, a field for each output, the error.
 /// A missing output is empty.
 pub fn write_result(text: &mut String, fields: &[String], outputs: &[String], outcome: &Outcome) {
@@ -42,7 +75,7 @@ pub fn write_result(text: &mut String, fields: &[String], outputs: &[String], ou
         }
         Outcome::Error(error) => {
             row.extend(outputs.iter().map(|_| Cow::from("")));
-            row.push(if error.is_empty() { Cow::from("failed without a reason") } else { Cow::from(error) });
+            row.push(Cow::from(reason(error)));
         }
     }
     write_row(text, row.iter().map(AsRef::as_ref));
@@ -86,6 +119,21 @@ mod tests {
     fn an_error_leaves_the_outputs_empty_and_is_never_empty_itself() {
         assert_eq!(line(&Outcome::Error("no such date".to_owned())), "1,\"Smith, John\",,,no such date\n");
         assert_eq!(line(&Outcome::Error(String::new())), "1,\"Smith, John\",,,failed without a reason\n");
+    }
+
+    #[test]
+    fn a_json_line_has_every_column_in_order_and_values_as_they_are() {
+        let (columns, fields) = (["b".to_owned(), "a\"".to_owned()], ["1".to_owned(), "x\ny".to_owned()]);
+        let line = |outcome| {
+            let mut text = String::new();
+            write_json_line(&mut text, &columns, &fields, &outputs(), &outcome);
+            text
+        };
+        let values = [("score".to_owned(), json!(0.5)), ("person".to_owned(), json!(["p"]))].into();
+        let expected = "{\"b\":\"1\",\"a\\\"\":\"x\\ny\",\"score\":0.5,\"person\":[\"p\"],\"error\":null}\n";
+        assert_eq!(line(Outcome::Ok(values)), expected);
+        let expected = "{\"b\":\"1\",\"a\\\"\":\"x\\ny\",\"score\":null,\"person\":null,\"error\":\"no\"}\n";
+        assert_eq!(line(Outcome::Error("no".to_owned())), expected);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use nightshift_client::ClientError;
 use nightshift_server::serve::Limits;
-use nightshift_wire::{BatchState, HandIn, JobState, code};
+use nightshift_wire::{BatchState, HandIn, JobSize, JobState, code};
 
 use crate::running::{TestServer, asks_for, limits, pieces, refusal};
 
@@ -40,7 +40,8 @@ async fn name_priority_and_job_size_are_the_owners() {
         plugin: "count".to_owned(),
         name: Some("höher & <schneller>".to_owned()),
         priority: Some(7),
-        job_size: Some(3),
+        job_size: Some(JobSize::Records(3)),
+        ..HandIn::default()
     };
     let csv = pieces([Bytes::from("name\na\nb\nc\nd\n")]);
     let batch = server.client.hand_in(&asked, csv).await.expect("good");
@@ -139,7 +140,7 @@ async fn a_large_csv_goes_through_in_small_pieces() {
     let server = TestServer::start().await;
     let text = format!("name\r\n{}", "\"Ann, or\r\nso\"\r\n".repeat(3000));
     let cut: Vec<Bytes> = text.as_bytes().chunks(7).map(Bytes::copy_from_slice).collect();
-    let asked = HandIn { job_size: Some(1000), ..asks_for("count") };
+    let asked = HandIn { job_size: Some(JobSize::Records(1000)), ..asks_for("count") };
     let batch = server.client.hand_in(&asked, pieces(cut)).await.expect("good");
     assert_eq!((batch.records, batch.jobs), (3000, 3));
 }
@@ -149,7 +150,7 @@ async fn a_job_is_closed_before_it_outgrows_a_request() {
     let server = TestServer::start().await;
     let record = Bytes::from(format!("{}\n", "x".repeat(1024 * 1024 - 64)));
     let csv = pieces([Bytes::from("name\n")].into_iter().chain(std::iter::repeat_n(record, 20)));
-    let asked = HandIn { job_size: Some(1000), ..asks_for("count") };
+    let asked = HandIn { job_size: Some(JobSize::Records(1000)), ..asks_for("count") };
     let batch = server.client.hand_in(&asked, csv).await.expect("good");
     assert_eq!((batch.records, batch.jobs), (20, 3));
 }

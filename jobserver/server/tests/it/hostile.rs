@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use nightshift_server::serve::Limits;
 use nightshift_testbed::wait;
-use nightshift_wire::HandIn;
+use nightshift_wire::{HandIn, JobSize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
@@ -24,15 +24,19 @@ async fn a_path_that_is_no_text_is_refused_with_a_problem() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_refused_and_not_misread() {
+async fn a_body_in_an_encoding_nobody_here_knows_is_refused_and_not_misread() {
     let server = TestServer::start().await;
-    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-    for (path, kind) in [("/v1/batches?plugin=count", "text/csv"), ("/v1/claims", "application/json")] {
-        let request = http.post(format!("http://{}{path}", server.address)).header("content-type", kind);
-        let answer = request.header("content-encoding", "gzip").body("\x1f\x0b\x08").send().await.expect("an answer");
-        assert_eq!(answer.status(), 415);
+    let http = crate::running::plain_http();
+    for (encoding, status, said) in [
+        ("br", 415, "it is encoded as \\\"br\\\"; send it as it is, or as gzip"),
+        ("gzip", 400, "it is said to be gzip, and cannot be unpacked"),
+    ] {
+        let request = http.post(format!("http://{}/v1/claims", server.address));
+        let request = request.header("content-type", "application/json").header("content-encoding", encoding);
+        let answer = request.body("{\"worker\":\"w-1\"}").send().await.expect("an answer");
+        assert_eq!(answer.status(), status);
         let body = answer.text().await.expect("a body");
-        assert!(body.contains("it is encoded as \\\"gzip\\\"; send it as it is"), "{body}");
+        assert!(body.contains(said), "{body}");
     }
 }
 
@@ -88,7 +92,7 @@ async fn results_that_nobody_reads_keep_no_connection_open() {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small one");
     let mut reader = socket.connect(server.address).await.expect("connected");
-    let request = format!("GET /v1/batches/{}/results HTTP/1.1\r\nhost: x\r\n\r\n", batch.id);
+    let request = format!("GET /v1/batches/{}/results HTTP/1.1\r\nhost: localhost\r\n\r\n", batch.id);
     reader.write_all(request.as_bytes()).await.expect("asked");
     reader.read_u8().await.expect("the answer begins, and nobody reads on");
     // Its end waits for every open answer, and here as long as it takes.
@@ -112,7 +116,7 @@ async fn a_job_of_many_empty_fields_is_closed_before_it_outgrows_memory() {
     let server = TestServer::start().await;
     let header: String = (0..999).map(|column| format!("c{column},")).collect();
     let csv = format!("{header}name\n{}", format!("{}\n", ",".repeat(999)).repeat(1_000));
-    let asked = HandIn { job_size: Some(1_000), ..asks_for("count") };
+    let asked = HandIn { job_size: Some(JobSize::Records(1_000)), ..asks_for("count") };
     let batch = server.client.hand_in(&asked, pieces([Bytes::from(csv)])).await.expect("good");
     assert_eq!((batch.records, batch.jobs), (1_000, 3));
 }
@@ -140,7 +144,7 @@ async fn fields_come_back_byte_for_byte_whatever_stands_in_them() {
 #[tokio::test]
 async fn a_page_in_somebodys_browser_gets_nothing_done() {
     let server = TestServer::start().await;
-    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    let http = crate::running::plain_http();
     let request = http.post(format!("http://{}/v1/batches?plugin=count", server.address));
     // What a browser sends without asking the server first.
     let request = request.header("content-type", "text/plain").header("origin", "http://elsewhere.example");

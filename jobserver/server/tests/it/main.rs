@@ -1,13 +1,29 @@
 //! The job server over real HTTP, on free loopback ports, with a real store in a fresh folder.
 
+mod access;
+mod api_page;
+mod artifacts;
+mod bounds;
 mod claims;
 mod connections;
+mod control;
+mod frames;
+mod guarded;
 mod hand_in;
 mod hostile;
+mod inputs;
+mod keyed;
 mod page;
 mod problems;
 mod program;
+mod proof;
+mod protocols;
 mod releases;
 mod results;
 mod running;
 mod shutdown;
+mod site;
+mod the_original;
+mod tls;
+mod trouble;
+mod two_servers;

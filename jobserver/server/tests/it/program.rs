@@ -18,7 +18,9 @@ const KEY: &str = "boss@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3a
 /// A configuration beside the state folder it names, both fresh.
 fn folder(top: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let text = format!("state_dir = \"state\"\n{top}\n[repository]\nurl = \"./central.git\"\nsigners = [{KEY:?}]\n");
+    let text = format!(
+        "state_dir = \"state\"\n{top}\naccess = \"open\"\n[repository]\nurl = \"./central.git\"\nsigners = [{KEY:?}]\n"
+    );
     fs::write(folder.path().join("jobserver.toml"), text).expect("written");
     folder
 }

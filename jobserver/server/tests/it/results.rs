@@ -1,7 +1,7 @@
 //! What an owner gets back: every record, in input order, with its value or the reason why there is none.
 
 use bytes::Bytes;
-use nightshift_wire::{GiveBack, GiveBackCause, HandIn};
+use nightshift_wire::{GiveBack, GiveBackCause, HandIn, JobSize};
 
 use crate::running::{TestServer, asks_for, pieces};
 
@@ -24,7 +24,7 @@ async fn results_come_back_in_input_order_with_every_column() {
 #[tokio::test]
 async fn records_that_are_not_processed_say_so() {
     let server = TestServer::start().await;
-    let asked = HandIn { job_size: Some(1), ..asks_for("count") };
+    let asked = HandIn { job_size: Some(JobSize::Records(1)), ..asks_for("count") };
     let csv = pieces([Bytes::from("name\nAnn\nBob\nCid\n")]);
     let batch = server.client.hand_in(&asked, csv).await.expect("good");
     let first = server.claim("w-1").await.expect("a job");
@@ -52,7 +52,7 @@ async fn many_jobs_are_listed_and_fetched_whole() {
     for number in 0..1203 {
         csv.push_str(&format!("{number}\n"));
     }
-    let asked = HandIn { job_size: Some(1), ..asks_for("count") };
+    let asked = HandIn { job_size: Some(JobSize::Records(1)), ..asks_for("count") };
     let batch = server.client.hand_in(&asked, pieces([Bytes::from(csv)])).await.expect("good");
     let jobs = server.client.jobs(batch.id).await.expect("listed");
     assert!(jobs.iter().map(|job| job.seq).eq(0..1203));

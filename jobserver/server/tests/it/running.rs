@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use nightshift_client::{Client, ClientError, Timeouts};
+use nightshift_server::artifacts::Artifacts;
 use nightshift_server::catalogue::{Catalogue, Offered, Releases};
 use nightshift_server::clock::Clock;
 use nightshift_server::serve::{self, Limits, Parts, Running};
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const BEGINNING: Moment = 1_735_787_045_000;
 /// The lease of every job, as the catalogue says.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// What artifacts may take, in bytes.
+pub(crate) const ARTIFACT_QUOTA: u64 = 1_000;
 /// Longer than any test: only an event can end such a wait.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -54,7 +57,12 @@ pub(crate) fn limits() -> Limits {
 
 /// A release with the plugin `count`: needs `name`, adds `n`; two records a job.
 pub(crate) fn catalogue() -> Catalogue {
-    let count = Offered { inputs: vec!["name".to_owned()], outputs: vec!["n".to_owned()], ..Offered::default() };
+    let count = Offered {
+        inputs: vec!["name".to_owned()],
+        outputs: vec!["n".to_owned()],
+        tables: vec!["people".to_owned()],
+        ..Offered::default()
+    };
     let mut catalogue = Catalogue::empty("");
     catalogue.release = Some("v1.0.0".to_owned());
     catalogue.plugins.insert("count".to_owned(), count);
@@ -78,11 +86,15 @@ impl TestServer {
     pub(crate) async fn start_on(releases: Releases, limits: Limits) -> TestServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = SqliteStore::open(&folder.path().join("store.sqlite")).expect("a fresh store opens");
+        let store = Arc::new(store);
         let (clock, hand) = Clock::set_by_hand(BEGINNING);
         let stopping = CancellationToken::new();
         let parts = Parts {
+            hosts: serve::Hosts::named(["grid.example".to_owned()]),
+            artifacts: Some(Artifacts::open(folder.path().join("artifacts"), ARTIFACT_QUOTA).expect("a fresh folder")),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            store: Arc::new(store),
+            store: store.clone(),
+            entrance: serve::Entrance::open(store),
             releases,
             clock,
             limits,
@@ -91,7 +103,7 @@ impl TestServer {
         let running = serve::start(parts).await.expect("a free port");
         let address = running.address();
         let client = Client::new([format!("http://{address}")], Timeouts::default()).expect("a good address");
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let http = plain_http();
         let catalogue = watch::Sender::new(Arc::new(catalogue()));
         TestServer { client, address, catalogue, stopping, hand, http, running: Some(running), folder }
     }
@@ -191,7 +203,7 @@ pub(crate) fn waiting_claim(worker: &str) -> ClaimRequest {
 }
 
 pub(crate) fn asks_for(plugin: &str) -> HandIn {
-    HandIn { plugin: plugin.to_owned(), name: Some("monday".to_owned()), priority: None, job_size: None }
+    HandIn { plugin: plugin.to_owned(), name: Some("monday".to_owned()), ..HandIn::default() }
 }
 
 pub(crate) fn submission(claim: &Claim, records: &Records) -> Submission {
@@ -213,6 +225,19 @@ pub(crate) fn pieces(
     pieces: impl IntoIterator<Item = Bytes, IntoIter: Send + 'static>,
 ) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     stream::iter(pieces.into_iter().map(Ok))
+}
+
+/// A client of plain HTTP, which knows no TLS: the programs' libraries have no TLS but the one they are given.
+pub(crate) fn plain_http() -> reqwest::Client {
+    builder().build().expect("an HTTP client")
+}
+
+/// The beginning of such a client.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions();
+    let tls = tls.expect("versions").with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls)
 }
 
 /// The refusal in an error.

@@ -7,11 +7,13 @@
 //! reasons where they differ; the tables are in `migrations/`. Nothing is kept in memory but numbers that nobody else can
 //! get (`numbers.rs`), the queue, which is a good guess, and a lock that says this server lives (`presence.rs`).
 
+mod access;
 mod address;
 mod connection;
 mod failure;
 mod hand_in;
 mod leases;
+mod ledger;
 mod load;
 mod migrate;
 mod numbers;

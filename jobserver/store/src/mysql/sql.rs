@@ -11,6 +11,15 @@ macro_rules! queries {
 }
 
 queries! {
+    // What was handed in and what came of it.
+    COMPUTED: "computed.sql",
+    FREE_KEY: "free_key.sql",
+    INPUT: "input.sql",
+    INPUT_OF_KEY: "input_of_key.sql",
+    INSERT_INPUT: "insert_input.sql",
+    JOBS_WITH_ERRORS: "jobs_with_errors.sql",
+    SPEED: "speed.sql",
+    // The jobs' life.
     ABANDON_BATCH: "abandon_batch.sql",
     ABANDONED_JOBS: "abandoned_jobs.sql",
     ATTEMPT: "attempt.sql",

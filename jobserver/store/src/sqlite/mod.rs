@@ -5,11 +5,13 @@
 //! `load.rs` reads the rows they need, `write.rs` writes what they changed. Queries are the `.sql` files of this folder,
 //! the tables `migrations/`.
 
+mod access;
 mod columns;
 mod connection;
 mod failure;
 mod hand_in;
 mod leases;
+mod ledger;
 mod load;
 mod lock;
 mod read;

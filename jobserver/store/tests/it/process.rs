@@ -18,6 +18,13 @@ pub(crate) fn database() -> Option<PathBuf> {
     std::env::var_os(DATABASE).map(PathBuf::from)
 }
 
+/// Makes a key (`key.pem`) and a certificate that it signed itself (`cert.pem`) in a folder; whether openssl is there to do so.
+pub(crate) fn make_certificate(folder: &Path) -> bool {
+    let arguments = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout key.pem -out cert.pem";
+    let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).stdin(Stdio::null()).output();
+    made.is_ok_and(|made| made.status.success())
+}
+
 /// One test of this program, running alone in a process; killed and waited for at the latest when it is dropped.
 pub(crate) struct Doomed {
     child: Child,

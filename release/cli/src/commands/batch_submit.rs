@@ -1,22 +1,26 @@
-//! `nightshift batch submit`: hands a CSV in, as it streams from a file or standard input, and waits for it when asked to.
+//! `nightshift batch submit`: hands records in, as they stream from a file or standard input, and waits for them when
+//! asked to; or only looks, in a dry run.
 //!
-//! What is a good CSV is the job server's decision; it keeps all of the file or nothing.
+//! What is a good input is the job server's decision; it keeps all of it or nothing.
 
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+mod input;
+mod preview;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use futures_util::TryStreamExt;
-use nightshift_client::{Client, ClientError};
+use indicatif::ProgressBar;
+use nightshift_client::{Client, ClientError, HandedIn};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, HandIn};
-use tokio::fs::File;
+use nightshift_wire::{Batch, HandIn, InputFormat, JobSize};
 use tokio_util::io::ReaderStream;
 
+pub(crate) use self::input::Input;
+use self::input::{Meant, Opened};
 use crate::figures::{count, counted, duration};
 use crate::output::Screen;
-use crate::refusal::{OrRefuse, exit_of, refusal};
+use crate::refusal::{exit_of, refusal};
 use crate::server::{ServerArgs, has_errors};
 use crate::surroundings::Surroundings;
 use crate::wait;
@@ -24,15 +28,38 @@ use crate::wait;
 /// Bytes read from the file at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Hand in a CSV
+/// Hand in a batch
 ///
-/// The first line names the columns; the plugin's input columns must be among them. Spaces after commas, Windows line
-/// ends, a byte-order mark and a missing last newline are fine. A file that cannot be taken is refused whole, with the
-/// line. Prints the batch's number.
+/// A CSV: the first line names the columns; the plugin's input columns must be among them. Spaces after commas, Windows
+/// line ends, a byte-order mark and a missing last newline are fine. Or JSON lines: an object on each line, all with the
+/// same keys. Either may be packed with gzip. Or parameters, or the keys of a data table. What cannot be taken is refused
+/// whole, with the line. Prints the batch's number.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("records").required(true).args(["file", "param", "params", "table"])))]
 pub(crate) struct Args {
-    /// The CSV; - is standard input
-    file: PathBuf,
+    /// The CSV or JSON lines (*.jsonl, *.ndjson); - is standard input
+    file: Option<PathBuf>,
+    /// A record typed here, as in year=2024,region=north; repeat it for each record
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    param: Vec<String>,
+    /// Records as JSON lines, whatever the file is called
+    #[arg(long, value_name = "FILE.jsonl")]
+    params: Option<PathBuf>,
+    /// A data table that the plugin reads: the records are its keys, the rows stay where they are
+    #[arg(long, value_name = "TABLE", requires_all = ["key_column", "from", "to"])]
+    table: Option<String>,
+    /// The column of the table with the keys, which are whole numbers; it is also the records' only column
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    key_column: Option<String>,
+    /// The first key
+    #[arg(long, value_name = "N", requires = "table", allow_negative_numbers = true)]
+    from: Option<i64>,
+    /// The last key; it belongs to the batch
+    #[arg(long, value_name = "N", requires = "table", allow_negative_numbers = true)]
+    to: Option<i64>,
+    /// What the input is [default: jsonl for a file named so, else csv]
+    #[arg(long, value_name = "csv|jsonl", value_parser = format)]
+    format: Option<InputFormat>,
     /// The plugin that shall process the records
     #[arg(long, value_name = "NAME")]
     plugin: String,
@@ -42,9 +69,17 @@ pub(crate) struct Args {
     /// Higher goes first
     #[arg(long, value_name = "P", default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
-    /// Records per job [default: the grid's setting]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    job_size: Option<u32>,
+    /// Records per job: a number, or auto for a quarter of an hour of work by the plugin's measured speed [default: the
+    /// grid's setting]
+    #[arg(long, value_name = "auto|N")]
+    job_size: Option<JobSize>,
+    /// Your own key for this batch: handing the same records in again under it makes no second batch
+    #[arg(long, value_name = "K")]
+    key: Option<String>,
+    /// Store nothing; show columns, jobs, time and everything that is wrong, of all records or the first N. Exit code 2
+    /// when something is wrong
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, conflicts_with = "wait")]
+    dry_run: Option<Option<u64>>,
     /// Wait until every record has its result; exit code 5 when some have errors
     #[arg(long)]
     wait: bool,
@@ -58,26 +93,37 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    let (input, shown, own_name) = match args.file.as_os_str() == "-" {
-        true => (Input::Stdin, "standard input".to_owned(), "stdin".to_owned()),
-        false => (Input::File(around.resolve(&args.file)), args.file.display().to_string(), stem(&args.file)),
-    };
-    let name = args.name.clone().unwrap_or(own_name);
-    let hand_in = HandIn {
-        plugin: args.plugin.clone(),
-        name: Some(name.clone()),
-        priority: Some(args.priority),
-        job_size: args.job_size,
-    };
+    let Meant { input, shown, hand_in } = input::meant(args, around)?;
+    let name = hand_in.name.clone().unwrap_or_default();
+    if hand_in.dry_run {
+        let (stream, bar) =
+            stream(input, &around.screen, "reading").await.map_err(|error| error.context(shown.clone()))?;
+        let seen = client.preview(&hand_in, stream).await;
+        bar.finish_and_clear();
+        let seen = seen.map_err(|error| name_the_input(error.into(), &shown, &name))?;
+        match args.json {
+            true => around.screen.json("preview", &seen)?,
+            false => around.screen.data(&preview::lines(&seen))?,
+        }
+        return Ok(if seen.problems.is_empty() { Exit::Done } else { Exit::Usage });
+    }
     let sent = send(&client, &hand_in, input, &around.screen).await;
-    let mut batch = sent.map_err(|error| name_the_input(error, &shown, &name))?;
-    around.screen.good(format!(
-        "batch {}: {} in {} for {}",
-        batch.id,
-        counted(batch.records, "record"),
-        counted(batch.jobs, "job"),
-        batch.plugin
-    ));
+    let mut batch = match sent.map_err(|error| name_the_input(error, &shown, &name))? {
+        HandedIn::New(batch) => {
+            around.screen.good(format!(
+                "batch {}: {} in {} for {}",
+                batch.id,
+                counted(batch.records, "record"),
+                counted(batch.jobs, "job"),
+                batch.plugin
+            ));
+            batch
+        }
+        HandedIn::Before(batch) => {
+            around.screen.good(format!("batch {}: handed in before under this key; nothing was stored now", batch.id));
+            batch
+        }
+    };
     if !args.wait {
         around.screen.say(format!("`nightshift batch show {}` says how far it is.", batch.id));
         show(args, around, &batch)?;
@@ -102,26 +148,10 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// Where a CSV comes from.
-pub(crate) enum Input {
-    /// A file.
-    File(PathBuf),
-    /// Standard input.
-    Stdin,
-}
-
-/// Hands in a CSV.
-pub(crate) async fn send(client: &Client, hand_in: &HandIn, input: Input, screen: &Screen) -> anyhow::Result<Batch> {
-    let csv = match input {
-        Input::File(path) => File::open(path).await.or_refuse(Exit::NotFound, || "opening it".to_owned())?,
-        Input::Stdin => File::from_std(std::io::stdin().as_fd().try_clone_to_owned().context("opening it")?.into()),
-    };
-    let about = csv.metadata().await.context("reading it")?;
-    let length = about.is_file().then_some(about.len());
-    let bar = screen.byte_bar(length, "handing in");
-    let sent = bar.clone();
-    let csv = ReaderStream::with_capacity(csv, PIECE).inspect_ok(move |piece| sent.inc(piece.len() as u64));
-    let handed_in = client.hand_in(hand_in, csv).await;
+/// Hands in an input.
+pub(crate) async fn send(client: &Client, hand_in: &HandIn, input: Input, screen: &Screen) -> anyhow::Result<HandedIn> {
+    let (stream, bar) = stream(input, screen, "handing in").await?;
+    let handed_in = client.hand_in_by_key(hand_in, stream).await;
     bar.finish_and_clear();
     handed_in.map_err(|error| match &error {
         ClientError::Away { .. } => anyhow::Error::new(error)
@@ -129,11 +159,34 @@ pub(crate) async fn send(client: &Client, hand_in: &HandIn, input: Input, screen
         ClientError::Refused { .. } if error.is_retryable() => {
             anyhow::Error::new(error).context("nothing was handed in; try again later")
         }
+        _ if error.is_retryable() && hand_in.key.is_some() => anyhow::Error::new(error)
+            .context("handing in broke off; try again with the same --key, which makes no second batch"),
         _ if error.is_retryable() => {
             anyhow::Error::new(error).context("handing in broke off; see `nightshift batch list` before trying again")
         }
         _ => error.into(),
     })
+}
+
+/// The bytes of an input, and a bar that moves with them.
+async fn stream(
+    input: Input,
+    screen: &Screen,
+    label: &str,
+) -> anyhow::Result<(impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + use<>, ProgressBar)> {
+    let Opened { bytes, length } = input.open().await?;
+    let bar = screen.byte_bar(length, label);
+    let sent = bar.clone();
+    let stream = ReaderStream::with_capacity(bytes, PIECE).inspect_ok(move |piece| sent.inc(piece.len() as u64));
+    Ok((stream, bar))
+}
+
+fn format(text: &str) -> Result<InputFormat, String> {
+    match text {
+        "csv" => Ok(InputFormat::Csv),
+        "jsonl" => Ok(InputFormat::Jsonl),
+        _ => Err("write csv or jsonl".to_owned()),
+    }
 }
 
 /// The error with what was read in front, as in `people.csv, line 3: …` for what the job server says about a line.
@@ -155,8 +208,4 @@ fn show(args: &Args, around: &Surroundings, batch: &Batch) -> anyhow::Result<()>
         true => around.screen.json("batch", batch),
         false => around.screen.data(&format!("{}\n", batch.id)),
     }
-}
-
-fn stem(file: &Path) -> String {
-    file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
 }

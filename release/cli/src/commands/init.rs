@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use nightshift_client::Pin;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::{AddressError, check_address};
 
@@ -18,7 +19,7 @@ use crate::signing_key::SigningKey;
 use crate::surroundings::Surroundings;
 use crate::swap;
 use crate::templates::{self, fill, toml_string};
-use crate::urls::listen_for;
+use crate::urls::{Listen, listen_for};
 
 /// Make a grid: central repository, signing key, sample plugins, configurations
 ///
@@ -37,6 +38,12 @@ pub(crate) struct Args {
     /// Where the job server will be
     #[arg(long, value_name = "URL", default_value = config::DEFAULT_JOBSERVER)]
     jobserver: String,
+    /// Pin of the job server's certificate authority, for worker.toml; `nightshift-jobserver init` prints it
+    #[arg(long, value_name = "sha256:…")]
+    jobserver_ca: Option<Pin>,
+    /// Token with which workers ask to join, for worker.toml; `nightshift token create` makes it
+    #[arg(long, value_name = "TOKEN")]
+    join_token: Option<String>,
 }
 
 /// Runs the command.
@@ -53,12 +60,15 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let mut key = SigningKey::open_or_make(&around.config.signing_key, &around.user)?;
 
     let workshop = workshop(&target)?;
+    let jobserver_ca = args.jobserver_ca.map(|pin| pin.to_string());
     let grid = NewGrid {
         target: &target,
         remote: &remote,
         key: &key,
         jobserver: &args.jobserver,
         listen: &listen,
+        jobserver_ca: jobserver_ca.as_deref(),
+        join_token: args.join_token.as_deref(),
         control_branch: &around.config.control_branch,
     };
     grid.build(workshop.path(), around).with_context(|| format!("making {}", target.display()))?;
@@ -78,9 +88,14 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let origin = if new_key { "new, keep it safe" } else { "yours already" };
     screen.good(format!("signing key         {} ({origin})", key.path().display()));
     remember(&remote, args, around)?;
-    advise(&remote, &listen.address, listen.loopback, around);
+    advise(&remote, &listen, around);
     screen.heading("Next:");
     screen.say(format!("  cd {} && nightshift release cut 1.0.0", shell_word(&target.join("grid"))));
+    if listen.tls {
+        let config = shell_word(&target.join("jobserver.toml"));
+        screen.say(format!("  nightshift-jobserver init --config {config}"));
+        screen.say("  (its lines go into worker.toml, and into `nightshift login`)");
+    }
     screen.say(format!("  nightshift-jobserver serve --config {}", shell_word(&target.join("jobserver.toml"))));
     screen.say(format!("  nightshift-worker run --config {}", shell_word(&target.join("worker.toml"))));
     Ok(Exit::Done)
@@ -147,11 +162,12 @@ fn remember(remote: &Remote, args: &Args, around: &Surroundings) -> anyhow::Resu
 }
 
 /// Says what a person has to decide before this grid works beyond this machine.
-fn advise(remote: &Remote, listen: &str, loopback: bool, around: &Surroundings) {
-    if !loopback {
+fn advise(remote: &Remote, listen: &Listen, around: &Surroundings) {
+    if !listen.loopback && !listen.tls {
         around.screen.warn(format!(
-            "the job server listens on {listen}, beyond this machine and without encryption: set allow_open = true in \
-             jobserver.toml and allow_plain = true in worker.toml once only staff and workers reach that network"
+            "the job server listens on {}, beyond this machine and without encryption: set allow_open = true in \
+             jobserver.toml and allow_plain = true in worker.toml once only staff and workers reach that network",
+            listen.address
         ));
     }
     match check_address(&remote.url, false) {

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
-use nightshift_wire::Worker;
+use nightshift_wire::{EnrolmentState, Worker};
 
 use crate::figures::{count, moment};
 use crate::server::{ServerArgs, worker_state};
@@ -21,10 +21,17 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
-    let workers = args.server.client(around)?.workers().await?;
+    let client = args.server.client(around)?;
+    let workers = client.workers().await?;
     if args.json {
         around.screen.json("workers", &workers)?;
         return Ok(Exit::Done);
+    }
+    // Who may not decide about them is not told of them.
+    let waiting = client.enrolments().await.unwrap_or_default();
+    for worker in waiting.iter().filter(|worker| worker.state == EnrolmentState::Pending) {
+        let (host, address) = (&worker.host, &worker.address);
+        around.screen.warn(format!("on {host} ({address}) waits to join: nightshift worker approve {}", worker.worker));
     }
     if workers.is_empty() {
         around.screen.say("no worker has reported yet; on a worker, `nightshift-worker doctor` says what keeps it");

@@ -48,6 +48,7 @@ impl Prepared {
         let around = Surroundings {
             screen: Screen::silent(),
             config: config::read(&config_dir)?,
+            credentials: Default::default(),
             config_dir,
             current_dir: folder.to_owned(),
             user: user.to_owned(),

@@ -11,7 +11,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use nightshift_testbed::grid::{Worker, processes_in};
 use nightshift_testbed::people;
-use nightshift_wire::{Batch, BatchId, HandIn};
+use nightshift_wire::{Batch, BatchId, HandIn, JobSize};
 
 use super::data::Data;
 use super::interrupt::Interrupt;
@@ -127,11 +127,12 @@ fn hand_in(stage: &Stage, data: &Data, screen: &Screen) -> anyhow::Result<Vec<Ha
                 plugin: plugin.to_owned(),
                 name: Some(csv.trim_end_matches(".csv").to_owned()),
                 priority: Some(priority),
-                job_size: Some(JOB_SIZE),
+                job_size: Some(JobSize::Records(JOB_SIZE)),
+                ..HandIn::default()
             };
             let input = batch_submit::Input::File(file(csv));
             let sending = batch_submit::send(&stage.client, &hand_in, input, screen);
-            let batch = stage.runtime.block_on(sending).with_context(|| csv.to_owned())?;
+            let batch = stage.runtime.block_on(sending).with_context(|| csv.to_owned())?.batch();
             screen.good(format!(
                 "batch {}: {} for {plugin}, in {}",
                 batch.id,

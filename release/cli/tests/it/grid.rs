@@ -100,6 +100,60 @@ fn a_batch_goes_from_csv_to_csv() {
 }
 
 #[test]
+fn a_batch_is_looked_at_first_handed_in_once_and_proved() {
+    let grid = Running::new();
+    let person = &grid.person;
+    let file = |name: &str, text: &str| fs::write(person.clone_dir().join(name), text).expect("file");
+    file("people.csv", "id,name\n1,Ada Lovelace\n2,Alan Turing\n");
+    file("ragged.csv", "id,name\n1\n2,Alan Turing,x\n");
+
+    // A dry run says what would happen, and what is wrong, and stores nothing.
+    let submit = |words: &[&str]| person.in_clone(&[&["batch", "submit", "--plugin", "shout"], words].concat());
+    let seen = submit(&["people.csv", "--dry-run"]).expect_code(0).stdout;
+    assert!(seen.contains("ignored    id\n") && seen.contains("records    2, all of them\n"), "{seen}");
+    assert!(seen.contains("record 1   \"1\", \"Ada Lovelace\"\n"), "{seen}");
+    let seen = submit(&["ragged.csv", "--dry-run", "--json"]).expect_code(2).stdout;
+    let seen: serde_json::Value = serde_json::from_str(&seen).expect("JSON");
+    assert_eq!(seen["preview"]["problems"].as_array().map(Vec::len), Some(2), "{seen}");
+    assert!(submit(&["people.csv", "--dry-run=1"]).expect_code(0).stdout.contains("was not read to its end"));
+    assert_eq!(grid.json(&["batch", "list"])["batches"].as_array().map(Vec::len), Some(0));
+
+    // Handed in twice under one key, it is one batch; the key stands for nothing else.
+    assert_eq!(submit(&["people.csv", "--key", "monday", "--wait"]).expect_code(0).stdout, "1\n");
+    let again = submit(&["people.csv", "--key", "monday"]).expect_code(0);
+    assert_eq!(again.stdout, "1\n");
+    assert!(again.stderr.contains("handed in before under this key; nothing was stored now"), "{}", again.stderr);
+    file("other.csv", "id,name\n1,Grace Hopper\n");
+    submit(&["other.csv", "--key", "monday"]).expect_code(2).says("stands for batch 1");
+
+    // The receipt's digests are those of the two files.
+    person.in_clone(&["batch", "results", "1", "-o", "out.csv"]).expect_code(0);
+    let receipt = person.in_clone(&["batch", "receipt", "1"]).expect_code(0).stdout;
+    assert!(receipt.contains("verdict    in = out: 2 records in, 2 results out, 0 of them an error\n"), "{receipt}");
+    for (name, line) in [("people.csv", "input      sha256 "), ("out.csv", "output     sha256 ")] {
+        let printed = person.run("sha256sum", &person.clone_dir(), &[name]).stdout;
+        let digest = printed.split_whitespace().next().expect("a digest");
+        assert!(receipt.contains(&format!("{line}{digest}")), "{name} {digest}: {receipt}");
+    }
+    assert_eq!(grid.json(&["batch", "receipt", "1"])["receipt"]["in_is_out"], true);
+
+    // Parameters and JSON lines are records, too.
+    let typed = submit(&["--param", "id=1,name=Ada", "--param", "id=2,name=Alan", "--wait"]).expect_code(0);
+    assert_eq!(typed.stdout, "2\n");
+    person.in_clone(&["batch", "results", "2", "-o", "out.jsonl"]).expect_code(0).says("out.jsonl: 2 records");
+    let lines = fs::read_to_string(person.clone_dir().join("out.jsonl")).expect("written");
+    assert_eq!(
+        lines.lines().next(),
+        Some("{\"id\":\"1\",\"name\":\"Ada\",\"shouted\":\"ADA\",\"letters\":3,\"error\":null}")
+    );
+    assert_eq!(person.in_clone(&["batch", "errors", "2"]).expect_code(0).stdout, "id,name,shouted,letters,error\n");
+    person.in_clone(&["batch", "errors", "2", "-o", "errors.csv"]).expect_code(0).says("0 records with an error");
+    submit(&["--table", "people", "--key-column", "name", "--from", "1", "--to", "9"])
+        .expect_code(2)
+        .says("plugin shout does not read the table \"people\"; the tables it reads: none");
+}
+
+#[test]
 fn a_batch_for_a_job_server_that_is_down_was_not_handed_in_and_that_is_said() {
     let person = Person::new();
     fs::write(person.home().join("people.csv"), "name\nAda Lovelace\n").expect("file");

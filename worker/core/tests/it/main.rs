@@ -1,5 +1,6 @@
 //! Stories of a core: killed at every named moment, ordered about, with a job server that fails in every way.
 
+mod ahead;
 mod fake;
 mod killed;
 mod ordered;

@@ -193,3 +193,18 @@ async fn a_plugin_that_no_limit_reaches_fails_its_job_and_ends_its_core() {
     );
     assert_eq!(worker.attempts_on_disk(), 0);
 }
+
+#[tokio::test]
+async fn the_cap_on_transfers_comes_with_the_release() {
+    let (worker, server) = (Worker::new(), Arc::new(FakeServer::new()));
+    let next = worker.release("v1.1.0", &[("double", DOUBLE)]);
+    std::fs::write(next.slot.join("tree/nightshift.toml"), "[workers]\nbandwidth = \"2MB/s\"\n").expect("writes");
+    let core = worker.core("v1.0.0", server.clone());
+    let (told, ordering) = (core.told.clone(), core.ordering.clone());
+    let changed = async {
+        ordering.send_modify(|orders| orders.release = Some(next));
+        told.until(|message| *message == FromCore::Using("v1.1.0".into())).await;
+    };
+    core.drain_after(changed).await;
+    assert_eq!(server.caps(), [None, Some(2_000_000)]);
+}

@@ -10,7 +10,8 @@ use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_core::moments::{Moment, Moments, Unwatched};
-use nightshift_core::{Core, Ended, JobControl, Orders, Pace};
+use nightshift_core::pace::{AheadPace, Pace};
+use nightshift_core::{Core, Ended, JobControl, Orders};
 use tokio::sync::{Notify, watch};
 
 /// Nothing in these tests takes longer, even on a busy machine.
@@ -118,8 +119,22 @@ fn pace() -> Pace {
         disk_most: LONG,
         block_limits: 1,
         block_grace: LONG,
+        heartbeat: LONG,
+        ahead: NEVER_AHEAD,
     }
 }
+
+/// No job is expected to last.
+const NEVER_AHEAD: AheadPace = AheadPace { lead: LONG, least: LONG, unmeasured: LONG, again: LONG, least_disk: 0 };
+
+/// The next job is claimed as soon as one is in hand.
+pub(crate) const AT_ONCE_AHEAD: AheadPace = AheadPace {
+    lead: LONG,
+    least: Duration::ZERO,
+    unmeasured: Duration::ZERO,
+    again: Duration::from_millis(1),
+    least_disk: 0,
+};
 
 impl TestCore {
     /// Runs until `event` happens, then drains, and says how the core ended.
@@ -138,31 +153,85 @@ impl TestCore {
         tokio::time::timeout(LONG, both).await.expect("the core ends in time").expect("the core can go on")
     }
 
+    /// The same core, which claims the next job as soon as one is in hand.
+    pub(crate) fn ahead(mut self) -> TestCore {
+        self.core.pace.ahead = AT_ONCE_AHEAD;
+        self
+    }
+
     /// Runs until the core comes to `moment`, and kills it there.
-    pub(crate) async fn kill_at(mut self, moment: Moment) {
+    pub(crate) async fn kill_at(self, moment: Moment) {
+        self.kill_at_last_of(&[moment]).await;
+    }
+
+    /// Runs until the core has come to these moments one after the other, and kills it at the last.
+    pub(crate) async fn kill_at_last_of(mut self, moments: &[Moment]) {
         let there = Arc::new(Notify::new());
-        self.core.moments = Box::new(StopAt { moment, there: Arc::clone(&there) });
-        tokio::select! {
-            ended = self.core.run() => panic!("the core ended before {moment:?}: {ended:?}"),
-            () = there.notified() => {}
-            () = tokio::time::sleep(LONG) => panic!("the core never came to {moment:?}"),
-        }
+        self.core.moments = Box::new(StopAt {
+            moments: Mutex::new(moments.to_vec()),
+            holds: if self.core.pace.ahead == AT_ONCE_AHEAD { Holds::JobInHand } else { Holds::Nothing },
+            passed: Notify::new(),
+            there: Arc::clone(&there),
+        });
+        let moments = moments.to_vec();
+        // On a thread and runtime of its own, which end with everything the core was just writing: a core that is dead
+        // writes nothing behind its successor's back.
+        let killed = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                tokio::select! {
+                    ended = self.core.run() => panic!("the core ended before {moments:?}: {ended:?}"),
+                    () = there.notified() => {}
+                    () = tokio::time::sleep(LONG) => panic!("the core never came to {moments:?}"),
+                }
+            });
+        });
+        killed.await.expect("the core is killed");
     }
 }
 
-/// Keeps a core at a moment for ever.
+/// Keeps a core at the last of some moments for ever.
 struct StopAt {
-    moment: Moment,
+    moments: Mutex<Vec<Moment>>,
+    holds: Holds,
+    passed: Notify,
     there: Arc<Notify>,
+}
+
+/// What waits for the moments to come.
+#[derive(PartialEq)]
+enum Holds {
+    Nothing,
+    /// A job in hand waits with its next block for the moments of the job ahead.
+    JobInHand,
 }
 
 #[async_trait]
 impl Moments for StopAt {
     async fn at(&self, moment: Moment) {
-        if moment == self.moment {
-            self.there.notify_one();
-            std::future::pending::<()>().await;
+        use Moment::{Ahead, Claimed, Fetched, Noted, Processed, RecordsSaved};
+        loop {
+            let passed = self.passed.notified();
+            {
+                let mut moments = self.moments.lock().expect("no panic");
+                match moments.first() {
+                    Some(next) if *next == moment => {
+                        moments.remove(0);
+                        self.passed.notify_waiters();
+                        if moments.is_empty() {
+                            self.there.notify_one();
+                            break;
+                        }
+                        return;
+                    }
+                    Some(Claimed | Noted | Fetched | RecordsSaved | Ahead)
+                        if self.holds == Holds::JobInHand && matches!(moment, Processed { .. }) => {}
+                    _ => return,
+                }
+            }
+            passed.await;
         }
+        std::future::pending::<()>().await;
     }
 }
 

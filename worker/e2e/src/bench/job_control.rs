@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nightshift_client::{Client, Timeouts};
 use nightshift_testbed::database::{Make, SCHEMA, Server, Wishes};
-use nightshift_wire::{Batch, BatchId, HandIn};
+use nightshift_wire::{Batch, BatchId, HandIn, JobSize};
 
 pub(super) use batch::GROUPS as BATCH;
 pub(super) use deep_queue::GROUPS as DEEP_QUEUE;
@@ -101,7 +101,7 @@ impl Bench {
 
     /// Hands in a CSV, piece by piece.
     fn hand_in(&self, csv: &bytes::Bytes, job_size: u32) -> Result<Batch> {
-        let hand_in = HandIn { plugin: PLUGIN.into(), name: None, priority: None, job_size: Some(job_size) };
+        let hand_in = HandIn { plugin: PLUGIN.into(), job_size: Some(JobSize::Records(job_size)), ..HandIn::default() };
         let pieces: Vec<Result<_, std::io::Error>> =
             (0..csv.len()).step_by(PIECE).map(|at| Ok(csv.slice(at..csv.len().min(at + PIECE)))).collect();
         let batch = self.runtime.block_on(self.client.hand_in(&hand_in, futures_util::stream::iter(pieces)))?;

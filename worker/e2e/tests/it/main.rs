@@ -11,3 +11,4 @@ mod kills;
 mod people;
 mod releases;
 mod stops;
+mod the_original;

@@ -5,6 +5,7 @@ mod admin;
 mod dispatch;
 mod hand_in;
 mod late;
+mod ledger;
 mod look;
 mod work;
 
@@ -95,6 +96,15 @@ macro_rules! every_promise {
                 jobs_are_found_by_what_they_are,
                 a_job_tells_of_every_attempt,
                 what_a_job_waits_for_is_known;
+            ledger:
+                a_key_stands_for_one_batch,
+                batches_without_a_key_are_never_one,
+                of_hand_ins_with_one_key_at_the_same_instant_one_is_first,
+                a_key_is_free_again_when_its_hand_in_broke_off,
+                an_input_is_noted_only_while_its_batch_is_handed_in,
+                results_are_counted_by_release_and_worker,
+                jobs_with_errors_are_found_by_their_places,
+                the_speed_of_a_plugin_is_that_of_accepted_work;
             look:
                 results_come_in_input_order_job_by_job,
                 jobs_come_in_pages_and_tell_their_story,

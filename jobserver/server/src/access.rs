@@ -1,0 +1,326 @@
+//! Who asks, and may they? Every request passes here before anything is done.
+//!
+//! 1. A server that is open asks nobody; a request for everybody needs no token.
+//! 2. The token, or a worker's credential, is looked up by its hash ([`known`]). It has to be good now and here; a worker
+//!    has to be on the machine it was let in on.
+//! 3. Its role has to reach as far as the request, by the table of `jobserver/rules`. What a path names has to be the
+//!    caller's own where its role reaches no further; what a body names is checked by the handler, by [`Caller`].
+//!
+//! Whoever is refused learns why in a stable code, and nothing of what there is.
+
+pub(crate) mod known;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use nightshift_rules::access::{self, Reach, TokenFault};
+use nightshift_rules::enrolment::{self, NoWork};
+use nightshift_store::Access;
+use nightshift_wire::{AttemptId, Me, Moment, Role, access_code};
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::refused::{Refused, while_doing};
+use known::{Directory, Known, Unknown};
+
+/// The header in which a worker says on which machine it is.
+const MACHINE: &str = "nightshift-machine";
+/// Attempts whose worker is remembered.
+const ATTEMPTS: usize = 20_000;
+
+/// Whether a server asks for tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Everybody may do everything.
+    Nobody,
+    /// A token that may.
+    ForTokens,
+}
+
+/// What every request passes.
+pub(crate) struct Gate {
+    asks: Asks,
+    pub(crate) store: Arc<dyn Access>,
+    pub(crate) directory: Directory,
+    attempts: Mutex<HashMap<AttemptId, String>>,
+}
+
+/// Who made a request, and how far their role reaches with it.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// The server asks nobody, or the request is everybody's.
+    Anybody,
+    /// Somebody with a token or credential.
+    Somebody {
+        /// The token's name, or the worker.
+        name: String,
+        role: Role,
+        reach: Reach,
+        /// By which they are looked up again.
+        hash: String,
+    },
+}
+
+impl Caller {
+    /// For logs, and for who did what.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Caller::Anybody => "anybody",
+            Caller::Somebody { name, .. } => name,
+        }
+    }
+
+    pub(crate) fn me(&self) -> Me {
+        match self {
+            Caller::Anybody => Me { name: None, role: None },
+            Caller::Somebody { name, role, .. } => Me { name: Some(name.clone()), role: Some(*role) },
+        }
+    }
+
+    /// Whose batches alone the caller sees and changes; `None` when there is no such limit.
+    pub(crate) fn own_batches_only(&self) -> Option<&str> {
+        match self {
+            Caller::Somebody { name, reach: Reach::Own, role: Role::Owner, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whose a batch is that the caller hands in.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        match self {
+            Caller::Anybody => None,
+            Caller::Somebody { name, .. } => Some(name),
+        }
+    }
+
+    /// Refuses a worker that speaks for another.
+    pub(crate) fn must_be(&self, doing: &str, worker: &str) -> Result<(), Refused> {
+        match self {
+            Caller::Somebody { name, reach: Reach::Own, .. } if name != worker => Err(not_allowed(format!(
+                "{doing}: this credential is worker {name}'s, and it cannot act as worker {worker}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn not_allowed(detail: String) -> Refused {
+    Refused::new(StatusCode::FORBIDDEN, access_code::NOT_ALLOWED, detail)
+}
+
+fn who(code: &str, detail: String) -> Refused {
+    Refused::new(StatusCode::UNAUTHORIZED, code, detail)
+}
+
+impl Gate {
+    pub(crate) fn new(asks: Asks, store: Arc<dyn Access>) -> Gate {
+        Gate { asks, directory: Directory::new(Arc::clone(&store)), store, attempts: Mutex::default() }
+    }
+
+    /// Whether tokens are asked for.
+    pub(crate) fn asks(&self) -> Asks {
+        self.asks
+    }
+
+    /// Whether the caller is still let in: something may have changed while a request waited.
+    pub(crate) fn still_lets_in(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Anybody => true,
+            Caller::Somebody { hash, .. } => match self.directory.again(hash) {
+                Some(Known::Token(token)) => token.revoked_at.is_none(),
+                Some(Known::Worker(worker)) => enrolment::judge_use(&worker, Some(&worker.machine)).is_ok(),
+                None => false,
+            },
+        }
+    }
+
+    /// Refuses a worker that touches another's attempt. An attempt that never was is the handler's to refuse.
+    pub(crate) async fn own_attempt(&self, doing: &str, worker: &str, attempt: AttemptId) -> Result<(), Refused> {
+        let remembered = self.attempts.lock().unwrap_or_else(PoisonError::into_inner).get(&attempt).cloned();
+        let holder = match remembered {
+            Some(holder) => holder,
+            None => {
+                let found = self.store.worker_of_attempt(attempt).await.map_err(while_doing(|| doing))?;
+                let Some(holder) = found else { return Ok(()) };
+                let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+                if attempts.len() >= ATTEMPTS {
+                    attempts.clear();
+                }
+                attempts.insert(attempt, holder.clone());
+                holder
+            }
+        };
+        match holder == worker {
+            true => Ok(()),
+            false => Err(not_allowed(format!("{doing}: attempt {attempt} is another worker's"))),
+        }
+    }
+
+    async fn judge(&self, request: &Parts, peer: SocketAddr, path: &str, now: Moment) -> Result<Caller, Refused> {
+        let method = request.method.as_str();
+        if self.asks == Asks::Nobody || access::is_for_everybody(method, path) {
+            return Ok(Caller::Anybody);
+        }
+        let doing = format!("{method} {}", request.uri.path());
+        let secret = presented(&request.headers, method).ok_or_else(|| {
+            let advice = "a person's is stored by `nightshift login URL`, a worker gets its own by joining";
+            who(access_code::NOT_AUTHENTICATED, format!("{doing}: it brings no token; {advice}"))
+        })?;
+        let (name, role) = match self.directory.find(&secret).await {
+            Ok(Known::Token(token)) => {
+                access::judge_token(&token, peer.ip(), now).map_err(|fault| token_fault(&doing, &token.name, fault))?;
+                self.directory.used(&token.name, now);
+                (token.name.clone(), token.role)
+            }
+            Ok(Known::Worker(worker)) => {
+                let machine = request.headers.get(MACHINE).and_then(|machine| machine.to_str().ok());
+                enrolment::judge_use(&worker, machine).map_err(|fault| worker_fault(&doing, &worker.worker, &fault))?;
+                (worker.worker.clone(), Role::Worker)
+            }
+            Err(Unknown::Nobody) => {
+                let detail =
+                    format!("{doing}: this server does not know its token; log in again with `nightshift login`");
+                return Err(who(access_code::NOT_AUTHENTICATED, detail));
+            }
+            Err(Unknown::StoreAway) => {
+                let detail = format!("{doing}: the store cannot say just now whether its token is still good");
+                return Err(Refused::away(detail));
+            }
+        };
+        let reach = access::reach(role, method, path);
+        match reach {
+            Reach::No => {
+                let detail =
+                    format!("{doing}: the {role} {name} may not do this; docs/diagrams/access.md says who may");
+                return Err(not_allowed(detail));
+            }
+            Reach::Own => self.own(&doing, path, &request.uri, (&name, role)).await?,
+            Reach::All => {}
+        }
+        Ok(Caller::Somebody { name, role, reach, hash: format!("{:x}", Sha256::digest(&secret)) })
+    }
+
+    /// Refuses what the path names and is not the caller's own.
+    async fn own(&self, doing: &str, path: &str, uri: &Uri, (name, role): (&str, Role)) -> Result<(), Refused> {
+        let Some((kind, number)) = named_in(path, uri.path()) else { return Ok(()) };
+        let owner = match (kind, role) {
+            ("attempt", Role::Worker) => return self.own_attempt(doing, name, number).await,
+            ("batch", Role::Owner) => self.store.owner_of_batch(number).await,
+            ("job", Role::Owner) => self.store.owner_of_job(number).await,
+            _ => return Err(not_allowed(format!("{doing}: the {role} {name} may not do this"))),
+        };
+        match owner.map_err(while_doing(|| doing))? {
+            Some(owner) if owner == name => Ok(()),
+            _ => Err(not_allowed(format!("{doing}: there is no {kind} {number} of {name}'s"))),
+        }
+    }
+}
+
+/// The layer: answers with a refusal, or goes on with a [`Caller`] among the request's extensions.
+pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // What has no path here gets its 404 without being asked who it is.
+    let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
+        return next.run(request).await;
+    };
+    let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() else {
+        return Refused::internal("looking where a request comes from").into_response();
+    };
+    let (mut parts, body) = request.into_parts();
+    match app.gate.judge(&parts, peer, &path, app.clock.now()).await {
+        Ok(caller) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refused) => {
+            let mut response = refused.into_response();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                let how = if path == "/" { "Basic realm=\"nightshift\"" } else { "Bearer" };
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(how));
+            }
+            response
+        }
+    }
+}
+
+/// The token a request brings. A browser, which can only look, may bring it as a password.
+fn presented(headers: &HeaderMap, method: &str) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    let token = if scheme.eq_ignore_ascii_case("bearer") {
+        rest.trim().to_owned()
+    } else if scheme.eq_ignore_ascii_case("basic") && method == "GET" {
+        let text = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
+        text.split_once(':')?.1.to_owned()
+    } else {
+        return None;
+    };
+    (!token.is_empty() && token.len() <= 200).then_some(token)
+}
+
+/// The batch, job or attempt that a path names: its kind, and its number when it is one.
+fn named_in<'p>(pattern: &'p str, path: &str) -> Option<(&'p str, i64)> {
+    pattern.split('/').zip(path.split('/')).find_map(|(pattern, part)| {
+        let kind = pattern.strip_prefix('{')?.strip_suffix('}')?;
+        // What is no number names nothing; the handler says so.
+        matches!(kind, "batch" | "job" | "attempt").then_some(())?;
+        Some((kind, part.parse().ok()?))
+    })
+}
+
+fn token_fault(doing: &str, name: &str, fault: TokenFault) -> Refused {
+    let detail = format!("{doing}: the token {name}: {fault}");
+    match fault {
+        TokenFault::Revoked => who(access_code::REVOKED, detail),
+        TokenFault::Expired => who(access_code::EXPIRED, detail),
+        TokenFault::WrongNetwork => not_allowed(detail),
+    }
+}
+
+fn worker_fault(doing: &str, worker: &str, fault: &NoWork) -> Refused {
+    let detail = format!("{doing}: worker {worker}: {fault}");
+    match fault {
+        NoWork::Pending(_) => Refused::new(StatusCode::FORBIDDEN, access_code::NOT_APPROVED, detail),
+        NoWork::Revoked(_) => who(access_code::REVOKED, detail),
+        NoWork::EnrolAgain => who(access_code::ENROL_AGAIN, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(authorization: &str) -> HeaderMap {
+        let value = HeaderValue::from_str(authorization).expect("a header");
+        HeaderMap::from_iter([(header::AUTHORIZATION, value)])
+    }
+
+    #[test]
+    fn a_token_is_read_from_its_header_and_a_browsers_password_only_to_look() {
+        let read = |text: &str, method: &str| presented(&headers(text), method);
+        assert_eq!(read("Bearer ns_admin_1", "POST").as_deref(), Some("ns_admin_1"));
+        assert_eq!(read("bearer  ns_admin_1 ", "GET").as_deref(), Some("ns_admin_1"));
+        let basic = format!("Basic {}", BASE64_STANDARD.encode("anybody:ns_viewer_1"));
+        assert_eq!(read(&basic, "GET").as_deref(), Some("ns_viewer_1"));
+        assert_eq!(read(&basic, "POST"), None);
+        for text in ["Bearer", "Bearer ", "Digest x", "Basic !", "ns_admin_1", &format!("Bearer {}", "x".repeat(201))] {
+            assert_eq!(read(text, "GET"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_path_names_is_found_by_its_place_in_the_pattern() {
+        assert_eq!(named_in("/v1/batches/{batch}/jobs", "/v1/batches/7/jobs"), Some(("batch", 7)));
+        assert_eq!(named_in("/v1/attempts/{attempt}/results", "/v1/attempts/9/results"), Some(("attempt", 9)));
+        assert_eq!(named_in("/v1/batches/{batch}", "/v1/batches/seven"), None);
+        assert_eq!(named_in("/v1/tokens/{token}", "/v1/tokens/7"), None);
+        assert_eq!(named_in("/v1/claims", "/v1/claims"), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! A body on its way in, plain or gzipped: bounded by its route's limit and by the memory for all bodies.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use flate2::write::MultiGzDecoder;
+use futures_util::StreamExt;
+use nightshift_wire::code;
+
+use crate::budget::{Budget, Held};
+use crate::refused::Refused;
+
+/// So much is unpacked before others have their turn.
+const UNPACKED_AT_ONCE: usize = 4 * 1024;
+
+/// How large the bodies of a route may be, and where their memory comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowance {
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) limit: usize,
+}
+
+/// An allowance with what one request holds of it; given back when the request is answered.
+#[derive(Clone)]
+struct Holding {
+    allowance: Allowance,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+/// A layer: bodies of these routes are read within the allowance.
+pub(super) async fn within(State(allowance): State<Allowance>, mut request: Request, next: Next) -> Response {
+    let held = Arc::new(Mutex::new(None));
+    request.extensions_mut().insert(Holding { allowance, held: Arc::clone(&held) });
+    let response = next.run(request).await;
+    drop(held);
+    response
+}
+
+/// The whole body of a request whose route has an allowance. `doing` says what is being read.
+pub(super) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refused> {
+    let Some(holding) = request.extensions().get::<Holding>().cloned() else { return Err(Refused::internal(doing)) };
+    let Allowance { budget, limit } = holding.allowance;
+    let encoding = encoding(doing, request.headers())?;
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > limit as u64) {
+        return Err(too_large(doing, limit));
+    }
+    let mut held = Held::nothing(&budget);
+    let mut unpacked = Unpacked::new(encoding, limit);
+    let mut pieces = Body::into_data_stream(request.into_body());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Refused::bad_request(format!("{doing}: it broke off")))?;
+        for part in piece.chunks(UNPACKED_AT_ONCE) {
+            unpacked.take(part).map_err(|fault| fault.refuse(doing, limit))?;
+            held.grow(unpacked.size()).await.map_err(|_| {
+                Refused::away(format!("{doing}: too many large bodies arrive at once; send it again later"))
+            })?;
+        }
+    }
+    let body = unpacked.finish().map_err(|fault| fault.refuse(doing, limit))?;
+    *holding.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    Ok(body)
+}
+
+/// How a body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Plain,
+    Gzip,
+}
+
+fn encoding(doing: &str, headers: &HeaderMap) -> Result<Encoding, Refused> {
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(Encoding::Plain) };
+    match encoding.to_str().map(str::to_ascii_lowercase).as_deref() {
+        Ok("identity") => Ok(Encoding::Plain),
+        Ok("gzip" | "x-gzip") => Ok(Encoding::Gzip),
+        _ => {
+            let detail = format!("{doing}: it is encoded as {encoding:?}; send it as it is, or as gzip");
+            Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail))
+        }
+    }
+}
+
+fn too_large(doing: &str, limit: usize) -> Refused {
+    let detail = format!("{doing}: it is larger than this server takes, which is {limit} bytes");
+    Refused::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, detail)
+}
+
+/// Why a body is not taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    TooLarge,
+    NoGzip,
+}
+
+impl Fault {
+    fn refuse(self, doing: &str, limit: usize) -> Refused {
+        match self {
+            Fault::TooLarge => too_large(doing, limit),
+            Fault::NoGzip => Refused::bad_request(format!("{doing}: it is said to be gzip, and cannot be unpacked")),
+        }
+    }
+}
+
+/// A body as far as it has arrived, unpacked.
+enum Unpacked {
+    Plain(Bounded),
+    Gzip(Box<MultiGzDecoder<Bounded>>),
+}
+
+impl Unpacked {
+    fn new(encoding: Encoding, limit: usize) -> Unpacked {
+        let bounded = Bounded { bytes: Vec::new(), limit };
+        match encoding {
+            Encoding::Plain => Unpacked::Plain(bounded),
+            Encoding::Gzip => Unpacked::Gzip(Box::new(MultiGzDecoder::new(bounded))),
+        }
+    }
+
+    fn bounded(&self) -> &Bounded {
+        match self {
+            Unpacked::Plain(bounded) => bounded,
+            Unpacked::Gzip(gzip) => gzip.get_ref(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.bounded().bytes.len()
+    }
+
+    fn take(&mut self, part: &[u8]) -> Result<(), Fault> {
+        let taken = match self {
+            Unpacked::Plain(bounded) => bounded.write_all(part),
+            Unpacked::Gzip(gzip) => gzip.write_all(part),
+        };
+        taken.map_err(|_| self.fault())
+    }
+
+    fn finish(mut self) -> Result<Vec<u8>, Fault> {
+        let ended = match &mut self {
+            Unpacked::Plain(_) => Ok(()),
+            Unpacked::Gzip(gzip) => gzip.try_finish(),
+        };
+        ended.map_err(|_| self.fault())?;
+        Ok(match self {
+            Unpacked::Plain(bounded) => bounded.bytes,
+            Unpacked::Gzip(mut gzip) => std::mem::take(&mut gzip.get_mut().bytes),
+        })
+    }
+
+    fn fault(&self) -> Fault {
+        if self.bounded().full() { Fault::TooLarge } else { Fault::NoGzip }
+    }
+}
+
+/// Bytes up to a limit; one more than that is an error, and is remembered.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Bounded {
+    fn full(&self) -> bool {
+        self.bytes.len() > self.limit
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        let room = (self.limit + 1).saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(&part[..part.len().min(room)]);
+        if self.full() { Err(io::Error::other("too large")) } else { Ok(part.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(text).expect("a vector takes it");
+        packed.finish().expect("a vector takes it")
+    }
+
+    fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
+        let mut unpacked = Unpacked::new(Encoding::Gzip, limit);
+        packed.chunks(7).try_for_each(|part| unpacked.take(part))?;
+        unpacked.finish()
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_and_a_body_may_be_just_as_large_as_the_limit() {
+        assert_eq!(unpack(&gzip(b"0123456789"), 10), Ok(b"0123456789".to_vec()));
+        assert_eq!(unpack(&gzip(b"0123456789"), 9), Err(Fault::TooLarge));
+        let two = [gzip(b"01234"), gzip(b"56789")].concat();
+        assert_eq!(unpack(&two, 10), Ok(b"0123456789".to_vec()), "gzip may come in several members");
+    }
+
+    #[test]
+    fn a_bomb_takes_no_more_memory_than_the_limit() {
+        let bomb = gzip(&vec![0; 64 * 1024 * 1024]);
+        assert!(bomb.len() < 400_000);
+        let mut unpacked = Unpacked::new(Encoding::Gzip, 1_000);
+        let refused = bomb.chunks(UNPACKED_AT_ONCE).find_map(|part| unpacked.take(part).err());
+        assert_eq!(refused, Some(Fault::TooLarge));
+        assert!(unpacked.size() <= 1_001);
+    }
+
+    #[test]
+    fn what_is_no_gzip_or_breaks_off_is_refused() {
+        let packed = gzip(b"0123456789");
+        assert_eq!(unpack(b"{\"worker\": 1}", 100), Err(Fault::NoGzip));
+        assert_eq!(unpack(&packed[..packed.len() - 9], 100), Err(Fault::NoGzip));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_unpacked_to_more_than_the_limit(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let packed = [&gzip(b"x")[..10], &bytes].concat();
+            if let Ok(unpacked) = unpack(&packed, 50) {
+                prop_assert!(unpacked.len() <= 50);
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Workers ask to join here, and people decide about them.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Extension, Path, State};
+use nightshift_rules::enrolment::Decision;
+use nightshift_store::Decided;
+use nightshift_wire::{Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, Joined};
+
+use super::Shared;
+use super::body::{Body, check_worker};
+use super::tokens::refresh;
+use crate::access::Caller;
+use crate::refused::{Refused, one_line, while_doing};
+
+/// The longest text a worker may say about itself, and a person about a worker.
+const LONGEST: usize = 300;
+
+pub(super) async fn join(
+    State(app): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Body(request): Body<JoinRequest>,
+) -> Result<Json<Joined>, Refused> {
+    const DOING: &str = "asking to join";
+    check_worker(DOING, &request.worker)?;
+    let is_hash = request.credential.len() == 64 && request.credential.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let odd = |text: &str| text.len() > LONGEST || text.chars().any(char::is_control);
+    if !is_hash || request.machine.is_empty() || odd(&request.machine) || odd(&request.host) {
+        let detail = format!("{DOING}: host, machine or credential are not what a worker sends");
+        return Err(Refused::bad_request(detail));
+    }
+    let now = app.clock.now();
+    let joined = app.gate.store.join(&request, peer.ip(), now).await.map_err(while_doing(|| DOING))?;
+    if joined.asked_at == now {
+        let state = if joined.state == EnrolmentState::Approved { "and is approved by a rule" } else { "and waits" };
+        tracing::info!("worker {} on {} ({}) asks to join {state}", joined.worker, joined.host, joined.address);
+        refresh(&app).await;
+    }
+    Ok(Json(Joined { state: joined.state, reason: joined.reason }))
+}
+
+pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Enrolment>>, Refused> {
+    let changes = app.gate.store.access_changes(0).await.map_err(while_doing(|| "listing the enrolments"))?;
+    Ok(Json(changes.workers.into_iter().map(|known| known.enrolment).collect()))
+}
+
+pub(super) async fn decide(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Path(worker): Path<String>,
+    Body(decision): Body<EnrolmentDecision>,
+) -> Result<Json<Enrolment>, Refused> {
+    let by = caller.name().to_owned();
+    let because = |what: &str, reason: &str| match reason.trim() {
+        "" => format!("{what} by {by}"),
+        reason => format!("{what} by {by}: {}", one_line(reason)),
+    };
+    let (decision, name, reason) = match decision {
+        EnrolmentDecision::Approve { name } => (Decision::Approve, name, because("approved", "")),
+        EnrolmentDecision::Refuse { reason } => (Decision::Refuse, None, because("refused", &reason)),
+        EnrolmentDecision::Revoke { reason } => (Decision::Revoke, None, because("revoked", &reason)),
+    };
+    if name.iter().chain([&reason]).any(|text| text.len() > LONGEST || text.chars().any(char::is_control)) {
+        let detail =
+            format!("deciding about worker {worker}: a name or reason has up to {LONGEST} letters in one line");
+        return Err(Refused::bad_request(detail));
+    }
+    let decided = Decided { decision, name, reason, by: by.clone() };
+    let after = app.gate.store.decide(&worker, &decided, app.clock.now()).await;
+    let after = after.map_err(while_doing(|| format!("deciding about worker {worker}")))?;
+    refresh(&app).await;
+    tracing::info!("worker {worker} is {}", decided.reason);
+    Ok(Json(after))
+}

@@ -1,0 +1,41 @@
+//! Whether the server is alive, and whether it is ready: for whoever restarts it, or sends requests to one that is.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+
+use super::Shared;
+use crate::app::App;
+use crate::refused::chain;
+
+/// It answers, and so it is alive.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// 200 when it can do its work, 503 with a line for each thing that keeps it from that.
+pub(super) async fn readyz(State(app): Shared) -> Response {
+    let problems = problems(&app).await;
+    if problems.is_empty() {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, problems.concat()).into_response()
+}
+
+async fn problems(app: &App) -> Vec<String> {
+    let mut problems = Vec::new();
+    if app.stopping.is_cancelled() {
+        problems.push("server: it is ending\n".to_owned());
+    }
+    match timeout(app.limits.ready, app.store.counts(app.clock.now())).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::debug!("looking whether the store is ready: {}", chain(&error));
+            problems.push("store: it cannot be used just now; the job server's log says more\n".to_owned());
+        }
+        Err(_) => problems.push(format!("store: no answer within {} s\n", app.limits.ready.as_secs_f32())),
+    }
+    problems.extend(app.releases.unseen().map(|why| format!("repository: {why}\n")));
+    problems
+}

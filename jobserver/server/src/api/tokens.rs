@@ -1,0 +1,148 @@
+//! Tokens and join rules, which admins make and take away. A token is shown once and kept as its hash.
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use nightshift_rules::network::Network;
+use nightshift_store::{Access, KnownToken};
+use nightshift_wire::{JoinRule, Me, Moment, NewJoinRule, NewToken, Role, Token, TokenMade};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::Shared;
+use super::body::Body;
+use crate::access::Caller;
+use crate::refused::{Refused, while_doing};
+
+/// The longest name.
+const LONGEST: usize = 100;
+
+pub(super) async fn me(Extension(caller): Extension<Caller>) -> Json<Me> {
+    Json(caller.me())
+}
+
+pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Token>>, Refused> {
+    let changes = app.gate.store.access_changes(0).await.map_err(while_doing(|| "listing the tokens"))?;
+    Ok(Json(changes.tokens.into_iter().map(|known| known.token).collect()))
+}
+
+pub(super) async fn make(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(wanted): Body<NewToken>,
+) -> Result<(StatusCode, Json<TokenMade>), Refused> {
+    let made = make_token(&*app.gate.store, wanted, caller.name(), app.clock.now()).await?;
+    refresh(&app).await;
+    tracing::info!("{} made the token {} ({})", caller.name(), made.known.name, made.known.role);
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Makes a token and keeps its hash.
+pub(crate) async fn make_token(
+    store: &dyn Access,
+    wanted: NewToken,
+    by: &str,
+    now: Moment,
+) -> Result<TokenMade, Refused> {
+    const DOING: &str = "making a token";
+    check_name(DOING, &wanted.name)?;
+    let refuse = |why: &str| Err(Refused::bad_request(format!("{DOING}: {why}")));
+    if wanted.role == Role::Worker {
+        return refuse("a worker gets its credential by joining; make a token of the role join for its worker.toml");
+    }
+    if wanted.role != Role::Join && wanted.limit.is_some() {
+        return refuse("only a join token has a limit");
+    }
+    if wanted.limit == Some(0) || wanted.expires_in_ms == Some(0) {
+        return refuse("a token that is good for nothing is not made; leave out what has no limit");
+    }
+    if let Some(network) = &wanted.network {
+        network.parse::<Network>().map_err(|error| Refused::bad_request(format!("{DOING}: {error}")))?;
+    }
+    let token = format!("ns_{}_{}{}", wanted.role, Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let known = Token {
+        name: wanted.name,
+        role: wanted.role,
+        network: wanted.network,
+        limit: wanted.limit,
+        uses: 0,
+        created_at: now,
+        created_by: by.to_owned(),
+        expires_at: wanted.expires_in_ms.map(|length| now.saturating_add_unsigned(length)),
+        revoked_at: None,
+        last_used: None,
+    };
+    let kept = KnownToken { token: known.clone(), hash: format!("{:x}", Sha256::digest(&token)) };
+    store.add_token(kept, now).await.map_err(while_doing(|| DOING))?;
+    Ok(TokenMade { known, token })
+}
+
+pub(super) async fn revoke(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Refused> {
+    let revoked = app.gate.store.revoke_token(&name, app.clock.now()).await;
+    revoked.map_err(while_doing(|| "revoking a token"))?;
+    refresh(&app).await;
+    tracing::info!("{} revoked the token {name}", caller.name());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn rules(State(app): Shared) -> Result<Json<Vec<JoinRule>>, Refused> {
+    app.gate.store.join_rules().await.map(Json).map_err(while_doing(|| "listing the join rules"))
+}
+
+pub(super) async fn make_rule(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(wanted): Body<NewJoinRule>,
+) -> Result<(StatusCode, Json<JoinRule>), Refused> {
+    const DOING: &str = "making a join rule";
+    check_name(DOING, &wanted.name)?;
+    wanted.network.parse::<Network>().map_err(|error| Refused::bad_request(format!("{DOING}: {error}")))?;
+    if wanted.limit == 0 || wanted.expires_in_ms == 0 {
+        return Err(Refused::bad_request(format!("{DOING}: a rule that approves nobody is not made")));
+    }
+    let now = app.clock.now();
+    let rule = JoinRule {
+        name: wanted.name,
+        network: wanted.network,
+        limit: wanted.limit,
+        approved: 0,
+        expires_at: now.saturating_add_unsigned(wanted.expires_in_ms),
+        created_at: now,
+        created_by: caller.name().to_owned(),
+    };
+    app.gate.store.add_join_rule(&rule).await.map_err(while_doing(|| DOING))?;
+    tracing::info!("{} made the join rule {}: {} from {}", caller.name(), rule.name, rule.limit, rule.network);
+    Ok((StatusCode::CREATED, Json(rule)))
+}
+
+pub(super) async fn remove_rule(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Refused> {
+    app.gate.store.remove_join_rule(&name).await.map_err(while_doing(|| "removing a join rule"))?;
+    tracing::info!("{} removed the join rule {name}", caller.name());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What changed counts here at once. When the store is away just now, the chore reads it later.
+pub(super) async fn refresh(app: &crate::app::App) {
+    if let Err(error) = app.gate.directory.refresh().await {
+        tracing::warn!("reading who may ask: {}", crate::refused::chain(&error));
+    }
+}
+
+/// A name stands in logs, paths and CSV: plain signs only.
+fn check_name(doing: &str, name: &str) -> Result<(), Refused> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+    if name.is_empty() || name.len() > LONGEST || !name.chars().all(plain) {
+        let detail =
+            format!("{doing}: {name:?} is no name; take up to {LONGEST} letters, digits and the signs . _ - @");
+        return Err(Refused::bad_request(detail));
+    }
+    Ok(())
+}

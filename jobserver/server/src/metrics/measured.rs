@@ -1,0 +1,99 @@
+//! A store whose verbs are timed and counted. Every verb of the trait is one line here, those with a default of their
+//! own too: a default would call other verbs instead of the store's better one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nightshift_rules::sizing;
+use nightshift_store::{Computed, Counts, Input, JobResults, Ledger, LostAttempt, NewBatch, Noted, Store, StoreError};
+use nightshift_wire::{
+    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
+    Submission, Worker,
+};
+
+use super::{Metrics, Verb};
+use crate::clock::Stopwatch;
+
+/// A store, and where its times go.
+pub(crate) struct Measured {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+impl Measured {
+    pub(crate) fn over(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Arc<dyn Store> {
+        Arc::new(Measured { store, metrics })
+    }
+
+    async fn timed<T>(
+        &self,
+        verb: &'static str,
+        doing: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let watch = Stopwatch::start();
+        let done = doing.await;
+        self.metrics.verb_seconds.get_or_create_owned(&Verb { verb }).observe(watch.seconds());
+        if let Err(StoreError::Away { .. } | StoreError::Fault { .. }) = &done {
+            self.metrics.verb_failures.get_or_create_owned(&Verb { verb }).inc();
+        }
+        done
+    }
+}
+
+/// A trait's verbs, `verb(arguments) -> answer;`, and what is counted when one went well.
+macro_rules! verbs {
+    ($part:ident: $($verb:ident($($argument:ident: $kind:ty),*) -> $answer:ty $(, counts $count:expr)?;)*) => {
+        #[async_trait]
+        impl $part for Measured {
+            $(async fn $verb(&self, $($argument: $kind),*) -> Result<$answer, StoreError> {
+                let done = self.timed(stringify!($verb), self.store.$verb($($argument),*)).await;
+                $(if let Ok(answer) = &done {
+                    let count: fn(&Metrics, &$answer) = $count;
+                    count(&self.metrics, answer);
+                })?
+                done
+            })*
+        }
+    };
+}
+
+verbs! {
+    Store:
+    open_batch(batch: NewBatch, now: Moment) -> BatchId;
+    append_job(batch: BatchId, records: Vec<Vec<String>>) -> ();
+    append_jobs(batch: BatchId, jobs: Vec<Vec<Vec<String>>>) -> ();
+    seal_batch(batch: BatchId) -> Batch;
+    abandon_batch(batch: BatchId) -> ();
+    tidy() -> ();
+    claim(request: &ClaimRequest, now: Moment) -> Option<Claim>, counts |metrics, claim| {
+        metrics.attempts.inc_by(u64::from(claim.is_some()));
+    };
+    records(attempt: AttemptId, secret: &str, columns: &[String]) -> Records;
+    heartbeat(attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Lease;
+    submit(attempt: AttemptId, submission: Submission, now: Moment) -> Receipt, counts |metrics, receipt| {
+        metrics.jobs_completed.inc_by(u64::from(!receipt.repeated));
+    };
+    give_back(attempt: AttemptId, give_back: &GiveBack, now: Moment) -> (), counts |metrics, ()| {
+        metrics.attempts_given_back.inc();
+    };
+    expire(now: Moment) -> Vec<LostAttempt>, counts |metrics, lost| {
+        metrics.leases_lost.inc_by(lost.len() as u64);
+    };
+    batches(limit: u32) -> Vec<Batch>;
+    batch(batch: BatchId) -> Batch;
+    jobs(batch: BatchId, from: u64, limit: u32) -> Vec<Job>;
+    results(batch: BatchId, seq: u64) -> Option<JobResults>;
+    report(report: &Report, address: &str, now: Moment) -> ();
+    workers() -> Vec<Worker>;
+    counts(active_since: Moment) -> Counts;
+}
+
+verbs! {
+    Ledger:
+    note_input(batch: BatchId, input: &Input) -> Noted;
+    input_of_key(key: &str) -> Option<(BatchId, Input)>;
+    input(batch: BatchId) -> Option<Input>;
+    speed(plugin: &str) -> sizing::Measured;
+    computed(batch: BatchId, from: u64, to: u64) -> Vec<Computed>;
+    jobs_with_errors(batch: BatchId, from: u64, to: u64) -> Vec<u64>;
+}

@@ -1,0 +1,3 @@
+UPDATE join_rules
+SET approved = approved + 1
+WHERE name = :name

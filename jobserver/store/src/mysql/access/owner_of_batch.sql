@@ -1,0 +1,3 @@
+SELECT owner
+FROM batch_owners
+WHERE batch_id = :batch

@@ -1,0 +1,3 @@
+SELECT worker
+FROM attempts
+WHERE id = :attempt

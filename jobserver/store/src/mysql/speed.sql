@@ -1,0 +1,3 @@
+SELECT records, work_ms
+FROM job_types
+WHERE plugin = :plugin

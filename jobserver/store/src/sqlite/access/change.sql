@@ -1,0 +1,1 @@
+UPDATE access_changes SET number = number + 1

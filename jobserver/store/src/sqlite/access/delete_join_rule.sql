@@ -1,0 +1,2 @@
+DELETE FROM join_rules
+WHERE name = :name

@@ -1,0 +1,3 @@
+UPDATE tokens
+SET last_used = :moment
+WHERE name = :name AND (last_used IS NULL OR last_used < :moment)

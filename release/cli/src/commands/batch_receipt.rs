@@ -1,0 +1,125 @@
+//! `nightshift batch receipt`: the proof that nothing of a batch is missing.
+
+use nightshift_contract::exit::Exit;
+use nightshift_wire::{BatchId, BatchReceipt, BatchState};
+
+use crate::figures::{count, counted};
+use crate::server::ServerArgs;
+use crate::surroundings::Surroundings;
+
+/// Show a batch's receipt: what went in, what came out, and whether anything is missing
+///
+/// The job server counts every record for it. `input` is the SHA-256 of what was handed in, unpacked, and `output` that
+/// of the results as `nightshift batch results ID` writes them: `sha256sum` of either file prints the same. Exit code 5
+/// when some records have an error or no result, 75 when the batch is not finished.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The batch's number
+    #[arg(value_name = "ID")]
+    batch: BatchId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let receipt = args.server.client(around)?.receipt(args.batch).await?;
+    match args.json {
+        true => around.screen.json("receipt", &receipt)?,
+        false => around.screen.data(&lines(&receipt))?,
+    }
+    Ok(match receipt.state {
+        BatchState::Done | BatchState::Incomplete if receipt.in_is_out && receipt.errors == 0 => Exit::Done,
+        BatchState::Done if !receipt.in_is_out => Exit::Failed,
+        BatchState::Done | BatchState::Incomplete => Exit::RecordErrors,
+        BatchState::Receiving | BatchState::Open => Exit::TryLater,
+    })
+}
+
+fn lines(receipt: &BatchReceipt) -> String {
+    let BatchReceipt { batch, name, plugin, verdict, .. } = receipt;
+    let mut text = format!(
+        "batch      {batch}\nname       {name}\nplugin     {plugin}\nverdict    {verdict}\n\
+         records    {} in: {} with a value, {} with an error, {} without a result\nworkers    {}\n",
+        count(receipt.records),
+        count(receipt.results - receipt.errors),
+        count(receipt.errors),
+        count(receipt.unprocessed),
+        count(receipt.workers),
+    );
+    for part in &receipt.by_release {
+        text.push_str(&format!(
+            "release    {} ({}): {} in {}, {} an error, by {}\n",
+            part.release,
+            part.commit,
+            counted(part.results, "result"),
+            counted(part.jobs, "job"),
+            count(part.errors),
+            counted(part.workers, "worker"),
+        ));
+    }
+    for part in &receipt.by_position {
+        let position = part.position.as_deref().unwrap_or("position not recorded");
+        text.push_str(&format!("data       {position}: {}\n", counted(part.results, "result")));
+    }
+    match &receipt.input {
+        Some(input) => {
+            text.push_str(&format!("input      sha256 {}, {}\n", input.digest, counted(input.bytes, "byte")));
+            text.push_str(&format!("asked for  {}\n", input.parameters));
+            if let Some(key) = &input.key {
+                text.push_str(&format!("key        {key}\n"));
+            }
+        }
+        None => text.push_str("input      not recorded\n"),
+    }
+    match &receipt.results_digest {
+        Some(digest) => text.push_str(&format!("output     sha256 {digest}\n")),
+        None => text.push_str("output     not finished\n"),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_wire::{ByPosition, ByRelease, InputReceipt};
+
+    use super::*;
+
+    #[test]
+    fn a_receipt_fits_one_screen() {
+        let part = |release: &str, results| ByRelease {
+            release: release.into(),
+            commit: "c".repeat(40),
+            jobs: results / 1_000,
+            results,
+            errors: 2,
+            workers: 3,
+        };
+        let receipt = BatchReceipt {
+            batch: 3,
+            name: "march".into(),
+            plugin: "name-count".into(),
+            state: BatchState::Done,
+            records: 20_000,
+            results: 20_000,
+            errors: 4,
+            unprocessed: 0,
+            in_is_out: true,
+            verdict: "in = out: 20000 records in, 20000 results out, 4 of them an error".into(),
+            workers: 4,
+            by_release: vec![part("v1.0.0", 12_000), part("v1.1.0", 8_000)],
+            by_position: vec![ByPosition { position: None, results: 20_000 }],
+            input: Some(InputReceipt {
+                digest: "a".repeat(64),
+                bytes: 1_234_567,
+                parameters: "{\"plugin\":\"name-count\",\"priority\":0}".into(),
+                key: Some("march-2025".into()),
+            }),
+            results_digest: Some("b".repeat(64)),
+        };
+        insta::assert_snapshot!(lines(&receipt));
+    }
+}

@@ -1,0 +1,88 @@
+//! A dry run as a person reads it.
+
+use std::time::Duration;
+
+use nightshift_wire::{Preview, SizedBy};
+
+use crate::figures::{count, counted, duration};
+
+/// Everything a dry run saw.
+pub(super) fn lines(preview: &Preview) -> String {
+    let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let read = if preview.complete { "all of them" } else { "the input was not read to its end" };
+    let sized_by = match preview.job_size_by {
+        SizedBy::Owner => "as asked",
+        SizedBy::Measured => "by measured speed",
+        SizedBy::Setting => "the grid's setting",
+    };
+    let mut text = format!(
+        "plugin     {} of release {}\ncolumns    {}\nneeded     {}\nignored    {}\nadded      {}\n\
+         records    {}, {read}\njobs       {}, {} at most in each ({sized_by})\ntime       {}\n",
+        preview.plugin,
+        preview.release,
+        names(&preview.columns),
+        names(&preview.required),
+        names(&preview.ignored),
+        names(&preview.outputs),
+        count(preview.records),
+        count(preview.jobs),
+        counted(preview.job_size.into(), "record"),
+        time(preview),
+    );
+    for (index, record) in preview.first.iter().enumerate() {
+        let fields: Vec<String> = record.iter().map(|field| format!("{field:?}")).collect();
+        text.push_str(&format!("record {}   {}\n", index + 1, fields.join(", ")));
+    }
+    for problem in &preview.problems {
+        text.push_str(&format!("problem    {}\n", problem.detail));
+    }
+    if preview.more_problems > 0 {
+        text.push_str(&format!("           and {} more\n", count(preview.more_problems)));
+    }
+    text
+}
+
+fn time(preview: &Preview) -> String {
+    let how = &preview.estimate.how;
+    let shown = |ms: u64| duration(Duration::from_millis(ms));
+    match (preview.estimate.elapsed_ms, preview.estimate.work_ms) {
+        (Some(elapsed), _) => format!("about {} ({how})", shown(elapsed)),
+        (None, Some(work)) => format!("about {} of work ({how})", shown(work)),
+        (None, None) => how.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_wire::{Estimate, InputProblem};
+
+    use super::*;
+
+    #[test]
+    fn a_dry_run_tells_columns_records_jobs_time_and_problems() {
+        let problem = |line| InputProblem { line: Some(line), column: None, detail: format!("line {line}: 1 field") };
+        let preview = Preview {
+            plugin: "name-count".into(),
+            release: "v1.0.0".into(),
+            columns: vec!["id".into(), "name".into()],
+            required: vec!["name".into()],
+            ignored: vec!["id".into()],
+            outputs: vec!["name_count".into()],
+            first: vec![vec!["1".into(), "Ann \"x\"".into()], vec!["2".into(), String::new()]],
+            records: 20_000,
+            complete: true,
+            job_size: 900,
+            job_size_by: SizedBy::Measured,
+            jobs: 23,
+            estimate: Estimate {
+                work_ms: Some(20_000_000),
+                workers: 4,
+                elapsed_ms: Some(5_000_000),
+                how: "measured: 100 records took 100000 ms of work lately; 4 workers with nothing else to do".into(),
+            },
+            problems: vec![problem(3), problem(7)],
+            more_problems: 1_200,
+        };
+        insta::assert_snapshot!(lines(&preview));
+    }
+}

@@ -1,0 +1,26 @@
+//! `nightshift token revoke`: a token is good no more.
+
+use nightshift_contract::exit::Exit;
+
+use crate::server::ServerArgs;
+use crate::surroundings::Surroundings;
+
+/// Revoke a token
+///
+/// At once on the job server that is asked, within a minute on others that share its store. What its holder handed in
+/// stays.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The token's name
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    args.server.client(around)?.revoke_token(&args.name).await?;
+    around.screen.good(format!("the token {} is revoked", args.name));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,59 @@
+//! What this machine has and has left: memory and disk, read from the kernel.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::fs::statvfs;
+
+/// Memory and disk, in bytes. What the kernel does not say is unknown, which fulfils no requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Machine {
+    /// Memory that programs can have without swapping.
+    pub memory_free: Option<u64>,
+    /// Memory in all.
+    pub memory_total: Option<u64>,
+    /// Disk that this user can have, where the state folder is.
+    pub disk_free: Option<u64>,
+    /// The size of that disk.
+    pub disk_total: Option<u64>,
+}
+
+/// What the machine has now; `folder` stands on the disk that counts.
+pub fn read(folder: &Path) -> Machine {
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let disk = statvfs(folder).ok();
+    let bytes = |blocks: u64, size: u64| blocks.saturating_mul(size);
+    Machine {
+        memory_free: kilobytes(&memory, "MemAvailable"),
+        memory_total: kilobytes(&memory, "MemTotal"),
+        disk_free: disk.as_ref().map(|disk| bytes(disk.f_bavail, disk.f_frsize)),
+        disk_total: disk.as_ref().map(|disk| bytes(disk.f_blocks, disk.f_frsize)),
+    }
+}
+
+/// A line of `/proc/meminfo`, such as `MemTotal:  16303428 kB`, in bytes.
+fn kilobytes(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_and_disk_of_this_machine_are_known() {
+        let machine = read(Path::new("/"));
+        assert!(machine.memory_free <= machine.memory_total && machine.memory_free.is_some(), "{machine:?}");
+        assert!(machine.disk_free <= machine.disk_total && machine.disk_total.is_some(), "{machine:?}");
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_say_is_unknown() {
+        assert_eq!(kilobytes("MemTotal:  16 kB\n", "MemTotal"), Some(16 * 1024));
+        for (text, name) in [("", "MemTotal"), ("MemTotal: many kB", "MemTotal"), ("MemTotalX: 1 kB", "MemTotal")] {
+            assert_eq!(kilobytes(text, name), None, "{text}");
+        }
+        assert_eq!(read(Path::new("/does/not/exist")).disk_free, None);
+    }
+}
