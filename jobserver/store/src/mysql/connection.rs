@@ -20,6 +20,9 @@ use crate::words::Word;
 /// So many connections of each kind at most; further verbs wait for one.
 const CONNECTIONS: usize = 32;
 
+/// A connection that nobody used for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// So often a verb is tried at most.
 const ROUNDS: u32 = 9;
 
@@ -62,7 +65,11 @@ impl Connections {
     fn new(opts: &Opts, isolation: &str, limits: Limits) -> Connections {
         let constraints = PoolConstraints::new(0, CONNECTIONS).unwrap_or_default();
         // What a connection is set up with stays: resetting it would forget its prepared statements, at every use.
-        let pool = PoolOpts::default().with_constraints(constraints).with_reset_connection(false);
+        // And it is kept for a while: without that the pool closes every connection that comes back.
+        let pool = PoolOpts::default()
+            .with_constraints(constraints)
+            .with_inactive_connection_ttl(IDLE)
+            .with_reset_connection(false);
         let opts = OptsBuilder::from_opts(opts.clone())
             .pool_opts(pool)
             .client_found_rows(true)
