@@ -1,5 +1,6 @@
 //! The job server over real HTTP, on free loopback ports, with a real store in a fresh folder.
 
+mod admin;
 mod claims;
 mod connections;
 mod hand_in;
