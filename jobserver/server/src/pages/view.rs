@@ -49,14 +49,13 @@ pub(super) struct BatchRow {
 
 impl BatchRow {
     pub(super) fn new(batch: &Batch, now: Moment) -> BatchRow {
-        let (state, note) = match batch.state {
-            BatchState::Receiving => ("arriving", String::new()),
-            BatchState::Open if batch.jobs_running > 0 => ("running", String::new()),
-            BatchState::Open => ("waiting", String::new()),
-            BatchState::Done => ("done", took(batch)),
-            BatchState::Incomplete => {
-                ("incomplete", format!("{} of its jobs failed too often", grouped(batch.jobs_quarantined)))
-            }
+        let (state, note) = match (batch.state, &batch.suspended) {
+            (BatchState::Receiving, _) => ("arriving", String::new()),
+            (BatchState::Open, Some(reason)) => ("suspended", reason.clone()),
+            (BatchState::Open, None) if batch.jobs_running > 0 => ("running", String::new()),
+            (BatchState::Open, None) => ("waiting", String::new()),
+            (BatchState::Done, _) => ("done", took(batch)),
+            (BatchState::Incomplete, _) => ("incomplete", given_up(batch)),
         };
         BatchRow {
             id: batch.id,
@@ -74,6 +73,16 @@ impl BatchRow {
             has_results: batch.state != BatchState::Receiving,
             over: matches!(batch.state, BatchState::Done | BatchState::Incomplete),
         }
+    }
+}
+
+/// Which jobs of a batch are not done, and why.
+fn given_up(batch: &Batch) -> String {
+    let failed = format!("{} of its jobs failed too often", grouped(batch.jobs_quarantined));
+    match (batch.jobs_quarantined, batch.jobs_deleted) {
+        (_, 0) => failed,
+        (0, deleted) => format!("{} of its jobs were deleted", grouped(deleted)),
+        (_, deleted) => format!("{failed}, {} were deleted", grouped(deleted)),
     }
 }
 
@@ -102,6 +111,7 @@ impl WorkerRow {
         let silent = Duration::from_millis(u64::try_from(now - worker.last_seen).unwrap_or(0));
         let state = match report.state {
             _ if silent >= AWAY_AFTER => "away",
+            _ if worker.drained.is_some() => "drained",
             WorkerState::Working => "working",
             WorkerState::Waiting => "waiting",
             WorkerState::Resting => "resting",
@@ -114,9 +124,13 @@ impl WorkerRow {
         });
         WorkerRow {
             id: report.worker.clone(),
-            name: if report.host.is_empty() { report.worker.clone() } else { report.host.clone() },
+            name: [&worker.name, &report.host, &report.worker]
+                .into_iter()
+                .find(|name| !name.is_empty())
+                .cloned()
+                .unwrap_or_default(),
             state,
-            reason: report.reason.clone(),
+            reason: worker.drained.as_ref().unwrap_or(&report.reason).clone(),
             release: if report.release.is_empty() { "none".to_owned() } else { report.release.clone() },
             refused: report.refused.clone(),
             trouble: trouble.collect(),

@@ -64,7 +64,7 @@ async fn a_waiting_claim_is_woken_when_a_job_comes_back() {
     assert_eq!(claim.expect("answered").expect("a job").job, held.job);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_runs_out_gives_the_job_to_a_worker_that_waits() {
     let server = TestServer::start().await;
     server.hand_in("name\nAnn\n").await.expect("good");
@@ -135,7 +135,7 @@ async fn a_worker_that_forgot_an_attempt_gets_its_job_again() {
     assert_ne!(again.attempt, lost.attempt);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_failed_too_often_is_quarantined() {
     let server = TestServer::start().await;
     let batch = server.hand_in("name\nAnn\n").await.expect("good");
@@ -143,6 +143,8 @@ async fn a_job_that_failed_too_often_is_quarantined() {
         let claim = server.claim("w-1").await.expect("a job");
         let given = GiveBack { secret: claim.secret, cause: GiveBackCause::Failed, reason: "no such table".to_owned() };
         server.client.give_back(claim.attempt, &given).await.expect("taken");
+        assert_eq!(server.claim("w-1").await, None, "not at once after a failure");
+        server.pass(Duration::from_secs(30));
     }
     assert_eq!(server.claim("w-1").await, None);
     let batch = server.client.batch(batch.id).await.expect("there");
@@ -166,7 +168,7 @@ async fn results_that_do_not_match_the_records_are_refused_whole() {
     server.client.submit(claim.attempt, &submission).await.expect("whole");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_late_attempt_counts_as_long_as_the_job_needs_it_and_not_longer() {
     let server = TestServer::start().await;
     server.hand_in("name\nAnn\n").await.expect("good");

@@ -1,6 +1,7 @@
 //! The job server over real HTTP, on free loopback ports, with a real store in a fresh folder.
 
 mod access;
+mod admin;
 mod api_page;
 mod artifacts;
 mod bounds;

@@ -52,11 +52,11 @@ async fn the_page_shows_batches_and_workers_with_everything_escaped() {
     let claim = server.claim("w-1").await.expect("a job");
     let submission = server.process(&claim).await;
     server.client.submit(claim.attempt, &submission).await.expect("accepted");
-    server.pass(Duration::from_secs(3 * 60));
+    server.leap(Duration::from_secs(3 * 60));
     server.client.report(&report("w-2", WorkerState::Blocked)).await.expect("taken");
     let stopped = Catalogue { stopped: Some("<b>fire</b>.".to_owned()), ..catalogue() };
     server.catalogue.send_replace(Arc::new(stopped));
-    server.pass(Duration::from_secs(13 * 60));
+    server.leap(Duration::from_secs(13 * 60));
     let page = server.ask("GET", "/", "", "").await;
     assert!(!page.body.contains("<script") && !page.body.contains("<b>fire") && !page.body.contains("<pc-17>"));
     insta::assert_snapshot!(page.body);
@@ -80,7 +80,7 @@ async fn a_report_is_listed_with_the_address_it_came_from() {
     assert_eq!(workers.len(), 1);
     assert_eq!((&workers[0].report, workers[0].address.as_str()), (&sent, "127.0.0.1"));
     assert_eq!(server.client.status().await.expect("answered").workers, 1);
-    server.pass(Duration::from_secs(121));
+    server.leap(Duration::from_secs(121));
     assert_eq!(server.client.status().await.expect("answered").workers, 0);
 }
 

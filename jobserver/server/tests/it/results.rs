@@ -1,5 +1,7 @@
 //! What an owner gets back: every record, in input order, with its value or the reason why there is none.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use nightshift_wire::{GiveBack, GiveBackCause, HandIn, JobSize};
 
@@ -21,7 +23,7 @@ async fn results_come_back_in_input_order_with_every_column() {
     assert_eq!(answer.header("content-disposition"), format!("attachment; filename=\"batch-{}.csv\"", batch.id));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn records_that_are_not_processed_say_so() {
     let server = TestServer::start().await;
     let asked = HandIn { job_size: Some(JobSize::Records(1)), ..asks_for("count") };
@@ -36,6 +38,7 @@ async fn records_that_are_not_processed_say_so() {
         let given = GiveBack { secret: claim.secret, cause: GiveBackCause::Failed, reason: "out of cheese".to_owned() };
         server.client.give_back(claim.attempt, &given).await.expect("taken");
         bad = claim.job;
+        server.pass(Duration::from_secs(30));
     }
     let results = server.results(batch.id).await;
     let lines: Vec<&str> = results.lines().collect();

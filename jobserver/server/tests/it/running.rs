@@ -19,6 +19,7 @@ use nightshift_wire::{
     Batch, Claim, ClaimRequest, HandIn, Machine, Moment, Outcome, Problem, Provenance, Record, RecordResult, Records,
     Submission,
 };
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ pub(crate) const BEGINNING: Moment = 1_735_787_045_000;
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 /// What artifacts may take, in bytes.
 pub(crate) const ARTIFACT_QUOTA: u64 = 1_000;
+/// No time without a server, however short a lease is.
+const STEP_MS: i64 = 10_000;
 /// Longer than any test: only an event can end such a wait.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -108,8 +111,25 @@ impl TestServer {
         TestServer { client, address, catalogue, stopping, hand, http, running: Some(running), folder }
     }
 
-    /// Lets time pass by the server's clock.
+    /// Lets time pass by the server's clock, in steps that the server sees: a leap would be a time without a server, by
+    /// which leases are extended.
     pub(crate) fn pass(&self, time: Duration) {
+        let store = Connection::open(self.folder.path().join("store.sqlite")).expect("the store is a file");
+        let end = self.hand.load(Ordering::Relaxed) + i64::try_from(time.as_millis()).expect("short");
+        loop {
+            let now = self.hand.load(Ordering::Relaxed);
+            let seen = || store.query_row(include_str!("last_alive.sql"), [], |row| row.get::<_, i64>(0)).ok();
+            wait::until("the server to see its clock", wait::SOON, || seen().filter(|seen| *seen >= now))
+                .expect("alive");
+            if now >= end {
+                return;
+            }
+            self.hand.store(end.min(now + STEP_MS), Ordering::Relaxed);
+        }
+    }
+
+    /// Lets time pass at once, as it does while no server is there.
+    pub(crate) fn leap(&self, time: Duration) {
         self.hand.fetch_add(i64::try_from(time.as_millis()).expect("short"), Ordering::Relaxed);
     }
 

@@ -7,7 +7,8 @@ use nightshift_wire::Moment;
 use super::{connection::Tx, failure::Failure, sql};
 use crate::work::leases::GAP_TOLERANCE_MS;
 
-/// Notes that a server is alive; leases are extended by the time since one last was, when that is long. Of several servers
+/// Notes that a server is alive; leases are extended by the time since one last was, when that is long, and
+/// shortened when the clock went back. Of several servers
 /// that come back at the same time one does it: the others find the moment changed. `before` is what an earlier round
 /// extended them by, in case it was committed after all.
 pub(super) async fn alive(
@@ -28,6 +29,9 @@ pub(super) async fn alive(
     *before = gap;
     if tx.change(sql::NOTE_ALIVE, params! { "now" => now, "before" => last }).await? != 1 {
         return Ok(None);
+    }
+    if now < last {
+        shorten(tx, now).await?;
     }
     if let Some(gap) = gap {
         tx.change(sql::EXTEND_LEASES, params! { "gap" => gap }).await?;

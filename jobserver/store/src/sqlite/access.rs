@@ -26,18 +26,18 @@ impl Access for SqliteStore {
     }
 
     async fn add_token(&self, token: KnownToken, now: Moment) -> Result<(), StoreError> {
-        let added = self.writer.call(move |connection| add_token(connection, &token, now)).await;
+        let added = self.writer.change(move |connection| add_token(connection, &token, now)).await;
         added.map_err(|failure| failure.of("making a token"))
     }
 
     async fn revoke_token(&self, name: &str, now: Moment) -> Result<(), StoreError> {
         let name = name.to_owned();
-        let revoked = self.writer.call(move |connection| {
+        let revoked = self.writer.change(move |connection| {
             change(connection)?;
             let revoked = named_params! { ":name": name, ":now": now };
             if connection.prepare_cached(sql::REVOKE_TOKEN)?.execute(revoked)? == 0 {
                 token(connection, sql::TOKEN, named_params! { ":name": name })?
-                    .ok_or_else(|| refused(AccessRefusal::NoSuchToken(name)))?;
+                    .ok_or_else(|| refused(AccessRefusal::NoSuchToken(name.clone())))?;
             }
             Ok(())
         });
@@ -46,7 +46,7 @@ impl Access for SqliteStore {
 
     async fn tokens_used(&self, used: &[(String, Moment)]) -> Result<(), StoreError> {
         let used = used.to_vec();
-        let noted = self.writer.call(move |connection| {
+        let noted = self.writer.change(move |connection| {
             let mut note = connection.prepare_cached(sql::TOKEN_USED)?;
             for (name, moment) in &used {
                 note.execute(named_params! { ":name": name, ":moment": moment })?;
@@ -58,13 +58,13 @@ impl Access for SqliteStore {
 
     async fn join(&self, request: &JoinRequest, from: IpAddr, now: Moment) -> Result<Enrolment, StoreError> {
         let request = request.clone();
-        let joined = self.writer.call(move |connection| join(connection, &request, from, now)).await;
+        let joined = self.writer.change(move |connection| join(connection, &request, from, now)).await;
         joined.map_err(|failure| failure.of("taking a request to join"))
     }
 
     async fn decide(&self, worker: &str, decided: &Decided, now: Moment) -> Result<Enrolment, StoreError> {
         let (worker, decided) = (worker.to_owned(), decided.clone());
-        let after = self.writer.call(move |connection| decide(connection, &worker, &decided, now)).await;
+        let after = self.writer.change(move |connection| decide(connection, &worker, &decided, now)).await;
         after.map_err(|failure| failure.of("deciding about a worker"))
     }
 
@@ -75,7 +75,7 @@ impl Access for SqliteStore {
 
     async fn add_join_rule(&self, rule: &JoinRule) -> Result<(), StoreError> {
         let rule = rule.clone();
-        let added = self.writer.call(move |connection| {
+        let added = self.writer.change(move |connection| {
             let new = named_params! {
                 ":name": rule.name,
                 ":network": rule.network,
@@ -85,7 +85,7 @@ impl Access for SqliteStore {
                 ":by": rule.created_by,
             };
             match connection.prepare_cached(sql::INSERT_JOIN_RULE)?.execute(new)? {
-                0 => Err(refused(AccessRefusal::NameTaken(rule.name))),
+                0 => Err(refused(AccessRefusal::NameTaken(rule.name.clone()))),
                 _ => Ok(()),
             }
         });
@@ -94,9 +94,9 @@ impl Access for SqliteStore {
 
     async fn remove_join_rule(&self, name: &str) -> Result<(), StoreError> {
         let name = name.to_owned();
-        let removed = self.writer.call(move |connection| {
+        let removed = self.writer.change(move |connection| {
             match connection.prepare_cached(sql::DELETE_JOIN_RULE)?.execute(named_params! { ":name": name })? {
-                0 => Err(refused(AccessRefusal::NoSuchRule(name))),
+                0 => Err(refused(AccessRefusal::NoSuchRule(name.clone()))),
                 _ => Ok(()),
             }
         });
@@ -105,7 +105,7 @@ impl Access for SqliteStore {
 
     async fn own_batch(&self, batch: BatchId, owner: &str) -> Result<(), StoreError> {
         let owner = owner.to_owned();
-        let noted = self.writer.call(move |connection| {
+        let noted = self.writer.change(move |connection| {
             let line = named_params! { ":batch": batch, ":owner": owner };
             connection.prepare_cached(sql::OWN_BATCH)?.execute(line)?;
             Ok(())

@@ -12,7 +12,7 @@ use crate::{Computed, Input, Ledger, Noted, Refusal, StoreError};
 impl Ledger for SqliteStore {
     async fn note_input(&self, batch: BatchId, input: &Input) -> Result<Noted, StoreError> {
         let input = input.clone();
-        let noted = self.writer.call(move |connection| note(connection, batch, &input)).await;
+        let noted = self.writer.change(move |connection| note(connection, batch, &input)).await;
         noted.map_err(|failure| failure.of("noting what a batch was made of"))
     }
 

@@ -77,6 +77,15 @@ impl Writer {
         answered.await.map_err(|_| Failure::Ended)?
     }
 
+    /// Does a little work that has nothing to do with jobs, as [`call`](Writer::call).
+    pub(super) async fn change<T, F>(&self, mut work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        self.call(1, move |connection, _| work(connection)).await
+    }
+
     async fn queue(&self, item: Item) -> Result<(), Failure> {
         let queue = self.queue.as_ref().ok_or(Failure::Ended)?;
         queue.send(item).await.map_err(|_| Failure::Ended)

@@ -304,3 +304,88 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nightshift_wire::Requirements;
+
+    use super::*;
+
+    fn lane(id: LaneId, batch: BatchId, priority: i32) -> OpenLane {
+        let kind = gates::Lane { plugin: "p".to_owned(), priority, requirements: Requirements::default() };
+        OpenLane { lane: LaneRow { id, batch, kind }, suspended: false }
+    }
+
+    fn waiting(seq: u64) -> Waiting {
+        Waiting { job: 1_000 + i64::try_from(seq).expect("small"), seq, not_before: 0 }
+    }
+
+    /// A queue with these lanes, each with waiting jobs at these places, read to the end.
+    fn queue(lanes: &[(OpenLane, &[u64])]) -> Queue {
+        let mut queue = Queue::new();
+        queue.lanes(lanes.iter().map(|(lane, _)| lane.clone()).collect());
+        for (open, places) in lanes {
+            queue.fill(open.lane.id, 0, &places.iter().copied().map(waiting).collect::<Vec<_>>());
+        }
+        queue
+    }
+
+    fn places(queue: &mut Queue, most: usize, now: Moment) -> Vec<(LaneId, u64)> {
+        let next = queue.next(most, now, |_| true).expect("everything is read");
+        next.into_iter().map(|(lane, seq, _)| (lane, seq)).collect()
+    }
+
+    #[test]
+    fn lanes_of_one_batch_take_turns_by_place_and_priority_goes_first() {
+        let mut queue = queue(&[(lane(1, 5, 0), &[0, 3]), (lane(2, 5, 0), &[1, 2]), (lane(3, 9, 1), &[7])]);
+        assert_eq!(places(&mut queue, 9, 0), [(3, 7), (1, 0), (2, 1), (2, 2), (1, 3)]);
+        assert_eq!(places(&mut queue, 2, 0), [(3, 7), (1, 0)]);
+    }
+
+    #[test]
+    fn a_block_that_is_used_up_is_read_on_where_it_ended() {
+        let mut queue = Queue::new();
+        assert_eq!(queue.next(1, 0, |_| true), Err(Read::Lanes));
+        queue.lanes(vec![lane(1, 1, 0)]);
+        assert_eq!(queue.next(1, 0, |_| true), Err(Read::Block { lane: 1, from: 0 }));
+        let block: Vec<Waiting> = (0..BLOCK as u64).map(waiting).collect();
+        queue.fill(1, 0, &block);
+        (0..BLOCK as u64).for_each(|seq| queue.gone(1, seq));
+        assert_eq!(queue.next(1, 0, |_| true), Err(Read::Block { lane: 1, from: BLOCK as u64 }));
+        queue.fill(1, BLOCK as u64, &[]);
+        assert_eq!(places(&mut queue, 1, 0), []);
+    }
+
+    #[test]
+    fn a_job_that_comes_back_goes_out_at_its_place() {
+        let mut queue = queue(&[(lane(1, 1, 0), &[4, 8])]);
+        queue.waits(1, waiting(2));
+        assert_eq!(places(&mut queue, 9, 0), [(1, 2), (1, 4), (1, 8)]);
+    }
+
+    #[test]
+    fn a_job_in_back_off_goes_out_when_its_moment_has_come() {
+        let mut queue = queue(&[(lane(1, 1, 0), &[4])]);
+        queue.waits(1, Waiting { not_before: 50, ..waiting(2) });
+        assert_eq!(places(&mut queue, 9, 49), [(1, 4)]);
+        assert_eq!(places(&mut queue, 9, 50), [(1, 2), (1, 4)]);
+    }
+
+    #[test]
+    fn jobs_that_come_back_do_not_fill_the_memory() {
+        let mut queue = queue(&[(lane(1, 1, 0), &[])]);
+        let all = 3 * LARGEST as u64;
+        (0..all).rev().for_each(|seq| queue.waits(1, waiting(seq)));
+        assert_eq!(places(&mut queue, 2, 0), [(1, 0), (1, 1)]);
+        assert!(queue.lanes[&1].block.len() <= LARGEST);
+        assert_eq!(queue.lanes[&1].read_to, Some(LARGEST as u64), "the rest is read again");
+    }
+
+    #[test]
+    fn a_suspended_batch_and_a_lane_that_does_not_fit_are_passed_over_unread() {
+        let mut queue = Queue::new();
+        queue.lanes(vec![lane(1, 1, 9), lane(2, 2, 5), lane(3, 3, 0)]);
+        queue.suspend(1, true);
+        assert_eq!(queue.next(1, 0, |lane| lane.priority < 5), Err(Read::Block { lane: 3, from: 0 }));
+    }
+}

@@ -11,6 +11,7 @@
 --   all of them claimable at the end of the hand-in. Rewriting a million rows would be no step but a wait.
 -- - What an index would be kept for alone is no foreign key: an index costs more than the results. One running attempt of
 --   a job, and one accepted of a revision, are one rule here, so that an attempt that is accepted changes no index.
+-- - Workers are not found by the moment they were last seen by an index: it would change with every job.
 -- - numbers hands out numbers before they are written, so that a step whose commit was cut off can be looked for;
 --   batches.receiver is the server that takes a batch in, since several may share the store; group_commits says which of
 --   its groups a server committed last, for the same reason.
@@ -218,7 +219,6 @@ CREATE TABLE IF NOT EXISTS workers (
     last_seen       BIGINT       NOT NULL,
     jobs_done       BIGINT       NOT NULL DEFAULT 0,
     records_done    BIGINT       NOT NULL DEFAULT 0,
-    INDEX workers_by_last_seen (last_seen),
     CHECK ((failing_job IS NOT NULL) = (failures_in_row > 0)),
     CHECK ((failing_since IS NOT NULL) = (failures_in_row > 0))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
