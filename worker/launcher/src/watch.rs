@@ -11,6 +11,7 @@ mod telling;
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
@@ -192,7 +193,8 @@ impl Watch<'_, '_> {
         let args = CoreArgs {
             state_dir: self.cycle.settings.state.root().to_owned(),
             release: release_args(&release),
-            jobservers: self.cycle.settings.jobservers.clone(),
+            jobservers: self.cycle.settings.jobs.addresses(),
+            store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
             worker: self.cycle.worker().to_owned(),
         };
         match CoreProcess::start(self.cycle.core, &args) {

@@ -50,6 +50,7 @@ queries! {
     JOBS: "jobs.sql",
     JOB_AT: "job_at.sql",
     MEASURED: "measured.sql",
+    MOMENT: "moment.sql",
     MOVE_JOB: "move_job.sql",
     NEXT_JOB: "next_job.sql",
     OPEN_BATCH: "open_batch.sql",
@@ -68,6 +69,7 @@ queries! {
     SESSION: "session.sql",
     SET_MEASURED: "set_measured.sql",
     SHORTEN_LEASES: "shorten_leases.sql",
+    TABLES_VERSION: "tables_version.sql",
     TAKE_LOCK: "take_lock.sql",
     TAKE_NUMBERS: "take_numbers.sql",
     UNFINISHED_BATCHES: "unfinished_batches.sql",
@@ -106,8 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn no_query_reads_a_clock() {
-        for (file, sql) in ALL {
+    fn no_query_reads_a_clock_but_the_one_that_is_asked_for_it() {
+        for (file, sql) in ALL.iter().filter(|(file, _)| *file != "moment.sql") {
             let sql = sql.to_lowercase();
             for clock in ["now()", "current_time", "curdate", "curtime", "unix_timestamp", "sysdate", "utc_time"] {
                 assert!(!sql.contains(clock), "{file} has {clock}");

@@ -105,7 +105,7 @@ impl Worker {
             plugins: vec![PLUGIN.to_owned()],
             holding: Vec::new(),
             wait_ms: WAIT_MS,
-        behind: None,
+            behind: None,
         };
         let mut claim = Vec::new();
         post(&mut claim, "/v1/claims", &serde_json::to_vec(&request)?);
