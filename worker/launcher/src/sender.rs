@@ -38,6 +38,11 @@ impl Sender {
         Ok(Sender { client, within })
     }
 
+    /// The client by which reports are sent, when there is a job server.
+    pub fn client(&self) -> Option<Arc<Client>> {
+        self.client.clone()
+    }
+
     /// Sends one report; whether it arrived.
     pub async fn send(&self, report: &Report) -> bool {
         let Some(client) = &self.client else { return true };
