@@ -24,7 +24,7 @@ pub(crate) struct Arriving {
 
 enum Body {
     Plain(Vec<u8>),
-    Gzip(GzDecoder<Bounded>),
+    Gzip(Box<GzDecoder<Bounded>>),
 }
 
 /// Why a body cannot be taken.
@@ -44,7 +44,7 @@ impl Arriving {
     }
 
     pub(crate) fn gzip(limit: usize) -> Arriving {
-        Arriving { body: Body::Gzip(GzDecoder::new(Bounded { bytes: Vec::new(), limit })), limit }
+        Arriving { body: Body::Gzip(Box::new(GzDecoder::new(Bounded { bytes: Vec::new(), limit }))), limit }
     }
 
     /// Takes the next piece.

@@ -11,8 +11,11 @@ pub struct CoreArgs {
     pub state_dir: PathBuf,
     /// The release to begin with.
     pub release: ReleaseArgs,
-    /// Job servers to try in turn, each a base URL such as `http://10.0.0.5:7070`.
+    /// Job servers to try in turn, each a base URL such as `http://10.0.0.5:7070`; or one store that is used directly,
+    /// such as `mysql://worker@10.0.0.5/nightshift`.
     pub jobservers: Vec<String>,
+    /// A file with the password for the store, when it is used directly and needs one.
+    pub store_password_file: Option<PathBuf>,
     /// The worker's enrolled identity.
     pub worker: String,
 }
@@ -63,12 +66,17 @@ impl CoreArgs {
             args.push("--jobserver".into());
             args.push(url.into());
         }
+        if let Some(file) = &self.store_password_file {
+            args.push("--store-password-file".into());
+            args.push(file.into());
+        }
         args
     }
 
-    /// Reads arguments without the program name. Every argument is required, `--jobserver` at least once.
+    /// Reads arguments without the program name. Every argument but the password file is required, `--jobserver` at least once.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CoreArgs, BadArgs> {
         let (mut state_dir, mut slot, mut tag, mut commit, mut worker) = (None, None, None, None, None);
+        let mut store_password_file = None;
         let mut jobservers = Vec::new();
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
@@ -81,6 +89,7 @@ impl CoreArgs {
                 "--commit" => commit = Some(text(value)?),
                 "--worker" => worker = Some(text(value)?),
                 "--jobserver" => jobservers.push(text(value)?),
+                "--store-password-file" => store_password_file = Some(PathBuf::from(value)),
                 other => return Err(BadArgs(format!("{other} is unknown"))),
             }
         }
@@ -96,6 +105,7 @@ impl CoreArgs {
                 commit: commit.ok_or_else(|| missing("--commit"))?,
             },
             jobservers,
+            store_password_file,
             worker: worker.ok_or_else(|| missing("--worker"))?,
         })
     }
@@ -114,6 +124,7 @@ mod tests {
             state_dir: "/var/lib/nightshift".into(),
             release: ReleaseArgs { slot: "/s/v1.0.0".into(), tag: "v1.0.0".into(), commit: "c".repeat(40) },
             jobservers: vec!["http://a:1".into(), "http://b:2".into()],
+            store_password_file: None,
             worker: "w-1".into(),
         }
     }
@@ -121,6 +132,8 @@ mod tests {
     #[test]
     fn what_the_launcher_writes_the_core_reads() {
         assert_eq!(CoreArgs::parse(example().to_args()), Ok(example()));
+        let direct = CoreArgs { store_password_file: Some("/etc/nightshift/store-password".into()), ..example() };
+        assert_eq!(CoreArgs::parse(direct.to_args()), Ok(direct));
     }
 
     #[test]

@@ -197,7 +197,9 @@ impl Fetcher {
             plugins: in_use.catalogue.ready.keys().cloned().collect(),
             holding: lock(&desk.holding).iter().copied().collect(),
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            max: 1,
             behind: lock(hand).as_ref().map(Hand::attempt),
+            machine: machine::read(desk.spool.folder()).offered(),
         };
         // A claim that is broken off may have been granted: the next one, which follows at once, does not list it, and
         // the server takes it back. With a job in hand, or when the core drains, no other would follow at once, and so

@@ -14,7 +14,8 @@
 //!    attempt again and again keeps nobody from other work (`outbox`, `settle`).
 //!
 //! [`Core::run`] is all of it in one future. It may be dropped at any await, which is as good as a kill; that is how a
-//! stop order ends it at once. What it talks to is a [`JobControl`], over HTTP ([`http`]) or anything else. Plugins run
+//! stop order ends it at once. What it talks to is a [`JobControl`], over HTTP ([`http`]) or the
+//! store itself ([`direct`]). Plugins run
 //! on a thread of their own (`workbench`), files are written on tokio's blocking threads. What the launcher orders
 //! arrives as [`Orders`] (`lifeline` reads them); which releases and which jobs there are is decided elsewhere.
 
@@ -24,6 +25,7 @@ mod causes;
 mod clock;
 pub mod control;
 mod desk;
+pub mod direct;
 mod fetcher;
 pub mod http;
 mod job;

@@ -18,6 +18,17 @@ pub struct Machine {
     pub disk_total: Option<u64>,
 }
 
+impl Machine {
+    /// As it is offered to the job server: all of its memory, and the disk that is left.
+    pub fn offered(&self) -> nightshift_wire::Machine {
+        let megabytes = |bytes: Option<u64>| bytes.unwrap_or(0) / 1_000_000;
+        nightshift_wire::Machine {
+            memory_mb: megabytes(self.memory_total),
+            disk_mb: megabytes(self.disk_free),
+        }
+    }
+}
+
 /// What the machine has now; `folder` stands on the disk that counts.
 pub fn read(folder: &Path) -> Machine {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();

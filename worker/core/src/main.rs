@@ -3,9 +3,10 @@
 //! 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
 
 use std::env;
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -16,10 +17,12 @@ use nightshift_contract::exit::Exit;
 use nightshift_contract::handoff::CoreArgs;
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
+use nightshift_core::direct::DirectControl;
 use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
-use nightshift_core::{Core, Ended, Orders, Pace, lifeline};
+use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline};
+use nightshift_store::mysql::Address;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -62,9 +65,8 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     let (ordering, orders) = watch::channel(Orders::default());
     lifeline::hold(ordering).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
-    let client = Client::new(args.jobservers, Timeouts::default())?;
     let core = Core {
-        control: Arc::new(HttpControl(client)),
+        control: control(args.jobservers, args.store_password_file.as_deref())?,
         state,
         worker: args.worker,
         release: args.release,
@@ -78,6 +80,20 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     // A query or a write that is still under way is not waited for: what is on disk is consistent.
     runtime.shutdown_background();
     Ok(ended?)
+}
+
+/// The job servers, or the store that is used directly.
+fn control(addresses: Vec<String>, password_file: Option<&Path>) -> anyhow::Result<Arc<dyn JobControl>> {
+    let Some(store) = addresses.iter().find(|address| address.starts_with("mysql://")) else {
+        return Ok(Arc::new(HttpControl(Client::new(addresses, Timeouts::default())?)));
+    };
+    let mut address = Address::parse(store).context("reading the store's address")?;
+    if let Some(file) = password_file {
+        let reading = || format!("reading the store's password in {}", file.display());
+        address = address.with_password(fs::read_to_string(file).with_context(reading)?.trim_end_matches(['\r', '\n']));
+    }
+    tracing::info!("using the store {address} directly");
+    Ok(Arc::new(DirectControl::new(address)))
 }
 
 /// A way to stdout that never blocks: a thread does the writing. A launcher that is gone is the lifeline's business.

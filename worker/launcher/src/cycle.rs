@@ -24,7 +24,7 @@ use crate::lock::{self, Lock, LockError, Taken};
 use crate::report::{Findings, Reporter, Step};
 use crate::repository::{Found, Repository, Visit};
 use crate::sender::Sender;
-use crate::settings::Settings;
+use crate::settings::{JobSource, Settings};
 use crate::status::{self, Status};
 use crate::watch::{self, Finish};
 use crate::{clock, machine, stop_file};
@@ -103,7 +103,7 @@ pub struct Cycle<'s> {
 /// When the state folder, the lock or the settings are out of order; everything else is an [`Ending`].
 pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     let state = &settings.state;
-    let sender = Sender::new(&settings.jobservers, settings.report_timeout).map_err(CycleError::JobServer)?;
+    let sender = Sender::new(&settings.jobs, settings.report_timeout).map_err(CycleError::JobServer)?;
     let mut findings = Findings::default();
     let lock = match lock::take(state, settings.stuck_after)? {
         Taken::Theirs { pid } => {
@@ -251,6 +251,10 @@ impl Cycle<'_> {
             None => &self.release_before,
         };
         let refused = visit.map_or(&[][..], |visit| &visit.refused);
+        let reason = match &self.settings.jobs {
+            JobSource::Servers(_) => reason,
+            JobSource::Store { .. } => format!("{reason} (the store is used directly: no job server hears of this)"),
+        };
         self.reporter.report(state, reason, release, refused, &self.findings)
     }
 

@@ -19,7 +19,7 @@ use crate::decide::window_in_words;
 use crate::identity::{self, Verdict};
 use crate::lock::{self, Taken};
 use crate::repository::chain;
-use crate::settings::Settings;
+use crate::settings::{JobSource, Settings};
 use crate::{clock, machine, screen, status, stop_file};
 
 /// Less free disk than this is worth a warning: a clone, two slots and the attempts in hand have to fit.
@@ -160,10 +160,17 @@ fn check_release(engine: &Engine) -> StepReport {
 
 fn check_job_server(settings: &Settings) -> Vec<StepReport> {
     const WHAT: &str = "job server";
+    let urls = match &settings.jobs {
+        JobSource::Servers(urls) => urls,
+        JobSource::Store { address, .. } => {
+            let found = format!("none: the store {address} is used directly; reports go nowhere");
+            return vec![good(WHAT, found)];
+        }
+    };
     let asked = || -> Result<_, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        let client = Client::new(settings.jobservers.iter().cloned(), Timeouts::all(settings.report_timeout))
-            .map_err(|error| chain(&error))?;
+        let client =
+            Client::new(urls.iter().cloned(), Timeouts::all(settings.report_timeout)).map_err(|error| chain(&error))?;
         runtime.block_on(client.status()).map_err(|error| chain(&error))
     };
     let status = match asked() {

@@ -1,4 +1,5 @@
-//! Sends reports to the job server. A report that does not arrive is noted and nothing more: work never waits for it.
+//! Sends reports to the job server; a worker that uses the store directly has none, and tells nobody. A report that does
+//! not arrive is noted and nothing more: work never waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::repository::chain;
+use crate::settings::JobSource;
 
 /// The time between two reports while a core runs; what changes faster is told together.
 const AT_MOST_EVERY: Duration = Duration::from_secs(2);
@@ -18,22 +20,33 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Sends reports.
 #[derive(Debug, Clone)]
 pub struct Sender {
-    client: Arc<Client>,
+    /// `None` when there is no job server.
+    client: Option<Arc<Client>>,
     within: Duration,
 }
 
 impl Sender {
-    /// A sender to the job servers at `urls`, that spends at most `within` on a report.
+    /// A sender to the job servers, that spends at most `within` on a report.
     ///
     /// # Errors
     /// When an address cannot be one of a job server.
-    pub fn new(urls: &[String], within: Duration) -> Result<Sender, ClientError> {
-        Ok(Sender { client: Arc::new(Client::new(urls.iter().cloned(), Timeouts::all(within))?), within })
+    pub fn new(jobs: &JobSource, within: Duration) -> Result<Sender, ClientError> {
+        let client = match jobs {
+            JobSource::Servers(urls) => Some(Arc::new(Client::new(urls.iter().cloned(), Timeouts::all(within))?)),
+            JobSource::Store { .. } => None,
+        };
+        Ok(Sender { client, within })
+    }
+
+    /// The client by which reports are sent, when there is a job server.
+    pub fn client(&self) -> Option<Arc<Client>> {
+        self.client.clone()
     }
 
     /// Sends one report; whether it arrived.
     pub async fn send(&self, report: &Report) -> bool {
-        let sent = tokio::time::timeout(self.within, self.client.report(report)).await;
+        let Some(client) = &self.client else { return true };
+        let sent = tokio::time::timeout(self.within, client.report(report)).await;
         match &sent {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("a report did not arrive: {}", chain(error)),

@@ -2,7 +2,7 @@
 //!
 //! Unknown keys are refused by name and line. Only `main` turns the one into the other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nightshift_contract::boot_config;
@@ -31,6 +31,9 @@ pub struct ConfigFile {
     state_dir: Option<Spanned<String>>,
     #[serde(default)]
     allow_plain: bool,
+    #[serde(default)]
+    allow_direct: bool,
+    store_password_file: Option<Spanned<String>>,
     look_every: Option<Spanned<String>>,
     report_timeout: Option<Spanned<String>>,
     stuck_after: Option<Spanned<String>>,
@@ -41,8 +44,8 @@ pub struct ConfigFile {
 pub struct Settings {
     /// The central repository and whose signatures count.
     pub source: Source,
-    /// The job servers, tried in turn.
-    pub jobservers: Vec<String>,
+    /// Who hands out jobs.
+    pub jobs: JobSource,
     /// Where everything is kept.
     pub state: StateDir,
     /// The time between two looks while a core runs.
@@ -51,6 +54,38 @@ pub struct Settings {
     pub report_timeout: Duration,
     /// How long a launcher may get nowhere before the next cycle ends it.
     pub stuck_after: Duration,
+}
+
+/// Who hands out jobs and takes results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobSource {
+    /// Job servers, tried in turn.
+    Servers(Vec<String>),
+    /// The store itself, without a job server between. Nobody takes reports then.
+    Store {
+        /// Its address, without a password.
+        address: String,
+        /// The file with its password.
+        password_file: Option<PathBuf>,
+    },
+}
+
+impl JobSource {
+    /// The addresses, as the core is told them.
+    pub fn addresses(&self) -> Vec<String> {
+        match self {
+            JobSource::Servers(urls) => urls.clone(),
+            JobSource::Store { address, .. } => vec![address.clone()],
+        }
+    }
+
+    /// The file with the store's password.
+    pub fn password_file(&self) -> Option<&Path> {
+        match self {
+            JobSource::Servers(_) => None,
+            JobSource::Store { password_file, .. } => password_file.as_deref(),
+        }
+    }
 }
 
 impl Settings {
@@ -66,15 +101,7 @@ impl Settings {
             .map_err(|error| at(written.signers.span(), format!("signers: {error}")))?;
         check_address(written.repository.get_ref(), written.allow_plain)
             .map_err(|error| at(written.repository.span(), error.to_string()))?;
-        if written.jobserver.get_ref().is_empty() {
-            let problem = "jobserver names no job server; write its address, as in [\"http://10.0.0.5:7070\"]";
-            return Err(at(written.jobserver.span(), problem.into()));
-        }
-        for url in written.jobserver.get_ref().iter().filter(|_| !written.allow_plain) {
-            if let Some(problem) = plain_beyond_loopback(url.get_ref()) {
-                return Err(at(url.span(), problem));
-            }
-        }
+        let jobs = job_source(&written, &at)?;
         let length = |key: &str, value: Option<Spanned<String>>, otherwise: Duration| match value {
             None => Ok(otherwise),
             Some(value) => match duration::parse(value.get_ref()) {
@@ -93,13 +120,60 @@ impl Settings {
                 allow_plain: written.allow_plain,
                 signers,
             },
-            jobservers: written.jobserver.into_inner().into_iter().map(Spanned::into_inner).collect(),
+            jobs,
             state,
             look_every: length("look_every", written.look_every, LOOK_EVERY)?,
             report_timeout: length("report_timeout", written.report_timeout, REPORT_TIMEOUT)?,
             stuck_after: length("stuck_after", written.stuck_after, STUCK_AFTER)?,
         })
     }
+}
+
+type At<'a> = &'a dyn Fn(std::ops::Range<usize>, String) -> FileError;
+
+/// Who hands out jobs: job servers, or a store that may be used directly.
+fn job_source(written: &ConfigFile, at: At<'_>) -> Result<JobSource, FileError> {
+    let list = &written.jobserver;
+    let Some(first) = list.get_ref().first() else {
+        let problem = "jobserver names no job server; write its address, as in [\"http://10.0.0.5:7070\"]";
+        return Err(at(list.span(), problem.into()));
+    };
+    let Some(store) = list.get_ref().iter().find(|address| address.get_ref().starts_with("mysql://")) else {
+        if let Some(file) = &written.store_password_file {
+            let problem = "store_password_file is for a store that is used directly; job servers need none".into();
+            return Err(at(file.span(), problem));
+        }
+        for url in list.get_ref().iter().filter(|_| !written.allow_plain) {
+            if let Some(problem) = plain_beyond_loopback(url.get_ref()) {
+                return Err(at(url.span(), problem));
+            }
+        }
+        return Ok(JobSource::Servers(list.get_ref().iter().map(|url| url.get_ref().clone()).collect()));
+    };
+    let refuse = |problem: &str| Err(at(store.span(), problem.to_owned()));
+    if !written.allow_direct {
+        return refuse(
+            "a store used directly gives every worker an account that can change jobs; write the job server's address, \
+             or allow_direct = true if you accept that",
+        );
+    }
+    if list.get_ref().len() > 1 {
+        return refuse("a store that is used directly stands alone: name it, or job servers, but not both");
+    }
+    let user = store.get_ref()["mysql://".len()..].split('/').next().unwrap_or_default().rsplit_once('@');
+    if user.is_some_and(|(user, _)| user.contains(':')) {
+        return refuse(
+            "a password does not belong into an address; write it into a file and name that as store_password_file",
+        );
+    }
+    let password_file = match &written.store_password_file {
+        Some(file) if !Path::new(file.get_ref()).is_absolute() => {
+            let problem = "store_password_file depends on where a cycle is started; write it from the root on".into();
+            return Err(at(file.span(), problem));
+        }
+        file => file.as_ref().map(|file| PathBuf::from(file.get_ref())),
+    };
+    Ok(JobSource::Store { address: first.get_ref().clone(), password_file })
 }
 
 /// The state folder, which boot has to read in the same way without a TOML library.
@@ -204,6 +278,33 @@ mod tests {
         let elsewhere = toml("").replace("http://127.0.0.1:7070", "http://10.0.0.5:7070");
         assert!(refusal(&elsewhere).starts_with("worker.toml, line 2: "), "{}", refusal(&elsewhere));
         assert!(Settings::parse(&(elsewhere + "allow_plain = true\n"), "worker.toml").is_ok());
+    }
+
+    fn direct(more: &str) -> String {
+        let address = "mysql://worker@10.0.0.5/nightshift";
+        toml(more).replace("http://127.0.0.1:7070", address)
+    }
+
+    #[test]
+    fn a_store_is_used_directly_only_when_that_is_asked_for_by_name() {
+        let error = refusal(&direct(""));
+        assert!(error.starts_with("worker.toml, line 2: ") && error.contains("allow_direct = true"), "{error}");
+        let text = direct("allow_direct = true\nstore_password_file = \"/etc/nightshift/store-password\"");
+        let settings = Settings::parse(&text, "worker.toml").expect("good");
+        let address = "mysql://worker@10.0.0.5/nightshift".to_owned();
+        let password_file = Some("/etc/nightshift/store-password".into());
+        assert_eq!(settings.jobs, JobSource::Store { address, password_file });
+    }
+
+    #[test]
+    fn a_store_stands_alone_and_its_password_in_a_file() {
+        let both = direct("allow_direct = true").replace("[\"mysql", "[\"http://127.0.0.1:1\", \"mysql");
+        assert!(refusal(&both).contains("not both"), "{}", refusal(&both));
+        let open = direct("allow_direct = true").replace("worker@", "worker:s3cret@");
+        assert!(refusal(&open).contains("store_password_file"), "{}", refusal(&open));
+        let relative = refusal(&direct("allow_direct = true\nstore_password_file = \"x\""));
+        assert!(relative.contains("from the root on"), "{relative}");
+        assert!(refusal(&toml("store_password_file = \"/x\"")).contains("job servers need none"));
     }
 
     #[test]

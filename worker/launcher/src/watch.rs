@@ -1,16 +1,18 @@
 //! The watch over a core: hears what it does, looks at the repository meanwhile, and does what [`care`] decides.
 //!
-//! Every second the local stop file and the working hours are checked; every `look_every` the repository is visited on a
-//! thread of its own, so that a repository that hangs delays nothing. A release that came into force is told to the
+//! Every second the local stop file and the working hours are checked; every `look_every`, and when the job server hears
+//! of a stop, the repository is visited on a thread of its own, so that a repository that hangs delays nothing. A release that came into force is told to the
 //! core, which changes over after the job in hand. Nothing is started without its files being checked against the
 //! signed tree. However the watch ends, no process of the core's is left.
 
 pub mod care;
 mod core_process;
+mod hearing;
 mod telling;
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
@@ -30,6 +32,7 @@ use crate::{clock, decide::Facts};
 pub use care::Finish;
 use care::{Act, Care, Event};
 use core_process::{CoreProcess, Did};
+use hearing::Hearing;
 use telling::Telling;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -40,6 +43,8 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
     let watch = Watch {
         next_visit: now + millis(cycle.settings.look_every),
         reports: cycle.sender.stream(),
+        hearing: Hearing::begin(cycle.sender.client()),
+        look_again: false,
         telling: Telling::default(),
         cycle,
         care: Care::new(now),
@@ -64,6 +69,9 @@ struct Watch<'c, 's> {
     told: Vec<Release>,
     place: Place,
     next_visit: u64,
+    /// Something was heard while a visit was under way, which may have come too early for it.
+    look_again: bool,
+    hearing: Hearing,
     reports: Stream,
     telling: Telling,
 }
@@ -82,6 +90,8 @@ type Visited = Box<(Repository, Visit)>;
 enum Happened {
     Core(Did),
     Visited(Result<Visited, JoinError>),
+    /// The job server's view of the stop flag changed.
+    Heard,
     Tick,
     Terminated,
 }
@@ -95,6 +105,7 @@ impl Watch<'_, '_> {
             let happened = tokio::select! {
                 did = next_of(&mut self.core) => Happened::Core(did),
                 visited = visited(&mut self.place) => Happened::Visited(visited),
+                () = self.hearing.changed() => Happened::Heard,
                 _ = ticks.tick() => Happened::Tick,
                 () = ends.asked() => Happened::Terminated,
             };
@@ -131,6 +142,11 @@ impl Watch<'_, '_> {
                 self.take_in(visited);
                 self.tell_release().await;
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
+            }
+            Happened::Heard => {
+                self.look_again = matches!(self.place, Place::Visiting(_));
+                self.begin_visit();
+                VecDeque::new()
             }
             Happened::Tick => {
                 self.cycle.lock.mark_progress();
@@ -192,7 +208,8 @@ impl Watch<'_, '_> {
         let args = CoreArgs {
             state_dir: self.cycle.settings.state.root().to_owned(),
             release: release_args(&release),
-            jobservers: self.cycle.settings.jobservers.clone(),
+            jobservers: self.cycle.settings.jobs.addresses(),
+            store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
             worker: self.cycle.worker().to_owned(),
         };
         match CoreProcess::start(self.cycle.core, &args) {
@@ -241,7 +258,9 @@ impl Watch<'_, '_> {
     }
 
     fn take_in(&mut self, visited: Result<Visited, JoinError>) {
-        self.next_visit = clock::since_start() + millis(self.cycle.settings.look_every);
+        let pause = if self.look_again { 0 } else { millis(self.cycle.settings.look_every) };
+        self.look_again = false;
+        self.next_visit = clock::since_start() + pause;
         match visited {
             Ok(visited) => {
                 let (repository, visit) = *visited;

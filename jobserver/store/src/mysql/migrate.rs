@@ -33,3 +33,9 @@ pub(super) async fn run(address: &Address, limits: Limits) -> Result<(), OpenErr
     held.end().await;
     migrated.map(|_| ()).map_err(|source| OpenError::Tables { address: address.to_string(), source: Box::new(source) })
 }
+
+/// The version that the migrations of this program lead to.
+pub(super) fn newest() -> i64 {
+    let runner = files::migrations::runner();
+    runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0)
+}

@@ -12,6 +12,7 @@ mod address;
 mod connection;
 mod failure;
 mod hand_in;
+mod join;
 mod leases;
 mod ledger;
 mod load;
@@ -66,6 +67,19 @@ pub enum OpenError {
         /// What the server calls itself.
         version: String,
     },
+    /// A worker that uses the store directly cannot use these tables.
+    #[error(
+        "cannot use the store {address}: its tables are of version {found}, and this worker knows {known}; bring job \
+         servers and workers to the same version"
+    )]
+    OtherVersion {
+        /// The store, without its password.
+        address: String,
+        /// The version of the tables.
+        found: i64,
+        /// The version this program knows.
+        known: i64,
+    },
     /// Another job server changes the tables and does not come to an end.
     #[error("cannot use the store {address}: another job server has been changing its tables for a minute; try again")]
     Migrating {
@@ -106,16 +120,29 @@ impl MysqlStore {
     /// # Errors
     /// When the database cannot be used, with what to do about it.
     pub async fn open(address: &Address, limits: Limits) -> Result<MysqlStore, OpenError> {
-        let away = |doing| {
-            move |failure: Failure| OpenError::Database { address: address.to_string(), source: failure.of(doing) }
+        check(address, &Connections::to_read(address.opts(), limits)).await?;
+        migrate::run(address, limits).await?;
+        let store = MysqlStore::connect(address, limits).await?;
+        let doing = "removing batches whose hand-in broke off";
+        match store.remove_unfinished(presence::LAST_BREATH_S).await.map_err(|failure| failure.of(doing)) {
+            Ok(()) => {}
+            Err(error) if error.is_retryable() => tracing::warn!("{doing}: not yet, the store cannot be written"),
+            Err(source) => return Err(OpenError::Database { address: address.to_string(), source }),
+        }
+        Ok(store)
+    }
+
+    /// A store whose tables are in order.
+    async fn connect(address: &Address, limits: Limits) -> Result<MysqlStore, OpenError> {
+        let away = |failure: Failure| OpenError::Database {
+            address: address.to_string(),
+            source: failure.of("taking this server's lock"),
         };
         let (writers, readers) =
             (Connections::to_write(address.opts(), limits), Connections::to_read(address.opts(), limits));
-        check(address, &readers).await?;
-        migrate::run(address, limits).await?;
-        let presence = Presence::begin(address.opts(), limits).await.map_err(away("taking this server's lock"))?;
+        let presence = Presence::begin(address.opts(), limits).await.map_err(away)?;
         let numbers = Arc::new(Numbers::default());
-        let store = MysqlStore {
+        Ok(MysqlStore {
             address: address.clone(),
             limits,
             work: Writers::start(&writers, &numbers, presence.name()),
@@ -125,14 +152,7 @@ impl MysqlStore {
             presence,
             broken_off: Mutex::default(),
             latest: AtomicI64::new(Moment::MAX),
-        };
-        let doing = "removing batches whose hand-in broke off";
-        match store.remove_unfinished(presence::LAST_BREATH_S).await.map_err(|failure| failure.of(doing)) {
-            Ok(()) => {}
-            Err(error) if error.is_retryable() => tracing::warn!("{doing}: not yet, the store cannot be written"),
-            Err(source) => return Err(OpenError::Database { address: address.to_string(), source }),
-        }
-        Ok(store)
+        })
     }
 
     /// Removes hand-ins whose servers are gone; those of servers that live stay. Each server has so many seconds to show

@@ -64,6 +64,7 @@ queries! {
     LAST_ALIVE: "last_alive.sql",
     LAST_GROUP: "last_group.sql",
     MEET_WORKER: "meet_worker.sql",
+    MOMENT: "moment.sql",
     NEXT_JOBS: "next_jobs.sql",
     NOTE_ALIVE: "note_alive.sql",
     NOTE_GROUP: "note_group.sql",
@@ -84,6 +85,7 @@ queries! {
     SHORTEN_LEASES: "shorten_leases.sql",
     SUPERSEDE_RESULTS: "supersede_results.sql",
     SUSPEND_BATCH: "suspend_batch.sql",
+    TABLES_VERSION: "tables_version.sql",
     TAKE_LOCK: "take_lock.sql",
     TAKE_NUMBERS: "take_numbers.sql",
     UNFINISHED_BATCHES: "unfinished_batches.sql",
@@ -129,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn no_query_reads_a_clock() {
-        for (file, sql) in ALL {
+    fn no_query_reads_a_clock_but_the_one_that_is_asked_for_it() {
+        for (file, sql) in ALL.iter().filter(|(file, _)| *file != "moment.sql") {
             let sql = sql.to_lowercase();
             for clock in ["now()", "current_time", "curdate", "curtime", "unix_timestamp", "sysdate", "utc_time"] {
                 assert!(!sql.contains(clock), "{file} has {clock}");

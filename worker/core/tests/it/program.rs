@@ -10,7 +10,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_contract::handoff::CoreArgs;
 use nightshift_contract::message::{FromCore, ToCore};
 
-use crate::real_server::RealServer;
+use crate::real_server::{Reach, RealServer};
 use crate::worker::{AT_ONCE, ENDLESS, Worker};
 
 /// A running program, killed when dropped.
@@ -26,6 +26,7 @@ impl Program {
             state_dir: worker.state().root().to_owned(),
             release: worker.release_args("v1.0.0"),
             jobservers: vec![jobserver.to_owned()],
+            store_password_file: None,
             worker: "w-1".to_owned(),
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_nightshift-core"))
@@ -159,5 +160,21 @@ async fn a_program_killed_while_it_works_is_followed_by_one_that_goes_on() {
     drop(program);
     // Killed between a claim's answer and its note, a core claims the job once more.
     server.assert_doubled(batch, 500, 6).await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_is_given_a_store_takes_its_jobs_there() {
+    let (worker, Some(server)) = (Worker::new(), RealServer::reached(Reach::Direct).await) else { return };
+    let batch = server.hand_in("double", 100).await;
+    let mut program = Program::start(&worker, &server.store_url());
+    let here = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| {
+        while !here.block_on(server.is_done(batch)) {
+            program.hear(|_| true);
+        }
+    });
+    drop(program);
+    server.assert_doubled(batch, 100, 1).await;
     server.end().await;
 }

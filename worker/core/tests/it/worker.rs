@@ -169,7 +169,6 @@ impl TestCore {
         let there = Arc::new(Notify::new());
         self.core.moments = Box::new(StopAt {
             moments: Mutex::new(moments.to_vec()),
-            holds: if self.core.pace.ahead == AT_ONCE_AHEAD { Holds::JobInHand } else { Holds::Nothing },
             passed: Notify::new(),
             there: Arc::clone(&there),
         });
@@ -190,26 +189,17 @@ impl TestCore {
     }
 }
 
-/// Keeps a core at the last of some moments for ever.
+/// Keeps a core at the last of some moments for ever. A job in hand waits with its next block for the job ahead.
 struct StopAt {
     moments: Mutex<Vec<Moment>>,
-    holds: Holds,
     passed: Notify,
     there: Arc<Notify>,
-}
-
-/// What waits for the moments to come.
-#[derive(PartialEq)]
-enum Holds {
-    Nothing,
-    /// A job in hand waits with its next block for the moments of the job ahead.
-    JobInHand,
 }
 
 #[async_trait]
 impl Moments for StopAt {
     async fn at(&self, moment: Moment) {
-        use Moment::{Ahead, Claimed, Fetched, Noted, Processed, RecordsSaved};
+        use Moment::{Ahead, Processed};
         loop {
             let passed = self.passed.notified();
             {
@@ -224,8 +214,7 @@ impl Moments for StopAt {
                         }
                         return;
                     }
-                    Some(Claimed | Noted | Fetched | RecordsSaved | Ahead)
-                        if self.holds == Holds::JobInHand && matches!(moment, Processed { .. }) => {}
+                    Some(Ahead) if matches!(moment, Processed { .. }) => {}
                     _ => return,
                 }
             }

@@ -4,6 +4,7 @@
 //! side by side. Cycles are started by the story, as cron would. Needs everything built: `cargo build --workspace
 //! --all-targets --locked`.
 
+mod ahead;
 mod away;
 mod batches;
 mod cycles;

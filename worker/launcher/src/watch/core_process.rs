@@ -199,6 +199,7 @@ mod tests {
             state_dir: "/state".into(),
             release,
             jobservers: vec!["http://127.0.0.1:1".into()],
+            store_password_file: None,
             worker: "w".into(),
         };
         CoreProcess::start(&program, &args).expect("the script can be started")
