@@ -71,6 +71,7 @@ pub const TABLE: &[Row] = &[
     row("GET", "/v1/jobs/{job}/explain", OWNERS_SEEN),
     row("POST", "/v1/jobs/actions", OPERATORS),
     row("GET", "/v1/workers", SEEN_BY_STAFF),
+    row("GET", "/v1/workers/{worker}", SEEN_BY_STAFF),
     row("POST", "/v1/workers/{worker}", OPERATORS),
     row("GET", "/v1/status", SEEN_BY_PEOPLE),
     row("GET", "/v1/me", SEEN_BY_WORKERS_TOO),

@@ -68,7 +68,7 @@ impl Refused {
 
     /// What the caller is told.
     pub(crate) fn problem(self) -> Problem {
-        *self.0
+        *self.problem
     }
 
     /// What a verb of the store refused, or failed at, while doing `doing`.

@@ -5,9 +5,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    batch_errors, batch_list, batch_receipt, batch_results, batch_show, batch_submit, demo, init, job_list, login,
-    plugin_new, plugin_test, release_cut, release_status, start, status, stop, token_create, token_list, token_revoke,
-    worker_decide, worker_list,
+    batch_delete, batch_errors, batch_list, batch_receipt, batch_results, batch_resume, batch_retry, batch_show,
+    batch_submit, batch_suspend, demo, init, job_delete, job_edit, job_explain, job_list, job_resume, job_retry, job_show,
+    job_suspend, login, plugin_new, plugin_test, release_cut, release_status, start, status, stop, token_create,
+    token_list, token_revoke, worker_decide, worker_drain, worker_list, worker_resume, worker_set, worker_show,
 };
 
 const MANUAL: &str = "\
@@ -56,10 +57,10 @@ pub(crate) enum Command {
     /// Hand in batches and fetch their results
     #[command(subcommand)]
     Batch(Batch),
-    /// See the jobs that batches were split into
+    /// See and change the jobs that batches were split into
     #[command(subcommand)]
     Job(Job),
-    /// See the workers, let them in, let them in no more
+    /// See and change the workers, let them in, let them in no more
     #[command(subcommand)]
     Worker(Worker),
     /// Make tokens, list and revoke them
@@ -93,18 +94,33 @@ pub(crate) enum Batch {
     Results(batch_results::Args),
     Errors(batch_errors::Args),
     Receipt(batch_receipt::Args),
+    Suspend(batch_suspend::Args),
+    Resume(batch_resume::Args),
+    Retry(batch_retry::Args),
+    Delete(batch_delete::Args),
 }
 
 /// `nightshift job …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Job {
     List(job_list::Args),
+    Show(job_show::Args),
+    Explain(job_explain::Args),
+    Suspend(job_suspend::Args),
+    Resume(job_resume::Args),
+    Edit(job_edit::Args),
+    Retry(job_retry::Args),
+    Delete(job_delete::Args),
 }
 
 /// `nightshift worker …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Worker {
     List(worker_list::Args),
+    Show(worker_show::Args),
+    Drain(worker_drain::Args),
+    Resume(worker_resume::Args),
+    Set(worker_set::Args),
     Approve(worker_decide::ApproveArgs),
     Revoke(worker_decide::RevokeArgs),
 }

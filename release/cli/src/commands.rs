@@ -1,14 +1,25 @@
 //! The commands, one file each, and which file does which command.
 
+pub(crate) mod batch_delete;
 pub(crate) mod batch_errors;
 pub(crate) mod batch_list;
 pub(crate) mod batch_receipt;
 pub(crate) mod batch_results;
+pub(crate) mod batch_resume;
+pub(crate) mod batch_retry;
 pub(crate) mod batch_show;
 pub(crate) mod batch_submit;
+pub(crate) mod batch_suspend;
 pub(crate) mod demo;
 pub(crate) mod init;
+pub(crate) mod job_delete;
+pub(crate) mod job_edit;
+pub(crate) mod job_explain;
 pub(crate) mod job_list;
+pub(crate) mod job_resume;
+pub(crate) mod job_retry;
+pub(crate) mod job_show;
+pub(crate) mod job_suspend;
 pub(crate) mod login;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
@@ -21,7 +32,11 @@ pub(crate) mod token_create;
 pub(crate) mod token_list;
 pub(crate) mod token_revoke;
 pub(crate) mod worker_decide;
+pub(crate) mod worker_drain;
 pub(crate) mod worker_list;
+pub(crate) mod worker_resume;
+pub(crate) mod worker_set;
+pub(crate) mod worker_show;
 
 use nightshift_contract::exit::Exit;
 
@@ -45,7 +60,18 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Batch(Batch::Results(args)) => wait_for(batch_results::run(&args, around)),
         Command::Batch(Batch::Errors(args)) => wait_for(batch_errors::run(&args, around)),
         Command::Batch(Batch::Receipt(args)) => wait_for(batch_receipt::run(&args, around)),
+        Command::Batch(Batch::Suspend(args)) => wait_for(batch_suspend::run(&args, around)),
+        Command::Batch(Batch::Resume(args)) => wait_for(batch_resume::run(&args, around)),
+        Command::Batch(Batch::Retry(args)) => wait_for(batch_retry::run(&args, around)),
+        Command::Batch(Batch::Delete(args)) => wait_for(batch_delete::run(&args, around)),
         Command::Job(Job::List(args)) => wait_for(job_list::run(&args, around)),
+        Command::Job(Job::Show(args)) => wait_for(job_show::run(&args, around)),
+        Command::Job(Job::Explain(args)) => wait_for(job_explain::run(&args, around)),
+        Command::Job(Job::Suspend(args)) => wait_for(job_suspend::run(&args, around)),
+        Command::Job(Job::Resume(args)) => wait_for(job_resume::run(&args, around)),
+        Command::Job(Job::Edit(args)) => wait_for(job_edit::run(&args, around)),
+        Command::Job(Job::Retry(args)) => wait_for(job_retry::run(&args, around)),
+        Command::Job(Job::Delete(args)) => wait_for(job_delete::run(&args, around)),
         Command::Worker(Worker::List(args)) => wait_for(worker_list::run(&args, around)),
         Command::Worker(Worker::Approve(args)) => wait_for(worker_decide::approve(&args, around)),
         Command::Worker(Worker::Revoke(args)) => wait_for(worker_decide::revoke(&args, around)),
@@ -53,6 +79,10 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Token(Token::List(args)) => wait_for(token_list::run(&args, around)),
         Command::Token(Token::Revoke(args)) => wait_for(token_revoke::run(&args, around)),
         Command::Login(args) => wait_for(login::run(&args, around)),
+        Command::Worker(Worker::Show(args)) => wait_for(worker_show::run(&args, around)),
+        Command::Worker(Worker::Drain(args)) => wait_for(worker_drain::run(&args, around)),
+        Command::Worker(Worker::Resume(args)) => wait_for(worker_resume::run(&args, around)),
+        Command::Worker(Worker::Set(args)) => wait_for(worker_set::run(&args, around)),
         Command::Status(args) => wait_for(status::run(&args, around)),
         Command::Demo(args) => demo::run(&args, around),
     }

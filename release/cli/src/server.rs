@@ -63,6 +63,12 @@ pub(crate) fn job_state(state: JobState) -> &'static str {
     state.word()
 }
 
+/// A job's state as a person writes it.
+pub(crate) fn parse_job_state(word: &str) -> Result<JobState, String> {
+    serde_json::from_value(serde_json::Value::from(word))
+        .map_err(|_| "a job is receiving, waiting, running, done, quarantined, suspended or deleted".to_owned())
+}
+
 /// A worker's state in the words of the glossary.
 pub(crate) fn worker_state(state: WorkerState) -> &'static str {
     match state {

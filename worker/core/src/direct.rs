@@ -56,7 +56,7 @@ impl JobControl for DirectControl {
         let store = self.store().await?;
         loop {
             let now = store.moment().await?;
-            if let Some(claim) = store.claim(request, now).await? {
+            if let Some(claim) = store.claim(request, now).await?.into_iter().next() {
                 return Ok(Some(claim));
             }
             let left = wait.saturating_sub(asked.elapsed());

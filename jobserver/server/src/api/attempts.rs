@@ -10,6 +10,7 @@ use nightshift_wire::{
 
 use super::Shared;
 use super::body::{Body, Number, number, query};
+use crate::app::App;
 use crate::refused::{Refused, one_line, while_doing};
 
 pub(super) async fn records(State(app): Shared, attempt: Number, uri: Uri) -> Result<Json<Records>, Refused> {
@@ -52,7 +53,7 @@ pub(super) async fn submit(
         .submit(attempt, submission, app.clock.now())
         .await
         .map_err(while_doing(|| format!("handing in the results of attempt {attempt}")))?;
-    note(attempt, &receipt, records);
+    note(&app, attempt, &receipt, records);
     Ok(Json(receipt))
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn submit_many(
     let outcomes = app.store.submit_many(submissions, app.clock.now()).await;
     let answers = outcomes.into_iter().zip(sent).map(|(outcome, (attempt, records))| match outcome {
         Ok(receipt) => {
-            note(attempt, &receipt, records);
+            note(&app, attempt, &receipt, records);
             Answer::Receipt(receipt)
         }
         Err(error) => {
@@ -85,7 +86,7 @@ pub(super) async fn submit_many(
     Ok(Json(Answers { answers: answers.collect() }))
 }
 
-fn note(attempt: AttemptId, receipt: &Receipt, records: usize) {
+fn note(app: &App, attempt: AttemptId, receipt: &Receipt, records: usize) {
     let job = receipt.job;
     if !receipt.repeated {
         app.metrics.results_accepted.inc_by(records as u64);

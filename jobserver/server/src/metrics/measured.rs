@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nightshift_rules::sizing;
-use nightshift_store::{Computed, Counts, Input, JobResults, Ledger, LostAttempt, NewBatch, Noted, Store, StoreError};
+use nightshift_store::{
+    Changed, Computed, Counts, ExplainFacts, Input, JobChange, JobResults, Ledger, LostAttempt, NewBatch, Noted, Store,
+    StoreError,
+};
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, Lease, Moment, Receipt, Records, Report,
-    Submission, Worker,
+    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobFilter, JobHistory, JobId, JobPage,
+    Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 
 use super::{Metrics, Verb};
@@ -40,11 +43,13 @@ impl Measured {
     }
 }
 
-/// A trait's verbs, `verb(arguments) -> answer;`, and what is counted when one went well.
+/// A trait's verbs, `verb(arguments) -> answer;`, and what is counted when one went well. In braces those that are not
+/// like this.
 macro_rules! verbs {
-    ($part:ident: $($verb:ident($($argument:ident: $kind:ty),*) -> $answer:ty $(, counts $count:expr)?;)*) => {
+    ($part:ident $({ $($unlike:tt)* })?: $($verb:ident($($argument:ident: $kind:ty),*) -> $answer:ty $(, counts $count:expr)?;)*) => {
         #[async_trait]
         impl $part for Measured {
+            $($($unlike)*)?
             $(async fn $verb(&self, $($argument: $kind),*) -> Result<$answer, StoreError> {
                 let done = self.timed(stringify!($verb), self.store.$verb($($argument),*)).await;
                 $(if let Ok(answer) = &done {
@@ -58,15 +63,31 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Store:
+    Store {
+        async fn submit_many(
+            &self,
+            submissions: Vec<(AttemptId, Submission)>,
+            now: Moment,
+        ) -> Vec<Result<Receipt, StoreError>> {
+            let watch = Stopwatch::start();
+            let answers = self.store.submit_many(submissions, now).await;
+            self.metrics.verb_seconds.get_or_create_owned(&Verb { verb: "submit_many" }).observe(watch.seconds());
+            let first = answers.iter().flatten().filter(|receipt| !receipt.repeated).count();
+            self.metrics.jobs_completed.inc_by(first as u64);
+            if answers.iter().any(|answer| matches!(answer, Err(StoreError::Away { .. } | StoreError::Fault { .. }))) {
+                self.metrics.verb_failures.get_or_create_owned(&Verb { verb: "submit_many" }).inc();
+            }
+            answers
+        }
+    }:
     open_batch(batch: NewBatch, now: Moment) -> BatchId;
     append_job(batch: BatchId, records: Vec<Vec<String>>) -> ();
     append_jobs(batch: BatchId, jobs: Vec<Vec<Vec<String>>>) -> ();
     seal_batch(batch: BatchId) -> Batch;
     abandon_batch(batch: BatchId) -> ();
     tidy() -> ();
-    claim(request: &ClaimRequest, now: Moment) -> Option<Claim>, counts |metrics, claim| {
-        metrics.attempts.inc_by(u64::from(claim.is_some()));
+    claim(request: &ClaimRequest, now: Moment) -> Vec<Claim>, counts |metrics, claims| {
+        metrics.attempts.inc_by(claims.len() as u64);
     };
     records(attempt: AttemptId, secret: &str, columns: &[String]) -> Records;
     heartbeat(attempt: AttemptId, heartbeat: &Heartbeat, now: Moment) -> Lease;
@@ -76,15 +97,25 @@ verbs! {
     give_back(attempt: AttemptId, give_back: &GiveBack, now: Moment) -> (), counts |metrics, ()| {
         metrics.attempts_given_back.inc();
     };
+    alive(now: Moment) -> Option<u64>;
     expire(now: Moment) -> Vec<LostAttempt>, counts |metrics, lost| {
         metrics.leases_lost.inc_by(lost.len() as u64);
     };
+    change_jobs(change: &JobChange, from: JobId, now: Moment) -> Changed;
+    suspend_batch(batch: BatchId, reason: &str, now: Moment) -> Batch;
+    resume_batch(batch: BatchId, now: Moment) -> Batch;
+    delete_batch(batch: BatchId, now: Moment) -> ();
+    change_worker(worker: &str, change: &WorkerChange, now: Moment) -> Worker;
+    find_jobs(filter: &JobFilter, from: JobId, limit: u32) -> JobPage;
+    job(job: JobId) -> JobHistory;
+    explain(job: JobId) -> ExplainFacts;
     batches(limit: u32) -> Vec<Batch>;
     batch(batch: BatchId) -> Batch;
     jobs(batch: BatchId, from: u64, limit: u32) -> Vec<Job>;
     results(batch: BatchId, seq: u64) -> Option<JobResults>;
     report(report: &Report, address: &str, now: Moment) -> ();
     workers() -> Vec<Worker>;
+    worker(worker: &str) -> Worker;
     counts(active_since: Moment) -> Counts;
 }
 

@@ -1,9 +1,10 @@
-//! `nightshift job list`: the jobs of a batch, or of all batches that are not finished.
+//! `nightshift job list`: jobs by a filter, or those of all batches that are not finished.
 
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{BatchId, Job};
+use nightshift_wire::{Job, JobQuery};
 
 use crate::figures::count;
+use crate::job_change::{Narrowing, tag};
 use crate::server::{ServerArgs, is_over, job_state};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
@@ -11,11 +12,11 @@ use crate::table::Table;
 /// List jobs
 ///
 /// A job is a part of a batch: what a worker takes at a time. PICK-UPS says how often it was claimed; 1 is the aim.
+/// Without a filter the jobs of every batch that is not finished are listed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only this batch [default: every batch that is not finished]
-    #[arg(long, value_name = "ID")]
-    batch: Option<BatchId>,
+    #[command(flatten)]
+    narrowing: Narrowing,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -26,20 +27,44 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    let batches = match args.batch {
-        Some(batch) => vec![batch],
-        None => client.batches().await?.iter().rev().filter(|batch| !is_over(batch)).map(|batch| batch.id).collect(),
+    let Narrowing { batch, state, plugin, release, worker } = &args.narrowing;
+    let mut query = JobQuery {
+        batch: *batch,
+        state: *state,
+        plugin: plugin.clone(),
+        release: release.as_deref().map(tag),
+        worker: worker.clone(),
+        ..JobQuery::default()
     };
+    let everything = query == JobQuery::default();
+    let mut batches = vec![*batch];
+    if everything {
+        let open = client.batches().await?;
+        batches = open.iter().rev().filter(|batch| !is_over(batch)).map(|batch| Some(batch.id)).collect();
+    } else if let Some(batch) = batch {
+        client.batch(*batch).await?;
+    }
     let mut jobs = Vec::new();
     for batch in batches {
-        jobs.extend(client.jobs(batch).await?);
+        query = JobQuery { batch, from: None, ..query };
+        loop {
+            let page = client.find_jobs(&query).await?;
+            jobs.extend(page.jobs);
+            query.from = page.next;
+            if query.from.is_none() {
+                break;
+            }
+        }
     }
     if args.json {
         around.screen.json("jobs", &jobs)?;
         return Ok(Exit::Done);
     }
     if jobs.is_empty() {
-        around.screen.say("no jobs: every batch is finished; see those of one with `nightshift job list --batch ID`");
+        around.screen.say(match everything {
+            true => "no jobs: every batch is finished; see those of one with `nightshift job list --batch ID`",
+            false => "no jobs: the filter chooses none",
+        });
         return Ok(Exit::Done);
     }
     around.screen.table(&table(&jobs))?;
@@ -63,6 +88,30 @@ fn table(jobs: &[Job]) -> Table {
     table
 }
 
+/// A job that failed too often.
+#[cfg(test)]
+pub(crate) fn example() -> Job {
+    Job {
+        id: 42,
+        batch: 3,
+        seq: 1,
+        plugin: "name-count".into(),
+        priority: 0,
+        requirements: nightshift_wire::Requirements { memory_mb: 512, ..Default::default() },
+        revision: 1,
+        state: nightshift_wire::JobState::Quarantined,
+        reason: "failed 5 times: no such column: nam".into(),
+        records: 1_000,
+        pickups: 6,
+        failures: 5,
+        losses: 1,
+        not_before: None,
+        worker: None,
+        started_at: Some(0),
+        finished_at: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,32 +121,16 @@ mod tests {
     fn jobs_are_listed_with_how_often_they_were_claimed() {
         let done = Job {
             id: 41,
-            batch: 3,
             seq: 0,
-            plugin: "name-count".into(),
-            priority: 0,
-            requirements: nightshift_wire::Requirements::default(),
-            revision: 1,
             state: JobState::Done,
             reason: String::new(),
-            records: 1_000,
             pickups: 1,
             failures: 0,
             losses: 0,
-            not_before: None,
             worker: Some("w-1".into()),
-            started_at: Some(0),
             finished_at: Some(1),
+            ..example()
         };
-        let quarantined = Job {
-            id: 42,
-            state: JobState::Quarantined,
-            reason: "failed 5 times: no such column: nam".into(),
-            pickups: 5,
-            failures: 5,
-            worker: None,
-            ..done.clone()
-        };
-        insta::assert_snapshot!(table(&[done, quarantined]));
+        insta::assert_snapshot!(table(&[done, example()]));
     }
 }

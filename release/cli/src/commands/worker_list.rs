@@ -45,7 +45,7 @@ fn table(workers: &[Worker], zone: &TimeZone) -> Table {
     let mut table = Table::new(&["WORKER", "HOST", "STATE", "RELEASE", ">JOBS", ">RECORDS", "LAST SEEN", "REASON"]);
     for worker in workers {
         let report = &worker.report;
-        let mut reason = report.reason.clone();
+        let mut reason = worker.drained.as_deref().unwrap_or(&report.reason).to_owned();
         if let Some(refused) = report.refused.first() {
             let separator = if reason.is_empty() { "" } else { "; " };
             reason = format!("{reason}{separator}refused {refused}");
@@ -53,7 +53,7 @@ fn table(workers: &[Worker], zone: &TimeZone) -> Table {
         table.row(vec![
             report.worker.clone(),
             report.host.clone(),
-            worker_state(report.state).to_owned(),
+            if worker.drained.is_some() { "drained" } else { worker_state(report.state) }.to_owned(),
             if report.release.is_empty() { "none".to_owned() } else { report.release.clone() },
             count(worker.jobs_done),
             count(worker.records_done),

@@ -154,6 +154,47 @@ fn a_batch_is_looked_at_first_handed_in_once_and_proved() {
 }
 
 #[test]
+fn an_admin_suspends_explains_edits_and_deletes_jobs_and_drains_the_worker() {
+    let grid = Running::new();
+    let person = &grid.person;
+    let run = |words: &[&str]| person.in_clone(words);
+    fs::write(person.clone_dir().join("people.csv"), "name\nAda Lovelace\nAlan Turing\n").expect("file");
+    run(&["batch", "submit", "people.csv", "--plugin", "shout", "--wait"]).expect_code(0);
+    let worker = grid.json(&["worker", "list"])["workers"][0]["worker"].as_str().expect("an id").to_owned();
+    run(&["worker", "drain", &worker, "--reason", "too hot"]).expect_code(0).says("too hot");
+    run(&["worker", "set", &worker, "--name", "window", "--tag", "gpu"]).expect_code(0);
+    assert_eq!(grid.json(&["worker", "show", &worker])["worker"]["tags"][0], "gpu");
+
+    run(&["batch", "submit", "people.csv", "--plugin", "shout", "--job-size", "1"]).expect_code(0);
+    let jobs = grid.json(&["job", "list", "--batch", "2", "--state", "waiting"]);
+    let job = jobs["jobs"][0]["id"].to_string();
+    let explained = run(&["job", "explain", &job]).expect_code(0).stdout;
+    assert!(explained.contains("no worker may take it; 1 worker: drained (too hot)"), "{explained}");
+    run(&["job", "suspend", "--batch", "2"]).expect_code(2).says("2 of 2 chosen jobs would be suspended").says("--yes");
+    run(&["job", "suspend", "--batch", "2", "--yes"]).expect_code(0).says("2 of 2 chosen jobs are suspended");
+    run(&["job", "retry", &job]).expect_code(1).says("neither done nor quarantined");
+    run(&["job", "resume", "--batch", "2", "--yes"]).expect_code(0);
+    run(&["job", "edit", &job, "--priority", "9", "--tag", "gpu"]).expect_code(0);
+    let shown = run(&["job", "show", &job]).expect_code(0).stdout;
+    assert!(shown.contains("priority   9\nrequires   tags gpu\nrevision   2\n"), "{shown}");
+    assert_eq!(grid.json(&["job", "delete", &job, "--reason", "not needed"])["report"]["changed"], 1);
+    run(&["worker", "resume", &worker]).expect_code(0);
+    run(&["job", "show", "99"]).expect_code(3);
+    run(&["job", "delete", "99"]).expect_code(3);
+    run(&["worker", "show", "nobody"]).expect_code(3);
+
+    run(&["job", "retry", "--release", "1.0.0", "--batch", "1", "--yes"])
+        .expect_code(0)
+        .says("1 of 1 chosen job is retried");
+    run(&["batch", "suspend", "1", "--reason", "wrong file"]).expect_code(0).says("wrong file");
+    run(&["batch", "resume", "1"]).expect_code(0);
+    run(&["batch", "retry", "1", "--yes"]).expect_code(0);
+    run(&["batch", "delete", "2"]).expect_code(2).says("nothing was");
+    run(&["batch", "delete", "2", "--yes"]).expect_code(0);
+    run(&["batch", "show", "2"]).expect_code(3);
+}
+
+#[test]
 fn a_batch_for_a_job_server_that_is_down_was_not_handed_in_and_that_is_said() {
     let person = Person::new();
     fs::write(person.home().join("people.csv"), "name\nAda Lovelace\n").expect("file");

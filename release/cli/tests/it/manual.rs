@@ -5,7 +5,7 @@ use crate::person::Person;
 #[test]
 fn the_manual_says_what_every_command_does() {
     let person = Person::new();
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["init"],
         &["plugin", "new"],
@@ -20,8 +20,23 @@ fn the_manual_says_what_every_command_does() {
         &["batch", "results"],
         &["batch", "errors"],
         &["batch", "receipt"],
+        &["batch", "suspend"],
+        &["batch", "resume"],
+        &["batch", "retry"],
+        &["batch", "delete"],
         &["job", "list"],
+        &["job", "show"],
+        &["job", "explain"],
+        &["job", "suspend"],
+        &["job", "resume"],
+        &["job", "edit"],
+        &["job", "retry"],
+        &["job", "delete"],
         &["worker", "list"],
+        &["worker", "show"],
+        &["worker", "drain"],
+        &["worker", "resume"],
+        &["worker", "set"],
         &["status"],
         &["demo"],
     ];

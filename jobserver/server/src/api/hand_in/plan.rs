@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, StatusCode, header};
 use nightshift_rules::auto_size::{self, Size};
+use nightshift_rules::breaker::ErrorRate;
 use nightshift_rules::sizing::Measured;
 use nightshift_store::NewBatch;
 use nightshift_wire::{HandIn, InputFormat, JobSize, code};
@@ -96,10 +97,12 @@ impl Plan {
                 name,
                 plugin: asked.plugin.clone(),
                 priority: asked.priority.unwrap_or(0),
+                requirements: offered.requirements.clone(),
                 columns: Vec::new(),
                 outputs: offered.outputs.clone(),
                 lease_ms: u64::try_from(settings.lease.as_millis()).unwrap_or(u64::MAX),
                 max_attempts: settings.max_attempts,
+                error_rate: ErrorRate::per_mille(settings.error_rate),
             },
             release: catalogue.release.clone().unwrap_or_default(),
             wanted: Wanted { plugin: asked.plugin, inputs: offered.inputs.clone(), outputs: offered.outputs.clone() },
