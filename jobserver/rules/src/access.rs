@@ -35,7 +35,6 @@ use Reach::{All, No, Own};
 
 const WORKERS_OWN: [Reach; 6] = [Own, No, No, No, No, No];
 const SEEN_BY_WORKERS_TOO: [Reach; 6] = [All, All, All, All, All, No];
-const SEEN_BY_PEOPLE: [Reach; 6] = [No, All, All, All, All, No];
 const SEEN_BY_STAFF: [Reach; 6] = [No, All, No, All, All, No];
 const OWNERS_SEEN: [Reach; 6] = [No, All, Own, All, All, No];
 const OWNERS_CHANGE: [Reach; 6] = [No, No, Own, All, All, No];
@@ -73,7 +72,7 @@ pub const TABLE: &[Row] = &[
     row("GET", "/v1/workers", SEEN_BY_STAFF),
     row("GET", "/v1/workers/{worker}", SEEN_BY_STAFF),
     row("POST", "/v1/workers/{worker}", OPERATORS),
-    row("GET", "/v1/status", SEEN_BY_PEOPLE),
+    row("GET", "/v1/status", SEEN_BY_WORKERS_TOO),
     row("GET", "/v1/me", SEEN_BY_WORKERS_TOO),
     row("GET", "/v1/tokens", ADMINS),
     row("POST", "/v1/tokens", ADMINS),

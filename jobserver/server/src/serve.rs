@@ -17,7 +17,7 @@ use std::time::Duration;
 use hyper_util::service::TowerToHyperService;
 use nightshift_store::{Access, Store};
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,10 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// What was sent before the server ended arrives within this time.
 const LAST_CALL: Duration = Duration::from_millis(100);
+
+/// Connections that may wait to be accepted: a whole grid comes back at once when its server starts again, and one that
+/// finds no room tries again only after a second. The system's own limit counts, too.
+const WAITING: u32 = 16 * 1024;
 
 /// What a server is made of.
 pub struct Parts {
@@ -98,7 +102,7 @@ pub struct Running {
 /// When the address cannot be listened on.
 pub async fn start(parts: Parts) -> io::Result<Running> {
     let Parts { listen, store, releases, clock, limits, hosts, artifacts, entrance, stopping } = parts;
-    let listener = TcpListener::bind(listen).await?;
+    let listener = bound(listen)?;
     let address = listener.local_addr()?;
     let metrics = Metrics::new();
     let app = Arc::new(App {
@@ -141,6 +145,14 @@ impl Running {
             }
         }
     }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts again finds its port free, also while old connections end.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// A connection closed while a request is on its way to it leaves its client without an answer.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use job_server::JobServer;
+pub use job_server::{Guard, JobServer};
 pub use processes::{Process, processes_in};
 pub use programs::Programs;
 pub use worker::{Cycle, Ended, Worker};

@@ -18,6 +18,27 @@ pub struct CoreArgs {
     pub store_password_file: Option<PathBuf>,
     /// The worker's enrolled identity.
     pub worker: String,
+    /// The job server asks who comes: the first line on stdin is a [`crate::message::ToCore::Access`].
+    pub asked: bool,
+}
+
+/// How a core gets in at a job server that asks who comes. Never an argument or in the environment, where others could
+/// read it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AccessArgs {
+    /// The pin of the servers' certificate authority; empty when none is needed.
+    pub pin: String,
+    /// The worker's credential.
+    pub token: String,
+    /// The machine's fingerprint.
+    pub machine: String,
+}
+
+/// The credential is not shown.
+impl fmt::Debug for AccessArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessArgs").field("pin", &self.pin).finish_non_exhaustive()
+    }
 }
 
 /// A release as the core needs to know it: where its files are, and what to write into provenance.
@@ -62,6 +83,9 @@ impl CoreArgs {
             "--worker".into(),
             self.worker.clone().into(),
         ];
+        if self.asked {
+            args.extend(["--access".into(), "stdin".into()]);
+        }
         for url in &self.jobservers {
             args.push("--jobserver".into());
             args.push(url.into());
@@ -78,6 +102,7 @@ impl CoreArgs {
         let (mut state_dir, mut slot, mut tag, mut commit, mut worker) = (None, None, None, None, None);
         let mut store_password_file = None;
         let mut jobservers = Vec::new();
+        let mut asked = false;
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
             let name = text(name)?;
@@ -88,6 +113,7 @@ impl CoreArgs {
                 "--tag" => tag = Some(text(value)?),
                 "--commit" => commit = Some(text(value)?),
                 "--worker" => worker = Some(text(value)?),
+                "--access" if value == "stdin" => asked = true,
                 "--jobserver" => jobservers.push(text(value)?),
                 "--store-password-file" => store_password_file = Some(PathBuf::from(value)),
                 other => return Err(BadArgs(format!("{other} is unknown"))),
@@ -107,6 +133,7 @@ impl CoreArgs {
             jobservers,
             store_password_file,
             worker: worker.ok_or_else(|| missing("--worker"))?,
+            asked,
         })
     }
 }
@@ -126,6 +153,7 @@ mod tests {
             jobservers: vec!["http://a:1".into(), "http://b:2".into()],
             store_password_file: None,
             worker: "w-1".into(),
+            asked: true,
         }
     }
 

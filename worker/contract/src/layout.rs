@@ -6,6 +6,7 @@
 //!   progress       when the launcher last got somewhere (milliseconds since this machine started)
 //!   STOP           local stop file; its content is the reason
 //!   identity.json  who this worker is (0600)
+//!   credential.json  what this worker proves itself by to a job server that asks for it (0600)
 //!   status.json    what the last or running cycle found, step by step
 //!   look.json      what the last look at the repository saw, and when
 //!   trust.json     version floor, release in force, refused and seen tags
@@ -57,6 +58,10 @@ impl StateDir {
     /// The worker's identity.
     pub fn identity(&self) -> PathBuf {
         self.0.join("identity.json")
+    }
+    /// The worker's credential.
+    pub fn credential(&self) -> PathBuf {
+        self.0.join("credential.json")
     }
     /// The status file.
     pub fn status(&self) -> PathBuf {

@@ -4,7 +4,7 @@
 //! means that the launcher is gone: the core ends at once. A line neither side knows is ignored, so that a core and a
 //! launcher of different releases get along.
 
-use crate::handoff::ReleaseArgs;
+use crate::handoff::{AccessArgs, ReleaseArgs};
 
 /// What a launcher tells its core.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum ToCore {
     Drain(String),
     /// Stop now: the last checkpoint stands, end with 6. The text is the reason.
     Stop(String),
+    /// How to get in at the job server.
+    Access(AccessArgs),
 }
 
 /// What a core tells its launcher.
@@ -48,6 +50,15 @@ impl ToCore {
             }
             ToCore::Drain(reason) => line(&["drain", reason]),
             ToCore::Stop(reason) => line(&["stop", reason]),
+            ToCore::Access(access) => line(&["access", &access.pin, &access.token, &access.machine]),
+        }
+    }
+
+    /// The message as logs show it: on one line, and nothing secret.
+    pub fn for_log(&self) -> String {
+        match self {
+            ToCore::Access(_) => "access".to_owned(),
+            other => other.to_line().trim_end().replace('\t', " "),
         }
     }
 
@@ -61,6 +72,11 @@ impl ToCore {
             })),
             ["drain", reason] => Some(ToCore::Drain((*reason).to_owned())),
             ["stop", reason] => Some(ToCore::Stop((*reason).to_owned())),
+            ["access", pin, token, machine] => Some(ToCore::Access(AccessArgs {
+                pin: (*pin).to_owned(),
+                token: (*token).to_owned(),
+                machine: (*machine).to_owned(),
+            })),
             _ => None,
         }
     }
@@ -113,6 +129,7 @@ mod tests {
     fn every_message_is_read_as_it_was_written() {
         let release = ReleaseArgs { slot: "/s/a b".into(), tag: "v1.2.3".into(), commit: "c".repeat(40) };
         for message in [ToCore::Release(release), ToCore::Drain("why".into()), ToCore::Stop("STOP pushed".into())] {
+            assert_eq!(message.for_log(), message.to_line().trim_end().replace('\t', " "));
             assert_eq!(ToCore::parse(&message.to_line()), Some(message));
         }
         for message in [
@@ -123,6 +140,14 @@ mod tests {
         ] {
             assert_eq!(FromCore::parse(&message.to_line()), Some(message));
         }
+    }
+
+    #[test]
+    fn a_credential_is_read_as_it_was_written_and_is_in_no_log() {
+        let access = AccessArgs { pin: String::new(), token: "ns_worker_1".into(), machine: "m".into() };
+        let message = ToCore::Access(access);
+        assert_eq!(ToCore::parse(&message.to_line()).as_ref(), Some(&message));
+        assert!(!format!("{message:?}{}", message.for_log()).contains("ns_worker_1"));
     }
 
     #[test]

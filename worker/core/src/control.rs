@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use nightshift_wire::{
-    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, code,
+    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, access_code,
+    code,
 };
 
 /// Hands out jobs and takes results. Every verb may be repeated without harm.
@@ -53,7 +54,8 @@ pub(crate) enum Refusal {
 /// Judges a refusal by its code.
 pub(crate) fn judge(problem: &Problem) -> Refusal {
     match problem.code.as_str() {
-        code::NOT_WANTED | code::NOT_FOUND | code::WRONG_SECRET => Refusal::NotWanted,
+        // Another worker's attempt is not this one's to give back.
+        code::NOT_WANTED | code::NOT_FOUND | code::WRONG_SECRET | access_code::NOT_ALLOWED => Refusal::NotWanted,
         _ => Refusal::Unfit,
     }
 }
@@ -65,7 +67,7 @@ mod tests {
     #[test]
     fn an_attempt_that_is_not_wanted_is_dropped_and_one_that_does_not_fit_is_given_back() {
         let judged = |code: &str| judge(&Problem { code: code.to_owned(), status: 409, detail: String::new() });
-        for code in [code::NOT_WANTED, code::NOT_FOUND, code::WRONG_SECRET] {
+        for code in [code::NOT_WANTED, code::NOT_FOUND, code::WRONG_SECRET, access_code::NOT_ALLOWED] {
             assert_eq!(judged(code), Refusal::NotWanted, "{code}");
         }
         for code in [code::MISSING_COLUMN, code::WRONG_RESULTS, code::TOO_LARGE, code::BAD_REQUEST, "of_tomorrow"] {

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use nightshift_client::{Client, ClientError};
 use nightshift_wire::{
-    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, code,
+    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, access_code,
+    code,
 };
 
 use crate::control::{ControlError, JobControl};
@@ -49,6 +50,8 @@ impl From<ClientError> for ControlError {
                 status: TOO_LARGE,
                 detail: error.to_string(),
             }),
+            // The worker is not let in now, which says nothing about what it has done: that is kept.
+            ClientError::Refused { ref problem } if is_shut_out(problem) => ControlError::Away(Box::new(error)),
             ClientError::Refused { ref problem } if !error.is_retryable() => ControlError::Refused(problem.clone()),
             error if is_failing(&error) => ControlError::Failing(Box::new(error)),
             error => ControlError::Away(Box::new(error)),
@@ -57,6 +60,11 @@ impl From<ClientError> for ControlError {
 }
 
 const TOO_LARGE: u16 = 413;
+
+/// Whether the job server does not know this worker, or does not let it in.
+fn is_shut_out(problem: &Problem) -> bool {
+    problem.status == 401 || problem.code == access_code::NOT_APPROVED
+}
 
 /// Whether a job server was reached and failed at this very request: by a fault of its own (500), by taking too long
 /// over it (408), or with an answer that broke off or cannot be read.
@@ -108,6 +116,9 @@ mod tests {
             (strange(502), Means::Away),
             (strange(404), Means::Away),
             (ClientError::NoServer, Means::Away),
+            (refused(401, access_code::REVOKED), Means::Away),
+            (refused(403, access_code::NOT_APPROVED), Means::Away),
+            (refused(403, access_code::NOT_ALLOWED), Means::Refused),
             (refused(409, code::NOT_WANTED), Means::Refused),
             (refused(413, code::TOO_LARGE), Means::Refused),
             (strange(413), Means::Refused),

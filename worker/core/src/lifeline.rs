@@ -23,7 +23,7 @@ pub fn hold(orders: watch::Sender<Orders>) -> io::Result<()> {
         // A line that is not UTF-8 is one this version does not know.
         while matches!(stdin.read_until(b'\n', &mut line), Ok(read) if read > 0) {
             if let Some(message) = ToCore::parse(&String::from_utf8_lossy(&line)) {
-                tracing::info!("the launcher says: {}", message.to_line().trim_end());
+                tracing::info!("the launcher says: {}", message.for_log());
                 orders.send_modify(|orders| orders.take(message));
             }
             line.clear();

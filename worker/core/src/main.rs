@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
-use nightshift_client::{Client, Timeouts};
+use nightshift_client::{Access, Client, Timeouts};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::handoff::CoreArgs;
 use nightshift_contract::layout::StateDir;
@@ -32,6 +32,8 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 /// How long a core that is just ending may keep the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long the launcher may take to say how to get in at the job server.
+const ACCESS_WITHIN: Duration = Duration::from_secs(10);
 const LOGS_KEPT: usize = 7;
 
 fn main() -> ExitCode {
@@ -62,11 +64,13 @@ fn main() -> ExitCode {
 fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     let state = StateDir::new(args.state_dir);
     log_to(&state, env::var_os("NIGHTSHIFT_LOG").and_then(|filter| filter.into_string().ok()))?;
-    let (ordering, orders) = watch::channel(Orders::default());
+    let (ordering, mut orders) = watch::channel(Orders::default());
     lifeline::hold(ordering).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
+    let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
-        control: control(args.jobservers, args.store_password_file.as_deref())?,
+        control: control(args.jobservers, &access, args.store_password_file.as_deref())?,
         state,
         worker: args.worker,
         release: args.release,
@@ -75,17 +79,29 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
         pace: Pace::default(),
         moments: Box::new(Unwatched),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
     let ended = runtime.block_on(core.run());
     // A query or a write that is still under way is not waited for: what is on disk is consistent.
     runtime.shutdown_background();
     Ok(ended?)
 }
 
+/// How to get in at the job server, as the launcher says first of all.
+async fn access(orders: &mut watch::Receiver<Orders>) -> anyhow::Result<Access> {
+    let said = tokio::time::timeout(ACCESS_WITHIN, orders.wait_for(|orders| orders.access.is_some())).await;
+    let said = said.context("waiting for the launcher to say how to get in at the job server")??.access.clone();
+    let said = said.unwrap_or_default();
+    let pin = if said.pin.is_empty() { None } else { Some(said.pin.parse()?) };
+    Ok(Access { pin, token: Some(said.token), machine: Some(said.machine) })
+}
+
 /// The job servers, or the store that is used directly.
-fn control(addresses: Vec<String>, password_file: Option<&Path>) -> anyhow::Result<Arc<dyn JobControl>> {
+fn control(
+    addresses: Vec<String>,
+    access: &Access,
+    password_file: Option<&Path>,
+) -> anyhow::Result<Arc<dyn JobControl>> {
     let Some(store) = addresses.iter().find(|address| address.starts_with("mysql://")) else {
-        return Ok(Arc::new(HttpControl(Client::new(addresses, Timeouts::default())?)));
+        return Ok(Arc::new(HttpControl(Client::with_access(addresses, Timeouts::default(), access)?)));
     };
     let mut address = Address::parse(store).context("reading the store's address")?;
     if let Some(file) = password_file {

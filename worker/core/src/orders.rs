@@ -1,7 +1,7 @@
 //! What the launcher has ordered so far. Orders only add up: a stop is never taken back, a later release replaces an
 //! earlier one.
 
-use nightshift_contract::handoff::ReleaseArgs;
+use nightshift_contract::handoff::{AccessArgs, ReleaseArgs};
 use nightshift_contract::message::ToCore;
 use tokio::sync::watch;
 
@@ -14,6 +14,8 @@ pub struct Orders {
     pub drain: Option<String>,
     /// The release to use from the next job on, when it is not the one the core was started with.
     pub release: Option<ReleaseArgs>,
+    /// How to get in at the job server, once it was said.
+    pub access: Option<AccessArgs>,
 }
 
 impl Orders {
@@ -23,6 +25,7 @@ impl Orders {
             ToCore::Release(release) => self.release = Some(release),
             ToCore::Drain(reason) => self.drain = Some(reason),
             ToCore::Stop(reason) => self.stop = Some(reason),
+            ToCore::Access(access) => self.access = Some(access),
         }
     }
 }
@@ -49,6 +52,6 @@ mod tests {
         }
         orders.take(ToCore::Release(release("v1.1.0")));
         let drain = Some("night is over".to_owned());
-        assert_eq!(orders, Orders { stop: None, drain, release: Some(release("v1.1.0")) });
+        assert_eq!(orders, Orders { drain, release: Some(release("v1.1.0")), ..Orders::default() });
     }
 }

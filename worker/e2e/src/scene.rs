@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nightshift_client::{Client, ClientError, Timeouts};
+use nightshift_client::{Access, Client, ClientError, Timeouts};
 use nightshift_testbed::central::Central;
 use nightshift_testbed::grid::{Grid, Worker};
 use nightshift_testbed::wait;
@@ -110,7 +110,13 @@ impl Scene {
     /// # Errors
     /// When it is away or refuses.
     pub fn ask<T>(&self, verb: impl AsyncFnOnce(&Client) -> Result<T, ClientError>) -> Result<T> {
-        let client = Client::new([self.grid.server.url()], Timeouts::default())?;
+        let access = match self.grid.server.guard() {
+            None => Access::default(),
+            Some(guard) => {
+                Access { pin: Some(guard.pin.parse()?), token: Some(guard.admin_token.clone()), machine: None }
+            }
+        };
+        let client = Client::with_access([self.grid.server.url()], Timeouts::default(), &access)?;
         Ok(self.runtime.block_on(verb(&client))?)
     }
 

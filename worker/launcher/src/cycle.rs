@@ -4,13 +4,13 @@
 //! 2. Identity.
 //! 3. The local stop file: stopped, nothing else is looked at.
 //! 4. Visit the repository: look, stop flag, sync. After a switch, which may have taken long, once more.
-//! 5. [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
+//! 5. A job server that asks who comes is asked whether it lets this worker in ([`crate::join`]). [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
 //! 6. Status file and report, whatever happened; then the exit code.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nightshift_client::ClientError;
+use nightshift_client::{Access, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::OpenError;
@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 
 use crate::decide::{self, Facts, Next};
 use crate::identity::{self, IdentityError, Verdict};
+use crate::join::{Credential, CredentialError, Standing};
 use crate::lock::{self, Lock, LockError, Taken};
 use crate::report::{Findings, Reporter, Step};
 use crate::repository::{Found, Repository, Visit};
@@ -34,6 +35,9 @@ const MARK_EVERY: Duration = Duration::from_secs(5);
 
 /// A visit that takes longer than this does not count as progress any more.
 const MARKS_FOR: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// What to do when a job server that let this worker in does so no more.
+const ASK_ADMIN: &str = "the next cycle asks to be let in again; see `nightshift worker list`";
 
 /// How a cycle ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,9 @@ pub enum CycleError {
     /// Nobody knows who this worker is.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The worker cannot prove who it is.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// The machine cannot be told from its copies.
     #[error("finding the state folder {path}", path = .0.display())]
     Fingerprint(PathBuf, #[source] std::io::Error),
@@ -88,6 +95,10 @@ pub struct Cycle<'s> {
     pub lock: Lock,
     /// Sends reports.
     pub sender: Sender,
+    /// What the worker proves itself by, where the job server asks for it.
+    pub credential: Option<Credential>,
+    /// Why the job server does not let this worker in, and what to do about it.
+    out: Option<(String, &'static str)>,
     /// The last visit to the repository, once there was one.
     pub visit: Option<Visit>,
     /// What the steps found.
@@ -103,7 +114,8 @@ pub struct Cycle<'s> {
 /// When the state folder, the lock or the settings are out of order; everything else is an [`Ending`].
 pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     let state = &settings.state;
-    let sender = Sender::new(&settings.jobs, settings.report_timeout).map_err(CycleError::JobServer)?;
+    let nobody = Access { pin: settings.joining.pin, ..Access::default() };
+    let sender = Sender::new(&settings.jobs, settings.report_timeout, &nobody).map_err(CycleError::JobServer)?;
     let mut findings = Findings::default();
     let lock = match lock::take(state, settings.stuck_after)? {
         Taken::Theirs { pid } => {
@@ -124,11 +136,14 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
         core,
         lock,
         sender,
+        credential: None,
+        out: None,
         visit: None,
         findings,
         reporter: Reporter { worker, host: machine::host() },
         release_before: status::read(state).ok().flatten().map(|status| status.report.release).unwrap_or_default(),
     };
+    cycle.prove()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CycleError::Runtime)?;
     let done = cycle.go(&runtime);
     let (ending, report) = match done {
@@ -159,6 +174,10 @@ impl Cycle<'_> {
             }
             facts = self.facts();
             if decide::next(&facts) == Next::Work {
+                self.ask_to_join(runtime)?;
+                facts = self.facts();
+            }
+            if decide::next(&facts) == Next::Work {
                 let finish = runtime.block_on(watch::watch(self, repository));
                 return Ok(self.after_the_watch(finish));
             }
@@ -167,6 +186,59 @@ impl Cycle<'_> {
         self.note_hours(&facts);
         self.note_stop_file(&facts);
         Ok(self.ending(&next, &facts))
+    }
+
+    /// Makes or finds what this worker proves itself by, where the job server asks for it.
+    fn prove(&mut self) -> Result<(), CycleError> {
+        let joining = &self.settings.joining;
+        if !joining.is_needed() || self.sender.client().is_none() {
+            return Ok(());
+        }
+        let state = &self.settings.state;
+        let machine =
+            machine::fingerprint(state.root()).map_err(|error| CycleError::Fingerprint(state.root().into(), error))?;
+        let credential = Credential::establish(state, &self.reporter.worker, &machine)?;
+        let access = credential.access(joining);
+        self.sender =
+            Sender::new(&self.settings.jobs, self.settings.report_timeout, &access).map_err(CycleError::JobServer)?;
+        self.credential = Some(credential);
+        Ok(())
+    }
+
+    /// Asks the job server whether it lets this worker in. A worker whose identity is another machine's asks once more, as
+    /// a new one.
+    fn ask_to_join(&mut self, runtime: &Runtime) -> Result<(), CycleError> {
+        let mut standing = self.standing(runtime);
+        if standing == Standing::Anew {
+            tracing::warn!(worker = self.reporter.worker, "this worker's identity is in use on another machine");
+            identity::forget(&self.settings.state)?;
+            self.reporter.worker = establish_identity(&self.settings.state, &mut self.findings)?;
+            self.prove()?;
+            standing = self.standing(runtime);
+        }
+        match standing {
+            Standing::In => {
+                if self.credential.is_some() {
+                    self.findings.good(Step::Join, "the job server lets this worker in");
+                }
+            }
+            Standing::Out(reason, to_do) => {
+                self.findings.bad(Step::Join, reason.clone(), to_do);
+                self.out = Some((reason, to_do));
+            }
+            Standing::Anew => {
+                let (reason, to_do) = ("the job server does not believe who this worker is", "ask an admin of it");
+                self.findings.bad(Step::Join, reason, to_do);
+                self.out = Some((reason.to_owned(), to_do));
+            }
+            Standing::Unknown(why) => self.findings.good(Step::Join, format!("not asked: {why}")),
+        }
+        Ok(())
+    }
+
+    fn standing(&self, runtime: &Runtime) -> Standing {
+        let (Some(client), Some(credential)) = (self.sender.client(), &self.credential) else { return Standing::In };
+        runtime.block_on(credential.ask(&client, &self.settings.joining, &self.reporter.host))
     }
 
     /// Visits the repository on a thread of its own and marks progress meanwhile: a first release may be large and the
@@ -211,6 +283,7 @@ impl Cycle<'_> {
         Facts {
             stop_file,
             stop_flag: visit.stop_flag.clone(),
+            out: self.out.clone().or_else(|| self.sender.shut_out().map(|why| (why, ASK_ADMIN))),
             unseen_for_too_long: unseen,
             trouble: visit.trouble.clone(),
             release: visit.release.as_ref().map(|release| release.tag.clone()),

@@ -15,6 +15,8 @@ pub struct Facts {
     pub stop_file: Option<String>,
     /// The stop flag that the last look really saw, when there was one.
     pub stop_flag: Option<String>,
+    /// Why the job server does not let this worker in, and what to do about it, when it does not.
+    pub out: Option<(String, &'static str)>,
     /// Why a stop flag could have been missed, when nobody has really looked at the repository for too long.
     pub unseen_for_too_long: Option<String>,
     /// Why the repository could not be looked at or fetched from, when it could not.
@@ -40,6 +42,8 @@ pub enum Next {
     NoRelease(Option<String>),
     /// There are releases, and all of them are refused.
     NoGoodRelease,
+    /// The job server does not let this worker in. Holds why, and what to do about it.
+    Out(String, &'static str),
     /// Outside the working hours; holds when they begin.
     Rest(Timestamp),
     /// A core may run.
@@ -63,6 +67,9 @@ pub fn next(facts: &Facts) -> Next {
     if let Some(reason) = &facts.unseen_for_too_long {
         return Next::Unseen(reason.clone());
     }
+    if let Some((reason, to_do)) = &facts.out {
+        return Next::Out(reason.clone(), to_do);
+    }
     match facts.hours {
         Some(Window::Closed { opens }) => Next::Rest(opens),
         Some(Window::Open { .. }) | None => Next::Work,
@@ -81,6 +88,7 @@ impl Next {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) => Exit::Stopped,
             _ if facts.refused > 0 => Exit::ReleaseRefused,
+            Next::Out(..) => Exit::NotAllowed,
             Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => Exit::TryLater,
             Next::Rest(_) | Next::Work => Exit::Done,
         }
@@ -90,7 +98,7 @@ impl Next {
     pub fn state(&self) -> WorkerState {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) => WorkerState::Stopped,
-            Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => WorkerState::Blocked,
+            Next::Out(..) | Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => WorkerState::Blocked,
             Next::Rest(_) => WorkerState::Resting,
             Next::Work => WorkerState::Waiting,
         }
@@ -117,6 +125,7 @@ impl Next {
                 "every release in the repository is refused here".to_owned(),
                 "compare `signers` in worker.toml with who signed them, or cut a release that is signed by one of these",
             ),
+            Next::Out(reason, to_do) => (reason.clone(), to_do),
             Next::Rest(opens) => (format!("outside the working hours; they begin at {opens}"), ""),
             Next::Work => ("working hours".to_owned(), ""),
         }
@@ -225,6 +234,15 @@ mod tests {
         assert!(words.starts_with("every release in the repository is refused here: v1.1.0 is refused: not signed"));
         assert!(words.contains("(1 more refused); compare `signers`"), "{words}");
         assert_eq!(next(&working()).last_words(&Facts { refused: 2, ..working() }, &refused), refused.join("\n"));
+    }
+
+    #[test]
+    fn a_worker_that_is_not_let_in_takes_no_job_and_says_why() {
+        let facts = Facts { out: Some(("waits for approval".into(), "approve it")), ..working() };
+        assert_eq!(next(&facts), Next::Out("waits for approval".into(), "approve it"));
+        assert_eq!(next(&facts).exit(&facts), Exit::NotAllowed);
+        assert!(!next(&facts).is_stop(), "the job in hand is finished");
+        assert_eq!(next(&facts).last_words(&facts, &[]), "waits for approval; approve it");
     }
 
     #[test]

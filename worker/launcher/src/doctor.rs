@@ -17,6 +17,7 @@ use rustix::fs::{Access, access, statvfs};
 
 use crate::decide::window_in_words;
 use crate::identity::{self, Verdict};
+use crate::join::Credential;
 use crate::lock::{self, Taken};
 use crate::repository::chain;
 use crate::settings::{JobSource, Settings};
@@ -170,7 +171,8 @@ fn check_job_server(settings: &Settings) -> Vec<StepReport> {
     let asked = || -> Result<_, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
         let client =
-            Client::new(urls.iter().cloned(), Timeouts::all(settings.report_timeout)).map_err(|error| chain(&error))?;
+            Client::with_access(urls.iter().cloned(), Timeouts::all(settings.report_timeout), &entry(settings))
+                .map_err(|error| chain(&error))?;
         runtime.block_on(client.status()).map_err(|error| chain(&error))
     };
     let status = match asked() {
@@ -188,6 +190,15 @@ fn check_job_server(settings: &Settings) -> Vec<StepReport> {
         }
     };
     vec![good(WHAT, found), clocks]
+}
+
+/// As the worker gets in, with what it was given; a worker that never asked brings nothing.
+fn entry(settings: &Settings) -> nightshift_client::Access {
+    let kept = Credential::kept(&settings.state).filter(|_| settings.joining.is_needed());
+    match kept {
+        Some(credential) => credential.access(&settings.joining),
+        None => nightshift_client::Access { pin: settings.joining.pin, ..Default::default() },
+    }
 }
 
 fn good(what: &str, found: impl Into<String>) -> StepReport {

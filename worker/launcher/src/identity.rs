@@ -91,6 +91,20 @@ pub fn establish(state: &StateDir, fingerprint: &str) -> Result<(Identity, Verdi
     Ok((identity, verdict))
 }
 
+/// Forgets who this worker is, so that [`establish`] makes it a new one.
+///
+/// # Errors
+/// When the identity cannot be removed.
+pub fn forget(state: &StateDir) -> Result<(), IdentityError> {
+    let path = state.identity();
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(IdentityError { doing: "removing the identity of another machine from", path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

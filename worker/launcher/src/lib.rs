@@ -9,6 +9,7 @@ pub mod cycle;
 pub mod decide;
 pub mod doctor;
 pub mod identity;
+pub mod join;
 pub mod lock;
 pub mod log;
 pub mod machine;

@@ -15,6 +15,8 @@ pub enum Step {
     Sync,
     /// The working hours.
     Hours,
+    /// Being let in by the job server.
+    Join,
     /// The core and what it does.
     Core,
 }
@@ -28,6 +30,7 @@ impl Step {
             Step::Look => "look",
             Step::Sync => "sync",
             Step::Hours => "hours",
+            Step::Join => "join",
             Step::Core => "core",
         }
     }

@@ -1,11 +1,11 @@
 //! Sends reports to the job server; a worker that uses the store directly has none, and tells nobody. A report that does
 //! not arrive is noted and nothing more: work never waits for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nightshift_client::{Client, ClientError, Timeouts};
-use nightshift_wire::Report;
+use nightshift_client::{Access, Client, ClientError, Timeouts};
+use nightshift_wire::{Report, access_code};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -23,24 +23,34 @@ pub struct Sender {
     /// `None` when there is no job server.
     client: Option<Arc<Client>>,
     within: Duration,
+    /// Why the job server refused the last report, when it does not let this worker in.
+    shut_out: Arc<Mutex<Option<String>>>,
 }
 
 impl Sender {
-    /// A sender to the job servers, that spends at most `within` on a report.
+    /// A sender to the job servers, that spends at most `within` on a report and gets in by `access`.
     ///
     /// # Errors
     /// When an address cannot be one of a job server.
-    pub fn new(jobs: &JobSource, within: Duration) -> Result<Sender, ClientError> {
+    pub fn new(jobs: &JobSource, within: Duration, access: &Access) -> Result<Sender, ClientError> {
         let client = match jobs {
-            JobSource::Servers(urls) => Some(Arc::new(Client::new(urls.iter().cloned(), Timeouts::all(within))?)),
+            JobSource::Servers(urls) => {
+                let client = Client::with_access(urls.iter().cloned(), Timeouts::all(within), access)?;
+                Some(Arc::new(client))
+            }
             JobSource::Store { .. } => None,
         };
-        Ok(Sender { client, within })
+        Ok(Sender { client, within, shut_out: Arc::default() })
     }
 
     /// The client by which reports are sent, when there is a job server.
     pub fn client(&self) -> Option<Arc<Client>> {
         self.client.clone()
+    }
+
+    /// Why the job server does not let this worker in, when it said so to the last report.
+    pub fn shut_out(&self) -> Option<String> {
+        self.shut_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sends one report; whether it arrived.
@@ -51,6 +61,11 @@ impl Sender {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("a report did not arrive: {}", chain(error)),
             Err(_) => tracing::warn!("a report did not arrive within {} ms", self.within.as_millis()),
+        }
+        if let Ok(said) = &sent {
+            let problem = said.as_ref().err().and_then(ClientError::problem);
+            let out = problem.filter(|problem| problem.status == 401 || problem.code == access_code::NOT_APPROVED);
+            *self.shut_out.lock().unwrap_or_else(PoisonError::into_inner) = out.map(|problem| problem.detail.clone());
         }
         matches!(sent, Ok(Ok(())))
     }

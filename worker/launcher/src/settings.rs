@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nightshift_client::BadPin;
 use nightshift_contract::boot_config;
 use nightshift_contract::holder::STUCK_AFTER;
 use nightshift_contract::layout::{DEFAULT_STATE_DIR, StateDir};
@@ -14,6 +15,8 @@ use nightshift_manifest::file_error::{FileError, read_toml};
 use nightshift_manifest::signers::Signers;
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::join::Joining;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,6 +36,8 @@ pub struct ConfigFile {
     allow_plain: bool,
     #[serde(default)]
     allow_direct: bool,
+    jobserver_ca: Option<Spanned<String>>,
+    join_token: Option<String>,
     store_password_file: Option<Spanned<String>>,
     look_every: Option<Spanned<String>>,
     report_timeout: Option<Spanned<String>>,
@@ -46,6 +51,8 @@ pub struct Settings {
     pub source: Source,
     /// Who hands out jobs.
     pub jobs: JobSource,
+    /// How the worker gets in there.
+    pub joining: Joining,
     /// Where everything is kept.
     pub state: StateDir,
     /// The time between two looks while a core runs.
@@ -102,6 +109,8 @@ impl Settings {
         check_address(written.repository.get_ref(), written.allow_plain)
             .map_err(|error| at(written.repository.span(), error.to_string()))?;
         let jobs = job_source(&written, &at)?;
+        let pin = written.jobserver_ca.as_ref().map(|pin| pin.get_ref().parse().map_err(|bad| (pin.span(), bad)));
+        let pin = pin.transpose().map_err(|(span, bad): (_, BadPin)| at(span, format!("jobserver_ca: {bad}")))?;
         let length = |key: &str, value: Option<Spanned<String>>, otherwise: Duration| match value {
             None => Ok(otherwise),
             Some(value) => match duration::parse(value.get_ref()) {
@@ -121,6 +130,7 @@ impl Settings {
                 signers,
             },
             jobs,
+            joining: Joining { pin, token: written.join_token },
             state,
             look_every: length("look_every", written.look_every, LOOK_EVERY)?,
             report_timeout: length("report_timeout", written.report_timeout, REPORT_TIMEOUT)?,

@@ -170,7 +170,7 @@ impl Watch<'_, '_> {
                     },
                     Act::Tell(message) => match &mut self.core {
                         Some(core) => {
-                            tracing::info!("telling the core: {}", message.to_line().trim_end().replace('\t', " "));
+                            tracing::info!("telling the core: {}", message.for_log());
                             core.tell(&message).await;
                         }
                         None => events.push_back(Event::Ended(Some(0))),
@@ -211,9 +211,13 @@ impl Watch<'_, '_> {
             jobservers: self.cycle.settings.jobs.addresses(),
             store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
             worker: self.cycle.worker().to_owned(),
+            asked: self.cycle.credential.is_some(),
         };
         match CoreProcess::start(self.cycle.core, &args) {
-            Ok(core) => {
+            Ok(mut core) => {
+                if let Some(credential) = &self.cycle.credential {
+                    core.tell(&ToCore::Access(credential.to_core(&self.cycle.settings.joining))).await;
+                }
                 lock::note_core(&self.cycle.settings.state, core.pid());
                 tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
                 self.core = Some(core);

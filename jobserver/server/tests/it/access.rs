@@ -74,7 +74,7 @@ async fn a_token_of_another_role_does_not_reach_further_than_its_role() {
     is(hand_in(&viewer, "name\nAnn\n").await, NOT_ALLOWED);
     is(owner.workers().await, NOT_ALLOWED);
     is(worker.batches().await, NOT_ALLOWED);
-    is(worker.status().await, NOT_ALLOWED);
+    is(worker.workers().await, NOT_ALLOWED);
     is(join.status().await, NOT_ALLOWED);
     for client in [&viewer, &owner, &operator, &worker, &join] {
         is(client.tokens().await, NOT_ALLOWED);

@@ -22,6 +22,17 @@ pub struct JobServer {
     /// `IP:PORT`, known after the first start.
     address: String,
     running: Option<Child>,
+    /// What its `init` printed, once it asks for tokens.
+    guard: Option<Guard>,
+}
+
+/// What gets in at a job server that asks for tokens.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// The pin of its certificate authority.
+    pub pin: String,
+    /// The first admin token.
+    pub admin_token: String,
 }
 
 impl JobServer {
@@ -46,6 +57,7 @@ impl JobServer {
             more: more.to_owned(),
             address: "127.0.0.1:0".to_owned(),
             running: None,
+            guard: None,
         };
         server.restart()?;
         Ok(server)
@@ -91,6 +103,33 @@ impl JobServer {
         }
     }
 
+    /// Lets `init` make a certificate authority and a first admin token, and starts it again with TLS and tokens.
+    ///
+    /// # Errors
+    /// When `init` fails, or it does not come up.
+    pub fn ask_for_tokens(&mut self) -> Result<Guard> {
+        self.kill();
+        fs::write(self.config(), self.config_text())?;
+        let init = Command::new(&self.program).arg("init").arg("--config").arg(self.config()).output()?;
+        let said = String::from_utf8_lossy(&init.stdout).into_owned();
+        let value = |key: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+            line.map(|value| value.trim_matches('"').to_owned())
+        };
+        let (Some(pin), Some(admin_token)) = (value("jobserver_ca"), value("admin_token")) else {
+            bail!("init ended with {}:\n{said}{}", init.status, String::from_utf8_lossy(&init.stderr));
+        };
+        let guard = Guard { pin, admin_token };
+        self.guard = Some(guard.clone());
+        self.restart()?;
+        Ok(guard)
+    }
+
+    /// What gets in at it, once it asks for tokens.
+    pub fn guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
+    }
+
     /// Kills it, as a power cut would; nothing happens when it does not run.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.running.take() {
@@ -117,7 +156,7 @@ impl JobServer {
 
     /// Its address, such as `http://127.0.0.1:40123`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", if self.guard.is_some() { "https" } else { "http" }, self.address)
     }
 
     /// Its state folder.
@@ -146,8 +185,9 @@ impl JobServer {
     fn config_text(&self) -> String {
         let Repository { url, control_branch, signers } = &self.repository;
         format!(
-            "access = \"open\"\nlisten = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
+            "access = {:?}\nlisten = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
              control_branch = {control_branch:?}\nsigners = {signers:?}\n",
+            if self.guard.is_some() { "tokens" } else { "open" },
             self.address,
             self.state_dir(),
         )

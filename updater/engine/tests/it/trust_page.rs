@@ -12,7 +12,8 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>) {
             functions(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap_or_default();
-            let name = |line: &str| Some(line.trim().strip_prefix("fn ")?.split_once('(')?.0.to_owned());
+            let bare = |line: &str| line.trim().trim_start_matches("async ").to_owned();
+            let name = |line: &str| Some(bare(line).strip_prefix("fn ")?.split_once('(')?.0.to_owned());
             found.extend(text.lines().filter_map(name));
         }
     }
@@ -23,7 +24,7 @@ fn every_test_that_the_trust_page_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let page = fs::read_to_string(root.join("docs/TRUST.md")).expect("the page");
     let mut found = BTreeSet::new();
-    for shelf in ["updater", "worker"] {
+    for shelf in ["updater", "worker", "jobserver", "release"] {
         functions(&root.join(shelf), &mut found);
     }
     let is_test = |words: &&str| words.matches('_').count() >= 3;

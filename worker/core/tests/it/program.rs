@@ -23,6 +23,7 @@ struct Program {
 impl Program {
     fn start(worker: &Worker, jobserver: &str) -> Program {
         let args = CoreArgs {
+            asked: false,
             state_dir: worker.state().root().to_owned(),
             release: worker.release_args("v1.0.0"),
             jobservers: vec![jobserver.to_owned()],

@@ -9,6 +9,7 @@ mod away;
 mod batches;
 mod cycles;
 mod kills;
+mod let_in;
 mod people;
 mod releases;
 mod stops;

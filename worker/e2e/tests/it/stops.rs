@@ -39,6 +39,17 @@ fn a_stop_flag_stops_every_process_and_removing_it_starts_everything() -> Result
 }
 
 #[test]
+fn a_worker_hears_of_a_stop_from_the_job_server_long_before_it_would_look_itself() -> Result<()> {
+    let mut scene = Scene::with_release()?;
+    let worker = scene.grid.worker("w1", "look_every = \"1h\"\n")?;
+    let cycle = worker.start_cycle()?;
+    worker.core_runs(None)?;
+    scene.central.stop("reason = \"a wrong price list\"\n")?;
+    assert_eq!(cycle.ended_within(SOON)?.code, Some(6));
+    worker.none_left()
+}
+
+#[test]
 fn an_empty_flag_a_garbled_one_and_a_ref_named_stop_all_stop() -> Result<()> {
     let mut scene = Scene::with_release()?;
     let worker = scene.worker("w1")?;

@@ -93,9 +93,9 @@ impl CoreProcess {
         match told.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(pid = self.pid, "the core could not be told {:?}: {error}", line.trim_end());
+                tracing::warn!(pid = self.pid, "the core could not be told {:?}: {error}", message.for_log());
             }
-            Err(_) => tracing::warn!(pid = self.pid, "the core does not read what it is told: {:?}", line.trim_end()),
+            Err(_) => tracing::warn!(pid = self.pid, "the core does not read what it is told: {:?}", message.for_log()),
         }
     }
 
@@ -201,6 +201,7 @@ mod tests {
             jobservers: vec!["http://127.0.0.1:1".into()],
             store_password_file: None,
             worker: "w".into(),
+            asked: false,
         };
         CoreProcess::start(&program, &args).expect("the script can be started")
     }
