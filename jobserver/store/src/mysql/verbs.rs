@@ -228,6 +228,7 @@ impl Store for MysqlStore {
     async fn resume_batch(&self, batch: BatchId, _: Moment) -> Result<Batch, StoreError> {
         let resumes = SuspendsBatch { batch, reason: None };
         self.work.run(resumes).await.map_err(|failure| failure.of("resuming a batch"))?;
+        self.work.read_anew();
         self.batch(batch).await
     }
 

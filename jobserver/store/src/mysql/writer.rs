@@ -13,7 +13,10 @@
 //! Other servers write to the same tables. What is right does not depend on the queue: a job is handed out only if it waits
 //! when its row is locked. The queue is read anew every second, so that it does not miss for long what others did.
 //!
-//! Submissions of many rows have a writer of their own, so that small verbs do not wait for them.
+//! There are three writers, each with a connection and a working set of its own. One has the queue: claims, and whatever may
+//! make a job wait. Submissions and signs of life go to another, which works while the first waits for its commit; what
+//! they do to waiting jobs is seen when a claim locks those. Submissions of many rows have the third, so that small ones
+//! do not wait for them.
 
 use std::{
     collections::VecDeque,
@@ -57,12 +60,20 @@ const MOST_LOADS: u32 = 10_000;
 /// How often the queue is read anew.
 const READ_ANEW: Duration = Duration::from_secs(1);
 
-/// The two writers of a server. Dropping them ends them when their queues are empty.
+/// The writers of a server. Dropping them ends them when their queues are empty.
 #[derive(Debug)]
 pub(super) struct Writers {
-    small: mpsc::Sender<Item>,
+    jobs: mpsc::Sender<Item>,
+    results: mpsc::Sender<Item>,
     large: mpsc::Sender<Item>,
-    lanes_changed: Arc<AtomicBool>,
+    news: Arc<News>,
+}
+
+/// What the writer with the queue has not heard yet.
+#[derive(Debug, Default)]
+struct News {
+    lanes_changed: AtomicBool,
+    read_anew: AtomicBool,
 }
 
 type Item = Box<dyn Task<Failure>>;
@@ -70,7 +81,7 @@ type Item = Box<dyn Task<Failure>>;
 impl Writers {
     /// Starts them; `name` is this server's, never used by another.
     pub(super) fn start(connections: &Connections, numbers: &Arc<Numbers>, name: &str) -> Writers {
-        let lanes_changed = Arc::new(AtomicBool::new(false));
+        let news = Arc::new(News::default());
         let start = |kind: &str| {
             let (queue, items) = mpsc::channel(2 * GROUP);
             let writer = Writer {
@@ -78,14 +89,14 @@ impl Writers {
                 group: 0,
                 connections: connections.clone(),
                 numbers: Arc::clone(numbers),
-                lanes_changed: Arc::clone(&lanes_changed),
+                news: Arc::clone(&news),
                 set: WorkingSet::new(),
                 lanes: Lanes::default(),
             };
             tokio::spawn(writer.serve(items));
             queue
         };
-        Writers { small: start("small"), large: start("large"), lanes_changed: Arc::clone(&lanes_changed) }
+        Writers { jobs: start("jobs"), results: start("results"), large: start("large"), news: Arc::clone(&news) }
     }
 
     /// Runs a verb and waits until it is durable.
@@ -95,7 +106,11 @@ impl Writers {
 
     /// Queues a verb; where its answer will arrive when it is durable.
     pub(super) async fn begin<V: Verb>(&self, verb: V) -> Result<Answered<V, Failure>, Failure> {
-        let queue = if verb.takes() == 0 && verb.weight() >= LARGE { &self.large } else { &self.small };
+        let queue = match (verb.makes_nothing_wait(), verb.weight()) {
+            (true, LARGE..) => &self.large,
+            (true, _) => &self.results,
+            (false, _) => &self.jobs,
+        };
         let (call, answered) = Call::new(verb);
         queue.send(Box::new(call)).await.map_err(|_| Failure::Ended)?;
         Ok(answered)
@@ -103,7 +118,13 @@ impl Writers {
 
     /// A hand-in of this server ended: its jobs go out from the next claim on.
     pub(super) fn lanes_changed(&self) {
-        self.lanes_changed.store(true, Ordering::Release);
+        self.news.lanes_changed.store(true, Ordering::Release);
+    }
+
+    /// A batch was resumed: jobs that were dropped from the queue, because their batch was found suspended, are back in it
+    /// from the next claim on.
+    pub(super) fn read_anew(&self) {
+        self.news.read_anew.store(true, Ordering::Release);
     }
 }
 
@@ -113,7 +134,7 @@ struct Writer {
     group: u64,
     connections: Connections,
     numbers: Arc<Numbers>,
-    lanes_changed: Arc<AtomicBool>,
+    news: Arc<News>,
     set: WorkingSet,
     lanes: Lanes,
 }
@@ -200,8 +221,13 @@ impl Writer {
             // Nothing can commit it any more: its mark was locked by it until it ended.
             *in_doubt = false;
         }
-        if self.lanes_changed.swap(false, Ordering::Acquire) {
-            self.set.lanes_changed();
+        if takes > 0 {
+            if self.news.read_anew.swap(false, Ordering::Acquire) {
+                self.set.forget_queue();
+            }
+            if self.news.lanes_changed.swap(false, Ordering::Acquire) {
+                self.set.lanes_changed();
+            }
         }
         self.run(&mut tx, group, takes).await?;
         let mark = params! { "writer" => &self.name, "group" => self.group };

@@ -72,6 +72,10 @@ impl Verb for Beats {
         });
         Ok(Lease { lease_ms: Some(lease_ms), reason: String::new() })
     }
+
+    fn makes_nothing_wait(&self) -> bool {
+        true
+    }
 }
 
 /// A give-back on its way to the store.

@@ -117,4 +117,8 @@ impl Verb for Submits {
     fn weight(&self) -> usize {
         self.submitted.results.len()
     }
+
+    fn makes_nothing_wait(&self) -> bool {
+        true
+    }
 }

@@ -30,6 +30,11 @@ pub(crate) trait Verb: Send + 'static {
     fn takes(&self) -> usize {
         0
     }
+
+    /// Whether it never makes a job wait: then the queue need not hear of it at once.
+    fn makes_nothing_wait(&self) -> bool {
+        false
+    }
 }
 
 /// Why a verb failed by itself; the others of its group do not notice.

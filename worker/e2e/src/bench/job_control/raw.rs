@@ -83,7 +83,7 @@ pub(super) async fn load_data_s(url: &str, folder: &Path, csv: &[u8]) -> Result<
         [(&records, include_str!("raw_load_records.mysql.sql")), (&results, include_str!("raw_load_results.mysql.sql"))]
     {
         // The file's name has to stand in the statement; it is one of ours.
-        connection.query_drop(sql.replace("FILE", &path.display().to_string())).await?;
+        connection.query_drop(sql.replace("PATH", &path.display().to_string())).await?;
     }
     let mut output = BufWriter::new(File::create(folder.join("raw-output.csv"))?);
     let mut rows = 0;

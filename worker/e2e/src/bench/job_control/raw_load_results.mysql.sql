@@ -1,1 +1,1 @@
-LOAD DATA INFILE 'FILE' INTO TABLE results CHARACTER SET utf8mb4 (record_id, result)
+LOAD DATA INFILE 'PATH' INTO TABLE results CHARACTER SET utf8mb4 (record_id, result)
