@@ -45,7 +45,7 @@ async fn a_request_for_a_server_of_another_name_is_refused_however_it_names_it()
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_tries_one_secret_after_the_other_is_told_to_wait_and_the_right_one_passes_all_the_same() {
     let failures = Rate { burst: 3.0, per_second: 0.1 };
     let server = TestServer::start_with(Limits { failures, ..limits() }).await;

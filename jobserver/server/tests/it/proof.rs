@@ -1,5 +1,7 @@
 //! What an owner gets back: parts of the results in either form, and the receipt.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use nightshift_wire::{
     BatchReceipt, BatchState, ByPosition, GiveBack, GiveBackCause, HandIn, JobSize, Only, ResultsFormat, ResultsQuery,
@@ -29,11 +31,13 @@ async fn half_done(server: &TestServer) -> i64 {
         let claim = server.claim("w-1").await.expect("a job");
         let given = GiveBack { secret: claim.secret, cause: GiveBackCause::Failed, reason: "no cheese".to_owned() };
         server.client.give_back(claim.attempt, &given).await.expect("taken");
+        // Behind the pause after a failure.
+        server.pass(Duration::from_secs(30));
     }
     batch
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_and_what_is_not_processed_come_apart_also_while_the_batch_runs() {
     let server = TestServer::start().await;
     let batch = half_done(&server).await;
@@ -153,7 +157,7 @@ async fn a_receipt_proves_that_in_is_out_and_anyone_can_check_its_digests() {
     assert_eq!(server.client.receipt(batch).await.expect("again").results_digest, receipt.results_digest);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_of_a_batch_with_records_missing_proves_nothing() {
     let server = TestServer::start().await;
     let batch = half_done(&server).await;

@@ -94,7 +94,7 @@ async fn a_job_begun_a_minute_ago_is_not_stolen_and_one_begun_five_hours_ago_is(
 }
 
 /// Jobs were selected without their status: of 8 jobs 2 ran, 60 of 80 records were lost, 220 results were doubled.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_finished_job_is_never_handed_out_again() {
     let server = TestServer::start().await;
     settle(&server, 10, HOUR);
@@ -235,7 +235,7 @@ async fn refused(server: &TestServer, attempt: AttemptId, submission: &Submissio
 }
 
 /// Completion was judged by counting rows: 400 results of one worker and 600 of another made 1,000.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn four_hundred_results_of_one_worker_and_six_hundred_of_another_complete_nothing() {
     let server = TestServer::start().await;
     settle(&server, 1000, HOUR);
@@ -263,7 +263,7 @@ async fn four_hundred_results_of_one_worker_and_six_hundred_of_another_complete_
 }
 
 /// A worker that was frozen while another took its job over went on inserting when it woke: 1,000 results doubled.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_wakes_after_another_took_over_doubles_nothing() {
     let server = TestServer::start().await;
     settle(&server, 1000, HOUR);
