@@ -1,10 +1,12 @@
 //! Servers made of prepared answers: each takes one connection after another and says what it was told to say.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use nightshift_client::{Client, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// What a server does with a connection once the head of a request has arrived.
@@ -16,6 +18,8 @@ pub(crate) enum Does {
     Nothing,
     /// Writes this and then keeps quiet.
     SaysAndHangs(String),
+    /// Writes this when it is told to, and closes.
+    SaysAtLast(String, Arc<Notify>),
 }
 
 /// A server; it ends with its value.
@@ -36,6 +40,10 @@ impl Server {
                 match &does {
                     Does::Nothing => hanging.push(stream),
                     Does::Says(text) => stream.write_all(text.as_bytes()).await.expect("written"),
+                    Does::SaysAtLast(text, told) => {
+                        told.notified().await;
+                        stream.write_all(text.as_bytes()).await.expect("written");
+                    }
                     Does::SaysAndHangs(text) => {
                         stream.write_all(text.as_bytes()).await.expect("written");
                         hanging.push(stream);

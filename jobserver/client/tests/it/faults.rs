@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use nightshift_client::{ClientError, Timeouts};
-use nightshift_wire::{ClaimRequest, HandIn, Machine, code};
+use nightshift_wire::{ActionReport, ActionRequest, ClaimRequest, HandIn, JobAction, JobFilter, Machine, code};
+use tokio::sync::Notify;
 
 use crate::answers::{Does, Nobody, Server, answer, client, problem};
 
@@ -74,6 +75,23 @@ async fn a_silent_server_is_not_waited_for_without_end() {
     let error = client(&[&silent.url], short()).status().await.expect_err("silent");
     assert!(matches!(error, ClientError::Away { .. }) && error.is_retryable(), "{error:?}");
     assert_eq!(error.source().expect("a cause").to_string(), "it said nothing for 0.05 s");
+}
+
+#[tokio::test]
+async fn a_change_of_very_many_jobs_is_waited_for_beyond_the_usual_silence() {
+    let told = Arc::new(Notify::new());
+    let body = r#"{"matched":1000000,"changed":1000000,"unchanged":[]}"#;
+    let slow = Server::that(Does::SaysAtLast(answer("200 OK", "application/json", body), Arc::clone(&told))).await;
+    let silent = Server::that(Does::Nothing).await;
+    let filter = JobFilter { batch: Some(7), ..JobFilter::default() };
+    let request = ActionRequest { action: JobAction::Suspend, filter, reason: String::new(), dry_run: false };
+    let (slow, silent) = (client(&[&slow.url], short()), client(&[&silent.url], short()));
+    let (changed, ()) = tokio::join!(slow.change_jobs(&request), async {
+        silent.status().await.expect_err("the usual silence is over");
+        told.notify_one();
+    });
+    let all = ActionReport { matched: 1_000_000, changed: 1_000_000, unchanged: Vec::new() };
+    assert_eq!(changed.expect("it came at last"), all);
 }
 
 #[tokio::test]
