@@ -2,6 +2,8 @@
 //!
 //! Every error is as at [`Client::claim`]: the server is away, breaks off or refuses.
 
+use std::time::Duration;
+
 use nightshift_wire::{
     ActionReport, ActionRequest, Batch, BatchId, Explanation, JobHistory, JobId, JobPage, JobQuery, Reason, Worker,
     WorkerChange,
@@ -10,19 +12,23 @@ use nightshift_wire::{
 use crate::ask::Ask;
 use crate::{Client, ClientError};
 
+/// How long a server may be at changing a million jobs.
+const CHANGING: Duration = Duration::from_secs(15 * 60);
+
 impl Client {
     /// Jobs of any batch, by number; [`JobPage::next`] says where to go on.
     ///
     /// # Errors
     /// See [`Client::claim`].
     pub async fn find_jobs(&self, query: &JobQuery) -> Result<JobPage, ClientError> {
-        let JobQuery { batch, state, plugin, release, worker, from, limit } = query;
+        let JobQuery { batch, state, plugin, release, worker, owner, from, limit } = query;
         let parts = [
             ("batch", batch.map(|batch| batch.to_string())),
             ("state", state.map(|state| state.word().to_owned())),
             ("plugin", plugin.clone()),
             ("release", release.clone()),
             ("worker", worker.clone()),
+            ("owner", owner.clone()),
             ("from", from.map(|from| from.to_string())),
             ("limit", limit.map(|limit| limit.to_string())),
         ];
@@ -53,7 +59,8 @@ impl Client {
     /// # Errors
     /// See [`Client::claim`].
     pub async fn change_jobs(&self, request: &ActionRequest) -> Result<ActionReport, ClientError> {
-        self.ask(Ask::post("changing jobs", "v1/jobs/actions", request)).await?.json().await
+        let ask = Ask::post("changing jobs", "v1/jobs/actions", request).server_waits(CHANGING);
+        self.ask(ask).await?.json().await
     }
 
     /// Hands out none of a batch's jobs until it is resumed.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use nightshift_wire::{
-    Answer as WireAnswer, Answers, AttemptId, Batch, BatchId, BatchReceipt, Claim, ClaimRequest, Claims, GiveBack, HandIn,
-    Heartbeat, InputFormat, Job, Lease, Only, Preview, Receipt, Records, Report, ResultsFormat, ResultsQuery, Status,
-    StopView, Submission, Submissions, Worker,
+    Answer as WireAnswer, Answers, AttemptId, Batch, BatchId, BatchReceipt, Claim, ClaimRequest, Claims, GiveBack,
+    HandIn, Heartbeat, InputFormat, Job, Lease, Only, Preview, Receipt, Records, Report, ResultsFormat, ResultsQuery,
+    Status, StopView, Submission, Submissions, Worker,
 };
 use reqwest::{Response, StatusCode};
 

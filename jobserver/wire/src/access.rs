@@ -18,6 +18,7 @@
 //! `jobserver/rules`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Moment;
 
@@ -40,7 +41,7 @@ pub mod access_code {
 }
 
 /// What somebody may do, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A worker's own credential: takes jobs, hands results in, reports.
@@ -86,7 +87,7 @@ impl std::fmt::Display for Role {
 }
 
 /// Who is asking.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Me {
     /// The name of the token, or the worker; absent when the server asks for no tokens.
     pub name: Option<String>,
@@ -95,7 +96,7 @@ pub struct Me {
 }
 
 /// A token as people see it; the token itself is shown once, when it is made, and kept nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Token {
     /// Its name, unique; batches carry their owner's.
     pub name: String,
@@ -120,7 +121,7 @@ pub struct Token {
 }
 
 /// A token that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// Its name: letters, digits, `.`, `_`, `-` and `@`.
@@ -139,7 +140,7 @@ pub struct NewToken {
 }
 
 /// A token that was made.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenMade {
     /// What is known of it.
     #[serde(flatten)]
@@ -156,7 +157,7 @@ impl std::fmt::Debug for TokenMade {
 }
 
 /// A worker asks to join, or asks again what became of its request.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JoinRequest {
     /// The identity it made itself.
     pub worker: String,
@@ -180,7 +181,7 @@ impl std::fmt::Debug for JoinRequest {
 }
 
 /// Where a request to join stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnrolmentState {
     /// Nobody has decided yet.
@@ -194,7 +195,7 @@ pub enum EnrolmentState {
 }
 
 /// What became of a request to join.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Joined {
     /// Where it stands.
     pub state: EnrolmentState,
@@ -203,7 +204,7 @@ pub struct Joined {
 }
 
 /// A worker's request to join, as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Enrolment {
     /// The identity it made itself.
     pub worker: String,
@@ -230,7 +231,7 @@ pub struct Enrolment {
 }
 
 /// A person's decision about a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EnrolmentDecision {
     /// Let it in.
@@ -252,7 +253,7 @@ pub enum EnrolmentDecision {
 }
 
 /// A rule by which requests to join are approved without a person. There is none by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JoinRule {
     /// Its name, unique.
     pub name: String,
@@ -271,7 +272,7 @@ pub struct JoinRule {
 }
 
 /// A rule that is wanted; none of its limits can be left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewJoinRule {
     /// Its name.

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{BatchId, Job, JobId, JobState, Requirements};
 
 /// Which jobs. Every part that is there narrows the choice; a filter without any part chooses nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobFilter {
     /// These jobs.
@@ -28,6 +29,9 @@ pub struct JobFilter {
     /// Jobs that this worker holds or did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+    /// Jobs of this owner's batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 impl JobFilter {
@@ -38,24 +42,29 @@ impl JobFilter {
 }
 
 /// The query of `GET /v1/jobs`; without any part it lists every job.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobQuery {
-    /// As in [`JobFilter`].
+    /// Jobs of this batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchId>,
-    /// As in [`JobFilter`].
+    /// Jobs that stand there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     pub state: Option<JobState>,
-    /// As in [`JobFilter`].
+    /// Jobs for this plugin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
-    /// As in [`JobFilter`].
+    /// Done jobs whose results were computed by this release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// As in [`JobFilter`].
+    /// Jobs that this worker holds or did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+    /// Jobs of this owner's batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The lowest job number to show; the answer's [`JobPage::next`] goes on from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<JobId>,
@@ -74,12 +83,13 @@ impl JobQuery {
             plugin: self.plugin.clone(),
             release: self.release.clone(),
             worker: self.worker.clone(),
+            owner: self.owner.clone(),
         }
     }
 }
 
 /// Some of the jobs that a [`JobQuery`] asks for, by number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobPage {
     /// The jobs.
     pub jobs: Vec<Job>,
@@ -89,7 +99,7 @@ pub struct JobPage {
 }
 
 /// What shall happen to jobs. What it leads to is one table in `jobserver/rules`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobAction {
     /// Nobody works on it until it is resumed; a worker that does hears so at its next sign of life.
@@ -105,7 +115,7 @@ pub enum JobAction {
 }
 
 /// What of a job shall be another; the rest stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobEdit {
     /// Higher goes first.
@@ -120,7 +130,7 @@ pub struct JobEdit {
 }
 
 /// Does something to every job a filter chooses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActionRequest {
     /// What shall happen.
@@ -136,7 +146,7 @@ pub struct ActionRequest {
 }
 
 /// What an action did, or would do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct ActionReport {
     /// Jobs the filter chooses.
     pub matched: u64,
@@ -147,7 +157,7 @@ pub struct ActionReport {
 }
 
 /// A job that an action left as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unchanged {
     /// The job.
     pub job: JobId,
@@ -156,7 +166,7 @@ pub struct Unchanged {
 }
 
 /// Why a person does something, in a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reason {
     /// The sentence; may be empty.
@@ -164,7 +174,7 @@ pub struct Reason {
 }
 
 /// What an admin changes about a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerChange {
     /// It gets no further jobs until it is resumed; what it has it may finish.

@@ -1,11 +1,13 @@
 //! Batches: what an owner hands in.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{BatchId, InputFormat, JobSize, Moment, Requirements};
 
 /// The query of a hand-in; the body is the input, unless the records are a range of keys.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct HandIn {
     /// The plugin that shall process the records.
@@ -18,12 +20,14 @@ pub struct HandIn {
     pub priority: Option<i32>,
     /// Records per job; the grid's setting when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
     pub job_size: Option<JobSize>,
     /// The owner's key for this hand-in: the same input under the same key makes one batch, however often it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// What the body is; by its content type when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     pub format: Option<InputFormat>,
     /// The data table whose keys are the records; the body is empty then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +50,7 @@ pub struct HandIn {
 }
 
 /// Where a batch stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchState {
     /// Its CSV is still arriving; none of its jobs can be claimed.
@@ -60,7 +64,7 @@ pub enum BatchState {
 }
 
 /// A batch and how far it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Batch {
     /// Its number.
     pub id: BatchId,

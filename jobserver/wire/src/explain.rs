@@ -1,11 +1,12 @@
 //! Why a job waits, as `job explain` says it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{JobId, JobState, Moment};
 
 /// What can keep a worker from a job, in the order in which it is asked. Only the first that a worker fails counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// The job's batch is suspended: no worker gets it.
@@ -33,7 +34,7 @@ pub enum Gate {
 }
 
 /// Why a job stands where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     /// The job.
     pub job: JobId,
@@ -56,7 +57,7 @@ pub struct Explanation {
 }
 
 /// Workers that fail the same gate first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeptOff {
     /// The gate.
     pub gate: Gate,

@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What the body of a hand-in is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InputFormat {
     /// A header, then a row for each record.
@@ -71,7 +72,7 @@ impl From<u32> for JobSize {
 }
 
 /// What a dry run found: nothing is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Preview {
     /// The plugin asked for.
     pub plugin: String,
@@ -106,7 +107,7 @@ pub struct Preview {
 }
 
 /// What a job size follows from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SizedBy {
     /// The owner asked for it.
@@ -118,7 +119,7 @@ pub enum SizedBy {
 }
 
 /// How long a batch would take, and how that is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Estimate {
     /// Milliseconds of work for one worker; absent when nothing was measured.
     pub work_ms: Option<u64>,
@@ -131,7 +132,7 @@ pub struct Estimate {
 }
 
 /// What keeps an input from being taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InputProblem {
     /// The line, from 1; absent when it concerns the whole input.
     pub line: Option<u64>,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{AttemptId, BatchId, JobId, Machine, Moment, Problem, RecordId, Requirements};
 
 /// Where a job stands. Its legal moves are one table in `jobserver/rules`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Its batch is still arriving.
@@ -43,7 +44,7 @@ impl JobState {
 
 /// Where an attempt stands. All but `Running` are ends, though a lost attempt may take its job up again, and its
 /// results or those of an attempt given back are still accepted while the job needs them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptState {
     /// It holds the lease on its job.
@@ -59,7 +60,7 @@ pub enum AttemptState {
 }
 
 /// A job as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Job {
     /// Its number.
     pub id: JobId,
@@ -104,7 +105,7 @@ pub struct Job {
 }
 
 /// A job with every attempt at it, the newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobHistory {
     /// The job.
     #[serde(flatten)]
@@ -114,7 +115,7 @@ pub struct JobHistory {
 }
 
 /// An attempt as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// Its number.
     pub id: AttemptId,
@@ -143,7 +144,7 @@ pub struct Attempt {
 }
 
 /// A worker asks for work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClaimRequest {
     /// The worker's enrolled identity.
     pub worker: String,
@@ -177,14 +178,14 @@ fn one() -> u32 {
 }
 
 /// The jobs handed to a worker, at least one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Claims {
     /// The jobs, in the order in which to do them.
     pub claims: Vec<Claim>,
 }
 
 /// A job handed to a worker: a new attempt, already durable on the server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Claim {
     /// The attempt.
     pub attempt: AttemptId,
@@ -205,7 +206,7 @@ pub struct Claim {
 }
 
 /// Records of a job, in input order. Only the columns that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Records {
     /// Names of the columns.
     pub columns: Vec<String>,
@@ -214,7 +215,7 @@ pub struct Records {
 }
 
 /// One record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Record {
     /// Its number.
     pub id: RecordId,
@@ -223,7 +224,7 @@ pub struct Record {
 }
 
 /// What became of one record: a value for each output column, or an error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Output column → value; an absent column is null.
@@ -233,7 +234,7 @@ pub enum Outcome {
 }
 
 /// The result of one record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RecordResult {
     /// The record's number.
     pub id: RecordId,
@@ -243,7 +244,7 @@ pub struct RecordResult {
 }
 
 /// Where results come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Provenance {
     /// Tag of the release that computed them.
     pub release: String,
@@ -254,7 +255,7 @@ pub struct Provenance {
 }
 
 /// All results of one attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Submission {
     /// The attempt's secret.
     pub secret: String,
@@ -265,14 +266,14 @@ pub struct Submission {
 }
 
 /// Results of several attempts. Each is judged by itself, as if it came alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Submissions {
     /// 1 to [`MOST_AT_ONCE`] of them, each attempt once.
     pub submissions: Vec<AttemptSubmission>,
 }
 
 /// All results of one attempt among others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptSubmission {
     /// The attempt.
     pub attempt: AttemptId,
@@ -299,14 +300,14 @@ impl From<(AttemptId, Submission)> for AttemptSubmission {
 }
 
 /// The answers to [`Submissions`], in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Answers {
     /// One for each submission.
     pub answers: Vec<Answer>,
 }
 
 /// What became of one submission among others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// The server has the results, durably.
@@ -316,7 +317,7 @@ pub enum Answer {
 }
 
 /// The server has the results, durably.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Receipt {
     /// The job they complete.
     pub job: JobId,
@@ -325,7 +326,7 @@ pub struct Receipt {
 }
 
 /// A sign of life for one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {
     /// The attempt's secret.
     pub secret: String,
@@ -334,7 +335,7 @@ pub struct Heartbeat {
 }
 
 /// The answer to a heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Lease {
     /// The renewed lease in milliseconds from now; absent when the job is no longer wanted from this attempt.
     pub lease_ms: Option<u64>,
@@ -343,7 +344,7 @@ pub struct Lease {
 }
 
 /// Why an attempt is given back unfinished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GiveBackCause {
     /// The worker stops, drains or changes release: never counted against the job.
@@ -353,7 +354,7 @@ pub enum GiveBackCause {
 }
 
 /// An attempt ends without results.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GiveBack {
     /// The attempt's secret.
     pub secret: String,

@@ -1,23 +1,27 @@
 //! What an owner gets back: which results to fetch, and the receipt that says whether anything is missing.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{BatchId, BatchState};
 
 /// The query of a download of results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ResultsQuery {
     /// How they are written.
     #[serde(default)]
+    #[param(inline)]
     pub format: ResultsFormat,
     /// Which of them.
     #[serde(default)]
+    #[param(inline)]
     pub only: Only,
 }
 
 /// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultsFormat {
     /// A header, then a row for each record.
@@ -28,7 +32,7 @@ pub enum ResultsFormat {
 }
 
 /// Which records of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Only {
     /// All of them, as handed in.
@@ -41,7 +45,7 @@ pub enum Only {
 }
 
 /// What became of a batch, counted from its rows: the proof that nothing is missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BatchReceipt {
     /// The batch.
     pub batch: BatchId,
@@ -76,7 +80,7 @@ pub struct BatchReceipt {
 }
 
 /// Results that one release computed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ByRelease {
     /// Tag of the release.
     pub release: String,
@@ -93,7 +97,7 @@ pub struct ByRelease {
 }
 
 /// Results that were computed on one state of the data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ByPosition {
     /// The position; absent when it was not recorded.
     pub position: Option<String>,
@@ -102,7 +106,7 @@ pub struct ByPosition {
 }
 
 /// What was handed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InputReceipt {
     /// SHA-256 of the input's bytes, unpacked.
     pub digest: String,

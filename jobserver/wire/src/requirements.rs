@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a job asks of a worker. Two that ask the same are equal and are written the same way.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
     /// Memory of the machine in megabytes (of a million bytes), at least; 0 asks for none.
@@ -30,7 +31,7 @@ fn is_zero(value: &u64) -> bool {
 }
 
 /// What a worker's machine offers. Unknown is 0, which meets no requirement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Machine {
     /// Its memory in megabytes.

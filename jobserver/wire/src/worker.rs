@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Machine, Moment};
 
 /// What a worker does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
     /// A core runs and processes a job.
@@ -23,7 +24,7 @@ pub enum WorkerState {
 }
 
 /// One step of a worker's cycle, as its status shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepReport {
     /// The step's name: lock, look, sync, hours, core.
     pub step: String,
@@ -36,7 +37,7 @@ pub struct StepReport {
 }
 
 /// What a worker tells the job server about itself, at the end of a cycle and whenever it changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// The worker's enrolled identity.
     pub worker: String,
@@ -55,7 +56,7 @@ pub struct Report {
 }
 
 /// A worker as the job server knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Worker {
     /// Its last report.
     #[serde(flatten)]
@@ -91,7 +92,7 @@ pub struct Worker {
 }
 
 /// The grid in figures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The server's version.
     pub version: String,

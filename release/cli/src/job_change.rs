@@ -41,6 +41,7 @@ impl Narrowing {
             plugin: self.plugin.clone(),
             release: self.release.as_deref().map(tag),
             worker: self.worker.clone(),
+            owner: None,
         }
     }
 }

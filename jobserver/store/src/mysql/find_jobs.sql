@@ -16,5 +16,7 @@ WHERE jobs.id BETWEEN :from AND :to
   AND (:plugin IS NULL OR lanes.plugin = :plugin)
   AND (:worker IS NULL OR jobs.worker = :worker)
   AND (:release IS NULL OR (jobs.state = 'done' AND attempts.release = :release))
+  AND (:owner IS NULL
+       OR EXISTS (SELECT 1 FROM batch_owners WHERE batch_owners.batch_id = jobs.batch_id AND batch_owners.owner = :owner))
 ORDER BY jobs.id
 LIMIT :limit

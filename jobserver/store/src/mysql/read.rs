@@ -151,6 +151,7 @@ pub(super) async fn find(tx: &mut Tx, filter: &JobFilter, from: JobId, limit: u3
         "plugin" => &filter.plugin,
         "worker" => &filter.worker,
         "release" => &filter.release,
+        "owner" => &filter.owner,
         "limit" => limit,
     };
     let jobs: Vec<Job> = tx.all(sql::FIND_JOBS, chosen).await?.into_iter().map(job).collect::<Result<_, _>>()?;

@@ -113,6 +113,7 @@ pub(super) fn find(connection: &Connection, filter: &JobFilter, from: JobId, lim
         ":plugin": filter.plugin,
         ":worker": filter.worker,
         ":release": filter.release,
+        ":owner": filter.owner,
         ":limit": limit,
     })?)?;
     let full = u32::try_from(jobs.len()).is_ok_and(|found| found == limit);

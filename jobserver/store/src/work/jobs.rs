@@ -68,9 +68,9 @@ impl ChangesJobs {
     }
 }
 
-/// Whether a filter still chooses a job.
+/// Whether a filter still chooses a job. Whose it is never changes and is not asked again.
 fn chooses(set: &WorkingSet, filter: &JobFilter, job: &JobRow) -> Result<bool, Halt> {
-    let JobFilter { ids, batch, state, plugin, release, worker } = filter;
+    let JobFilter { ids, batch, state, plugin, release, worker, owner: _ } = filter;
     let mut chosen = !filter.is_empty()
         && (ids.is_empty() || ids.contains(&job.id))
         && batch.is_none_or(|batch| batch == job.batch)

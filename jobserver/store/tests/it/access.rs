@@ -8,7 +8,7 @@ use nightshift_store::{
     Access, AccessRefusal, Decided, KnownToken, Refusal, Store, StoreError, mysql::MysqlStore, sqlite::SqliteStore,
 };
 use nightshift_testbed::database::Make;
-use nightshift_wire::{Enrolment, EnrolmentState, JoinRequest, JoinRule, Role, Token};
+use nightshift_wire::{Enrolment, EnrolmentState, JobFilter, JoinRequest, JoinRule, Role, Token};
 use sha2::{Digest, Sha256};
 
 use crate::hands::{claim, hand_in};
@@ -323,6 +323,9 @@ async fn a_batch_belongs_to_whoever_was_noted_first(open: &Open) {
     assert_eq!(store.batches_of("anna", 1).await.expect("listed"), [batches[1]]);
     let job = store.jobs(batches[2], 0, 1).await.expect("jobs")[0].id;
     assert_eq!(store.owner_of_job(job).await.expect("found").as_deref(), Some("bert"));
+    let annas = JobFilter { owner: Some("anna".to_owned()), ..JobFilter::default() };
+    let found = store.find_jobs(&annas, 0, 10).await.expect("jobs").jobs;
+    assert_eq!(found.iter().map(|job| job.batch).collect::<Vec<_>>(), batches[..2]);
 }
 
 async fn an_attempt_is_known_by_its_worker(open: &Open) {
