@@ -84,7 +84,6 @@ pub const TABLE: &[Row] = &[
     row("DELETE", "/v1/join-rules/{rule}", ADMINS),
     row("GET", "/v1/artifacts", OPERATORS),
     row("PUT", "/v1/artifacts/{artifact}", ADMINS),
-    row("POST", "/v1/artifacts", ADMINS),
     row("DELETE", "/v1/artifacts/{artifact}", ADMINS),
     row("GET", "/metrics", SEEN_BY_STAFF),
     row("GET", "/", SEEN_BY_STAFF),

@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use nightshift_wire::{Artifact, code};
+use nightshift_wire::{Artifact, Problem, code};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -29,12 +29,30 @@ const READ_AT_ONCE: usize = 64 * 1024;
 /// What stands in the path where a name belongs.
 type Name = Result<Path<String>, PathRejection>;
 
+#[utoipa::path(get, path = "/v1/artifacts", operation_id = "artifacts", tag = "artifacts",
+    summary = "Every artifact",
+    responses(
+        (status = 200, description = "The artifacts", body = Vec<Artifact>)
+    )
+)]
 pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Artifact>>, Refused> {
     let doing = "listing the artifacts";
     let artifacts = kept(&app)?;
     on_disk(doing, move || artifacts.all()).await.map(Json)
 }
 
+#[utoipa::path(put, path = "/v1/artifacts/{artifact}", operation_id = "putArtifact", tag = "artifacts",
+    summary = "Keeps a file under the SHA-256 of its bytes",
+    params(("artifact" = String, Path, description = "The SHA-256 of its bytes, in 64 small hexadecimal digits")),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses(
+        (status = 201, description = "It is kept", body = Artifact),
+        (status = 200, description = "It was there before", body = Artifact),
+        (status = 415, description = "It is compressed on its way", body = Problem),
+        (status = 422, description = "The bytes are not those of the name: `wrong_digest`", body = Problem),
+        (status = 507, description = "There is no more room: `no_room`", body = Problem)
+    )
+)]
 pub(super) async fn put(
     State(app): Shared,
     name: Name,
@@ -87,6 +105,15 @@ pub(super) async fn put(
     }
 }
 
+#[utoipa::path(get, path = "/v1/artifacts/{artifact}", operation_id = "artifact", tag = "artifacts",
+    summary = "An artifact, or a range of it",
+    params(("artifact" = String, Path, description = "The SHA-256 of its bytes, in 64 small hexadecimal digits")),
+    responses(
+        (status = 200, description = "All of it", body = String, content_type = "application/octet-stream"),
+        (status = 206, description = "The range", body = String, content_type = "application/octet-stream"),
+        (status = 416, description = "It has none of the bytes asked for", body = Problem)
+    )
+)]
 pub(super) async fn get(State(app): Shared, name: Name, headers: HeaderMap) -> Result<Response, Refused> {
     let (artifacts, name) = (kept(&app)?, named(name)?);
     let doing = format!("fetching artifact {name}");
@@ -125,6 +152,13 @@ pub(super) async fn get(State(app): Shared, name: Name, headers: HeaderMap) -> R
     })
 }
 
+#[utoipa::path(delete, path = "/v1/artifacts/{artifact}", operation_id = "deleteArtifact", tag = "artifacts",
+    summary = "Deletes an artifact",
+    params(("artifact" = String, Path, description = "The SHA-256 of its bytes, in 64 small hexadecimal digits")),
+    responses(
+        (status = 204, description = "It is gone")
+    )
+)]
 pub(super) async fn delete(State(app): Shared, name: Name) -> Result<StatusCode, Refused> {
     let (artifacts, name) = (kept(&app)?, named(name)?);
     let doing = format!("deleting artifact {name}");

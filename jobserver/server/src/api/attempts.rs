@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use nightshift_wire::{
-    Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Receipt, Records, Submission,
-    Submissions,
+    Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Problem, Receipt, Records,
+    Submission, Submissions,
 };
 
 use super::Shared;
@@ -13,6 +13,19 @@ use super::body::{Body, Number, number, query};
 use crate::app::App;
 use crate::refused::{Refused, one_line, while_doing};
 
+#[utoipa::path(get, path = "/v1/attempts/{attempt}/records", operation_id = "records", tag = "work",
+    summary = "The records of an attempt's job",
+    params(
+        ("attempt" = i64, Path, description = "The attempt"),
+        ("secret" = String, Query, description = "The attempt's secret"),
+        ("column" = Vec<String>, Query, description = "A column that is wanted; repeated for each, in this order"),
+    ),
+    responses(
+        (status = 200, description = "The records, in input order", body = Records),
+        (status = 409, description = "The job is no longer this attempt's: `not_wanted`", body = Problem),
+        (status = 422, description = "The batch has no such column: `missing_column`", body = Problem)
+    )
+)]
 pub(super) async fn records(State(app): Shared, attempt: Number, uri: Uri) -> Result<Json<Records>, Refused> {
     let attempt = number(attempt, "attempt")?;
     let doing = || format!("fetching the records of attempt {attempt}");
@@ -31,6 +44,14 @@ pub(super) async fn records(State(app): Shared, attempt: Number, uri: Uri) -> Re
     app.store.records(attempt, &secret, &columns).await.map(Json).map_err(while_doing(doing))
 }
 
+#[utoipa::path(post, path = "/v1/attempts/{attempt}/heartbeat", operation_id = "heartbeat", tag = "work",
+    summary = "A sign of life; renews the attempt's lease",
+    params(("attempt" = i64, Path, description = "The attempt")),
+    request_body = Heartbeat,
+    responses(
+        (status = 200, description = "The renewed lease, or why the job is no longer wanted", body = Lease)
+    )
+)]
 pub(super) async fn heartbeat(
     State(app): Shared,
     attempt: Number,
@@ -41,6 +62,17 @@ pub(super) async fn heartbeat(
     lease.map(Json).map_err(while_doing(|| format!("renewing the lease of attempt {attempt}")))
 }
 
+#[utoipa::path(post, path = "/v1/attempts/{attempt}/results", operation_id = "submit", tag = "work",
+    summary = "Hands in all results of an attempt; again is safe",
+    params(("attempt" = i64, Path, description = "The attempt")),
+    request_body = Submission,
+    responses(
+        (status = 200, description = "The server has them, durably", body = Receipt),
+        (status = 409, description = "The job is no longer this attempt's: `not_wanted`", body = Problem),
+        (status = 413, description = "They are too large: `too_large`", body = Problem),
+        (status = 422, description = "The results do not match the records one to one: `wrong_results`", body = Problem)
+    )
+)]
 pub(super) async fn submit(
     State(app): Shared,
     attempt: Number,
@@ -58,6 +90,14 @@ pub(super) async fn submit(
 }
 
 /// Results of several attempts, each judged by itself.
+#[utoipa::path(post, path = "/v1/results", operation_id = "submitMany", tag = "work",
+    summary = "Hands in the results of several attempts, each judged by itself; again is safe",
+    request_body = Submissions,
+    responses(
+        (status = 200, description = "An answer for each of them, in their order", body = Answers),
+        (status = 413, description = "They are too large: `too_large`", body = Problem)
+    )
+)]
 pub(super) async fn submit_many(
     State(app): Shared,
     Body(Submissions { submissions }): Body<Submissions>,
@@ -98,6 +138,15 @@ fn note(app: &App, attempt: AttemptId, receipt: &Receipt, records: usize) {
     }
 }
 
+#[utoipa::path(post, path = "/v1/attempts/{attempt}/give-back", operation_id = "giveBack", tag = "work",
+    summary = "Ends an attempt without results; again is safe",
+    params(("attempt" = i64, Path, description = "The attempt")),
+    request_body = GiveBack,
+    responses(
+        (status = 204, description = "The job waits again, or is quarantined"),
+        (status = 409, description = "The job is no longer this attempt's: `not_wanted`", body = Problem)
+    )
+)]
 pub(super) async fn give_back(
     State(app): Shared,
     attempt: Number,

@@ -8,7 +8,7 @@ use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::{Refusal, StoreError};
-use nightshift_wire::{Batch, BatchId, Reason};
+use nightshift_wire::{Batch, BatchId, Job, Reason};
 
 use super::Shared;
 use super::body::{Body, Number, number};
@@ -22,6 +22,12 @@ const LISTED: u32 = 1000;
 /// Jobs read from the store at once.
 const JOBS_AT_ONCE: u32 = 500;
 
+#[utoipa::path(get, path = "/v1/batches", operation_id = "batches", tag = "batches",
+    summary = "The newest batches, newest first; an owner sees its own",
+    responses(
+        (status = 200, description = "The batches, 1,000 at most", body = Vec<Batch>)
+    )
+)]
 pub(super) async fn all(State(app): Shared, Extension(caller): Extension<Caller>) -> Result<Json<Vec<Batch>>, Refused> {
     const DOING: &str = "listing the batches";
     let Some(owner) = caller.own_batches_only() else {
@@ -40,10 +46,24 @@ pub(super) async fn all(State(app): Shared, Extension(caller): Extension<Caller>
     Ok(Json(batches))
 }
 
+#[utoipa::path(get, path = "/v1/batches/{batch}", operation_id = "batch", tag = "batches",
+    summary = "A batch and how far it is",
+    params(("batch" = i64, Path, description = "The batch")),
+    responses(
+        (status = 200, description = "The batch", body = Batch)
+    )
+)]
 pub(super) async fn one(State(app): Shared, batch: Number) -> Result<Json<Batch>, Refused> {
     find(&app, number(batch, "batch")?, "looking at").await.map(Json)
 }
 
+#[utoipa::path(get, path = "/v1/batches/{batch}/jobs", operation_id = "jobsOfBatch", tag = "batches",
+    summary = "The jobs of a batch, in input order, streamed",
+    params(("batch" = i64, Path, description = "The batch")),
+    responses(
+        (status = 200, description = "The jobs", body = Vec<Job>)
+    )
+)]
 pub(super) async fn jobs(State(app): Shared, batch: Number) -> Result<Response, Refused> {
     let batch = find(&app, number(batch, "batch")?, "listing the jobs of").await?.id;
     // A list in JSON, written as it is read: `[` and the first jobs, then more, then `]`.
@@ -69,6 +89,14 @@ pub(super) async fn jobs(State(app): Shared, batch: Number) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
+#[utoipa::path(post, path = "/v1/batches/{batch}/suspend", operation_id = "suspendBatch", tag = "batches",
+    summary = "Hands out none of its jobs until it is resumed",
+    params(("batch" = i64, Path, description = "The batch")),
+    request_body = Reason,
+    responses(
+        (status = 200, description = "The batch", body = Batch)
+    )
+)]
 pub(super) async fn suspend(
     State(app): Shared,
     batch: Number,
@@ -82,6 +110,14 @@ pub(super) async fn suspend(
     Ok(Json(suspended))
 }
 
+#[utoipa::path(post, path = "/v1/batches/{batch}/resume", operation_id = "resumeBatch", tag = "batches",
+    summary = "Hands out its jobs again",
+    params(("batch" = i64, Path, description = "The batch")),
+    request_body = Reason,
+    responses(
+        (status = 200, description = "The batch", body = Batch)
+    )
+)]
 pub(super) async fn resume(
     State(app): Shared,
     batch: Number,
@@ -95,6 +131,13 @@ pub(super) async fn resume(
     Ok(Json(resumed))
 }
 
+#[utoipa::path(delete, path = "/v1/batches/{batch}", operation_id = "deleteBatch", tag = "batches",
+    summary = "Removes a batch with its records and results",
+    params(("batch" = i64, Path, description = "The batch")),
+    responses(
+        (status = 204, description = "It is gone")
+    )
+)]
 pub(super) async fn delete(State(app): Shared, batch: Number) -> Result<StatusCode, Refused> {
     let batch = number(batch, "batch")?;
     let deleted = app.store.delete_batch(batch, app.clock.now()).await;

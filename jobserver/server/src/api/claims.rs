@@ -20,6 +20,14 @@ use crate::app::App;
 use crate::clock::deadline;
 use crate::refused::{Refused, while_doing};
 
+#[utoipa::path(post, path = "/v1/claims", operation_id = "claim", tag = "work",
+    summary = "Asks for work, and waits for it",
+    request_body = ClaimRequest,
+    responses(
+        (status = 200, description = "The jobs, each already durable as an attempt", body = Claims),
+        (status = 204, description = "Nothing came up while waiting, the grid is stopped, or the worker claims again")
+    )
+)]
 pub(super) async fn claim(
     State(app): Shared,
     Extension(caller): Extension<Caller>,

@@ -18,15 +18,25 @@ use crate::clock::deadline;
 use crate::refused::Refused;
 
 /// What has been seen, and how long to wait for something else.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// The view that was seen last; empty for none.
     #[serde(default)]
     seen: String,
+    /// How long to wait for another, in milliseconds.
     #[serde(default)]
     wait_ms: u64,
 }
 
+#[utoipa::path(get, path = "/v1/stop", operation_id = "stop", tag = "grid",
+    summary = "Whether the grid is stopped, told as soon as that changes",
+    params(Asked),
+    responses(
+        (status = 200, description = "The view; another one than was seen, or the wait is over", body = StopView)
+    )
+)]
 pub(super) async fn stop(State(app): Shared, uri: Uri) -> Result<Response, Refused> {
     let asked: Asked = query(&uri)?;
     let end = deadline(Duration::from_millis(asked.wait_ms).min(app.limits.longest_wait));

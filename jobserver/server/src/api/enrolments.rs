@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, Extension, Path, State};
 use nightshift_rules::enrolment::Decision;
 use nightshift_store::Decided;
-use nightshift_wire::{Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, Joined};
+use nightshift_wire::{Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, Joined, Problem};
 
 use super::Shared;
 use super::body::{Body, check_worker};
@@ -17,6 +17,15 @@ use crate::refused::{Refused, one_line, while_doing};
 /// The longest text a worker may say about itself, and a person about a worker.
 const LONGEST: usize = 300;
 
+#[utoipa::path(post, path = "/v1/join", operation_id = "join", tag = "access",
+    summary = "A worker asks to join, or where its request stands",
+    request_body = JoinRequest,
+    responses(
+        (status = 200, description = "Where it stands", body = Joined),
+        (status = 401, description = "The join token is not good, or the identity is in use elsewhere", body = Problem),
+        (status = 403, description = "The join token is used up, or from elsewhere: `not_allowed`", body = Problem)
+    )
+)]
 pub(super) async fn join(
     State(app): Shared,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -40,11 +49,26 @@ pub(super) async fn join(
     Ok(Json(Joined { state: joined.state, reason: joined.reason }))
 }
 
+#[utoipa::path(get, path = "/v1/enrolments", operation_id = "enrolments", tag = "access",
+    summary = "Every worker that asked to join",
+    responses(
+        (status = 200, description = "The requests", body = Vec<Enrolment>)
+    )
+)]
 pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Enrolment>>, Refused> {
     let changes = app.gate.store.access_changes(0).await.map_err(while_doing(|| "listing the enrolments"))?;
     Ok(Json(changes.workers.into_iter().map(|known| known.enrolment).collect()))
 }
 
+#[utoipa::path(post, path = "/v1/enrolments/{worker}", operation_id = "decideEnrolment", tag = "access",
+    summary = "Lets a worker in, refuses it, or lets it in no more",
+    params(("worker" = String, Path, description = "The worker")),
+    request_body = EnrolmentDecision,
+    responses(
+        (status = 200, description = "The request as it stands now", body = Enrolment),
+        (status = 409, description = "That cannot be changed any more: `not_allowed`", body = Problem)
+    )
+)]
 pub(super) async fn decide(
     State(app): Shared,
     Extension(caller): Extension<Caller>,

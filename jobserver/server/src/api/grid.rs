@@ -17,6 +17,13 @@ use crate::refused::{Refused, while_doing};
 /// A worker heard of within this time counts as there.
 pub(crate) const ACTIVE: Duration = Duration::from_secs(120);
 
+#[utoipa::path(post, path = "/v1/reports", operation_id = "report", tag = "work",
+    summary = "A worker says how it is",
+    request_body = Report,
+    responses(
+        (status = 204, description = "It is kept")
+    )
+)]
 pub(super) async fn report(
     State(app): Shared,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
@@ -30,6 +37,12 @@ pub(super) async fn report(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[utoipa::path(get, path = "/v1/status", operation_id = "status", tag = "grid",
+    summary = "The grid in figures",
+    responses(
+        (status = 200, description = "The figures", body = Status)
+    )
+)]
 pub(super) async fn status(State(app): Shared) -> Result<Json<Status>, Refused> {
     figures(&app).await.map(Json)
 }

@@ -31,8 +31,9 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
-use nightshift_wire::{Batch, HandIn, Preview};
+use nightshift_wire::{Batch, HandIn, Preview, Problem};
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use self::jobs::{Arrived, Arriving};
 use self::plan::{Form, Plan};
@@ -55,6 +56,17 @@ enum Answer {
     Preview(Box<Preview>),
 }
 
+/// How a hand-in that stored nothing new is answered, for the API's description.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes")]
+enum Unstored {
+    /// The batch that its key stands for already.
+    Before(Batch),
+    /// What a dry run saw.
+    Preview(Preview),
+}
+
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
@@ -65,6 +77,22 @@ impl IntoResponse for Answer {
     }
 }
 
+#[utoipa::path(post, path = "/v1/batches", operation_id = "handIn", tag = "batches",
+    summary = "Hands in a batch, streamed; with dry_run only looks",
+    params(HandIn),
+    request_body(
+        description = "The records: CSV or JSON lines, also with Content-Encoding gzip; empty for a range of keys",
+        content((String = "text/csv"), (String = "application/jsonl"))
+    ),
+    responses(
+        (status = 201, description = "The batch; its jobs can be claimed", body = Batch),
+        (status = 200, description = "Nothing new was stored", body = Unstored),
+        (status = 409, description = "The key stands for another input: `key_reused`", body = Problem),
+        (status = 413, description = "What is packed is too large: `too_large`", body = Problem),
+        (status = 415, description = "A form, or an encoding that is not known", body = Problem),
+        (status = 422, description = "It makes no batch: `bad_csv`, `unknown_plugin`", body = Problem)
+    )
+)]
 pub(super) async fn hand_in(
     State(app): Shared,
     Extension(caller): Extension<Caller>,

@@ -10,11 +10,24 @@ use crate::app::App;
 use crate::refused::chain;
 
 /// It answers, and so it is alive.
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "server",
+    summary = "Whether the server is alive",
+    responses(
+        (status = 200, description = "It is", body = String, content_type = "text/plain")
+    )
+)]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// 200 when it can do its work, 503 with a line for each thing that keeps it from that.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "server",
+    summary = "Whether the server can do its work",
+    responses(
+        (status = 200, description = "It can", body = String, content_type = "text/plain"),
+        (status = 503, description = "A line for each thing that keeps it from it", body = String, content_type = "text/plain")
+    )
+)]
 pub(super) async fn readyz(State(app): Shared) -> Response {
     let problems = problems(&app).await;
     if problems.is_empty() {

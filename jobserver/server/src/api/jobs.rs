@@ -10,7 +10,7 @@ use nightshift_manifest::requires::check_tag;
 use nightshift_rules::{explain, gates};
 use nightshift_store::JobChange;
 use nightshift_wire::{
-    ActionReport, ActionRequest, Explanation, JobAction, JobEdit, JobHistory, JobPage, JobQuery, code,
+    ActionReport, ActionRequest, Explanation, JobAction, JobEdit, JobHistory, JobPage, JobQuery, Problem, code,
 };
 
 use super::Shared;
@@ -23,6 +23,13 @@ const LISTED: u32 = 1000;
 /// So many jobs that an action left as they are are named in its report.
 const UNCHANGED_NAMED: usize = 100;
 
+#[utoipa::path(get, path = "/v1/jobs", operation_id = "findJobs", tag = "jobs",
+    summary = "Jobs by number; an owner sees those of its own batches",
+    params(JobQuery),
+    responses(
+        (status = 200, description = "Some of them, and where to go on", body = JobPage)
+    )
+)]
 pub(super) async fn find(State(app): Shared, uri: Uri) -> Result<Json<JobPage>, Refused> {
     let asked: JobQuery = query(&uri)?;
     let limit = asked.limit.unwrap_or(LISTED).clamp(1, LISTED);
@@ -30,11 +37,25 @@ pub(super) async fn find(State(app): Shared, uri: Uri) -> Result<Json<JobPage>, 
     found.map(Json).map_err(while_doing(|| "listing jobs"))
 }
 
+#[utoipa::path(get, path = "/v1/jobs/{job}", operation_id = "job", tag = "jobs",
+    summary = "A job with every attempt at it",
+    params(("job" = i64, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The job", body = JobHistory)
+    )
+)]
 pub(super) async fn one(State(app): Shared, job: Number) -> Result<Json<JobHistory>, Refused> {
     let job = number(job, "job")?;
     app.store.job(job).await.map(Json).map_err(while_doing(|| format!("looking at job {job}")))
 }
 
+#[utoipa::path(get, path = "/v1/jobs/{job}/explain", operation_id = "explainJob", tag = "jobs",
+    summary = "Why a job stands where it stands",
+    params(("job" = i64, Path, description = "The job")),
+    responses(
+        (status = 200, description = "Why", body = Explanation)
+    )
+)]
 pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Explanation>, Refused> {
     let job = number(job, "job")?;
     let facts = app.store.explain(job).await.map_err(while_doing(|| format!("explaining job {job}")))?;
@@ -49,6 +70,14 @@ pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Expl
     Ok(Json(explain::explain(&facts, app.clock.now())))
 }
 
+#[utoipa::path(post, path = "/v1/jobs/actions", operation_id = "changeJobs", tag = "jobs",
+    summary = "Does something to every job that a filter chooses, or says what it would do",
+    request_body = ActionRequest,
+    responses(
+        (status = 200, description = "What it did, or would do", body = ActionReport),
+        (status = 422, description = "No release has the plugin of an edit: `unknown_plugin`", body = Problem)
+    )
+)]
 pub(super) async fn act(State(app): Shared, Body(request): Body<ActionRequest>) -> Result<Json<ActionReport>, Refused> {
     check(&app, &request).await?;
     let ActionRequest { action, filter, reason, dry_run } = request;

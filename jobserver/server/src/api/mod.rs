@@ -1,4 +1,5 @@
-//! The API: one file per group of requests, this one says which request goes where.
+//! The API: one file per group of requests, this one says by which way each goes. Its path and method stand at its
+//! handler.
 
 mod arriving;
 mod artifacts;
@@ -12,6 +13,7 @@ pub(crate) mod grid;
 mod hand_in;
 mod health;
 mod jobs;
+mod openapi;
 mod receipt;
 mod results;
 mod stream;
@@ -21,16 +23,18 @@ mod workers;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Extension};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::{access, guard, metrics, pages};
 use arriving::Allowance;
+use openapi::Description;
 
 pub(crate) type Shared = axum::extract::State<Arc<App>>;
 
@@ -38,64 +42,62 @@ pub(crate) type Shared = axum::extract::State<Arc<App>>;
 pub(crate) fn router(app: Arc<App>) -> Router {
     let limits = app.limits;
     let within = |limit| Allowance { budget: Arc::clone(&app.budget), limit };
-    let quick = Router::new()
-        .route("/v1/attempts/{attempt}/records", get(attempts::records))
-        .route("/v1/attempts/{attempt}/heartbeat", post(attempts::heartbeat))
-        .route("/v1/attempts/{attempt}/give-back", post(attempts::give_back))
-        .route("/v1/batches/{batch}", get(batches::one).delete(batches::delete))
-        .route("/v1/batches/{batch}/suspend", post(batches::suspend))
-        .route("/v1/batches/{batch}/resume", post(batches::resume))
-        .route("/v1/jobs", get(jobs::find))
-        .route("/v1/jobs/{job}", get(jobs::one))
-        .route("/v1/jobs/{job}/explain", get(jobs::explain))
-        .route("/v1/artifacts", get(artifacts::all))
-        .route("/v1/reports", post(grid::report))
-        .route("/v1/workers", get(workers::all))
-        .route("/v1/workers/{worker}", get(workers::one).post(workers::change))
-        .route("/v1/status", get(grid::status))
-        .route("/v1/me", get(tokens::me))
-        .route("/v1/tokens", get(tokens::all).post(tokens::make))
-        .route("/v1/tokens/{token}", delete(tokens::revoke))
-        .route("/v1/join", post(enrolments::join))
-        .route("/v1/enrolments", get(enrolments::all))
-        .route("/v1/enrolments/{worker}", post(enrolments::decide))
-        .route("/v1/join-rules", get(tokens::rules).post(tokens::make_rule))
-        .route("/v1/join-rules/{rule}", delete(tokens::remove_rule))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .route("/", get(pages::status))
-        .route("/page.css", get(pages::style))
+    let quick = OpenApiRouter::new()
+        .routes(routes!(attempts::records))
+        .routes(routes!(attempts::heartbeat))
+        .routes(routes!(attempts::give_back))
+        .routes(routes!(batches::one, batches::delete))
+        .routes(routes!(batches::suspend))
+        .routes(routes!(batches::resume))
+        .routes(routes!(jobs::find))
+        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::explain))
+        .routes(routes!(artifacts::all))
+        .routes(routes!(grid::report))
+        .routes(routes!(workers::all))
+        .routes(routes!(workers::one, workers::change))
+        .routes(routes!(grid::status))
+        .routes(routes!(tokens::me))
+        .routes(routes!(tokens::all, tokens::make))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(enrolments::join))
+        .routes(routes!(enrolments::all))
+        .routes(routes!(enrolments::decide))
+        .routes(routes!(tokens::rules, tokens::make_rule))
+        .routes(routes!(tokens::remove_rule))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::gauges::metrics))
+        .routes(routes!(pages::status))
+        .routes(routes!(pages::style))
         .layer(from_fn_with_state(within(limits.body), arriving::within))
         .layer(from_fn_with_state(limits.request, guard::limit_time));
-    let large = Router::new()
-        .route("/v1/attempts/{attempt}/results", post(attempts::submit))
-        .route("/v1/results", post(attempts::submit_many))
+    let large = OpenApiRouter::new()
+        .routes(routes!(attempts::submit))
+        .routes(routes!(attempts::submit_many))
         // Small, but there may be a million jobs to change.
-        .route("/v1/jobs/actions", post(jobs::act))
+        .routes(routes!(jobs::act))
         .layer(from_fn_with_state(within(limits.submission), arriving::within))
         .layer(from_fn_with_state(limits.submit, guard::limit_time));
     // These watch over their own wait, but not over a request that never arrives whole.
-    let waiting = Router::new()
-        .route("/v1/claims", post(claims::claim))
-        .route("/v1/stop", get(control::stop))
+    let waiting = OpenApiRouter::new()
+        .routes(routes!(claims::claim))
+        .routes(routes!(control::stop))
         .layer(from_fn_with_state(within(limits.body), arriving::within))
         .layer(from_fn_with_state(limits.longest_wait + limits.request, guard::limit_time));
     // These stream, and watch over their own time.
-    let long = Router::new()
-        .route("/v1/batches", post(hand_in::hand_in).get(batches::all))
-        .route("/v1/batches/{batch}/jobs", get(batches::jobs))
-        .route("/v1/batches/{batch}/results", get(results::results))
-        .route("/v1/batches/{batch}/receipt", get(receipt::receipt));
+    let long = OpenApiRouter::new()
+        .routes(routes!(hand_in::hand_in, batches::all))
+        .routes(routes!(batches::jobs))
+        .routes(routes!(results::results))
+        .routes(routes!(receipt::receipt));
     // Nothing is gained by compressing these, and a part of something compressed is of no use.
-    let files = Router::new()
-        .route("/v1/artifacts/{artifact}", get(artifacts::get).put(artifacts::put).delete(artifacts::delete));
-    quick
-        .merge(large)
-        .merge(waiting)
-        .merge(long)
-        .layer(compression())
-        .merge(files)
+    let files = OpenApiRouter::new().routes(routes!(artifacts::get, artifacts::put, artifacts::delete));
+    let (router, found) =
+        quick.merge(large).merge(waiting).merge(long).layer(compression()).merge(files).split_for_parts();
+    router
+        .layer(Extension(Description::of(found)))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)
         .layer(from_fn_with_state(Arc::clone(&app), access::pass))

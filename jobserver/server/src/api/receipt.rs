@@ -12,7 +12,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use nightshift_rules::proof::{Counted, verdict};
-use nightshift_wire::{Batch, BatchReceipt, BatchState, ByPosition, ByRelease, InputReceipt, ResultsQuery, code};
+use nightshift_wire::{
+    Batch, BatchReceipt, BatchState, ByPosition, ByRelease, InputReceipt, Problem, ResultsQuery, code,
+};
 use sha2::{Digest, Sha256};
 
 use super::Shared;
@@ -22,6 +24,14 @@ use super::results::{Pieces, Written, refuse_while_it_arrives, window};
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
 
+#[utoipa::path(get, path = "/v1/batches/{batch}/receipt", operation_id = "receipt", tag = "batches",
+    summary = "What went in, what came out, and whether anything is missing",
+    params(("batch" = i64, Path, description = "The batch")),
+    responses(
+        (status = 200, description = "The receipt", body = BatchReceipt),
+        (status = 409, description = "It is still arriving, or changed meanwhile: `not_ready`", body = Problem)
+    )
+)]
 pub(super) async fn receipt(State(app): Shared, batch: Number) -> Result<Json<BatchReceipt>, Refused> {
     let batch = find(&app, number(batch, "batch")?, "making the receipt of").await?;
     let doing = format!("making the receipt of batch {}", batch.id);

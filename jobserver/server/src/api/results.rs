@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::{JobResults, RecordWithOutcome, Store, StoreError};
-use nightshift_wire::{Batch, BatchState, JobState, Only, Outcome, ResultsFormat, ResultsQuery, code};
+use nightshift_wire::{Batch, BatchState, JobState, Only, Outcome, Problem, ResultsFormat, ResultsQuery, code};
 
 use super::Shared;
 use super::batches::find;
@@ -26,6 +26,15 @@ const RECORDS_AT_ONCE: u64 = 100_000;
 /// And so many jobs at most.
 const JOBS_AT_ONCE: u64 = 500;
 
+#[utoipa::path(get, path = "/v1/batches/{batch}/results", operation_id = "results", tag = "batches",
+    summary = "Results in input order, streamed, also while the batch runs",
+    params(("batch" = i64, Path, description = "The batch"), ResultsQuery),
+    responses(
+        (status = 200, description = "As CSV or JSON lines",
+            content((String = "text/csv"), (String = "application/jsonl"))),
+        (status = 409, description = "The batch is still arriving: `not_ready`", body = Problem)
+    )
+)]
 pub(super) async fn results(State(app): Shared, batch: Number, uri: Uri) -> Result<Response, Refused> {
     let asked: ResultsQuery = query(&uri)?;
     let batch = find(&app, number(batch, "batch")?, "fetching the results of").await?;

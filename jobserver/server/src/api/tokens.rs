@@ -5,7 +5,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use nightshift_rules::network::Network;
 use nightshift_store::{Access, KnownToken};
-use nightshift_wire::{JoinRule, Me, Moment, NewJoinRule, NewToken, Role, Token, TokenMade};
+use nightshift_wire::{JoinRule, Me, Moment, NewJoinRule, NewToken, Problem, Role, Token, TokenMade};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -17,15 +17,35 @@ use crate::refused::{Refused, while_doing};
 /// The longest name.
 const LONGEST: usize = 100;
 
+#[utoipa::path(get, path = "/v1/me", operation_id = "me", tag = "access",
+    summary = "Whose token this is",
+    responses(
+        (status = 200, description = "Who asks", body = Me)
+    )
+)]
 pub(super) async fn me(Extension(caller): Extension<Caller>) -> Json<Me> {
     Json(caller.me())
 }
 
+#[utoipa::path(get, path = "/v1/tokens", operation_id = "tokens", tag = "access",
+    summary = "Every token, without the token itself",
+    responses(
+        (status = 200, description = "The tokens", body = Vec<Token>)
+    )
+)]
 pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Token>>, Refused> {
     let changes = app.gate.store.access_changes(0).await.map_err(while_doing(|| "listing the tokens"))?;
     Ok(Json(changes.tokens.into_iter().map(|known| known.token).collect()))
 }
 
+#[utoipa::path(post, path = "/v1/tokens", operation_id = "makeToken", tag = "access",
+    summary = "Makes a token and shows it, once",
+    request_body = NewToken,
+    responses(
+        (status = 201, description = "The token", body = TokenMade),
+        (status = 409, description = "The name is taken: `name_taken`", body = Problem)
+    )
+)]
 pub(super) async fn make(
     State(app): Shared,
     Extension(caller): Extension<Caller>,
@@ -77,6 +97,13 @@ pub(crate) async fn make_token(
     Ok(TokenMade { known, token })
 }
 
+#[utoipa::path(delete, path = "/v1/tokens/{token}", operation_id = "revokeToken", tag = "access",
+    summary = "Revokes a token; again is safe",
+    params(("token" = String, Path, description = "Its name")),
+    responses(
+        (status = 204, description = "It is good no more")
+    )
+)]
 pub(super) async fn revoke(
     State(app): Shared,
     Extension(caller): Extension<Caller>,
@@ -89,10 +116,24 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[utoipa::path(get, path = "/v1/join-rules", operation_id = "joinRules", tag = "access",
+    summary = "The rules by which workers are let in without a person",
+    responses(
+        (status = 200, description = "The rules", body = Vec<JoinRule>)
+    )
+)]
 pub(super) async fn rules(State(app): Shared) -> Result<Json<Vec<JoinRule>>, Refused> {
     app.gate.store.join_rules().await.map(Json).map_err(while_doing(|| "listing the join rules"))
 }
 
+#[utoipa::path(post, path = "/v1/join-rules", operation_id = "makeJoinRule", tag = "access",
+    summary = "Makes such a rule",
+    request_body = NewJoinRule,
+    responses(
+        (status = 201, description = "The rule", body = JoinRule),
+        (status = 409, description = "The name is taken: `name_taken`", body = Problem)
+    )
+)]
 pub(super) async fn make_rule(
     State(app): Shared,
     Extension(caller): Extension<Caller>,
@@ -119,6 +160,13 @@ pub(super) async fn make_rule(
     Ok((StatusCode::CREATED, Json(rule)))
 }
 
+#[utoipa::path(delete, path = "/v1/join-rules/{rule}", operation_id = "removeJoinRule", tag = "access",
+    summary = "Removes such a rule; whom it let in stays",
+    params(("rule" = String, Path, description = "Its name")),
+    responses(
+        (status = 204, description = "It is gone")
+    )
+)]
 pub(super) async fn remove_rule(
     State(app): Shared,
     Extension(caller): Extension<Caller>,

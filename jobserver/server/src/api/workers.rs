@@ -14,15 +14,36 @@ const LONGEST_NAME: usize = 100;
 /// The most tags of a worker.
 const MOST_TAGS: usize = 100;
 
+#[utoipa::path(get, path = "/v1/workers", operation_id = "workers", tag = "workers",
+    summary = "Every worker",
+    responses(
+        (status = 200, description = "The workers", body = Vec<Worker>)
+    )
+)]
 pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Worker>>, Refused> {
     app.store.workers().await.map(Json).map_err(while_doing(|| "listing the workers"))
 }
 
+#[utoipa::path(get, path = "/v1/workers/{worker}", operation_id = "worker", tag = "workers",
+    summary = "A worker",
+    params(("worker" = String, Path, description = "The worker")),
+    responses(
+        (status = 200, description = "The worker", body = Worker)
+    )
+)]
 pub(super) async fn one(State(app): Shared, worker: Number) -> Result<Json<Worker>, Refused> {
     let worker = named(worker, "worker")?;
     app.store.worker(&worker).await.map(Json).map_err(while_doing(|| format!("looking at worker {worker}")))
 }
 
+#[utoipa::path(post, path = "/v1/workers/{worker}", operation_id = "changeWorker", tag = "workers",
+    summary = "Drains, resumes, tags or names a worker",
+    params(("worker" = String, Path, description = "The worker")),
+    request_body = WorkerChange,
+    responses(
+        (status = 200, description = "The worker", body = Worker)
+    )
+)]
 pub(super) async fn change(
     State(app): Shared,
     worker: Number,

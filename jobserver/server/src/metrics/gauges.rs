@@ -24,6 +24,12 @@ const ASK_EVERY_MS: Moment = 5_000;
 pub(crate) struct Figures(Mutex<Option<Moment>>);
 
 /// Everything that is counted, as OpenMetrics text.
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "server",
+    summary = "Metrics for Prometheus",
+    responses(
+        (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text")
+    )
+)]
 pub(crate) async fn metrics(Given(app): Shared) -> impl IntoResponse {
     refresh(&app).await;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

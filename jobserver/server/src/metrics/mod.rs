@@ -3,7 +3,7 @@
 //! Counters and latencies are kept as things happen. What the store counts anyway (jobs and workers by state) is asked
 //! of it when somebody looks, at most every few seconds, and left out when the store does not answer in time.
 
-mod gauges;
+pub(crate) mod gauges;
 mod measured;
 mod requests;
 
@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::connection::Protocol;
-pub(crate) use gauges::{Figures, metrics};
+pub(crate) use gauges::Figures;
 pub(crate) use measured::Measured;
 pub(crate) use requests::observe;
 

@@ -17,6 +17,12 @@ use view::{BatchRow, StatusPage, WorkerRow};
 /// Batches on the page; the API lists more.
 const BATCHES_SHOWN: u32 = 50;
 
+#[utoipa::path(get, path = "/", operation_id = "page", tag = "pages",
+    summary = "The status page, for people",
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html")
+    )
+)]
 pub(crate) async fn status(State(app): Shared) -> Result<impl IntoResponse, Refused> {
     let doing = || "making the status page";
     let status = figures(&app).await?;
@@ -35,6 +41,12 @@ pub(crate) async fn status(State(app): Shared) -> Result<impl IntoResponse, Refu
     })
 }
 
+#[utoipa::path(get, path = "/page.css", operation_id = "pageStyle", tag = "pages",
+    summary = "The status page's looks",
+    responses(
+        (status = 200, description = "CSS", body = String, content_type = "text/css")
+    )
+)]
 pub(crate) async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("page.css"))
 }

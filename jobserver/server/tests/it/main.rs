@@ -14,6 +14,7 @@ mod hand_in;
 mod hostile;
 mod inputs;
 mod keyed;
+mod openapi;
 mod page;
 mod problems;
 mod program;
