@@ -5,7 +5,7 @@ use crate::person::Person;
 #[test]
 fn the_manual_says_what_every_command_does() {
     let person = Person::new();
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 39] = [
         &[],
         &["init"],
         &["plugin", "new"],
@@ -37,6 +37,12 @@ fn the_manual_says_what_every_command_does() {
         &["worker", "drain"],
         &["worker", "resume"],
         &["worker", "set"],
+        &["worker", "approve"],
+        &["worker", "revoke"],
+        &["token", "create"],
+        &["token", "list"],
+        &["token", "revoke"],
+        &["login"],
         &["status"],
         &["demo"],
     ];
