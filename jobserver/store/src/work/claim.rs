@@ -12,7 +12,7 @@ use nightshift_rules::{
     life::JobEvent,
     sizing::Measured,
 };
-use nightshift_wire::{AttemptId, AttemptState, Claim, ClaimRequest, JobId, JobState, Moment, WorkerState};
+use nightshift_wire::{AttemptId, AttemptState, BatchId, Claim, ClaimRequest, JobId, JobState, Moment, WorkerState};
 use uuid::Uuid;
 
 use super::{
@@ -133,6 +133,11 @@ impl ClaimJobs {
                         set.queue.gone(lane, seq);
                         dropped = true;
                     }
+                    // All of its batch is passed over: one by one they would keep everybody waiting.
+                    Waits::Suspended(batch) => {
+                        set.queue.suspend(batch, true);
+                        dropped = true;
+                    }
                 }
             }
             if !dropped {
@@ -146,15 +151,17 @@ impl ClaimJobs {
 enum Waits {
     Yes,
     Later(Moment),
+    /// Nor can any other of this batch.
+    Suspended(BatchId),
     No,
 }
 
 fn waits(set: &WorkingSet, lane: LaneId, job: JobId, now: Moment) -> Result<Waits, Halt> {
     Ok(match set.job(job)? {
         Some(row) if row.state == JobState::Waiting && row.lane == lane => {
-            // Another server may have suspended the batch since the queue was read.
+            // Another server, or another writer of this one, may have suspended the batch since the queue was read.
             if set.known_batch(row.batch)?.suspended.is_some() {
-                Waits::No
+                Waits::Suspended(row.batch)
             } else if row.not_before > now {
                 Waits::Later(row.not_before)
             } else {

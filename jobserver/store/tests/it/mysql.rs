@@ -33,6 +33,8 @@ on_both!(
     two_servers_on_one_store_hand_out_every_job_once,
     of_hand_ins_with_one_key_on_two_servers_one_is_first,
     a_hand_in_of_a_server_that_lives_is_left_alone_by_another_that_starts,
+    a_batch_that_was_sealed_just_before_its_server_ended_is_left_alone_by_one_that_starts,
+    a_claim_passes_over_a_batch_that_another_server_suspended_just_now,
     of_two_servers_that_open_an_empty_schema_at_once_both_find_the_tables,
     a_database_that_crashes_under_load_loses_and_doubles_nothing,
     a_database_that_is_silent_is_a_time_out_and_not_a_hang,
@@ -111,6 +113,48 @@ async fn a_hand_in_of_a_server_that_lives_is_left_alone_by_another_that_starts(m
     first.append_job(batch, job_records(1, 2)).await.expect("append");
     assert_eq!(first.seal_batch(batch).await.expect("sealed").jobs, 2);
     assert_eq!(claim(&second, "w", 0).await.batch, batch);
+}
+
+async fn a_batch_that_was_sealed_just_before_its_server_ended_is_left_alone_by_one_that_starts(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let first = place.store().await;
+    let batch = first.open_batch(new_batch(), 0).await.expect("open");
+    first.append_job(batch, job_records(0, 2)).await.expect("append");
+    let url = place.url().to_owned();
+    let starts = tokio::spawn(async move { open(&url, Limits::default()).await });
+    // It has seen the hand-in, and waits whether the server of it is gone.
+    let waits = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%GET_LOCK%' AND state = 'User lock'";
+    let mut shell = place.shell().await;
+    loop {
+        let waiting: Option<u64> = shell.query_first(waits).await.expect("asked");
+        if waiting == Some(1) {
+            break;
+        }
+    }
+    first.seal_batch(batch).await.expect("sealed");
+    drop(first);
+    let second = starts.await.expect("started");
+    assert_eq!(claim(&second, "w", 0).await.batch, batch);
+}
+
+async fn a_claim_passes_over_a_batch_that_another_server_suspended_just_now(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (first, second) = (place.store().await, place.store().await);
+    // More jobs than a claim could look at one by one.
+    let batch = first.open_batch(new_batch(), 0).await.expect("open");
+    for _ in 0..12 {
+        first.append_jobs(batch, vec![job_records(0, 1); 1_000]).await.expect("append");
+    }
+    first.seal_batch(batch).await.expect("sealed");
+    let other = hand_in(&first, &[1]).await;
+    for _ in 0..3 {
+        claim(&second, "w", 0).await;
+        first.suspend_batch(batch, "too hot", 0).await.expect("suspended");
+        // The second server has read what waits within the last second, and does not know of it.
+        let next = second.claim(&request("w"), 0).await.expect("claimed");
+        assert!(next.iter().all(|claim| claim.batch == other), "{next:?}");
+        first.resume_batch(batch, 0).await.expect("resumed");
+    }
 }
 
 async fn of_two_servers_that_open_an_empty_schema_at_once_both_find_the_tables(make: Make) {
