@@ -214,6 +214,7 @@ impl Client {
             .http
             .post(at(server, "v1/batches"))
             .query(hand_in)
+            .query(&hand_in.tags.iter().map(|tag| ("tag", tag)).collect::<Vec<_>>())
             .header(reqwest::header::CONTENT_TYPE, kind)
             .body(reqwest::Body::wrap_stream(upload));
         match send_watched(request, &progress, self.0.timeouts.silence + writes_keys(hand_in)).await {

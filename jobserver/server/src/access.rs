@@ -24,7 +24,7 @@ use base64::prelude::BASE64_STANDARD;
 use nightshift_rules::access::{self, Reach, TokenFault};
 use nightshift_rules::enrolment::{self, NoWork};
 use nightshift_store::Access;
-use nightshift_wire::{AttemptId, Me, Moment, Role, access_code};
+use nightshift_wire::{AttemptId, BatchId, JobFilter, Me, Moment, Role, access_code};
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
@@ -93,6 +93,40 @@ impl Caller {
         }
     }
 
+    /// Refuses a worker that brings the results of another's attempt.
+    pub(crate) async fn must_hold(&self, gate: &Gate, doing: &str, attempt: AttemptId) -> Result<(), Refused> {
+        match self {
+            Caller::Somebody { name, reach: Reach::Own, role: Role::Worker, .. } => {
+                gate.own_attempt(doing, name, attempt).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a choice of jobs within what is the caller's own: an owner's, to its own batches; a batch it names must be
+    /// one of them.
+    pub(crate) async fn narrow(&self, gate: &Gate, doing: &str, filter: &mut JobFilter) -> Result<(), Refused> {
+        let Some(own) = self.own_batches_only() else { return Ok(()) };
+        if let Some(other) = filter.owner.as_deref().filter(|owner| *owner != own) {
+            return Err(not_allowed(format!("{doing}: {own} sees no jobs of {other}'s")));
+        }
+        if let Some(batch) = filter.batch {
+            gate.own_batch(doing, own, batch).await?;
+        }
+        filter.owner = Some(own.to_owned());
+        Ok(())
+    }
+
+    /// Refuses an owner that would change jobs without saying of which batch.
+    pub(crate) fn must_name_a_batch(&self, doing: &str, filter: &JobFilter) -> Result<(), Refused> {
+        match self.own_batches_only() {
+            Some(own) if filter.batch.is_none() => {
+                Err(not_allowed(format!("{doing}: an owner changes the jobs of one batch; name a batch of {own}'s")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whose a batch is that the caller hands in.
     pub(crate) fn owner(&self) -> Option<&str> {
         match self {
@@ -150,17 +184,33 @@ impl Gate {
             None => {
                 let found = self.store.worker_of_attempt(attempt).await.map_err(while_doing(|| doing))?;
                 let Some(holder) = found else { return Ok(()) };
-                let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-                if attempts.len() >= ATTEMPTS {
-                    attempts.clear();
-                }
-                attempts.insert(attempt, holder.clone());
+                self.note_attempt(attempt, &holder);
                 holder
             }
         };
         match holder == worker {
             true => Ok(()),
             false => Err(not_allowed(format!("{doing}: attempt {attempt} is another worker's"))),
+        }
+    }
+
+    /// Remembers who holds an attempt that was just made.
+    pub(crate) fn note_attempt(&self, attempt: AttemptId, worker: &str) {
+        if self.asks == Asks::Nobody {
+            return;
+        }
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if attempts.len() >= ATTEMPTS {
+            attempts.clear();
+        }
+        attempts.insert(attempt, worker.to_owned());
+    }
+
+    /// Refuses an owner that touches another's batch, or one that is not there.
+    async fn own_batch(&self, doing: &str, name: &str, batch: BatchId) -> Result<(), Refused> {
+        match self.store.owner_of_batch(batch).await.map_err(while_doing(|| doing))? {
+            Some(owner) if owner == name => Ok(()),
+            _ => Err(not_allowed(format!("{doing}: there is no batch {batch} of {name}'s"))),
         }
     }
 
@@ -213,7 +263,7 @@ impl Gate {
         let Some((kind, number)) = named_in(path, uri.path()) else { return Ok(()) };
         let owner = match (kind, role) {
             ("attempt", Role::Worker) => return self.own_attempt(doing, name, number).await,
-            ("batch", Role::Owner) => self.store.owner_of_batch(number).await,
+            ("batch", Role::Owner) => return self.own_batch(doing, name, number).await,
             ("job", Role::Owner) => self.store.owner_of_job(number).await,
             _ => return Err(not_allowed(format!("{doing}: the {role} {name} may not do this"))),
         };

@@ -41,6 +41,18 @@ pub struct HandIn {
     /// The last key; it belongs to the range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<i64>,
+    /// Memory a worker's machine must have, as in `512MB`; what the plugin requires when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Disk space a worker must have free, as in `2GB`; what the plugin requires when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// Tags a worker must have; those the plugin requires when empty. Each is a part `tag` of the query by itself.
+    #[serde(rename = "tag", default, skip_serializing)]
+    pub tags: Vec<String>,
+    /// The oldest release that may process the records, as in `1.4.0`; what the plugin requires when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_release: Option<String>,
     /// Only look: store nothing, answer a [`Preview`](crate::Preview).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

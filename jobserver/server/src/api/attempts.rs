@@ -1,7 +1,7 @@
 //! What the holder of an attempt does: fetch records, stay alive, hand in results, give back.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
 use nightshift_wire::{
     Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Problem, Receipt, Records,
@@ -10,6 +10,7 @@ use nightshift_wire::{
 
 use super::Shared;
 use super::body::{Body, Number, number, query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::refused::{Refused, one_line, while_doing};
 
@@ -80,16 +81,13 @@ pub(super) async fn submit(
 ) -> Result<Json<Receipt>, Refused> {
     let attempt = number(attempt, "attempt")?;
     let records = submission.results.len();
-    let receipt = app
-        .store
-        .submit(attempt, submission, app.clock.now())
-        .await
-        .map_err(while_doing(|| format!("handing in the results of attempt {attempt}")))?;
+    let receipt =
+        app.store.submit(attempt, submission, app.clock.now()).await.map_err(while_doing(|| handing_in(attempt)))?;
     note(&app, attempt, &receipt, records);
     Ok(Json(receipt))
 }
 
-/// Results of several attempts, each judged by itself.
+/// Results of several attempts, each judged by itself; those of another worker's attempts are refused, and only they.
 #[utoipa::path(post, path = "/v1/results", operation_id = "submitMany", tag = "work",
     summary = "Hands in the results of several attempts, each judged by itself; again is safe",
     request_body = Submissions,
@@ -100,6 +98,7 @@ pub(super) async fn submit(
 )]
 pub(super) async fn submit_many(
     State(app): Shared,
+    Extension(caller): Extension<Caller>,
     Body(Submissions { submissions }): Body<Submissions>,
 ) -> Result<Json<Answers>, Refused> {
     if !(1..=MOST_AT_ONCE as usize).contains(&submissions.len()) {
@@ -109,21 +108,34 @@ pub(super) async fn submit_many(
         );
         return Err(Refused::bad_request(detail));
     }
-    let submissions: Vec<(AttemptId, Submission)> = submissions.into_iter().map(Into::into).collect();
+    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(submissions.len());
+    let mut own = Vec::with_capacity(submissions.len());
+    for one in submissions {
+        let (attempt, submission) = one.into();
+        match caller.must_hold(&app.gate, &handing_in(attempt), attempt).await {
+            Ok(()) => {
+                own.push((attempt, submission));
+                answers.push(None);
+            }
+            Err(refused) => answers.push(Some(Answer::Problem(refused.problem()))),
+        }
+    }
     let sent: Vec<(AttemptId, usize)> =
-        submissions.iter().map(|(attempt, submission)| (*attempt, submission.results.len())).collect();
-    let outcomes = app.store.submit_many(submissions, app.clock.now()).await;
-    let answers = outcomes.into_iter().zip(sent).map(|(outcome, (attempt, records))| match outcome {
+        own.iter().map(|(attempt, submission)| (*attempt, submission.results.len())).collect();
+    let outcomes = app.store.submit_many(own, app.clock.now()).await;
+    let mut outcomes = outcomes.into_iter().zip(sent).map(|(outcome, (attempt, records))| match outcome {
         Ok(receipt) => {
             note(&app, attempt, &receipt, records);
             Answer::Receipt(receipt)
         }
-        Err(error) => {
-            let doing = format!("handing in the results of attempt {attempt}");
-            Answer::Problem(Refused::by_store(&doing, &error).problem())
-        }
+        Err(error) => Answer::Problem(Refused::by_store(&handing_in(attempt), &error).problem()),
     });
+    let answers = answers.into_iter().filter_map(|answer| answer.or_else(|| outcomes.next()));
     Ok(Json(Answers { answers: answers.collect() }))
+}
+
+fn handing_in(attempt: AttemptId) -> String {
+    format!("handing in the results of attempt {attempt}")
 }
 
 fn note(app: &App, attempt: AttemptId, receipt: &Receipt, records: usize) {

@@ -41,6 +41,7 @@ pub(super) async fn claim(
     caller.must_be("claiming a job", &request.worker)?;
     let claims = wait_for_jobs(&app, &caller, &request).await?;
     for claim in &claims {
+        app.gate.note_attempt(claim.attempt, &request.worker);
         tracing::info!(
             job = claim.job,
             attempt = claim.attempt,

@@ -38,7 +38,7 @@ use utoipa::ToSchema;
 use self::jobs::{Arrived, Arriving};
 use self::plan::{Form, Plan};
 use super::Shared;
-use super::body::query;
+use super::requirements;
 use crate::access::Caller;
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
@@ -79,7 +79,10 @@ impl IntoResponse for Answer {
 
 #[utoipa::path(post, path = "/v1/batches", operation_id = "handIn", tag = "batches",
     summary = "Hands in a batch, streamed; with dry_run only looks",
-    params(HandIn),
+    params(
+        HandIn,
+        ("tag" = Vec<String>, Query, description = "A tag a worker must have; repeated for each. Without any, those the plugin requires"),
+    ),
     request_body(
         description = "The records: CSV or JSON lines, also with Content-Encoding gzip; empty for a range of keys",
         content((String = "text/csv"), (String = "application/jsonl"))
@@ -100,7 +103,7 @@ pub(super) async fn hand_in(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    let mut asked: HandIn = query(&uri)?;
+    let mut asked = requirements::hand_in(&uri)?;
     // An owner's keys are that owner's: another's key of the same name stands for another batch.
     if let Some(owner) = caller.own_batches_only() {
         asked.key = asked.key.map(|key| format!("{owner}/{key}"));

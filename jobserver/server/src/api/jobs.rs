@@ -4,10 +4,9 @@
 //! on in between. A request that ends early leaves the rest as it was; the same request again goes on with it.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
-use nightshift_manifest::requires::check_tag;
-use nightshift_rules::{explain, gates};
+use nightshift_rules::explain;
 use nightshift_store::JobChange;
 use nightshift_wire::{
     ActionReport, ActionRequest, Explanation, JobAction, JobEdit, JobHistory, JobPage, JobQuery, Problem, code,
@@ -15,9 +14,12 @@ use nightshift_wire::{
 
 use super::Shared;
 use super::body::{Body, Number, number, query};
+use super::requirements;
+use crate::access::Caller;
 use crate::app::App;
 use crate::refused::{Refused, one_line, while_doing};
 
+const DOING: &str = "changing jobs";
 /// The most jobs a list shows at once.
 const LISTED: u32 = 1000;
 /// So many jobs that an action left as they are are named in its report.
@@ -30,11 +32,18 @@ const UNCHANGED_NAMED: usize = 100;
         (status = 200, description = "Some of them, and where to go on", body = JobPage)
     )
 )]
-pub(super) async fn find(State(app): Shared, uri: Uri) -> Result<Json<JobPage>, Refused> {
+pub(super) async fn find(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<JobPage>, Refused> {
+    const DOING: &str = "listing jobs";
     let asked: JobQuery = query(&uri)?;
     let limit = asked.limit.unwrap_or(LISTED).clamp(1, LISTED);
-    let found = app.store.find_jobs(&asked.filter(), asked.from.unwrap_or(0), limit).await;
-    found.map(Json).map_err(while_doing(|| "listing jobs"))
+    let mut filter = asked.filter();
+    caller.narrow(&app.gate, DOING, &mut filter).await?;
+    let found = app.store.find_jobs(&filter, asked.from.unwrap_or(0), limit).await;
+    found.map(Json).map_err(while_doing(|| DOING))
 }
 
 #[utoipa::path(get, path = "/v1/jobs/{job}", operation_id = "job", tag = "jobs",
@@ -78,9 +87,15 @@ pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Expl
         (status = 422, description = "No release has the plugin of an edit: `unknown_plugin`", body = Problem)
     )
 )]
-pub(super) async fn act(State(app): Shared, Body(request): Body<ActionRequest>) -> Result<Json<ActionReport>, Refused> {
+pub(super) async fn act(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<ActionRequest>,
+) -> Result<Json<ActionReport>, Refused> {
+    caller.must_name_a_batch(DOING, &request.filter)?;
     check(&app, &request).await?;
-    let ActionRequest { action, filter, reason, dry_run } = request;
+    let ActionRequest { action, mut filter, reason, dry_run } = request;
+    caller.narrow(&app.gate, DOING, &mut filter).await?;
     let change = JobChange { action, filter, reason: one_line(&reason), dry_run };
     let mut report = ActionReport::default();
     let mut from = Some(0);
@@ -108,7 +123,7 @@ pub(super) async fn act(State(app): Shared, Body(request): Body<ActionRequest>) 
 
 /// Refuses what would mean every job there is, and edits that no worker could ever meet.
 async fn check(app: &App, request: &ActionRequest) -> Result<(), Refused> {
-    let wrong = |what: String| Err(Refused::bad_request(format!("changing jobs: {what}")));
+    let wrong = |what: String| Err(Refused::bad_request(format!("{DOING}: {what}")));
     if request.filter.is_empty() {
         return wrong("the filter is empty; name ids, or a batch, state, plugin, release or worker".to_owned());
     }
@@ -117,16 +132,13 @@ async fn check(app: &App, request: &ActionRequest) -> Result<(), Refused> {
         return wrong("the edit changes nothing; name a priority, requirements or a plugin".to_owned());
     }
     if let Some(asked) = &edit.requirements {
-        if let Some(release) = asked.release.as_deref().filter(|release| gates::version(release).is_none()) {
-            return wrong(format!("{release:?} is no release; write it as in 1.4.0"));
-        }
-        if let Err(problem) = asked.tags.iter().try_for_each(|tag| check_tag(tag)) {
+        if let Err(problem) = requirements::check(asked) {
             return wrong(problem);
         }
     }
     if let Some(plugin) = &edit.plugin {
         app.releases.fresh().await.plugin(plugin).map_err(|error| {
-            Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::UNKNOWN_PLUGIN, format!("changing jobs: {error}"))
+            Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::UNKNOWN_PLUGIN, format!("{DOING}: {error}"))
         })?;
     }
     Ok(())

@@ -15,6 +15,7 @@ mod health;
 mod jobs;
 mod openapi;
 mod receipt;
+mod requirements;
 mod results;
 mod stream;
 pub(crate) mod tokens;

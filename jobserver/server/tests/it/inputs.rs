@@ -244,3 +244,31 @@ async fn an_automatic_job_size_follows_the_measured_speed_and_the_working_hours(
         "never longer than a window"
     );
 }
+
+#[tokio::test]
+async fn a_hand_in_may_require_something_else_of_workers_than_its_plugin() {
+    let server = TestServer::start().await;
+    let asked = HandIn {
+        memory: Some("2GB".to_owned()),
+        tags: vec!["gpu".to_owned(), "floor:3".to_owned()],
+        min_release: Some("1.0.0".to_owned()),
+        key: Some("k".to_owned()),
+        ..asks_for("count")
+    };
+    let send = |asked: HandIn| {
+        let client = &server.client;
+        async move { client.hand_in(&asked, pieces([Bytes::from("name\nAnn\n")])).await }
+    };
+    let batch = send(asked.clone()).await.expect("good");
+    let required = &batch.requirements;
+    assert_eq!((required.memory_mb, required.disk_mb, required.release.as_deref()), (2_000, 0, Some("1.0.0")));
+    assert_eq!(required.tags, ["floor:3".to_owned(), "gpu".to_owned()].into());
+    assert_eq!(server.claim("w-1").await, None, "it has neither the memory nor the tags");
+
+    let other = HandIn { memory: Some("1GB".to_owned()), ..asked.clone() };
+    assert_eq!(refusal(&send(other).await.expect_err("it is asked for otherwise")).code, code::KEY_REUSED);
+    let wrong = HandIn { disk: Some("lots".to_owned()), ..asks_for("count") };
+    let refused = send(wrong).await.expect_err("no amount");
+    assert_eq!(refusal(&refused).code, code::BAD_REQUEST);
+    assert!(refusal(&refused).detail.contains("disk: \"lots\" is no amount"), "{refused}");
+}

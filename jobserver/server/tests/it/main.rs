@@ -15,6 +15,7 @@ mod hostile;
 mod inputs;
 mod keyed;
 mod openapi;
+mod own;
 mod page;
 mod problems;
 mod program;

@@ -107,6 +107,19 @@ async fn whatever_the_description_refers_to_stands_in_it() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_query_is_described_once() {
+    let server = TestServer::start().await;
+    let description = description(&server).await;
+    for (method, path, operation) in requests(&description) {
+        let mut names = BTreeSet::new();
+        for part in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(names.insert(part["name"].as_str().expect("a name")), "{method} {path}: {part}");
+        }
+        assert_eq!(names.contains("tag"), (&*method, &*path) == ("POST", "/v1/batches"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn the_outline_of_the_api_changes_only_on_purpose() {
     let server = TestServer::start().await;
     let description = description(&server).await;

@@ -73,6 +73,18 @@ pub(crate) struct Args {
     /// grid's setting]
     #[arg(long, value_name = "auto|N")]
     job_size: Option<JobSize>,
+    /// Memory a worker must have, as in 512MB [default: what the plugin requires; so for the next three]
+    #[arg(long, value_name = "AMOUNT")]
+    memory: Option<String>,
+    /// Disk space a worker must have free, as in 2GB
+    #[arg(long, value_name = "AMOUNT")]
+    disk: Option<String>,
+    /// A tag a worker must have; several add up
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// The oldest release that may process the records
+    #[arg(long, value_name = "VERSION")]
+    min_release: Option<String>,
     /// Your own key for this batch: handing the same records in again under it makes no second batch
     #[arg(long, value_name = "K")]
     key: Option<String>,

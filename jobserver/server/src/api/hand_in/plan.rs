@@ -5,10 +5,11 @@ use nightshift_rules::auto_size::{self, Size};
 use nightshift_rules::breaker::ErrorRate;
 use nightshift_rules::sizing::Measured;
 use nightshift_store::NewBatch;
-use nightshift_wire::{HandIn, InputFormat, JobSize, code};
+use nightshift_wire::{HandIn, InputFormat, JobSize, Requirements, code};
 use serde_json::json;
 
 use super::incoming::{Incoming, Keys};
+use crate::api::requirements;
 use crate::app::App;
 use crate::catalogue::{Catalogue, Offered};
 use crate::clock::timestamp;
@@ -87,7 +88,9 @@ impl Plan {
             .map_err(|error| Refused::bad_request(format!("handing in a batch: {error}")))?;
         let format = asked.format.unwrap_or(form.format);
         let keys = keys(&asked, offered)?;
-        let parameters = parameters(&asked, format);
+        let required = requirements::asked(&asked)
+            .map_err(|problem| Refused::bad_request(format!("handing in a batch: {problem}")))?;
+        let parameters = parameters(&asked, format, required.as_ref());
         let name = match asked.name {
             Some(name) => short_text("a name", name)?,
             None => format!("{}-{}", asked.plugin, timestamp(now).strftime("%Y%m%d-%H%M%S")),
@@ -97,7 +100,7 @@ impl Plan {
                 name,
                 plugin: asked.plugin.clone(),
                 priority: asked.priority.unwrap_or(0),
-                requirements: offered.requirements.clone(),
+                requirements: requirements::over(&offered.requirements, required.as_ref()),
                 columns: Vec::new(),
                 outputs: offered.outputs.clone(),
                 lease_ms: u64::try_from(settings.lease.as_millis()).unwrap_or(u64::MAX),
@@ -167,12 +170,15 @@ fn keys(asked: &HandIn, offered: &Offered) -> Result<Option<Keys>, Refused> {
 }
 
 /// What was asked for, in one canonical text.
-fn parameters(asked: &HandIn, format: InputFormat) -> String {
+fn parameters(asked: &HandIn, format: InputFormat, required: Option<&Requirements>) -> String {
     let mut parameters = json!({
         "plugin": asked.plugin,
         "priority": asked.priority.unwrap_or(0),
         "job_size": asked.job_size.map(|size: JobSize| size.to_string()),
     });
+    if let Some(required) = required {
+        parameters["requirements"] = json!(required);
+    }
     match &asked.table {
         None => parameters["format"] = json!(format),
         Some(table) => {

@@ -90,6 +90,10 @@ pub(super) fn meant(args: &Args, around: &Surroundings) -> anyhow::Result<Meant>
         key_column: args.key_column.clone(),
         from: args.from,
         to: args.to,
+        memory: args.memory.clone(),
+        disk: args.disk.clone(),
+        tags: args.tag.clone(),
+        min_release: args.min_release.clone(),
         dry_run: args.dry_run.is_some(),
         first: args.dry_run.flatten(),
     };
