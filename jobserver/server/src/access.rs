@@ -261,6 +261,10 @@ impl Gate {
     /// Refuses what the path names and is not the caller's own.
     async fn own(&self, doing: &str, path: &str, uri: &Uri, (name, role): (&str, Role)) -> Result<(), Refused> {
         let Some((kind, number)) = named_in(path, uri.path()) else { return Ok(()) };
+        // A number spelt otherwise (%37) could be read as one by the handler: whose it is was not asked then.
+        let Some(number) = number else {
+            return Err(Refused::not_found(format!("{doing}: there is no such {kind}: its number is written in digits")));
+        };
         let owner = match (kind, role) {
             ("attempt", Role::Worker) => return self.own_attempt(doing, name, number).await,
             ("batch", Role::Owner) => return self.own_batch(doing, name, number).await,
@@ -315,13 +319,12 @@ fn presented(headers: &HeaderMap, method: &str) -> Option<String> {
     (!token.is_empty() && token.len() <= 200).then_some(token)
 }
 
-/// The batch, job or attempt that a path names: its kind, and its number when it is one.
-fn named_in<'p>(pattern: &'p str, path: &str) -> Option<(&'p str, i64)> {
+/// The batch, job or attempt that a path names: its kind, and its number when digits alone stand there.
+fn named_in<'p>(pattern: &'p str, path: &str) -> Option<(&'p str, Option<i64>)> {
     pattern.split('/').zip(path.split('/')).find_map(|(pattern, part)| {
         let kind = pattern.strip_prefix('{')?.strip_suffix('}')?;
-        // What is no number names nothing; the handler says so.
         matches!(kind, "batch" | "job" | "attempt").then_some(())?;
-        Some((kind, part.parse().ok()?))
+        Some((kind, part.parse().ok()))
     })
 }
 
@@ -367,9 +370,11 @@ mod tests {
 
     #[test]
     fn what_a_path_names_is_found_by_its_place_in_the_pattern() {
-        assert_eq!(named_in("/v1/batches/{batch}/jobs", "/v1/batches/7/jobs"), Some(("batch", 7)));
-        assert_eq!(named_in("/v1/attempts/{attempt}/results", "/v1/attempts/9/results"), Some(("attempt", 9)));
-        assert_eq!(named_in("/v1/batches/{batch}", "/v1/batches/seven"), None);
+        assert_eq!(named_in("/v1/batches/{batch}/jobs", "/v1/batches/7/jobs"), Some(("batch", Some(7))));
+        assert_eq!(named_in("/v1/attempts/{attempt}/results", "/v1/attempts/9/results"), Some(("attempt", Some(9))));
+        for odd in ["seven", "%37", "%2B7", "7%", ""] {
+            assert_eq!(named_in("/v1/batches/{batch}", &format!("/v1/batches/{odd}")), Some(("batch", None)), "{odd}");
+        }
         assert_eq!(named_in("/v1/tokens/{token}", "/v1/tokens/7"), None);
         assert_eq!(named_in("/v1/claims", "/v1/claims"), None);
     }

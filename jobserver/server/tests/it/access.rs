@@ -115,6 +115,22 @@ async fn an_owner_sees_own_batches_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_number_spelt_otherwise_leads_to_nobody_elses_batch() {
+    let server = Guarded::start(Spoken::Plain).await;
+    let (_, anna) = server.token("anna", Role::Owner).await;
+    let (berts_token, _) = server.token("bert", Role::Owner).await;
+    let annas = hand_in(&anna, "name\nAnn\n").await.expect("good").id;
+    let in_percent: String = annas.to_string().bytes().map(|digit| format!("%{digit:02x}")).collect();
+    for spelt in [in_percent, format!("%2B{annas}"), format!("%30{annas}"), format!("0{annas}"), format!("+{annas}")] {
+        for of_it in ["", "/jobs", "/results", "/receipt"] {
+            let url = format!("http://{}/v1/batches/{spelt}{of_it}", server.address);
+            let answer = reqwest::Client::new().get(&url).bearer_auth(&berts_token).send().await.expect("an answer");
+            assert!([403, 404].contains(&answer.status().as_u16()), "{url}: {}", answer.status());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_worker_acts_as_itself_alone() {
     let server = Guarded::start(Spoken::Plain).await;
     let (_, owner) = server.token("anna", Role::Owner).await;
