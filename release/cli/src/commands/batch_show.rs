@@ -5,6 +5,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::{Batch, BatchId};
 
 use crate::figures::{count, counted, moment, share};
+use crate::requirements::in_words;
 use crate::server::{ServerArgs, batch_state};
 use crate::surroundings::Surroundings;
 
@@ -54,13 +55,14 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
     };
     let finished = batch.finished_at.map_or_else(|| "not yet".to_owned(), |finished| moment(finished, zone));
     format!(
-        "batch      {}\nname       {}\nplugin     {}\nstate      {}\npriority   {}\nrecords    {}, {records}\n\
+        "batch      {}\nname       {}\nplugin     {}\nstate      {}\npriority   {}\nrequires   {}\nrecords    {}, {records}\n\
          jobs       {jobs}\ncolumns    {}\nadded      {}\nhanded in  {}\nfinished   {finished}\n",
         batch.id,
         batch.name,
         batch.plugin,
         state,
         batch.priority,
+        in_words(&batch.requirements),
         counted(batch.records, "record"),
         batch.columns.join(", "),
         batch.outputs.join(", "),
@@ -78,7 +80,7 @@ pub(crate) fn example() -> Batch {
         state: nightshift_wire::BatchState::Open,
         suspended: None,
         priority: 0,
-        requirements: nightshift_wire::Requirements::default(),
+        requirements: nightshift_wire::Requirements { memory_mb: 2_000, ..nightshift_wire::Requirements::default() },
         columns: vec!["id".into(), "name".into()],
         outputs: vec!["name_count".into(), "word_counts".into()],
         records: 20_000,
