@@ -131,10 +131,8 @@ async fn check(app: &App, request: &ActionRequest) -> Result<(), Refused> {
     if *edit == JobEdit::default() {
         return wrong("the edit changes nothing; name a priority, requirements or a plugin".to_owned());
     }
-    if let Some(asked) = &edit.requirements {
-        if let Err(problem) = requirements::check(asked) {
-            return wrong(problem);
-        }
+    if let Err(problem) = edit.requirements.as_ref().map_or(Ok(()), requirements::check) {
+        return wrong(problem);
     }
     if let Some(plugin) = &edit.plugin {
         app.releases.fresh().await.plugin(plugin).map_err(|error| {
