@@ -263,7 +263,8 @@ impl Gate {
         let Some((kind, number)) = named_in(path, uri.path()) else { return Ok(()) };
         // A number spelt otherwise (%37) could be read as one by the handler: whose it is was not asked then.
         let Some(number) = number else {
-            return Err(Refused::not_found(format!("{doing}: there is no such {kind}: its number is written in digits")));
+            let detail = format!("{doing}: there is no such {kind}: its number is written in digits");
+            return Err(Refused::not_found(detail));
         };
         let owner = match (kind, role) {
             ("attempt", Role::Worker) => return self.own_attempt(doing, name, number).await,

@@ -123,7 +123,8 @@ async fn a_batch_that_was_sealed_just_before_its_server_ended_is_left_alone_by_o
     let url = place.url().to_owned();
     let starts = tokio::spawn(async move { open(&url, Limits::default()).await });
     // It has seen the hand-in, and waits whether the server of it is gone.
-    let waits = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%GET_LOCK%' AND state = 'User lock'";
+    let waits =
+        "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%GET_LOCK%' AND state = 'User lock'";
     let mut shell = place.shell().await;
     loop {
         let waiting: Option<u64> = shell.query_first(waits).await.expect("asked");
