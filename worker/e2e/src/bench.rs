@@ -13,7 +13,7 @@ mod table;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-pub use figure::{Figure, Line, Target};
+pub use figure::{Figure, Line, Lost, Target};
 pub use table::table;
 
 /// Figures that are measured together.
@@ -24,20 +24,25 @@ struct Group {
     run: fn() -> Result<Vec<Line>>,
 }
 
-const GROUPS: &[&[Group]] = &[&[cycle_noop::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH];
+const GROUPS: &[&[Group]] =
+    &[&[cycle_noop::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH, &[job_control::FLEET]];
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     GROUPS.iter().copied().flatten()
 }
 
 /// Measures every figure whose name begins with `only`, telling `on_line` of each as it comes. A group that fails is
-/// skipped with its error as the reason.
+/// skipped with its error as the reason; one that lost something is said to have failed.
 pub fn run(only: &str, mut on_line: impl FnMut(&Line)) -> Vec<Line> {
     let mut lines = Vec::new();
     for group in groups().filter(|group| group.names.iter().any(|name| name.starts_with(only))) {
         let measured = (group.run)().unwrap_or_else(|error| {
             let reason = format!("{error:#}");
-            group.names.iter().map(|name| Line::Skipped { name: (*name).into(), skipped: reason.clone() }).collect()
+            let line = |name: &&str| match error.downcast_ref() {
+                Some(Lost) => Line::Failed { name: (*name).into(), failed: reason.clone() },
+                None => Line::Skipped { name: (*name).into(), skipped: reason.clone() },
+            };
+            group.names.iter().map(line).collect()
         });
         for line in measured.into_iter().filter(|line| line.name().starts_with(only)) {
             on_line(&line);

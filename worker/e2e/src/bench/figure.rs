@@ -48,6 +48,24 @@ pub enum Line {
         /// Why.
         skipped: String,
     },
+    /// Something that must hold did not while it was measured, and so there is no figure.
+    Failed {
+        /// The figure's name.
+        name: String,
+        /// What did not.
+        #[serde(rename = "skipped")]
+        failed: String,
+    },
+}
+
+/// Marks an error (as its context) as a promise that was broken while measuring: nobody may pass over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("FAILED, a promise was broken")
+    }
 }
 
 impl Figure {
@@ -101,8 +119,17 @@ impl Line {
     pub fn name(&self) -> &str {
         match self {
             Line::Measured(figure) => &figure.name,
-            Line::Skipped { name, .. } => name,
+            Line::Skipped { name, .. } | Line::Failed { name, .. } => name,
         }
+    }
+
+    /// The same with something said before its note.
+    #[must_use]
+    pub fn noting_first(mut self, words: &str) -> Line {
+        if let Line::Measured(figure) = &mut self {
+            figure.note.insert_str(0, words);
+        }
+        self
     }
 }
 
@@ -122,5 +149,7 @@ mod tests {
         assert_eq!(json, r#"{"name":"a_ms","value":3.0,"unit":"ms","target":4.0,"reference":2.0,"ratio":1.5}"#);
         let line = Line::Skipped { name: "b".into(), skipped: "no disk".into() };
         assert_eq!(serde_json::to_string(&line).expect("plain data"), r#"{"name":"b","skipped":"no disk"}"#);
+        let line = Line::Failed { name: "c".into(), failed: "a job is gone".into() };
+        assert_eq!(serde_json::to_string(&line).expect("plain data"), r#"{"name":"c","skipped":"a job is gone"}"#);
     }
 }

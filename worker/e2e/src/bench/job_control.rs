@@ -1,4 +1,4 @@
-//! Job control under load: `jobs_*`, `jobserver_*` and `batch_1m_*`.
+//! Job control under load: `jobs_*`, `jobserver_*`, `batch_1m_*` and `fleet10k_*`.
 //!
 //! The server is the release binary in a process of its own, its store on this machine's disk: SQLite, or a private
 //! MariaDB that syncs its redo log and its binary log at every commit. The load comes from simulated workers in this
@@ -7,6 +7,7 @@
 
 mod batch;
 mod deep_queue;
+mod fleet;
 mod http;
 mod load;
 mod rate;
@@ -21,6 +22,7 @@ use nightshift_wire::{Batch, BatchId, HandIn, JobSize};
 
 pub(super) use batch::GROUPS as BATCH;
 pub(super) use deep_queue::GROUPS as DEEP_QUEUE;
+pub(super) use fleet::GROUP as FLEET;
 pub(super) use rate::GROUPS as RATE;
 
 use self::load::PLUGIN;

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "the one file of the benchmarks that starts commands and reads clocks")]
 
 use std::ffi::OsStr;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// A moment of a measurement.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(super) struct Moment(Instant);
 
 impl Moment {
@@ -61,6 +61,14 @@ impl Sub for Moment {
 
     fn sub(self, earlier: Moment) -> Duration {
         self.0 - earlier.0
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, later: Duration) -> Moment {
+        Moment(self.0 + later)
     }
 }
 

@@ -28,6 +28,7 @@ pub fn table(lines: &[Line]) -> String {
                 }
             }
             Line::Skipped { name, skipped } => notes += &format!("{name} was skipped: {skipped}\n"),
+            Line::Failed { name, failed } => notes += &format!("{name}: {failed}\n"),
         }
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -1,14 +1,14 @@
 //! `nightshift-bench [ONLY-PREFIX]`: measures, prints a table and writes `bench.json` into cargo's target folder.
 //!
 //! To be built with `--release`, together with everything else. Ends with 0 also when a target is missed: figures of
-//! a loaded machine are for a person to judge.
+//! a loaded machine are for a person to judge. Ends with 1 when something was lost that must not be.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use nightshift_e2e::bench;
+use nightshift_e2e::bench::{self, Line};
 
 /// Runs the project's benchmarks.
 #[derive(Parser)]
@@ -34,6 +34,10 @@ fn main() -> Result<()> {
     let path = target_folder()?.join("bench.json");
     bench::write_json(&path, &lines)?;
     writeln!(talk, "written to {}", path.display())?;
+    let failed: Vec<&str> = lines.iter().filter(|line| matches!(line, Line::Failed { .. })).map(Line::name).collect();
+    if !failed.is_empty() {
+        bail!("a promise was broken while these were measured: {}", failed.join(", "));
+    }
     Ok(())
 }
 
