@@ -111,6 +111,7 @@ fn judge(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::WrongSecret(_) => (StatusCode::FORBIDDEN, code::WRONG_SECRET),
         Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (StatusCode::CONFLICT, code::NOT_WANTED),
         Refusal::WrongResults(_) => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),
+        Refusal::ResultTooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE),
         Refusal::MissingColumn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN),
         Refusal::NoRecords(_) | Refusal::Ragged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::BAD_CSV),
     }

@@ -97,6 +97,17 @@ pub enum Refusal {
     /// The results are not one for each record.
     #[error("{0}")]
     WrongResults(WrongResults),
+    /// A result that some store could never take.
+    #[error(
+        "the result of record {record} has {bytes} bytes, more than the {} a result may have",
+        crate::work::submitted::LONGEST_RESULT
+    )]
+    ResultTooLong {
+        /// The record.
+        record: i64,
+        /// Bytes of its result in JSON.
+        bytes: usize,
+    },
     /// The batch has no such column.
     #[error("the batch has no column `{column}`; its columns are {columns}")]
     MissingColumn {

@@ -330,7 +330,7 @@ impl Store for SqliteStore {
 
     async fn submit(&self, attempt: AttemptId, submission: Submission, now: Moment) -> Result<Receipt, StoreError> {
         let submit = async {
-            let submitted = Arc::new(Submitted::new(submission)?);
+            let submitted = Arc::new(Submitted::new::<Failure>(submission)?);
             self.writer.run(Submits { attempt, submitted, now }).await
         };
         submit.await.map_err(|failure: Failure| failure.of("accepting results"))
@@ -343,9 +343,9 @@ impl Store for SqliteStore {
     ) -> Vec<Result<Receipt, StoreError>> {
         let mut begun = Vec::with_capacity(submissions.len());
         for (attempt, submission) in submissions {
-            begun.push(match Submitted::new(submission) {
+            begun.push(match Submitted::new::<Failure>(submission) {
                 Ok(submitted) => self.writer.begin(Submits { attempt, submitted: Arc::new(submitted), now }).await,
-                Err(error) => Err(error.into()),
+                Err(failure) => Err(failure),
             });
         }
         let mut answers = Vec::with_capacity(begun.len());

@@ -12,7 +12,9 @@ use nightshift_rules::{
     life::JobEvent,
     sizing::Measured,
 };
-use nightshift_wire::{AttemptId, AttemptState, BatchId, Claim, ClaimRequest, JobId, JobState, Moment, WorkerState};
+use nightshift_wire::{
+    AttemptId, AttemptState, BatchId, Claim, ClaimRequest, JobId, JobState, Machine, Moment, WorkerState,
+};
 use uuid::Uuid;
 
 use super::{
@@ -37,7 +39,11 @@ impl ClaimJobs {
     pub(crate) fn new(request: &ClaimRequest, now: Moment) -> ClaimJobs {
         let most = request.max.clamp(1, nightshift_wire::MOST_AT_ONCE);
         let secrets = (0..most).map(|_| Uuid::new_v4().simple().to_string()).collect();
-        ClaimJobs { request: request.clone(), secrets, now }
+        // A machine may say anything; a database's whole numbers end here.
+        let whole = i64::MAX.unsigned_abs();
+        let Machine { memory_mb, disk_mb } = request.machine;
+        let machine = Machine { memory_mb: memory_mb.min(whole), disk_mb: disk_mb.min(whole) };
+        ClaimJobs { request: ClaimRequest { machine, ..request.clone() }, secrets, now }
     }
 
     /// Gives the worker one job; its lease includes `before_ms`.

@@ -3,6 +3,11 @@
 use nightshift_rules::lease;
 use nightshift_wire::{Outcome, Provenance, RecordId, Submission};
 
+use crate::Refusal;
+
+/// The most bytes of one result: a packet of MySQL's and a column take twice as many.
+pub(crate) const LONGEST_RESULT: usize = 8 << 20;
+
 /// A submission, ready to be judged and stored.
 #[derive(Debug)]
 pub(crate) struct Submitted {
@@ -22,7 +27,11 @@ pub(crate) struct ResultRow {
 }
 
 impl Submitted {
-    pub(crate) fn new(submission: Submission) -> Result<Submitted, serde_json::Error> {
+    /// Refuses a result that some store could never take: trying it again would go on for ever.
+    pub(crate) fn new<E>(submission: Submission) -> Result<Submitted, E>
+    where
+        E: From<Refusal> + From<serde_json::Error>,
+    {
         let mut results = Vec::with_capacity(submission.results.len());
         let mut errors = 0;
         for result in submission.results {
@@ -33,6 +42,10 @@ impl Submitted {
                     (None, Some(error))
                 }
             };
+            let bytes = value.as_ref().or(error.as_ref()).map_or(0, String::len);
+            if bytes > LONGEST_RESULT {
+                return Err(Refusal::ResultTooLong { record: result.id, bytes }.into());
+            }
             results.push(ResultRow { record: result.id, value, error });
         }
         // A worker's clock may say anything; no job takes longer than the longest lease.

@@ -144,6 +144,27 @@ pub(crate) async fn of_several_submissions_each_is_judged_by_itself(place: &dyn 
     assert_eq!((seen.jobs_done, seen.jobs_running, seen.results), (2, 1, 4));
 }
 
+pub(crate) async fn a_result_that_a_database_could_never_take_is_refused_for_good(place: &dyn Place) {
+    let store = place.open().await;
+    hand_in(&*store, &[1]).await;
+    let claimed = claim(&*store, "w", 0).await;
+    let mut large = submission(&claimed, compute(&*store, &claimed).await);
+    let (record, longest) = (large.results[0].id, 8 << 20);
+    large.results[0].outcome = Outcome::Error("x".repeat(longest + 1));
+    let refused = store.submit(claimed.attempt, large.clone(), 1).await.expect_err("too long");
+    assert_eq!(refused.refusal(), Some(&Refusal::ResultTooLong { record, bytes: longest + 1 }));
+    large.results[0].outcome = Outcome::Error("x".repeat(longest));
+    store.submit(claimed.attempt, large, 2).await.expect("accepted");
+}
+
+pub(crate) async fn a_machine_may_say_anything_of_itself(place: &dyn Place) {
+    let store = place.open().await;
+    hand_in(&*store, &[1]).await;
+    let machine = Machine { memory_mb: u64::MAX, disk_mb: u64::MAX };
+    let claims = store.claim(&ClaimRequest { machine, ..request("w") }, 0).await.expect("claim");
+    assert_eq!(claims.len(), 1);
+}
+
 pub(crate) async fn a_batch_that_fails_too_much_is_suspended_until_it_is_resumed(place: &dyn Place) {
     let store = place.open().await;
     let new = NewBatch { error_rate: ErrorRate::per_mille(100), ..new_batch() };

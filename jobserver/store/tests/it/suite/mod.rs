@@ -77,6 +77,8 @@ macro_rules! every_promise {
                 a_job_that_lost_its_worker_ten_times_is_quarantined,
                 leases_are_extended_once_by_the_time_without_a_server,
                 of_several_submissions_each_is_judged_by_itself,
+                a_result_that_a_database_could_never_take_is_refused_for_good,
+                a_machine_may_say_anything_of_itself,
                 a_batch_that_fails_too_much_is_suspended_until_it_is_resumed,
                 a_worker_that_fails_where_others_succeed_is_drained,
                 more_jobs_than_the_queue_holds_go_out_in_order;
