@@ -5,7 +5,7 @@
 //! is the one that everybody wants, so it is locked last and for the shortest time.
 
 use mysql_async::params;
-use nightshift_wire::AttemptState;
+use nightshift_wire::{AttemptState, JobState};
 
 use super::{
     connection::Tx,
@@ -25,8 +25,30 @@ use crate::{
 /// From so many rows on results are cheaper as plain rows than in a JSON array.
 const MANY: usize = 100;
 
+/// Whether the next group may be loaded before what was written is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Written {
+    /// What others read without a lock was written as differences, or not at all.
+    Beside,
+    /// A job waits now that did not; or what is known of a worker or a batch, beside its counters, is another.
+    Alone,
+}
+
+impl Written {
+    fn by(set: &WorkingSet) -> Written {
+        let waits = set.changed_jobs().any(|(row, _)| row.state == JobState::Waiting);
+        let other =
+            |row: &WorkerRow, stored: Option<&WorkerRow>| stored.is_none_or(|stored| own_of(stored) != own_of(row));
+        let worker = set.changed_workers().any(|(row, stored)| other(row, stored));
+        let halted = |row: &BatchRow, stored: &BatchRow| stored.suspended != row.suspended;
+        let batch = set.changed_batches().any(|(row, stored)| stored.is_some_and(|stored| halted(row, stored)));
+        if waits || worker || batch { Written::Alone } else { Written::Beside }
+    }
+}
+
 /// Writes every change; from then on the set has none.
-pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<(), Failure> {
+pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<Written, Failure> {
+    let written = Written::by(set);
     attempts(tx, set).await?;
     jobs(tx, set).await?;
     results(tx, set.results()).await?;
@@ -48,7 +70,7 @@ pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<(), Failu
         batch(tx, row, stored).await?;
     }
     set.written();
-    Ok(())
+    Ok(written)
 }
 
 /// A statement that changes rows which were locked before.
