@@ -6,7 +6,7 @@
 //!    that is asked for by a rule;
 //! 3. write every change in bulk (`write.rs`), and the group's own mark; commit; only then answer.
 //!
-//! While a group commits, the next one is gathered, loaded, run and written, and waits with its own commit until the earlier
+//! While a group commits, the next one, if it is large enough, is loaded, run and written, and waits with its own commit until the earlier
 //! one's outcome is known. It sees nothing of the earlier one but what is committed, and waits where they meet in a row; so
 //! it is right whatever becomes of the earlier. A group that changes what is read without a lock ([`Written::Alone`]) is not
 //! overlapped. Each of the two has a mark of its own.
@@ -57,6 +57,10 @@ const GROUP: usize = 256;
 
 /// A group is full when its verbs write about so many rows.
 const FULL: usize = 2_000;
+
+/// Verbs that write so many rows are worth a group of their own while another commits; fewer wait for it to end, since a
+/// group costs the more for each verb the smaller it is.
+const WORTH: usize = 96;
 
 /// What writes so many rows goes to the writer of large ones.
 const LARGE: usize = 500;
@@ -187,12 +191,28 @@ impl Writer {
                     }
                 }
             }
-            while waiting.len() + arrived.len() < GROUP
+            waiting.extend(arrived.drain(..));
+            while self.flight.is_some() && waiting.iter().map(|item| item.weight()).sum::<usize>() < WORTH {
+                tokio::select! {
+                    biased;
+                    failed = landed(&mut self.flight) => {
+                        if let Some((group, failure)) = failed {
+                            self.again(group, failure).await;
+                        }
+                    }
+                    received = items.recv_many(&mut arrived, GROUP) => {
+                        waiting.extend(arrived.drain(..));
+                        if received == 0 {
+                            break;
+                        }
+                    }
+                }
+            }
+            while waiting.len() < GROUP
                 && let Ok(item) = items.try_recv()
             {
-                arrived.push(item);
+                waiting.push_back(item);
             }
-            waiting.extend(arrived.drain(..));
             let mut group = Vec::with_capacity(waiting.len());
             let mut weight = 0;
             while let Some(item) = waiting.pop_front_if(|item| weight == 0 || weight + item.weight() <= FULL) {
