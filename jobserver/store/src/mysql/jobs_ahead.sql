@@ -1,8 +1,9 @@
--- Waiting jobs that go out before one, whoever may take them. Named, since rows are read by the names of their columns here.
+-- Waiting jobs that go out before one, whoever may take them. Named, since rows are read by the names of their columns
+-- here; waiting_lane is NULL of jobs that do not wait.
 SELECT count(*) AS ahead
 FROM batches
 JOIN lanes ON lanes.batch_id = batches.id
-JOIN jobs ON jobs.lane_id = lanes.id AND jobs.state = 'waiting'
+JOIN jobs ON jobs.waiting_lane = lanes.id
 WHERE batches.state = 'open'
   AND batches.suspended IS NULL
   AND (lanes.priority > :priority

@@ -1,9 +1,9 @@
 //! Many rows in one statement, never larger than any server takes.
 //!
-//! Three ways, each the cheapest for what it does on both makes of server: a query whose last line is one row of `?` has
-//! that line repeated (many rows of much text); a query with `IN (?)` has the parenthesis filled (rows to look up); one
-//! JSON array is a table in the statement (changes, and few rows: always the same statement, however many rows). Numbers
-//! of rows are taken from short lists, so that a connection prepares few statements.
+//! Three ways, each the cheapest for what it does on both makes of server: a query with a line that is one row of `?` has
+//! that line repeated (rows to insert, or to write as they are now); a query with `IN (?)` has the parenthesis filled (rows
+//! to look up); one JSON array is a table in the statement (differences). Numbers of rows are taken from short lists, so
+//! that a connection prepares few statements.
 
 use mysql_async::{Params, Value, params};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Rows in one statement, the largest first; a statement has at most 65,535 values.
-const SIZES: [usize; 4] = [1_000, 100, 10, 1];
+const SIZES: [usize; 18] = [1_000, 256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 5, 4, 3, 2, 1];
 
 /// Values in one list, the largest first; a list that is not full repeats its last value. MariaDB makes a table of lists
 /// much longer than these.
@@ -63,6 +63,31 @@ async fn flush<const N: usize>(tx: &mut Tx, sql: &str, rows: &mut Vec<RowOf<N>>)
     Ok(count)
 }
 
+/// Writes rows that are there as they are now. Writing one twice changes nothing, and so a statement for more rows than are
+/// left is filled up with the last one.
+pub(super) async fn rewrite<const N: usize>(
+    tx: &mut Tx,
+    sql: &str,
+    rows: impl Iterator<Item = RowOf<N>> + Send,
+) -> Result<(), Failure> {
+    let mut rows = rows.peekable();
+    let mut waiting: Vec<RowOf<N>> = Vec::new();
+    while rows.peek().is_some() {
+        let mut bytes = 0;
+        while waiting.len() < SIZES[0] && bytes < BYTES {
+            let Some(row) = rows.next() else { break };
+            bytes += size(&row);
+            waiting.push(row);
+        }
+        let least = SIZES.into_iter().rev().find(|size| *size >= waiting.len()).unwrap_or(SIZES[0]);
+        if let Some(last) = waiting.last().filter(|last| size(last) < BYTES / SIZES[0]).cloned() {
+            waiting.resize(least, last);
+        }
+        flush(tx, sql, &mut waiting).await?;
+    }
+    Ok(())
+}
+
 fn size<const N: usize>(row: &RowOf<N>) -> usize {
     let bytes = |value: &Value| match value {
         Value::Bytes(bytes) => bytes.len(),
@@ -71,10 +96,13 @@ fn size<const N: usize>(row: &RowOf<N>) -> usize {
     row.iter().map(bytes).sum()
 }
 
-/// The query with its last line, a row, as often as there are rows.
+/// The query with its line that is a row as often as there are rows.
 fn repeated(sql: &str, rows: usize) -> String {
-    let (begin, row) = sql.trim_end().rsplit_once('\n').unwrap_or(("", sql));
-    format!("{begin}\n{}", vec![row; rows].join(",\n"))
+    let lines = sql.trim_end().split('\n').map(|line| match line {
+        row if row.starts_with("(?") => vec![row; rows].join(",\n"),
+        line => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The rows of a query whose `IN (?)` lists these keys, which are sorted: rows are locked in the order of their keys.
@@ -145,6 +173,7 @@ mod tests {
     #[test]
     fn the_row_of_a_query_is_repeated() {
         assert_eq!(repeated("INSERT INTO t\nVALUES\n(?, ?)\n", 2), "INSERT INTO t\nVALUES\n(?, ?),\n(?, ?)");
+        assert_eq!(repeated("VALUES\n(?)\nON x", 2), "VALUES\n(?),\n(?)\nON x");
     }
 
     #[test]

@@ -48,7 +48,6 @@ queries! {
     EXTEND_LEASES: "extend_leases.sql",
     FIND_JOBS: "find_jobs.sql",
     INSERT_ATTEMPTS: "insert_attempts.sql",
-    INSERT_FEW_RESULTS: "insert_few_results.sql",
     INSERT_JOBS: "insert_jobs.sql",
     INSERT_LANE: "insert_lane.sql",
     INSERT_RECORDS: "insert_records.sql",

@@ -1,6 +1,7 @@
--- The next jobs of a lane for the queue; jobs_waiting (lane_id, state, seq) has them in order.
+-- The next jobs of a lane for the queue. SQLite asks for their state and has an index of those that wait; here
+-- waiting_lane is NULL of all others.
 SELECT id, seq, not_before
 FROM jobs FORCE INDEX (jobs_waiting)
-WHERE lane_id = :lane AND state = 'waiting' AND seq >= :from
+WHERE waiting_lane = :lane AND seq >= :from
 ORDER BY seq
 LIMIT :limit

@@ -5,7 +5,7 @@
 //! is the one that everybody wants, so it is locked last and for the shortest time.
 
 use mysql_async::params;
-use nightshift_wire::AttemptState;
+use nightshift_wire::{AttemptState, JobState};
 
 use super::{
     connection::Tx,
@@ -22,11 +22,30 @@ use crate::{
     },
 };
 
-/// From so many rows on results are cheaper as plain rows than in a JSON array.
-const MANY: usize = 100;
+/// Whether the next group may be loaded before what was written is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Written {
+    /// What others read without a lock was written as differences, or not at all.
+    Beside,
+    /// A job waits now that did not; or what is known of a worker or a batch, beside its counters, is another.
+    Alone,
+}
+
+impl Written {
+    fn by(set: &WorkingSet) -> Written {
+        let waits = set.changed_jobs().any(|(row, _)| row.state == JobState::Waiting);
+        let other =
+            |row: &WorkerRow, stored: Option<&WorkerRow>| stored.is_none_or(|stored| own_of(stored) != own_of(row));
+        let worker = set.changed_workers().any(|(row, stored)| other(row, stored));
+        let halted = |row: &BatchRow, stored: &BatchRow| stored.suspended != row.suspended;
+        let batch = set.changed_batches().any(|(row, stored)| stored.is_some_and(|stored| halted(row, stored)));
+        if waits || worker || batch { Written::Alone } else { Written::Beside }
+    }
+}
 
 /// Writes every change; from then on the set has none.
-pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<(), Failure> {
+pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<Written, Failure> {
+    let written = Written::by(set);
     attempts(tx, set).await?;
     jobs(tx, set).await?;
     results(tx, set.results()).await?;
@@ -48,12 +67,7 @@ pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<(), Failu
         batch(tx, row, stored).await?;
     }
     set.written();
-    Ok(())
-}
-
-/// A statement that changes rows which were locked before.
-fn all(matched: u64, rows: usize, what: &str) -> Result<(), Failure> {
-    if matched == rows as u64 { Ok(()) } else { Err(Failure::Changed(format!("one of {rows} {what}"))) }
+    Ok(written)
 }
 
 async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
@@ -70,53 +84,61 @@ async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
     }
     for mut changed in [ended, accepted, running] {
         changed.sort_unstable_by_key(|row| row.id);
-        let rows = changed.iter().map(|row| {
-            let AttemptRow { id, reason, release, commit, lease_until, records_done, work_ms, ended_at, .. } = row;
-            (id, row.state.word(), reason, release, commit, lease_until, records_done, work_ms, ended_at)
-        });
-        all(rows::write(tx, sql::WRITE_ATTEMPTS, rows).await?, changed.len(), "attempts")?;
+        rows::rewrite(tx, sql::WRITE_ATTEMPTS, changed.into_iter().map(attempt)).await?;
     }
     new.sort_unstable_by_key(|row| row.id);
-    let rows = new.iter().map(|row| {
-        let AttemptRow { id, job, secret, worker, revision, release, commit, reason, lease_ms, .. } = row;
-        let AttemptRow { lease_until, records_done, work_ms, started_at, ended_at, .. } = row;
-        let state = row.state.word();
-        (
-            id,
-            job,
-            secret,
-            worker,
-            revision,
-            release,
-            commit,
-            state,
-            reason,
-            lease_ms,
-            lease_until,
-            records_done,
-            work_ms,
-            started_at,
-            ended_at,
-        )
-    });
-    rows::write(tx, sql::INSERT_ATTEMPTS, rows).await?;
+    rows::insert(tx, sql::INSERT_ATTEMPTS, new.into_iter().map(attempt)).await?;
     Ok(())
+}
+
+fn attempt(row: &AttemptRow) -> RowOf<15> {
+    [
+        row.id.into(),
+        row.job.into(),
+        row.secret.as_str().into(),
+        row.worker.as_str().into(),
+        row.revision.into(),
+        row.lease_ms.into(),
+        row.started_at.into(),
+        row.release.as_str().into(),
+        row.commit.as_str().into(),
+        row.state.word().into(),
+        row.reason.as_str().into(),
+        row.lease_until.into(),
+        row.records_done.into(),
+        row.work_ms.into(),
+        row.ended_at.into(),
+    ]
 }
 
 async fn jobs(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
     let mut changed: Vec<&JobRow> = set.changed_jobs().map(|(row, _)| row).collect();
     changed.sort_unstable_by_key(|row| row.id);
-    let rows = changed.iter().map(|row| {
-        let JobRow { id, lane, reason, revision, errors, pickups, failures, losses, not_before, .. } = row;
-        let attempt = row.holder.as_ref().map(|(attempt, _)| attempt);
-        let worker = row.holder.as_ref().map(|(_, worker)| worker);
-        let (state, started, finished) = (row.state.word(), row.started_at, row.finished_at);
-        (
-            id, lane, state, reason, revision, errors, pickups, failures, losses, not_before, attempt, worker, started,
-            finished,
-        )
-    });
-    all(rows::write(tx, sql::WRITE_JOBS, rows).await?, changed.len(), "jobs")
+    rows::rewrite(tx, sql::WRITE_JOBS, changed.into_iter().map(job)).await
+}
+
+fn job(row: &JobRow) -> RowOf<18> {
+    let (attempt, worker) = row.holder.as_ref().map(|(attempt, worker)| (*attempt, worker.as_str())).unzip();
+    [
+        row.id.into(),
+        row.batch.into(),
+        row.seq.into(),
+        row.first_record.into(),
+        row.records.into(),
+        row.lane.into(),
+        row.state.word().into(),
+        row.reason.as_str().into(),
+        row.revision.into(),
+        row.errors.into(),
+        row.pickups.into(),
+        row.failures.into(),
+        row.losses.into(),
+        row.not_before.into(),
+        attempt.into(),
+        worker.into(),
+        row.started_at.into(),
+        row.finished_at.into(),
+    ]
 }
 
 async fn results(tx: &mut Tx, changes: &[ResultsChange]) -> Result<(), Failure> {
@@ -129,15 +151,11 @@ async fn results(tx: &mut Tx, changes: &[ResultsChange]) -> Result<(), Failure> 
         let mut accepted: Vec<_> = changes.iter().filter_map(accepted).flatten().collect();
         // In the order of their keys, which is the order of the table: the fastest, and the same for everybody.
         accepted.sort_unstable_by_key(|(_, _, result)| result.record);
-        let many = accepted.len() / MANY * MANY;
-        let few = accepted.split_off(many);
         let row = |&(job, attempt, result): &(i64, i64, &ResultRow)| -> RowOf<5> {
             let (value, error) = (result.value.as_deref().into(), result.error.as_deref().into());
             [result.record.into(), job.into(), attempt.into(), value, error]
         };
         rows::insert(tx, sql::INSERT_RESULTS, accepted.iter().map(row)).await?;
-        let few = few.iter().map(|(job, attempt, result)| (result.record, job, attempt, &result.value, &result.error));
-        rows::write(tx, sql::INSERT_FEW_RESULTS, few).await?;
     }
     Ok(())
 }

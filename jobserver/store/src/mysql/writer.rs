@@ -6,14 +6,19 @@
 //!    that is asked for by a rule;
 //! 3. write every change in bulk (`write.rs`), and the group's own mark; commit; only then answer.
 //!
-//! A round that fails for a reason that passes by itself is followed by another, with everything read anew. When it is not
-//! known whether a commit took place, the next round looks for the group's mark first. A group that fails for what one
-//! verb does is taken apart: each verb gets a transaction of its own, and fails alone.
+//! While a group commits, the next one, if it is large enough, is loaded, run and written, and waits with its own commit until the earlier
+//! one's outcome is known. It sees nothing of the earlier one but what is committed, and waits where they meet in a row; so
+//! it is right whatever becomes of the earlier. A group that changes what is read without a lock ([`Written::Alone`]) is not
+//! overlapped. Each of the two has a mark of its own.
+//!
+//! A round that fails for a reason that passes by itself is followed by another, with everything read anew, and with no other
+//! group under way. When it is not known whether a commit took place, the next round looks for the group's mark first. A
+//! group that fails for what one verb does is taken apart: each verb gets a transaction of its own, and fails alone.
 //!
 //! Other servers write to the same tables. What is right does not depend on the queue: a job is handed out only if it waits
 //! when its row is locked. The queue is read anew every second, so that it does not miss for long what others did.
 //!
-//! There are three writers, each with a connection and a working set of its own. One has the queue: claims, and whatever may
+//! There are three writers, each with connections and a working set of its own. One has the queue: claims, and whatever may
 //! make a job wait. Submissions and signs of life go to another, which works while the first waits for its commit; what
 //! they do to waiting jobs is seen when a claim locks those. Submissions of many rows have the third, so that small ones
 //! do not wait for them.
@@ -30,6 +35,7 @@ use std::{
 use mysql_async::params;
 use tokio::{
     sync::mpsc,
+    task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
 
@@ -38,7 +44,8 @@ use super::{
     failure::Failure,
     load::{self, Jobs, Lanes},
     numbers::Numbers,
-    sql, write,
+    sql,
+    write::{self, Written},
 };
 use crate::work::{
     set::{Need, WorkingSet},
@@ -50,6 +57,10 @@ const GROUP: usize = 256;
 
 /// A group is full when its verbs write about so many rows.
 const FULL: usize = 2_000;
+
+/// Verbs that write so many rows are worth a group of their own while another commits; fewer wait for it to end, since a
+/// group costs the more for each verb the smaller it is.
+const WORTH: usize = 96;
 
 /// What writes so many rows goes to the writer of large ones.
 const LARGE: usize = 500;
@@ -85,8 +96,9 @@ impl Writers {
         let start = |kind: &str| {
             let (queue, items) = mpsc::channel(2 * GROUP);
             let writer = Writer {
-                name: format!("{name} {kind}"),
-                group: 0,
+                marks: [format!("{name} {kind} 0"), format!("{name} {kind} 1")],
+                groups: 0,
+                flight: None,
                 connections: connections.clone(),
                 numbers: Arc::clone(numbers),
                 news: Arc::clone(&news),
@@ -128,10 +140,23 @@ impl Writers {
     }
 }
 
+/// Verbs that share a commit.
+struct Group {
+    items: Vec<Item>,
+    /// Never used before by its writer.
+    number: u64,
+    /// Which of the writer's marks is its own.
+    mark: usize,
+}
+
+/// A group whose commit is under way: it is answered there when it is committed, and comes back with its failure otherwise.
+type Flight = JoinHandle<Result<(), (Group, Failure)>>;
+
 struct Writer {
-    name: String,
-    /// The number of the group at work.
-    group: u64,
+    /// The names of its marks: groups use them in turns, so that none overwrites that of the one before it.
+    marks: [String; 2],
+    groups: u64,
+    flight: Option<Flight>,
     connections: Connections,
     numbers: Arc<Numbers>,
     news: Arc<News>,
@@ -143,61 +168,142 @@ impl Writer {
     async fn serve(mut self, mut items: mpsc::Receiver<Item>) {
         let mut waiting: VecDeque<Item> = VecDeque::new();
         let mut arrived = Vec::with_capacity(GROUP);
+        let mut mark = 0;
         let mut anew = interval(READ_ANEW);
         anew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                _ = anew.tick() => self.set.forget_queue(),
+                _ = anew.tick() => {
+                    self.settle().await;
+                    self.set.forget_queue();
+                }
                 received = items.recv_many(&mut arrived, GROUP), if waiting.is_empty() => {
                     if received == 0 {
+                        self.settle().await;
                         return;
                     }
                 }
                 () = std::future::ready(()), if !waiting.is_empty() => {}
-            }
-            while waiting.len() + arrived.len() < GROUP
-                && let Ok(item) = items.try_recv()
-            {
-                arrived.push(item);
+                failed = landed(&mut self.flight), if self.flight.is_some() => {
+                    if let Some((group, failure)) = failed {
+                        self.again(group, failure).await;
+                    }
+                }
             }
             waiting.extend(arrived.drain(..));
+            while self.flight.is_some() && waiting.iter().map(|item| item.weight()).sum::<usize>() < WORTH {
+                tokio::select! {
+                    biased;
+                    failed = landed(&mut self.flight) => {
+                        if let Some((group, failure)) = failed {
+                            self.again(group, failure).await;
+                        }
+                    }
+                    received = items.recv_many(&mut arrived, GROUP) => {
+                        waiting.extend(arrived.drain(..));
+                        if received == 0 {
+                            break;
+                        }
+                    }
+                }
+            }
+            while waiting.len() < GROUP
+                && let Ok(item) = items.try_recv()
+            {
+                waiting.push_back(item);
+            }
             let mut group = Vec::with_capacity(waiting.len());
             let mut weight = 0;
             while let Some(item) = waiting.pop_front_if(|item| weight == 0 || weight + item.weight() <= FULL) {
                 weight += item.weight().max(1);
                 group.push(item);
             }
-            self.commit(group).await;
+            if !group.is_empty() {
+                mark = 1 - mark;
+                let group = self.group(group, mark);
+                self.commit(group).await;
+            }
         }
     }
 
-    /// Runs a group in one transaction and answers.
-    async fn commit(&mut self, mut group: Vec<Item>) {
-        if group.is_empty() {
-            return;
+    fn group(&mut self, items: Vec<Item>, mark: usize) -> Group {
+        self.groups += 1;
+        Group { items, number: self.groups, mark }
+    }
+
+    /// Runs a group in one transaction, which is left to its commit when nothing speaks against it.
+    async fn commit(&mut self, mut group: Group) {
+        match self.round(&mut group, false).await {
+            Ok(Some((tx, written))) => {
+                let earlier = landed(&mut self.flight).await;
+                self.set.end();
+                if written == Written::Beside && earlier.is_none() {
+                    self.flight = Some(tokio::spawn(fly(group, tx)));
+                    return;
+                }
+                // Whatever may be repeated has to find no other group's locks in its way.
+                let landed = fly(group, tx).await;
+                for (group, failure) in [earlier, landed.err()].into_iter().flatten() {
+                    self.again(group, failure).await;
+                }
+            }
+            Ok(None) => group.answer(),
+            Err(failure) => {
+                self.settle().await;
+                self.again(group, failure).await;
+            }
         }
-        let Err(failure) = self.rounds(&mut group).await else {
-            group.into_iter().for_each(|item| item.answer(None));
+    }
+
+    /// Waits for the commit that is under way, and repeats its group when it failed.
+    async fn settle(&mut self) {
+        if let Some((group, failure)) = landed(&mut self.flight).await {
+            self.again(group, failure).await;
+        }
+    }
+
+    /// Further rounds of a group whose first one failed, and answers.
+    async fn again(&mut self, mut group: Group, failure: Failure) {
+        let Err(failure) = self.rounds(&mut group, Some(failure)).await else {
+            group.answer();
             return;
         };
-        if failure.is_away() || group.len() == 1 {
+        if failure.is_away() || group.items.len() == 1 {
             let failure = Arc::new(failure);
-            group.into_iter().for_each(|item| item.answer(Some(Failure::NotCommitted(Arc::clone(&failure)))));
+            group.items.into_iter().for_each(|item| item.answer(Some(Failure::NotCommitted(Arc::clone(&failure)))));
             return;
         }
-        for mut item in group {
-            let alone = self.rounds(std::slice::from_mut(&mut item)).await;
-            item.answer(alone.err().map(|failure| Failure::NotCommitted(Arc::new(failure))));
+        for item in group.items {
+            let mut alone = self.group(vec![item], group.mark);
+            match self.rounds(&mut alone, None).await {
+                Ok(()) => alone.answer(),
+                Err(failure) => {
+                    let failure = Arc::new(failure);
+                    let told = |item: Item| item.answer(Some(Failure::NotCommitted(Arc::clone(&failure))));
+                    alone.items.into_iter().for_each(told);
+                }
+            }
         }
     }
 
-    /// Rounds of one transaction each, until the group is committed.
-    async fn rounds(&mut self, group: &mut [Item]) -> Result<(), Failure> {
-        self.group += 1;
+    /// Rounds of one transaction each, until the group is committed; the outcome of the first may be known.
+    async fn rounds(&mut self, group: &mut Group, failed: Option<Failure>) -> Result<(), Failure> {
         let mut rounds = Rounds::default();
+        let mut failed = failed;
         loop {
-            let outcome = self.round(group, &mut rounds.in_doubt).await;
+            let outcome = match failed.take() {
+                Some(failure) => Err(failure),
+                None => match self.round(group, rounds.in_doubt).await {
+                    Ok(None) => Ok(()),
+                    Ok(Some((tx, _))) => {
+                        // Nothing can commit an earlier round any more: its mark was locked by it until it ended.
+                        rounds.in_doubt = false;
+                        tx.commit().await
+                    }
+                    Err(failure) => Err(failure),
+                },
+            };
             match &outcome {
                 Ok(()) => self.set.end(),
                 Err(_) => self.set.forget(),
@@ -208,18 +314,15 @@ impl Writer {
         }
     }
 
-    async fn round(&mut self, group: &mut [Item], in_doubt: &mut bool) -> Result<(), Failure> {
-        let takes = group.iter().map(|item| item.takes()).sum();
+    /// One transaction up to its commit; none when the group turns out to be committed.
+    async fn round(&mut self, group: &mut Group, in_doubt: bool) -> Result<Option<(Tx, Written)>, Failure> {
+        let takes = group.items.iter().map(|item| item.takes()).sum();
         if self.set.numbers_left() < i64::try_from(takes).unwrap_or(i64::MAX) {
             self.set.load_numbers(self.numbers.attempts(&self.connections, takes).await?);
         }
         let mut tx = self.connections.begin().await?;
-        if *in_doubt {
-            if self.is_committed(&mut tx).await? {
-                return Ok(());
-            }
-            // Nothing can commit it any more: its mark was locked by it until it ended.
-            *in_doubt = false;
+        if in_doubt && self.is_committed(&mut tx, group.number, group.mark).await? {
+            return Ok(None);
         }
         if takes > 0 {
             if self.news.read_anew.swap(false, Ordering::Acquire) {
@@ -229,22 +332,22 @@ impl Writer {
                 self.set.lanes_changed();
             }
         }
-        self.run(&mut tx, group, takes).await?;
-        let mark = params! { "writer" => &self.name, "group" => self.group };
+        let written = self.run(&mut tx, &mut group.items, takes).await?;
+        let mark = params! { "writer" => &self.marks[group.mark], "group" => group.number };
         tx.change(sql::NOTE_GROUP, mark).await?;
-        tx.commit().await
+        Ok(Some((tx, written)))
     }
 
-    /// Whether the group at work is in the database.
-    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, Failure> {
-        match tx.first(sql::LAST_GROUP, params! { "writer" => &self.name }).await? {
+    /// Whether a group is in the database.
+    async fn is_committed(&self, tx: &mut Tx, number: u64, mark: usize) -> Result<bool, Failure> {
+        match tx.first(sql::LAST_GROUP, params! { "writer" => &self.marks[mark] }).await? {
             None => Ok(false),
-            Some(mut row) => Ok(row.get::<u64>("last")? == self.group),
+            Some(mut row) => Ok(row.get::<u64>("last")? == number),
         }
     }
 
     /// Loads, runs, writes.
-    async fn run(&mut self, tx: &mut Tx, group: &mut [Item], mut takes: usize) -> Result<(), Failure> {
+    async fn run(&mut self, tx: &mut Tx, group: &mut [Item], mut takes: usize) -> Result<Written, Failure> {
         let Writer { set, lanes, .. } = self;
         // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
         let group: Vec<&mut Item> = group.iter_mut().filter(|item| item.is_wanted()).collect();
@@ -256,6 +359,7 @@ impl Writer {
             load::load(tx, set, lanes, [need.clone()], Jobs::Meant).await?;
             foreseen = set.foreseen(takes).filter(|next| *next != need);
         }
+        let mut written = Written::Beside;
         for item in group {
             let mut loads = 0;
             while let Ran::Missing(mut needs) = item.run(set) {
@@ -264,7 +368,7 @@ impl Writer {
                     return Err(Failure::Contradiction("a verb is never content with what it gets".to_owned()));
                 }
                 if needs.iter().any(Need::is_query) {
-                    write::write(tx, set).await?;
+                    written = written.max(write::write(tx, set).await?);
                 }
                 if item.takes() > 0
                     && let Some(Need::Job(first)) = needs.first()
@@ -277,6 +381,32 @@ impl Writer {
             }
             takes = takes.saturating_sub(item.takes());
         }
-        write::write(tx, set).await
+        Ok(written.max(write::write(tx, set).await?))
     }
+}
+
+impl Group {
+    /// Tells the callers what their verbs came to.
+    fn answer(self) {
+        self.items.into_iter().for_each(|item| item.answer(None));
+    }
+}
+
+/// Commits a group and answers.
+async fn fly(group: Group, tx: Tx) -> Result<(), (Group, Failure)> {
+    match tx.commit().await {
+        Ok(()) => {
+            group.answer();
+            Ok(())
+        }
+        Err(failure) => Err((group, failure)),
+    }
+}
+
+/// Waits for the commit that is under way, if there is one; the group comes back when it failed.
+async fn landed(flight: &mut Option<Flight>) -> Option<(Group, Failure)> {
+    let landed = flight.as_mut()?.await;
+    *flight = None;
+    // A commit that ended by a panic has dropped its verbs, whose callers hear that.
+    landed.ok()?.err()
 }

@@ -1,6 +1,8 @@
 //! Commits in doubt, by construction: a proxy lets COMMIT through and loses the answer, or loses COMMIT itself. The store
 //! cannot know which, and has to do each thing exactly once all the same.
 
+use std::sync::Arc;
+
 use mysql_async::{Opts, prelude::Queryable as _};
 use nightshift_store::{
     Refusal, Store,
@@ -8,6 +10,7 @@ use nightshift_store::{
 };
 use nightshift_testbed::{database::Make, faults::Proxy};
 use nightshift_wire::{BatchState, GiveBackCause, JobState};
+use tokio::task::JoinSet;
 
 use crate::{
     hands::{
@@ -22,6 +25,7 @@ on_both!(
     a_claim_in_doubt_is_one_attempt,
     a_submission_in_doubt_is_accepted_once,
     a_job_given_back_in_doubt_fails_once,
+    groups_in_doubt_while_others_follow_are_each_done_once,
     a_batch_sealed_in_doubt_is_sealed_once,
     a_hand_in_in_doubt_has_every_job_once,
     a_heartbeat_in_doubt_renews_the_lease,
@@ -124,6 +128,39 @@ async fn a_job_given_back_in_doubt_fails_once(make: Make) {
         assert_eq!((job.state, job.pickups, job.failures), (JobState::Waiting, 1, 1), "{lost:?}");
         // Far behind any pause between two attempts.
         finish(&scene.store, &claim(&scene.store, "x", 1_000_000_000).await, 1_000_000_001).await;
+    }
+}
+
+/// Workers who come at the same time share commits, and one commit follows on the heels of another.
+async fn groups_in_doubt_while_others_follow_are_each_done_once(make: Make) {
+    const WORKERS: i64 = 12;
+    const EACH: i64 = 6;
+    let Some(scene) = Scene::set(make).await else { return };
+    for (round, lost) in (1..).zip(EVERY_DOUBT) {
+        let batch = hand_in(&scene.store, &[1; (WORKERS * EACH) as usize]).await;
+        let store = Arc::new(open(&scene.proxy.instead(scene.place.url()), Limits::default()).await);
+        let work = async {
+            let mut workers = JoinSet::new();
+            for worker in 0..WORKERS {
+                let store = Arc::clone(&store);
+                workers.spawn(async move {
+                    for _ in 0..EACH {
+                        let claimed = claim(&*store, &format!("w{worker}"), 0).await;
+                        assert!(!finish(&*store, &claimed, 1).await.repeated);
+                    }
+                });
+            }
+            workers.join_all().await;
+        };
+        scene.in_doubt(lost, work).await;
+        let seen = see(&scene.store, batch).await;
+        assert_eq!((seen.batch.state, seen.batch.results), (BatchState::Done, (WORKERS * EACH) as u64), "{lost:?}");
+        assert!(seen.jobs.iter().all(|job| job.pickups == 1), "{lost:?}: {:?}", seen.jobs);
+        let all = round * WORKERS * EACH;
+        assert_eq!(scene.count("SELECT count(*) FROM attempts").await, all, "{lost:?}");
+        assert_eq!(scene.count("SELECT count(*) FROM attempts WHERE state = 'accepted'").await, all, "{lost:?}");
+        assert_eq!(scene.count("SELECT count(*) FROM job_results").await, all, "{lost:?}");
+        assert_eq!(scene.count("SELECT CAST(sum(jobs_done) AS SIGNED) FROM workers").await, all, "{lost:?}");
     }
 }
 

@@ -1,8 +1,8 @@
 -- The job tables, twin of sqlite/migrations/V1__job_tables.sql: same tables, same columns, same rules. What differs:
 -- - Every statement can be run again: MySQL commits after each CREATE TABLE, so a migration that was cut off half-way is
 --   simply begun anew (IF NOT EXISTS).
--- - There are no partial indexes. A unique one becomes a generated column that is NULL where the rule does not look; a
---   plain one leads with, or ends with, the column that is NULL or another word where nobody looks.
+-- - There are no partial indexes. A unique one, and the one of waiting jobs, becomes a generated column that is NULL where
+--   nobody looks; a plain one leads with, or ends with, the column that is NULL or another word there.
 -- - Text that is compared is VARCHAR in a binary collation, as SQLite compares bytes; all other text is MEDIUMTEXT. JSON
 --   is kept as the text it was: a JSON column would change numbers and the order of keys. A key cannot hold text of any
 --   length, so requirements are compared by their digest.
@@ -102,9 +102,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     worker       VARCHAR(255),
     started_at   BIGINT,
     finished_at  BIGINT,
+    -- Its lane while it waits: a job that ends changes no index.
+    waiting_lane BIGINT       GENERATED ALWAYS AS (CASE WHEN state = 'waiting' THEN lane_id END) STORED,
     UNIQUE INDEX jobs_of_batch (batch_id, seq),
     -- Dispatch reads on by place.
-    INDEX jobs_waiting (lane_id, state, seq),
+    INDEX jobs_waiting (waiting_lane, seq),
     CONSTRAINT jobs_are_of_a_batch FOREIGN KEY (batch_id) REFERENCES batches (id),
     CHECK (errors BETWEEN 0 AND records),
     CHECK (failures BETWEEN 0 AND pickups),
