@@ -22,10 +22,7 @@ impl Machine {
     /// As it is offered to the job server: all of its memory, and the disk that is left.
     pub fn offered(&self) -> nightshift_wire::Machine {
         let megabytes = |bytes: Option<u64>| bytes.unwrap_or(0) / 1_000_000;
-        nightshift_wire::Machine {
-            memory_mb: megabytes(self.memory_total),
-            disk_mb: megabytes(self.disk_free),
-        }
+        nightshift_wire::Machine { memory_mb: megabytes(self.memory_total), disk_mb: megabytes(self.disk_free) }
     }
 }
 

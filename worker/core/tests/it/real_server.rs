@@ -57,7 +57,8 @@ impl RealServer {
 
     /// A server that cores reach like this; `None` when this machine has no MariaDB, which is said.
     pub(crate) async fn reached(reach: Reach) -> Option<RealServer> {
-        let offered = || Offered { inputs: vec!["n".to_owned()], outputs: vec!["twice".to_owned()], ..Offered::default() };
+        let offered =
+            || Offered { inputs: vec!["n".to_owned()], outputs: vec!["twice".to_owned()], ..Offered::default() };
         let catalogue = Catalogue {
             release: Some("v1.0.0".to_owned()),
             plugins: ["double", "endless"].map(|plugin| (plugin.to_owned(), offered())).into(),
