@@ -34,6 +34,10 @@ wait $server
 kill $watcher
 "#;
 
+/// A server's own folder for temporary tables. One that starts removes every temporary table it finds there: in a folder
+/// that servers share (`/tmp`, if nothing is said) it takes them away from those that run, and MariaDB crashes on that.
+const TEMPORARY: &str = "temporary";
+
 /// A running server. Dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -75,6 +79,7 @@ impl Drop for Process {
 /// Starts a server and waits until it answers; `None` when it ended instead.
 pub(super) fn start(make: Make, program: &Path, folder: &Path, port: u16, wishes: &Wishes) -> Result<Option<Process>> {
     std::fs::write(folder.join("init.sql"), init()).context("writing the server's first statements")?;
+    std::fs::create_dir_all(folder.join(TEMPORARY)).context("making the server's folder for temporary tables")?;
     let mut command = Command::new("sh");
     command.args(["-c", KEEPER, "sh"]).arg(folder).arg(program).args(settings(make, folder, port, wishes));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -120,6 +125,7 @@ fn settings(make: Make, folder: &Path, port: u16, wishes: &Wishes) -> Vec<String
         format!("--datadir={}", at("data")),
         format!("--socket={}", at("socket")),
         format!("--pid-file={}", at("pid")),
+        format!("--tmpdir={}", at(TEMPORARY)),
         format!("--init-file={}", at("init.sql")),
         format!("--port={port}"),
         "--bind-address=127.0.0.1".to_owned(),

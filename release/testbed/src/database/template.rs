@@ -49,6 +49,8 @@ fn make_in(make: Make, program: &Path, folder: &Path) -> Result<()> {
             let mut command = Command::new(process::find("mariadb-install-db").context("mariadb-install-db")?);
             command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
             command.args(["--skip-name-resolve", "--innodb-log-file-size=8M"]);
+            // Not `/tmp`: see process.rs for what becomes of temporary tables there.
+            command.arg(format!("--tmpdir={}", folder.parent().unwrap_or(folder).display()));
             command
         }
         Make::MySql => {

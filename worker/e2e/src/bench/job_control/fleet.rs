@@ -46,7 +46,8 @@ const JOBS: u32 = 18_000;
 /// Files that are not connections.
 const OTHER_FILES: u64 = 200;
 
-const SETTLING: Duration = Duration::from_secs(10);
+/// Longer than a question about stops is open: those asked while everybody connected are answered by then.
+const SETTLING: Duration = Duration::from_secs(60);
 const MEASURED: Duration = Duration::from_secs(180);
 /// What was due at the end of the time measured is answered within this.
 const ANSWERED: Duration = Duration::from_secs(5);
@@ -75,6 +76,8 @@ enum Stage {
     Begun,
     Back,
     HandedIn,
+    /// The fleet ended: everybody is done, or one has failed.
+    Gone,
 }
 
 /// What all workers share.
@@ -82,11 +85,13 @@ struct Shared {
     address: String,
     turns: Semaphore,
     tally: Mutex<Tally>,
-    stages: [AtomicUsize; 4],
+    stages: [AtomicUsize; 5],
     /// Told when all workers are through a stage.
     through: mpsc::Sender<(Stage, Moment)>,
     /// The server was killed.
     killed: AtomicBool,
+    /// No worker lives any more.
+    gone: AtomicBool,
     claimed: Mutex<HashSet<JobId>>,
     /// Claims of which an answer may have been lost with the server.
     claims_in_doubt: AtomicU64,
@@ -138,9 +143,10 @@ impl Fleet {
             address: url.trim_start_matches("http://").to_owned(),
             turns: Semaphore::new(AT_ONCE),
             tally: Mutex::default(),
-            stages: [const { AtomicUsize::new(0) }; 4],
+            stages: [const { AtomicUsize::new(0) }; 5],
             through: told,
             killed: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             claimed: Mutex::default(),
             claims_in_doubt: AtomicU64::new(0),
             submitted: AtomicU64::new(0),
@@ -148,7 +154,13 @@ impl Fleet {
         let (phase, phases) = watch::channel(Phase::Arriving);
         let thread = std::thread::Builder::new().name("fleet".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || live(&shared, &phases)
+            move || {
+                let ended = live(&shared, &phases);
+                shared.gone.store(true, Ordering::Relaxed);
+                // Whoever waits for the fleet hears of its end at once; perhaps nobody does.
+                let _ = shared.through.send((Stage::Gone, Moment::now()));
+                ended
+            }
         })?;
         Ok(Fleet { shared, phase, through, thread })
     }
@@ -156,29 +168,27 @@ impl Fleet {
     /// When all workers were through a stage.
     fn through(&self, stage: Stage) -> Result<Moment> {
         let waited = self.through.recv_timeout(STAGE);
-        if self.thread.is_finished() && stage != Stage::HandedIn {
-            return Err(anyhow!("the fleet ended before all were {stage:?}"));
-        }
         let so_far = self.shared.stages[stage as usize].load(Ordering::Relaxed);
-        let (seen, at) = waited.map_err(|_| anyhow!("{so_far} of {WORKERS} workers are {stage:?} in time"))?;
-        ensure!(seen == stage, "workers are {seen:?} before they are {stage:?}");
+        let (seen, at) = waited.map_err(|_| anyhow!("only {so_far} of {WORKERS} workers are {stage:?} in time"))?;
+        ensure!(seen == stage, "the workers are {seen:?}, and {so_far} of {WORKERS} were {stage:?} before");
         Ok(at)
     }
 
-    /// Runs on for a while, unless a worker fails.
-    fn run_on(&self, bench: &Bench, length: Duration) -> Result<()> {
-        bench.runtime.block_on(async { tokio::time::sleep(length).await });
-        ensure!(!self.thread.is_finished(), "the fleet ended while it worked");
-        Ok(())
+    /// Lets it run on for a while, unless a worker fails.
+    fn run_on(&self, length: Duration) -> Result<()> {
+        match self.through.recv_timeout(length) {
+            Err(_) => Ok(()),
+            Ok((seen, _)) => Err(anyhow!("the workers are {seen:?} while they should work")),
+        }
     }
 
     /// What a worker met with, when one has ended the fleet; `otherwise` when none has.
     fn why(self, otherwise: anyhow::Error) -> anyhow::Error {
-        if !self.thread.is_finished() {
+        if !self.shared.gone.load(Ordering::Relaxed) {
             return otherwise;
         }
         match self.thread.join() {
-            Ok(Err(error)) => error,
+            Ok(Err(error)) => error.context(otherwise),
             _ => otherwise,
         }
     }
@@ -238,16 +248,16 @@ fn measure(bench: &mut Bench, fleet: &Fleet, batch: BatchId) -> Result<Vec<Line>
     let raw_connect = fleet.through(Stage::Connected)? - begun;
     fleet.through(Stage::Begun)?;
     fleet.phase.send_replace(Phase::Working(Moment::now()));
-    fleet.run_on(bench, SETTLING)?;
+    fleet.run_on(SETTLING)?;
 
     let before = Cpu::now(bench)?;
     let begin = Moment::now();
     fleet.shared.tally().open(begin, MEASURED);
     fleet.phase.send_replace(Phase::Measured(begin, MEASURED));
-    fleet.run_on(bench, MEASURED)?;
+    fleet.run_on(MEASURED)?;
     let cpu = Cpu::now(bench)?.since(&before, MEASURED);
     let load = load_average()?;
-    fleet.run_on(bench, ANSWERED)?;
+    fleet.run_on(ANSWERED)?;
     let missing = fleet.shared.tally().missing();
     ensure!(missing == 0, "{missing} requests had no answer");
     let memory = bench.server.memory_mb()?;
