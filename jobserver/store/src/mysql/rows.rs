@@ -105,11 +105,8 @@ fn changing<const N: usize>(sql: &str, rows: &[Changed<N>]) -> Option<(String, V
     let (mut head, mut tail, mut column) = (Vec::new(), Vec::new(), 0);
     for line in sql.trim_end().split('\n') {
         let Some(name) = line.trim_end_matches(',').strip_suffix(" = ?") else {
-            if column == 0 {
-                head.push(line)
-            } else {
-                tail.push(line)
-            }
+            let part = if column == 0 { &mut head } else { &mut tail };
+            part.push(line);
             continue;
         };
         let changes = rows.iter().any(|row| row.was[column] != row.is[column]);
