@@ -7,9 +7,10 @@
 //! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
 //!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
-//! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
+//! - Content: [`binaries`] (`release.toml`), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
+pub mod binaries;
 pub mod content;
 pub mod csv;
 pub mod duration;
