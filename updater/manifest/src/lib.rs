@@ -6,7 +6,7 @@
 //! - Names: [`version`] (release tags), [`stop`] (what stops the grid).
 //! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
-//!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
+//!   [`tree`] (no hostile paths), [`trial`] (the life of an update), [`offline`] (how long to carry on unseen).
 //! - Content: [`binaries`] (`release.toml`), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
@@ -27,6 +27,7 @@ pub mod signers;
 pub mod stop;
 pub mod tag;
 pub mod tree;
+pub mod trial;
 pub mod trust;
 pub mod version;
 
