@@ -10,9 +10,10 @@
 //!    staged into a slot and switched in. The order of its writes is in `sync.rs`.
 //! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
 //!
-//! [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
+//! [`binaries`] fetches the programs that a release names. [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
 
 mod address;
+pub mod binaries;
 pub mod clock;
 mod git;
 mod look;
