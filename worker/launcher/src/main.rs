@@ -23,6 +23,9 @@ struct Arguments {
     /// The worker's configuration.
     #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
+    /// The boot program that started this one.
+    #[arg(long, global = true, hide = true)]
+    boot: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
