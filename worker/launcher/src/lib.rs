@@ -14,6 +14,7 @@ pub mod lock;
 pub mod log;
 pub mod machine;
 pub mod process;
+pub mod programs;
 pub mod report;
 pub mod repository;
 pub mod screen;
