@@ -8,7 +8,7 @@
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
 //!   [`held`] (what is good and may not come into force yet), [`tree`] (no hostile paths), [`trial`] (the life of an
 //!   update), [`offline`] (how long to carry on unseen).
-//! - Content: [`binaries`] (`release.toml`), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]),
+//! - Content: [`binaries`] (`release.toml`; [`machine`]), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]),
 //!   [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
@@ -19,6 +19,7 @@ pub mod duration;
 pub mod file_error;
 pub mod held;
 pub mod hours;
+pub mod machine;
 pub mod offline;
 pub mod plugin;
 pub mod rate;

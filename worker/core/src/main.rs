@@ -1,6 +1,6 @@
 //! `nightshift-core`: started by the launcher, which talks to it over stdin and stdout and reads its exit code.
 //!
-//! 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
+//! `--version` says its version and ends. 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -37,6 +37,11 @@ const ACCESS_WITHIN: Duration = Duration::from_secs(10);
 const LOGS_KEPT: usize = 7;
 
 fn main() -> ExitCode {
+    if env::args_os().nth(1).is_some_and(|first| first == "--version") {
+        // Nobody is left to be told when standard output is gone.
+        drop(writeln!(io::stdout(), "nightshift-core {}", env!("CARGO_PKG_VERSION")));
+        return Exit::Done.into();
+    }
     let args = match CoreArgs::parse(env::args_os().skip(1)) {
         Ok(args) => args,
         Err(error) => {
