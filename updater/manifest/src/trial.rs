@@ -139,11 +139,11 @@ pub enum Outcome {
 
 /// An event that cannot happen to an update at its stage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the update to {tag} cannot take {event:?} now: it is {stage:?}")]
+#[error("the update to {tag} cannot take {event} now: it is {stage}; the log says how it came there")]
 pub struct IllegalMove {
     tag: String,
-    stage: Stage,
-    event: Event,
+    stage: String,
+    event: String,
 }
 
 impl Trial {
@@ -170,7 +170,11 @@ impl Trial {
                 later(format!("{}; so does the release before it", fault.found), self.doubts)
             }
             (Stage::Later { .. }, Event::Due) => goes(Stage::Staged),
-            (stage, event) => Err(IllegalMove { tag: self.release.version.tag(), stage: stage.clone(), event }),
+            (stage, event) => Err(IllegalMove {
+                tag: self.release.version.tag(),
+                stage: format!("{stage:?}"),
+                event: format!("{event:?}"),
+            }),
         }
     }
 }

@@ -13,6 +13,7 @@
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   trial.json     how far the update under way is, and what was found bad
 //!   boot.state     which launcher boot becomes, and how often it was tried
+//!   downloads/     programs that are being fetched
 //!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
 //!   core/          the core's own: its lock, one folder per attempt; and `started`, the core last started
@@ -84,6 +85,10 @@ impl StateDir {
     /// Which launcher boot becomes.
     pub fn boot_state(&self) -> PathBuf {
         self.0.join("boot.state")
+    }
+    /// Programs that are being fetched.
+    pub fn downloads(&self) -> PathBuf {
+        self.0.join("downloads")
     }
     /// The clone of the central repository.
     pub fn clone_dir(&self) -> PathBuf {

@@ -11,4 +11,5 @@ mod refusals;
 mod repair;
 mod switching;
 mod trees;
+mod trials;
 mod trust_page;
