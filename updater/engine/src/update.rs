@@ -167,10 +167,7 @@ impl Engine {
                 Some(trial) => BootState::on_trial(good, trial.release.slot.clone()),
                 None => BootState::good(good),
             };
-            let slots = |boot: &BootState| {
-                let trial = boot.trial.as_ref().filter(|trial| trial.fallen.is_none());
-                (boot.good.clone(), trial.map(|trial| trial.slot.clone()))
-            };
+            let slots = |boot: &BootState| (boot.good.clone(), boot.trial.as_ref().map(|trial| trial.slot.clone()));
             let found = journal::read_boot(&self.state);
             let is_so = found.as_ref().is_some_and(|found| slots(found) == slots(&wanted));
             if !is_so && (found.is_some() || wanted != BootState::default()) {
