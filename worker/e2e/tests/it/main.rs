@@ -8,6 +8,7 @@ mod ahead;
 mod away;
 mod batches;
 mod cycles;
+mod fixtures;
 mod kills;
 mod let_in;
 mod people;
