@@ -50,7 +50,7 @@ pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
 pub use sync::{FREE, Hold, Sync, SyncError, Unfetched};
-pub use update::{Check, Checked, Means};
+pub use update::{Check, Checked, Means, cycle_ended};
 
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_contract::boot_state::{BootState, OnTrial};
+use nightshift_contract::layout::StateDir;
 use nightshift_manifest::binaries::{Binaries, Place, Program, Wanted};
 use nightshift_manifest::held::{Held, HeldBy, Verified};
 use nightshift_manifest::trial::{Event, Fault, FaultKind, HeldBack, Journal, Outcome, Stage};
@@ -126,24 +127,6 @@ impl Engine {
         self.settle()?;
         self.sweep();
         Ok(self.in_force().map(|release| release.tag_id) != before)
-    }
-
-    /// Notes that a cycle came to its end in good order: boot takes back the try. With an excuse it counts, and boot hands
-    /// the excuse on.
-    ///
-    /// # Errors
-    /// When it cannot be noted.
-    pub fn cycle_ended(&self, excuse: Option<&str>) -> Result<(), StateError> {
-        let Some(boot) = journal::read_boot(&self.state) else { return Ok(()) };
-        let Some(trial) = boot.trial.clone().filter(|trial| trial.fallen.is_none()) else { return Ok(()) };
-        let noted = match excuse {
-            None => OnTrial { tries: 0, tries_in_all: 0, excuse: None, ..trial.clone() },
-            Some(why) => OnTrial { excuse: Some(why.to_owned()), ..trial.clone() },
-        };
-        match noted == trial {
-            true => Ok(()),
-            false => journal::write_boot(&self.state, &BootState { trial: Some(noted), ..boot }),
-        }
     }
 
     /// Boot may have fallen back from the launcher on trial.
@@ -335,5 +318,23 @@ impl Engine {
 
     fn disk_is_full(&self) -> bool {
         rustix::fs::statvfs(self.state.root()).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < FULL_DISK)
+    }
+}
+
+/// Notes that a cycle came to its end in good order: boot takes back the try. With an excuse it counts, and boot hands the
+/// excuse on. Needs the state folder's lock.
+///
+/// # Errors
+/// When it cannot be noted.
+pub fn cycle_ended(state: &StateDir, excuse: Option<&str>) -> Result<(), StateError> {
+    let Some(boot) = journal::read_boot(state) else { return Ok(()) };
+    let Some(trial) = boot.trial.clone().filter(|trial| trial.fallen.is_none()) else { return Ok(()) };
+    let noted = match excuse {
+        None => OnTrial { slot: trial.slot.clone(), ..OnTrial::default() },
+        Some(why) => OnTrial { excuse: Some(why.to_owned()), ..trial.clone() },
+    };
+    match noted == trial {
+        true => Ok(()),
+        false => journal::write_boot(state, &BootState { trial: Some(noted), ..boot }),
     }
 }

@@ -13,7 +13,7 @@
 //! good v1.5.0-0123456789ab
 //! trial v1.6.0-ba9876543210
 //! tries 1 1 6f0e…             since this start of the machine, in all, the machine's start
-//! process 4711 8812           who boot became last
+//! process 4711 8812           who boot became, a line each
 //! excuse the repository did not answer
 //! fallen it was started 2 times …
 //! ```
@@ -45,8 +45,8 @@ pub struct OnTrial {
     pub tries_in_all: u32,
     /// Names the machine's start that `tries` is about.
     pub machine_start: String,
-    /// The process that boot became last.
-    pub process: Option<Holder>,
+    /// The processes that boot became, since the machine's start.
+    pub processes: Vec<Holder>,
     /// Why the launcher itself says that it could not do its cycle, when that was not its own fault as far as it knows.
     pub excuse: Option<String>,
     /// Why boot fell back from it; `None` while it is on trial.
@@ -98,13 +98,15 @@ impl BootState {
         }
         if tries >= TRIES || trial.tries_in_all >= TRIES_IN_ALL {
             let most = if tries >= TRIES { tries } else { trial.tries_in_all };
-            return self.fall_back(&format!("its launcher was started {most} times and did not end its cycle in order"));
+            return self
+                .fall_back(&format!("its launcher was started {most} times and did not end its cycle in order"));
         }
+        let before = if tries == 0 { &[][..] } else { &trial.processes };
         let trial = OnTrial {
             tries: tries + 1,
             tries_in_all: trial.tries_in_all + 1,
             machine_start: machine_start.to_owned(),
-            process: me,
+            processes: before.iter().copied().chain(me).collect(),
             ..trial.clone()
         };
         Decision {
@@ -132,7 +134,7 @@ impl BootState {
         if let Some(trial) = &self.trial {
             line("trial", &trial.slot);
             line("tries", &format!("{} {} {}", trial.tries, trial.tries_in_all, trial.machine_start));
-            if let Some(process) = trial.process {
+            for process in &trial.processes {
                 line("process", process.to_text().trim_end());
             }
             if let Some(excuse) = &trial.excuse {
@@ -161,7 +163,7 @@ impl BootState {
                     trial.tries_in_all = words.next()?.parse().ok()?;
                     trial.machine_start = words.next()?.to_owned();
                 }
-                ("process", Some(trial)) => trial.process = Holder::parse(&rest),
+                ("process", Some(trial)) => trial.processes.extend(Holder::parse(&rest)),
                 ("excuse", Some(trial)) => trial.excuse = Some(rest),
                 ("fallen", Some(trial)) => trial.fallen = Some(rest),
                 _ => {}

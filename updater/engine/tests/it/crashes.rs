@@ -8,6 +8,8 @@
 //! | power cut, names lost | names as of each folder's last sync, bytes as of each file's last sync |
 //! | power cut, bytes lost | all names, but a file has the bytes of its last sync, or none |
 
+#![allow(clippy::disallowed_methods, reason = "these tests do boot's part, which renames")]
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -21,7 +23,7 @@ use nightshift_contract::boot_state::{AtWork, BootState};
 use nightshift_contract::layout::{LAUNCHER, StateDir};
 use nightshift_engine::binaries::digest_of;
 use nightshift_engine::steps::{self, Instant};
-use nightshift_engine::{Engine, Event, FaultKind};
+use nightshift_engine::{Engine, Event, FaultKind, cycle_ended};
 use nightshift_manifest::binaries::{Binaries, Binary, Program};
 
 use crate::fixture::Fixture;
@@ -261,7 +263,7 @@ fn cycle(fixture: &Fixture, machine_start: &str, story: Story, recorder: Option<
         engine.judge(Event::LastGoodWell).expect("noted");
     }
     whole(fixture, &engine);
-    engine.cycle_ended(None).expect("noted");
+    cycle_ended(&fixture.state, None).expect("noted");
 }
 
 /// Whether the story of bad luck has had it already: a file of the test's own says so.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use nightshift_contract::boot_state::{AtWork, BootState};
 use nightshift_engine::binaries::FetchLimits;
-use nightshift_engine::{Check, Checked, Engine, Event, FREE, Fault, FaultKind, HeldBy, Means, Release, Sync};
+use nightshift_engine::{
+    Check, Checked, Engine, Event, FREE, Fault, FaultKind, HeldBy, Means, Release, Sync, cycle_ended,
+};
 use nightshift_manifest::version::ReleaseVersion;
 
 use crate::fixture::{Fixture, now};
@@ -182,7 +184,8 @@ fn a_launcher_that_could_not_look_is_bad_only_when_that_happens_in_two_trials() 
             let decided = fixture.boot_state().decide("start", AtWork::Nobody, None);
             std::fs::write(fixture.state.boot_state(), decided.note.expect("a note").to_text()).expect("written");
             if decided.slot.is_some_and(|slot| slot.starts_with("v1.6.0")) {
-                fixture.trying(&told).cycle_ended(Some("the repository did not answer")).expect("noted");
+                drop(fixture.trying(&told));
+                cycle_ended(&fixture.state, Some("the repository did not answer")).expect("noted");
             }
         }
         let mut engine = fixture.trying(&told);
@@ -203,7 +206,8 @@ fn a_cycle_that_ended_in_order_gives_its_try_back() {
         let decided = fixture.boot_state().decide("start", AtWork::Nobody, None);
         assert!(decided.slot.is_some_and(|slot| slot.starts_with("v1.6.0")));
         std::fs::write(fixture.state.boot_state(), decided.note.expect("a note").to_text()).expect("written");
-        fixture.trying(&told).cycle_ended(None).expect("noted");
+        drop(fixture.trying(&told));
+        cycle_ended(&fixture.state, None).expect("noted");
     }
 }
 
