@@ -16,6 +16,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::Means;
 use nightshift_engine::binaries::{FetchLimits, Shelf};
+use nightshift_manifest::machine::this_target;
 use nightshift_manifest::offline::{self, Offline};
 use nightshift_wire::{Report, WorkerState};
 use tokio::runtime::Runtime;
@@ -228,7 +229,7 @@ impl Cycle<'_> {
         let check = SelfCheck { installed: self.installed.clone(), scratch: state.root().join("self-check") };
         let means = Means {
             check: Arc::new(check),
-            target: format!("{}-unknown-linux-gnu", std::env::consts::ARCH),
+            target: this_target(),
             job_server,
             limits: FetchLimits::default(),
             again_after: *try_again,
