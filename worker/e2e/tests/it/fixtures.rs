@@ -1,7 +1,7 @@
 //! Bad releases that have to be contained, and good releases under bad circumstances that have to be taken: one folder each
 //! in `worker/e2e/fixtures`, named after the attack or fault, each on a grid of its own.
 //!
-//! `NIGHTSHIFT_FIXTURE=name` plays those alone whose name contains it.
+//! `NIGHTSHIFT_FIXTURE=one,two` plays those alone whose names contain one of these words.
 
 mod stage;
 mod story;
@@ -36,7 +36,7 @@ fn play(shelf: &str, ends: impl Fn(&mut Stage<'_>) -> Result<()> + Sync) -> Resu
     let mut stories = Story::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(shelf))?;
     #[allow(clippy::disallowed_methods, reason = "a test has no main to read the environment in")]
     if let Ok(chosen) = std::env::var("NIGHTSHIFT_FIXTURE") {
-        stories.retain(|(name, _)| name.contains(&chosen));
+        stories.retain(|(name, _)| chosen.split(',').any(|word| name.contains(word)));
     }
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
