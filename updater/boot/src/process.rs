@@ -37,6 +37,8 @@ fn exec(program: &Path, command: &str, arguments: &Arguments, boot: &Path) -> st
         .arg(&arguments.config)
         .arg("--boot")
         .arg(boot)
+        .arg("--launcher")
+        .arg(program)
         .args(arguments.json.then_some("--json"))
         .exec()
 }

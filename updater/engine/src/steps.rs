@@ -103,5 +103,22 @@ pub(crate) fn at(instant: Instant<'_>) {
 }
 
 pub(crate) fn done(step: Step) {
+    #[cfg(debug_assertions)]
+    if DIES_AFTER.lock().is_ok_and(|dies| *dies == Some(step)) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
     at(Instant::Done(step));
+}
+
+/// In debug builds: the step after which this process dies.
+#[cfg(debug_assertions)]
+static DIES_AFTER: std::sync::Mutex<Option<Step>> = std::sync::Mutex::new(None);
+
+/// Has this process killed as soon as it has done the step of this name, on any thread. In debug builds alone, for the
+/// tests of whole programs.
+#[cfg(debug_assertions)]
+pub fn die_after(step: &str) {
+    if let Ok(mut dies) = DIES_AFTER.lock() {
+        *dies = Step::ALL.into_iter().find(|known| known.name() == step);
+    }
 }

@@ -35,8 +35,8 @@ impl Installed {
     /// Whether the launcher of a release is another one than this.
     pub fn is_another_launcher(&self, release: &Release) -> bool {
         let its = self.of(Some(release), Program::Launcher);
-        // This one's file may be gone or changed; what runs is read through the kernel.
-        its != self.me && !is_same(&its, Path::new("/proc/self/exe"))
+        // This one's file may be gone with its slot; what runs is read through the kernel.
+        its != self.me && !is_same(&its, &self.me) && !is_same(&its, Path::new("/proc/self/exe"))
     }
 
     /// Becomes the launcher that boot chooses, to do a cycle. Comes back only when that failed.

@@ -30,6 +30,9 @@ struct Arguments {
     /// The boot program that started this one.
     #[arg(long, global = true, hide = true)]
     boot: Option<PathBuf>,
+    /// The program that it chose: this one, or what started this one in its place.
+    #[arg(long, global = true, hide = true)]
+    launcher: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -58,11 +61,16 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(debug_assertions)]
+    #[allow(clippy::disallowed_methods, reason = "main reads the environment")]
+    if let Ok(step) = std::env::var("NIGHTSHIFT_DIE_AFTER") {
+        nightshift_engine::steps::die_after(&step);
+    }
     let settings = match read_settings(&arguments.config) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
-    let me = std::env::current_exe().unwrap_or_default();
+    let me = arguments.launcher.or_else(|| std::env::current_exe().ok()).unwrap_or_default();
     let installed = Installed::new(arguments.boot, me, arguments.config);
     let done = match arguments.command {
         Command::SelfCheck { scratch } => {

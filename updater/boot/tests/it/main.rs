@@ -58,7 +58,9 @@ fn boot_becomes_the_launcher_and_passes_on_command_and_configuration() {
         let output = child.wait_with_output().expect("ends");
         assert_eq!(output.status.code(), Some(8), "the launcher's exit code");
         let boot = installed().path().join("nightshift-worker").canonicalize().expect("a program");
-        let same_process = format!("{command} --config /w.toml --boot {} {pid}\n", boot.display());
+        let launcher = boot.with_file_name("nightshift-launcher");
+        let (boot, launcher) = (boot.display(), launcher.display());
+        let same_process = format!("{command} --config /w.toml --boot {boot} --launcher {launcher} {pid}\n");
         assert_eq!(String::from_utf8_lossy(&output.stdout), same_process);
     }
 }

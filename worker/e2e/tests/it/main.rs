@@ -15,3 +15,4 @@ mod people;
 mod releases;
 mod stops;
 mod the_original;
+mod updates;
