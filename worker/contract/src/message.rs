@@ -37,6 +37,15 @@ pub enum FromCore {
         /// Records of the job.
         total: u64,
     },
+    /// A job goes back because its plugin failed at it: number of the job, plugin, why.
+    Failed {
+        /// The job's number on the job server.
+        job: i64,
+        /// The plugin's name.
+        plugin: String,
+        /// What went wrong.
+        why: String,
+    },
     /// The release whose plugins the core now uses: its tag.
     Using(String),
 }
@@ -91,6 +100,7 @@ impl FromCore {
             FromCore::Working { job, plugin, done, total } => {
                 line(&["working", &job.to_string(), plugin, &done.to_string(), &total.to_string()])
             }
+            FromCore::Failed { job, plugin, why } => line(&["failed", &job.to_string(), plugin, why]),
             FromCore::Using(tag) => line(&["using", tag]),
         }
     }
@@ -106,6 +116,9 @@ impl FromCore {
                 done: done.parse().ok()?,
                 total: total.parse().ok()?,
             }),
+            ["failed", job, plugin, why] => {
+                Some(FromCore::Failed { job: job.parse().ok()?, plugin: (*plugin).to_owned(), why: (*why).to_owned() })
+            }
             ["using", tag] => Some(FromCore::Using((*tag).to_owned())),
             _ => None,
         }
@@ -136,6 +149,7 @@ mod tests {
             FromCore::Progress,
             FromCore::Waiting("work".into()),
             FromCore::Working { job: 7, plugin: "name-count".into(), done: 3, total: 1000 },
+            FromCore::Failed { job: 7, plugin: "name-count".into(), why: "no such table".into() },
             FromCore::Using("v1.2.3".into()),
         ] {
             assert_eq!(FromCore::parse(&message.to_line()), Some(message));

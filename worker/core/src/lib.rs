@@ -39,6 +39,7 @@ pub mod pace;
 mod plugins;
 mod retry;
 mod run;
+pub mod samples;
 mod settle;
 pub mod spool;
 mod swap;

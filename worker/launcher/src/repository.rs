@@ -6,7 +6,9 @@
 use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, FREE, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
+use nightshift_engine::{
+    Engine, Event, FREE, Fault, Means, Moment, OpenError, Release, SlotError, Source, Sync, SyncError, Unfetched,
+};
 use nightshift_manifest::settings::GridSettings;
 
 use crate::clock;
@@ -15,6 +17,8 @@ use crate::clock;
 #[derive(Debug)]
 pub struct Repository {
     engine: Engine,
+    /// The release that was in force when somebody was told last, by its tag object.
+    told: Option<String>,
 }
 
 /// What one step of a visit found.
@@ -43,6 +47,12 @@ pub struct Visit {
     pub settings: GridSettings,
     /// Another release came into force.
     pub switched: bool,
+    /// The repository was really looked at.
+    pub looked: bool,
+    /// The release in force is on trial.
+    pub on_trial: bool,
+    /// What the release that was in force before is suspected of; the last good one is in force and has to do better.
+    pub suspected: Option<Fault>,
     /// Releases that are offered and refused, with the reason.
     pub refused: Vec<String>,
     /// When the repository was really looked at last.
@@ -54,15 +64,20 @@ impl Repository {
     ///
     /// # Errors
     /// When the state folder cannot be used.
-    pub fn open(source: Source, state: &StateDir) -> Result<Repository, OpenError> {
-        Ok(Repository { engine: Engine::open(source, state.clone())? })
+    pub fn open(source: Source, state: &StateDir, means: Means) -> Result<Repository, RepositoryError> {
+        let mut engine = Engine::open(source, state.clone())?;
+        engine.try_by(means)?;
+        let told = engine.in_force().map(|release| release.tag_id);
+        Ok(Repository { engine, told })
     }
 
     /// Looks, and syncs what moved.
     pub fn visit(&mut self) -> Visit {
         let mut sync = Ok(Sync::default());
         let mut trouble = None;
-        let look = match self.engine.look(&clock::moment()) {
+        let looked = self.engine.look(&clock::moment());
+        let has_looked = looked.is_ok();
+        let look = match looked {
             Ok(look) => match &look.stop {
                 Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
                 None => {
@@ -89,20 +104,34 @@ impl Repository {
             Some(Err(found)) => (GridSettings::default(), Some(found)),
         };
         let last = self.engine.last_look();
+        let in_force = release.as_ref().map(|release| release.tag_id.clone());
+        let switched = in_force != self.told;
+        self.told = in_force;
+        let rolled_back =
+            sync.iter().flat_map(|sync| &sync.held).filter(|held| self.engine.is_rolled_back(&held.tag_id));
+        let rolled_back: Vec<String> =
+            rolled_back.map(|held| format!("{} was rolled back here: {}", held.tag, held.why)).collect();
+        let is_good = rolled_back.is_empty();
         let nothing_fetched = trouble.is_some() && release.is_none();
         Visit {
             stop_flag: last.and_then(|last| last.stop.as_ref()).map(ToString::to_string),
             last_look: last.map(|last| last.at.clone()),
             trouble,
             look,
-            switched: sync.as_ref().is_ok_and(|sync| sync.switched),
-            refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).collect(),
+            switched,
+            looked: has_looked,
+            on_trial: self.engine.on_trial().is_some(),
+            suspected: self.engine.suspected().map(|(_, fault)| fault),
+            refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).chain(rolled_back).collect(),
             sync: match (unreadable, sync) {
                 (Some(found), _) | (None, Err(found)) => found,
                 (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
                 }
-                (None, Ok(sync)) => sync_in_words(release.as_ref(), &sync),
+                (None, Ok(sync)) => match sync_in_words(release.as_ref(), self.engine.on_trial().is_some(), &sync) {
+                    Found { found, next } if next.is_empty() && !is_good => Found::bad(found, ROLLED_BACK),
+                    found => found,
+                },
             },
             release,
             settings,
@@ -123,6 +152,14 @@ impl Repository {
         self.engine.keep(in_use);
     }
 
+    /// Takes in what the trial of a release showed.
+    ///
+    /// # Errors
+    /// When it cannot be noted.
+    pub fn judge(&mut self, event: Event) -> Result<(), SyncError> {
+        self.engine.judge(event).map(drop)
+    }
+
     /// Checks every file of a release against its signed tree.
     ///
     /// # Errors
@@ -130,6 +167,17 @@ impl Repository {
     pub fn verify(&self, release: &Release) -> Result<(), SlotError> {
         self.engine.verify_slot(release)
     }
+}
+
+/// The clone or the state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What boot and the last cycle left cannot be taken in.
+    #[error(transparent)]
+    Left(#[from] SyncError),
 }
 
 impl Found {
@@ -149,11 +197,15 @@ impl Found {
     }
 }
 
+/// What a person can do about releases that were rolled back.
+const ROLLED_BACK: &str = "mend the release that was rolled back, and cut it under a higher version";
+
 /// What a person can do about refused releases.
 const REFUSED: &str = "correct the refused release, or delete its tag from the repository";
 
-fn sync_in_words(release: Option<&Release>, sync: &Sync) -> Found {
+fn sync_in_words(release: Option<&Release>, on_trial: bool, sync: &Sync) -> Found {
     let mut words = vec![match release {
+        Some(release) if on_trial => format!("{} is in force, on trial, signed by {}", release.tag, release.signer),
         Some(release) => format!("{} is in force, signed by {}", release.tag, release.signer),
         None => "no release is in force".to_owned(),
     }];

@@ -8,31 +8,35 @@
 pub mod care;
 mod core_process;
 mod hearing;
+mod probation;
 mod telling;
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
 use nightshift_contract::message::{FromCore, ToCore};
-use nightshift_engine::Release;
+use nightshift_engine::{Event as TrialEvent, Release};
+use nightshift_manifest::binaries::Program;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cycle::Cycle;
 use crate::decide::{self, Next};
+use crate::installed::is_same;
 use crate::lock;
 use crate::report::Step;
 use crate::repository::{Repository, Visit, chain};
 use crate::sender::Stream;
 use crate::{clock, decide::Facts};
 pub use care::Finish;
-use care::{Act, Care, Event};
+use care::{Act, Care, Event, Phase};
 use core_process::{CoreProcess, Did};
 use hearing::Hearing;
+use probation::{Probation, Suspect};
 use telling::Telling;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -49,11 +53,16 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         cycle,
         care: Care::new(now),
         core: None,
+        core_program: PathBuf::new(),
+        probation: Probation::new(),
+        to_judge: None,
         said: None,
         last_words: None,
         told: Vec::new(),
         place: Place::Here(Box::new(repository)),
     };
+    let mut watch = watch;
+    watch.judge_whom();
     watch.run().await
 }
 
@@ -61,6 +70,12 @@ struct Watch<'c, 's> {
     cycle: &'c mut Cycle<'s>,
     care: Care,
     core: Option<CoreProcess>,
+    /// The program of the core that was started last.
+    core_program: PathBuf,
+    /// What the core's words say about a release on trial.
+    probation: Probation,
+    /// What they said, until it can be noted.
+    to_judge: Option<TrialEvent>,
     /// The last thing the core said about its work.
     said: Option<FromCore>,
     /// The last complaint of the core before this one.
@@ -110,7 +125,12 @@ impl Watch<'_, '_> {
                 () = ends.asked() => Happened::Terminated,
             };
             let events = self.understand(happened).await;
-            let finish = self.act(events).await;
+            let mut finish = self.act(events).await;
+            self.judge();
+            if matches!(finish, Some(Finish::Crashed | Finish::Misunderstood)) && self.gave_up().await {
+                self.care = Care::new(clock::since_start());
+                finish = None;
+            }
             if let Some(finish) = finish {
                 self.note_the_end(finish);
                 return finish;
@@ -130,18 +150,22 @@ impl Watch<'_, '_> {
                 if matches!(message, FromCore::Waiting(_) | FromCore::Working { .. }) {
                     self.said = Some(message.clone());
                 }
+                let seen = self.probation.hear(&message, clock::since_start());
+                self.to_judge = self.to_judge.take().or(seen);
                 VecDeque::from([Event::Heard(message)])
             }
             Happened::Core(Did::Ended(code)) => {
                 let core = self.core.take();
                 self.last_words = core.and_then(|core| core.last_words().map(ToOwned::to_owned));
                 self.said = None;
+                self.probation.rests();
                 VecDeque::from([Event::Ended(code)])
             }
             Happened::Visited(visited) => {
                 self.take_in(visited);
-                self.tell_release().await;
-                VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
+                let mut events = VecDeque::from([Event::Wanted(decide::next(&self.facts()))]);
+                events.extend(self.tell_release().await);
+                events
             }
             Happened::Heard => {
                 self.look_again = matches!(self.place, Place::Visiting(_));
@@ -150,6 +174,8 @@ impl Watch<'_, '_> {
             }
             Happened::Tick => {
                 self.cycle.lock.mark_progress();
+                let seen = self.probation.tick(clock::since_start());
+                self.to_judge = self.to_judge.take().or(seen);
                 if clock::since_start() >= self.next_visit {
                     self.begin_visit();
                 }
@@ -177,6 +203,9 @@ impl Watch<'_, '_> {
                     },
                     Act::Kill(why) => {
                         tracing::warn!("killing the core: {why}");
+                        if self.care.phase() == Phase::Running {
+                            self.to_judge = self.to_judge.take().or(self.probation.gave_up(why));
+                        }
                         if let Some(core) = &self.core {
                             core.kill();
                         }
@@ -213,7 +242,8 @@ impl Watch<'_, '_> {
             worker: self.cycle.worker().to_owned(),
             asked: self.cycle.credential.is_some(),
         };
-        match CoreProcess::start(self.cycle.core, &args) {
+        self.core_program = self.cycle.installed.of(Some(&release), Program::Core);
+        match CoreProcess::start(&self.core_program, &args) {
             Ok(mut core) => {
                 if let Some(credential) = &self.cycle.credential {
                     core.tell(&ToCore::Access(credential.to_core(&self.cycle.settings.joining))).await;
@@ -221,31 +251,75 @@ impl Watch<'_, '_> {
                 lock::note_core(&self.cycle.settings.state, core.pid());
                 tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
                 self.core = Some(core);
+                self.probation.started(clock::since_start());
                 self.told = vec![release];
                 Ok(None)
             }
             Err(error) => {
-                tracing::error!("starting {} failed: {error}", self.cycle.core.display());
+                tracing::error!("starting {} failed: {error}", self.core_program.display());
                 Ok(Some(Event::Ended(None)))
             }
         }
     }
 
-    /// Tells a running core of a release that has come into force since it was told one.
-    async fn tell_release(&mut self) {
-        let Some(release) = self.release_in_force() else { return };
-        let Some(core) = &mut self.core else { return };
-        if self.told.last().is_none_or(|told| told.slot != release.slot) {
-            tracing::info!("telling the core of {}", release.tag);
-            core.tell(&ToCore::Release(release_args(&release))).await;
-            self.told.push(release);
+    /// Tells a running core of a release that has come into force since it was told one. Another core's release is not for
+    /// it: it has to end.
+    async fn tell_release(&mut self) -> Option<Event> {
+        let release = self.release_in_force()?;
+        let core = self.core.as_mut()?;
+        if self.told.last().is_some_and(|told| told.slot == release.slot) {
+            return None;
         }
+        let program = self.cycle.installed.of(Some(&release), Program::Core);
+        if program != self.core_program && !is_same(&program, &self.core_program) {
+            return Some(Event::OtherCore);
+        }
+        tracing::info!("telling the core of {}", release.tag);
+        core.tell(&ToCore::Release(release_args(&release))).await;
+        self.probation.told(clock::since_start());
+        self.told.push(release);
+        None
+    }
+
+    /// Notes what the core's words said about a release, as soon as nobody else uses the clone; what follows from it comes
+    /// with the next visit.
+    fn judge(&mut self) {
+        let Place::Here(repository) = &mut self.place else { return };
+        let Some(event) = self.to_judge.take() else { return };
+        tracing::info!("the trial: {event:?}");
+        match repository.judge(event) {
+            Ok(()) => self.begin_visit(),
+            Err(error) => tracing::error!("noting what the trial showed: {}", chain(&error)),
+        }
+    }
+
+    /// The core does not stay up. Whether that was the fault of a release that is not in force any more.
+    async fn gave_up(&mut self) -> bool {
+        let said = self.last_words.clone().unwrap_or_else(|| "it said nothing".to_owned());
+        let before = self.release_in_force();
+        self.to_judge = self.to_judge.take().or(self.probation.gave_up(&said));
+        if self.to_judge.is_none() {
+            return false;
+        }
+        // Noted when the visit under way is done, and the next one says what is in force now.
+        for _ in 0..2 {
+            if let Place::Visiting(_) = &self.place {
+                let visited = visited(&mut self.place).await;
+                self.take_in(visited);
+            }
+            self.judge();
+        }
+        if let Place::Visiting(_) = &self.place {
+            let visited = visited(&mut self.place).await;
+            self.take_in(visited);
+        }
+        before != self.release_in_force()
     }
 
     fn begin_visit(&mut self) {
         let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
             Place::Here(repository) => *repository,
-            Place::Lost => match Repository::open(self.cycle.settings.source.clone(), &self.cycle.settings.state) {
+            Place::Lost => match self.cycle.repository() {
                 Ok(repository) => repository,
                 Err(error) => return tracing::error!("{}", chain(&error)),
             },
@@ -270,12 +344,27 @@ impl Watch<'_, '_> {
                 let (repository, visit) = *visited;
                 self.place = Place::Here(Box::new(repository));
                 self.cycle.take_in(visit);
+                self.judge_whom();
             }
             Err(error) => {
                 tracing::error!("a visit to the repository broke off: {error}");
                 self.place = Place::Lost;
             }
         }
+    }
+
+    /// Whom the core's words say something about now.
+    fn judge_whom(&mut self) {
+        let Some(visit) = &self.cycle.visit else { return };
+        let suspect = match (&visit.release, &visit.suspected) {
+            // A release is tried by its own launcher.
+            (Some(release), _) if visit.on_trial && !self.cycle.another_launcher => {
+                Some(Suspect::OnTrial(release.tag.clone()))
+            }
+            (Some(release), Some(fault)) => Some(Suspect::LastGood(release.tag.clone(), fault.kind.clone())),
+            _ => None,
+        };
+        self.probation.of(suspect, clock::since_start());
     }
 
     fn facts(&self) -> Facts {
