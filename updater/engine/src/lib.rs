@@ -66,6 +66,7 @@ pub struct Engine {
     last_look: Option<LookRecord>,
     /// Slots, by name, that something still reads although they may be in force no more.
     in_use: BTreeSet<OsString>,
+    watches_default_branch: bool,
 }
 
 /// Why an engine cannot start.
@@ -86,7 +87,7 @@ impl Engine {
         let mut trust = state::read_trust(&state)?;
         trust.pin(&source.signers);
         let last_look = state::read_look(&state);
-        Ok(Self { source, state, trust, last_look, in_use: BTreeSet::new() })
+        Ok(Self { source, state, trust, last_look, in_use: BTreeSet::new(), watches_default_branch: false })
     }
 
     /// The release in force.
