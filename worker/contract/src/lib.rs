@@ -11,3 +11,4 @@ pub mod handoff;
 pub mod holder;
 pub mod layout;
 pub mod message;
+pub mod wake;
