@@ -20,6 +20,7 @@
 //! arrives as [`Orders`] (`lifeline` reads them); which releases and which jobs there are is decided elsewhere.
 
 mod ahead;
+mod awake;
 mod beside;
 mod causes;
 mod clock;
@@ -41,6 +42,7 @@ mod retry;
 mod run;
 mod settle;
 pub mod spool;
+mod stopped;
 mod swap;
 mod telling;
 mod workbench;

@@ -28,6 +28,8 @@ pub struct Process {
 pub struct Roots<'a> {
     /// Everything below this process, itself not included.
     pub below: Option<u32>,
+    /// This process and everything below it.
+    pub leader: Option<u32>,
     /// Everything with this mark in its environment.
     pub mark: Option<&'a str>,
     /// Not these, nor what is found through them alone: they belong to somebody else.
@@ -52,7 +54,8 @@ pub fn family<'p>(processes: &'p [Process], roots: &Roots<'_>, led: &BTreeMap<u3
                 };
                 members.contains(&leader) || led.get(&leader).is_some_and(|start| is_led(leader, *start))
             };
-            if below || process.is_marked || led_by_one(process.group) || led_by_one(process.session) {
+            let leads = Some(process.pid) == roots.leader;
+            if below || leads || process.is_marked || led_by_one(process.group) || led_by_one(process.session) {
                 members.insert(process.pid);
             }
         }

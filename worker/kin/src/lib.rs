@@ -21,7 +21,7 @@ mod wait;
 
 pub use end::{Ended, Survivors, end, is_left};
 pub use family::{Process, Roots, family};
-pub use orphans::{adopt_orphans, reap_orphans};
+pub use orphans::{adopt_orphans, adopts_orphans, reap_orphans};
 
 /// The name of the environment variable that holds the mark.
 pub const MARK: &str = "NIGHTSHIFT_MARK";

@@ -1,17 +1,27 @@
 //! Orphans: adopted, so that they stay below us, and buried when they end.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, WaitOptions, set_child_subreaper, waitpid};
 
 use crate::proc;
+
+static ADOPTS: AtomicBool = AtomicBool::new(false);
 
 /// From now on, what descends from this process and loses its parent becomes its own child, until it ends.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn adopt_orphans() -> io::Result<()> {
-    Ok(set_child_subreaper(Pid::from_raw(1))?)
+    set_child_subreaper(Pid::from_raw(1))?;
+    ADOPTS.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether this process adopts orphans.
+pub fn adopts_orphans() -> bool {
+    ADOPTS.load(Ordering::Relaxed)
 }
 
 /// Buries ended children of this process that nobody waits for: all but those in `waited_for`, whose end somebody

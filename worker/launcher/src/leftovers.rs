@@ -35,7 +35,7 @@ pub fn new_mark(state: &StateDir) -> io::Result<String> {
 pub fn end_all(state: &StateDir) -> Result<usize, Survivors> {
     let Some(mark) = own_mark(state) else { return Ok(0) };
     let me = [std::process::id()];
-    let roots = Roots { mark: Some(&mark), below: None, spare: &me };
+    let roots = Roots { mark: Some(&mark), spare: &me, ..Roots::default() };
     Ok(nightshift_kin::end(&roots, &[], ENDED_WITHIN)?.killed)
 }
 

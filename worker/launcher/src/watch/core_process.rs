@@ -199,7 +199,7 @@ fn end_all(mark: &str, core: u32) -> Option<String> {
     let me = std::process::id();
     // In the tests of this file many cores share one process; there the mark alone tells them apart.
     let below = (!cfg!(test)).then_some(me);
-    let roots = Roots { below, mark: Some(mark), spare: &[me] };
+    let roots = Roots { below, mark: Some(mark), spare: &[me], leader: None };
     match nightshift_kin::end(&roots, &[core], ENDED_WITHIN) {
         Ok(_) => None,
         Err(survivors) => Some(chain(&survivors)),
