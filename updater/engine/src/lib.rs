@@ -80,6 +80,7 @@ pub struct Engine {
     last_look: Option<LookRecord>,
     /// Slots, by name, that something still reads although they may be in force no more.
     in_use: BTreeSet<OsString>,
+    watches_default_branch: bool,
 }
 
 /// Why an engine cannot start.
@@ -100,7 +101,9 @@ impl Engine {
         let mut trust = state::read_trust(&state)?;
         trust.pin(&source.signers);
         let (last_look, journal) = (state::read_look(&state), journal::read(&state)?);
-        Ok(Self { source, state, trust, journal, means: None, seen: Vec::new(), last_look, in_use: BTreeSet::new() })
+        let watches_default_branch = false;
+        let (means, seen, in_use) = (None, Vec::new(), BTreeSet::new());
+        Ok(Self { source, state, trust, journal, means, seen, last_look, in_use, watches_default_branch })
     }
 
     /// The release in force; it may be on trial.

@@ -7,9 +7,10 @@ use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{
-    Engine, Event, FREE, Fault, Means, Moment, OpenError, Release, SlotError, Source, Sync, SyncError, Unfetched,
+    Engine, Event, FREE, Fault, Means, Moment, OpenError, Release, SlotError, Source, StopFlag, Sync, SyncError, Unfetched,
 };
 use nightshift_manifest::settings::GridSettings;
+use nightshift_manifest::stop::{self, Who};
 
 use crate::clock;
 
@@ -19,6 +20,10 @@ pub struct Repository {
     engine: Engine,
     /// The release that was in force when somebody was told last, by its tag object.
     told: Option<String>,
+    /// Whose it is: the worker's id and the name of its machine.
+    whose: (String, String),
+    /// What the job server says is stopped.
+    heard: Vec<StopFlag>,
 }
 
 /// What one step of a visit found.
@@ -33,8 +38,8 @@ pub struct Found {
 /// What a visit found.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// The stop flag that stands, as far as anybody could see.
-    pub stop_flag: Option<String>,
+    /// The stop flags that stand, as far as a look could see.
+    pub stops: Vec<StopFlag>,
     /// Why the repository could not be looked at or fetched from, when it could not.
     pub trouble: Option<String>,
     /// The look.
@@ -68,7 +73,13 @@ impl Repository {
         let mut engine = Engine::open(source, state.clone())?;
         engine.try_by(means)?;
         let told = engine.in_force().map(|release| release.tag_id);
-        Ok(Repository { engine, told })
+        Ok(Repository { engine, told, whose: Default::default(), heard: Vec::new() })
+    }
+
+    /// Says whose it is, and what the job server says is stopped: what stops this worker keeps releases out.
+    pub fn know(&mut self, worker: &str, host: &str, heard: &[StopFlag]) {
+        self.whose = (worker.to_owned(), host.to_owned());
+        self.heard = heard.to_vec();
     }
 
     /// Looks, and syncs what moved.
@@ -78,8 +89,8 @@ impl Repository {
         let looked = self.engine.look(&clock::moment());
         let has_looked = looked.is_ok();
         let look = match looked {
-            Ok(look) => match &look.stop {
-                Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
+            Ok(look) => match self.what_holds_releases(&look.stops) {
+                Some(flags) => Found::bad(format!("stop flag: {flags}"), "start the grid again with: nightshift start"),
                 None => {
                     sync = self
                         .engine
@@ -89,7 +100,10 @@ impl Repository {
                         Ok(sync) => sync.unfetched.first().map(ToString::to_string),
                         Err(failed) => Some(failed.found.clone()),
                     };
-                    Found::good("the repository answered; no stop flag")
+                    match StopFlag::in_words(&look.stops) {
+                        None => Found::good("the repository answered; no stop flag"),
+                        Some(flags) => Found::good(format!("the repository answered; stop flags: {flags}")),
+                    }
                 }
             },
             Err(error) => {
@@ -114,7 +128,7 @@ impl Repository {
         let is_good = rolled_back.is_empty();
         let nothing_fetched = trouble.is_some() && release.is_none();
         Visit {
-            stop_flag: last.and_then(|last| last.stop.as_ref()).map(ToString::to_string),
+            stops: last.map(|last| last.stops.clone()).unwrap_or_default(),
             last_look: last.map(|last| last.at.clone()),
             trouble,
             look,
@@ -136,6 +150,15 @@ impl Repository {
             release,
             settings,
         }
+    }
+
+    /// The flags because of which no release is switched in here; `None` when there are none.
+    fn what_holds_releases(&self, seen: &[StopFlag]) -> Option<String> {
+        let release = self.engine.in_force().map(|release| release.tag).unwrap_or_default();
+        let who = Who { worker: &self.whose.0, host: &self.whose.1, release: &release };
+        let mut all = seen.to_vec();
+        all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
+        stop::holds_releases(&all, who).then(|| StopFlag::in_words(&all)).flatten()
     }
 
     /// The settings of a release. A damaged slot is staged again before giving up.
