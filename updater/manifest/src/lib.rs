@@ -7,6 +7,7 @@
 //! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
 //!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
+//! - Rollout: [`rollout`] (who takes a release when; `rollout.toml`, which only holds back).
 //! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
@@ -20,6 +21,7 @@ pub mod plugin;
 pub mod rate;
 pub mod refusal;
 pub mod requires;
+pub mod rollout;
 pub mod select;
 pub mod settings;
 pub mod signers;

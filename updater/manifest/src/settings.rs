@@ -12,6 +12,7 @@ use crate::duration;
 use crate::file_error::{FileError, read_toml};
 use crate::hours::Hours;
 use crate::rate;
+use crate::rollout::{self, Plan, RolloutTable};
 
 /// Why the settings cannot be taken.
 pub type SettingsError = FileError;
@@ -33,6 +34,8 @@ pub struct GridSettings {
     pub max_attempts: u32,
     /// Thousandths of a batch's results that may be errors before it is suspended; 1000 never suspends it.
     pub error_rate: u32,
+    /// Who takes this release when; `None` when everybody does in the next cycle.
+    pub rollout: Option<Plan>,
 }
 
 impl Default for GridSettings {
@@ -45,6 +48,7 @@ impl Default for GridSettings {
             lease: Duration::from_secs(15 * 60),
             max_attempts: 5,
             error_rate: 500,
+            rollout: None,
         }
     }
 }
@@ -79,6 +83,7 @@ impl GridSettings {
         if let Some(value) = error_rate {
             settings.error_rate = read_rate("error_rate", &value, &at)?;
         }
+        settings.rollout = written.rollout.map(|table| rollout::read(table, &at)).transpose()?;
         Ok(settings)
     }
 }
@@ -142,6 +147,7 @@ struct SettingsFile {
     workers: WorkersTable,
     #[serde(default)]
     jobs: JobsTable,
+    rollout: Option<Spanned<RolloutTable>>,
 }
 
 #[derive(Default, Deserialize)]
