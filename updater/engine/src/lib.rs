@@ -6,8 +6,8 @@
 //!
 //! 1. [`Engine::look`]: one connection, one list of refs; the control branch is fetched when it moved, and its tree is
 //!    read. The stop flag is in the answer.
-//! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one is
-//!    staged into a slot and switched in. The order of its writes is in `sync.rs`.
+//! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one
+//!    that nothing holds back is staged into a slot and switched in. The order of its writes is in `sync.rs`.
 //! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
 //!
 //! [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
@@ -35,6 +35,7 @@ use nightshift_manifest::trust::Trust;
 pub use address::{AddressError, check_address};
 pub use git::{GitError, NetworkLimits};
 pub use look::{Look, LookError, LookRecord};
+pub use nightshift_manifest::held::{Held, HeldBy, Promotion, Verified};
 pub use nightshift_manifest::offline::Moment;
 pub use nightshift_manifest::refusal::{Refusal, Rule};
 pub use nightshift_manifest::stop::StopFlag;
@@ -42,7 +43,7 @@ pub use release::{Release, ReleaseError};
 pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
-pub use sync::{Sync, SyncError, Unfetched};
+pub use sync::{FREE, Hold, Sync, SyncError, Unfetched};
 
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

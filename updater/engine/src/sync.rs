@@ -5,7 +5,7 @@
 //!    named and left out;
 //! 2. each is judged, lowest version first; a key set it brings judges the next one. Which tags were verified and the keys
 //!    in force are noted in `trust.json` at once, so that nothing below can undo a revocation;
-//! 3. the highest good one is staged: built beside, hashed against the signed tree, synced, moved to its place
+//! 3. the highest good one that no gate holds back ([`Engine::sync`]'s `hold`) is staged: built beside, hashed against the signed tree, synced, moved to its place
 //!    (before: at most a leftover `.staging-` folder, removed by the next sync);
 //! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename;
 //! 5. the link `in-force` is pointed at the slot (a stale link is repointed by the next sync);
@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use git2::{ObjectType, Oid};
 use nightshift_manifest::content::{self, Content};
+use nightshift_manifest::held::{self, Held, Promotion, Verified};
 use nightshift_manifest::refusal::{Refusal, Rule};
 use nightshift_manifest::select::{self, Candidate};
 use nightshift_manifest::signers::{Signers, SignersError};
@@ -43,6 +44,8 @@ pub struct Sync {
     pub switched: bool,
     /// Tags that stand in the repository and are refused, highest version first.
     pub refused: Vec<Refusal>,
+    /// Good releases above the one that is in force now, and what holds them back, highest version first.
+    pub held: Vec<Held>,
     /// Tags that stand in the repository and cannot be fetched, lowest version first. The repository is at fault.
     pub unfetched: Vec<Unfetched>,
     /// What else a person may want to know.
@@ -114,12 +117,34 @@ impl CloneDamage for SyncError {
 /// A tag that may come into force.
 pub(crate) struct Good {
     pub(crate) release: InForce,
+    pub(crate) content: Content,
     pub(crate) files: Vec<StagedFile>,
 }
 
+impl Good {
+    /// This release as gates judge it.
+    fn verified<'r>(&'r self, promotions: &'r [Promotion]) -> Verified<'r> {
+        Verified {
+            version: self.release.version,
+            tag_id: &self.release.tag_id,
+            commit: &self.release.commit,
+            signer: &self.release.signer,
+            content: &self.content,
+            promotions,
+        }
+    }
+}
+
+/// What holds a good release back; `None` when nothing does.
+pub type Hold<'h> = &'h dyn Fn(&Verified<'_>) -> Option<Held>;
+
+/// No gate at all: the highest good release is taken.
+pub const FREE: Hold<'static> = &|_| None;
+
 /// What the candidates came to.
 struct Judged {
-    best: Option<Good>,
+    /// Lowest version first.
+    good: Vec<Good>,
     refused: Vec<Refusal>,
     unfetched: Vec<Unfetched>,
     notes: Vec<String>,
@@ -128,19 +153,20 @@ struct Judged {
 }
 
 impl Engine {
-    /// Brings the highest good release among the tags that `look` saw into force. Call it when there is no stop flag.
-    pub fn sync(&mut self, look: &Look) -> Result<Sync, SyncError> {
+    /// Brings the highest good release among the tags that `look` saw and that `hold` lets pass into force. Call it when
+    /// there is no stop flag.
+    pub fn sync(&mut self, look: &Look, hold: Hold<'_>) -> Result<Sync, SyncError> {
         let mut sync = Sync::default();
         let candidates = select::plan(&look.tags, &self.trust).judge;
         if !candidates.is_empty() {
             git::discard_when_scattered(&self.state);
             let (state, url) = (self.state.clone(), self.source.url.clone());
-            let judged = git::with_clone(&state, &url, |clone| self.judge_and_stage(clone, &candidates))?;
-            sync.refused = judged.refused;
-            sync.unfetched = judged.unfetched;
-            sync.notes = judged.notes;
-            if let Some(good) = judged.best {
-                self.switch(good.release, look)?;
+            let release = git::with_clone(&state, &url, |clone| {
+                sync = Sync::default();
+                self.judge_and_stage(clone, &candidates, hold, &mut sync)
+            })?;
+            if let Some(release) = release {
+                self.switch(release, look)?;
                 sync.switched = true;
             }
         }
@@ -184,17 +210,25 @@ impl Engine {
         })
     }
 
-    fn judge_and_stage(&mut self, clone: &LocalClone, candidates: &[Candidate]) -> Result<Judged, SyncError> {
+    /// Judges the candidates and stages the one to take. What else was found goes into `sync`.
+    fn judge_and_stage(
+        &mut self,
+        clone: &LocalClone,
+        candidates: &[Candidate],
+        hold: Hold<'_>,
+        sync: &mut Sync,
+    ) -> Result<Option<InForce>, SyncError> {
         let faults = fetch_missing(clone, candidates)?;
         let judged = judge_all(clone, candidates, &faults, &self.trust)?;
         if judged.trust != self.trust {
             state::write_trust(&self.state, &judged.trust)?;
-            self.trust = judged.trust.clone();
+            self.trust = judged.trust;
         }
-        if let Some(good) = &judged.best {
-            slot::stage(&self.state, clone, &good.release, &good.files)?;
-        }
-        Ok(judged)
+        let (chosen, held) = held::choose(judged.good, |good| hold(&good.verified(&[])));
+        (sync.refused, sync.unfetched, sync.notes, sync.held) = (judged.refused, judged.unfetched, judged.notes, held);
+        let Some(good) = chosen else { return Ok(None) };
+        slot::stage(&self.state, clone, &good.release, &good.files)?;
+        Ok(Some(good.release))
     }
 
     fn switch(&mut self, release: InForce, look: &Look) -> Result<(), SyncError> {
@@ -284,8 +318,13 @@ fn judge_all(
     faults: &Faults,
     trust: &Trust,
 ) -> Result<Judged, SyncError> {
-    let mut judged =
-        Judged { best: None, refused: Vec::new(), unfetched: Vec::new(), notes: Vec::new(), trust: trust.clone() };
+    let mut judged = Judged {
+        good: Vec::new(),
+        refused: Vec::new(),
+        unfetched: Vec::new(),
+        notes: Vec::new(),
+        trust: trust.clone(),
+    };
     for candidate in candidates {
         let tag = candidate.version.tag();
         if let Some(error) = faults.get(&candidate.version) {
@@ -302,10 +341,10 @@ fn judge_all(
         };
         let keys = judged.trust.keys_for(&tag, &candidate.id)?;
         match judge(clone, id, candidate, &keys)? {
-            Ok(Verified { signers, outcome }) => {
+            Ok(Judgement { signers, outcome }) => {
                 judged.trust.believe(candidate.version, &candidate.id, &keys, signers.as_ref());
                 match outcome {
-                    Ok(good) => judged.best = Some(good),
+                    Ok(good) => judged.good.push(good),
                     Err(refusal) => judged.refused.push(refusal),
                 }
             }
@@ -316,7 +355,7 @@ fn judge_all(
 }
 
 /// A tag whose signature is good: its key set counts, whatever becomes of the rest of it.
-pub(crate) struct Verified {
+pub(crate) struct Judgement {
     pub(crate) signers: Option<Signers>,
     pub(crate) outcome: Result<Good, Refusal>,
 }
@@ -327,7 +366,7 @@ pub(crate) fn judge(
     id: Oid,
     candidate: &Candidate,
     keys: &Signers,
-) -> Result<Result<Verified, Refusal>, GitError> {
+) -> Result<Result<Judgement, Refusal>, GitError> {
     let tag_name = candidate.version.tag();
     let refuse = |rule, signer, found, advice| refuse(candidate, rule, signer, found, advice);
     let (kind, size) = clone.size(id)?;
@@ -369,7 +408,7 @@ pub(crate) fn judge(
     };
     let outcome = match Content::parse(&paths, &manifests) {
         Err(error) => Err(refuse(Rule::Content, signer, error.to_string(), advice)),
-        Ok(_) => Ok(Good {
+        Ok(content) => Ok(Good {
             release: InForce {
                 version: candidate.version,
                 tag_id: candidate.id.clone(),
@@ -378,10 +417,11 @@ pub(crate) fn judge(
                 signer: verified.signer.clone(),
                 slot: slot::name(candidate.version, &candidate.id),
             },
+            content,
             files,
         }),
     };
-    Ok(Ok(Verified { signers, outcome }))
+    Ok(Ok(Judgement { signers, outcome }))
 }
 
 fn refuse(candidate: &Candidate, rule: Rule, signer: Option<&str>, found: String, advice: &str) -> Refusal {

@@ -6,7 +6,7 @@
 //! - Names: [`version`] (release tags), [`stop`] (what stops the grid).
 //! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
-//!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
+//!   [`held`] (what is good and may not come into force yet), [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
 //! - Rollout: [`rollout`] (who takes a release when; `rollout.toml`, which only holds back).
 //! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
@@ -15,6 +15,7 @@ pub mod content;
 pub mod csv;
 pub mod duration;
 pub mod file_error;
+pub mod held;
 pub mod hours;
 pub mod offline;
 pub mod plugin;

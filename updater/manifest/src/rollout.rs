@@ -9,15 +9,17 @@
 //! [`may_take`] asks one rule after the other, each a function of its own; the first that holds says so. Whoever gathers
 //! the evidence is elsewhere (`jobserver/rules`), as is going back to the last good slot (`updater/engine`).
 
+mod heard;
 mod holds;
 mod opening;
 mod plan;
 mod ring;
 mod rules;
 
+pub use heard::Heard;
 pub use holds::{Cap, Deny, Holds, HoldsError, ROLLOUT_FILE, is_rollout_entry};
 pub use opening::{Opening, RingOpening};
 pub use plan::{Plan, Ring};
 pub(crate) use plan::{RolloutTable, read};
 pub use ring::{SHARES, share};
-pub use rules::{Asks, Held, may_take};
+pub use rules::{Asks, HeldBack, may_keep, may_take};

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
+use nightshift_engine::{Engine, FREE, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
 use nightshift_manifest::settings::GridSettings;
 
 use crate::clock;
@@ -66,7 +66,10 @@ impl Repository {
             Ok(look) => match &look.stop {
                 Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
                 None => {
-                    sync = self.engine.sync(&look).map_err(|error| Found::failed(&error, "the next cycle tries again"));
+                    sync = self
+                        .engine
+                        .sync(&look, FREE)
+                        .map_err(|error| Found::failed(&error, "the next cycle tries again"));
                     trouble = match &sync {
                         Ok(sync) => sync.unfetched.first().map(ToString::to_string),
                         Err(failed) => Some(failed.found.clone()),
@@ -155,6 +158,7 @@ fn sync_in_words(release: Option<&Release>, sync: &Sync) -> Found {
         None => "no release is in force".to_owned(),
     }];
     words.extend(sync.notes.iter().cloned());
+    words.extend(sync.held.first().map(ToString::to_string));
     words.extend(sync.unfetched.iter().map(ToString::to_string));
     // The report lists every refusal; here the first stands for all.
     words.extend(sync.refused.first().map(ToString::to_string));

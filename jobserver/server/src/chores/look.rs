@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::clock::moment;
-use nightshift_engine::{Engine, Release, ReleaseError, Source, Unfetched};
+use nightshift_engine::{Engine, FREE, Release, ReleaseError, Source, Unfetched};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -143,7 +143,7 @@ fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String
     if look.stop.is_some() {
         return Ok(Vec::new());
     }
-    let sync = engine.sync(&look).map_err(|error| chain(&error))?;
+    let sync = engine.sync(&look, FREE).map_err(|error| chain(&error))?;
     let unfetched = sync.unfetched.iter().map(|tag| format!("{tag}; {}", Unfetched::ADVICE));
     Ok(unfetched.chain(sync.refused.iter().map(ToString::to_string)).collect())
 }

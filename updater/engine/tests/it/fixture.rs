@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, Look, Moment, NetworkLimits, Refusal, Rule, Source, Sync};
+use nightshift_engine::{Engine, FREE, Look, Moment, NetworkLimits, Refusal, Rule, Source, Sync};
 use nightshift_manifest::signers::Signers;
 use nightshift_testbed::central::{CONTROL, Central};
 use tempfile::TempDir;
@@ -54,7 +54,7 @@ impl Fixture {
     pub(crate) fn cycle(&self) -> Sync {
         let mut engine = self.engine();
         let look = engine.look(&now()).expect("looks");
-        engine.sync(&look).expect("syncs")
+        engine.sync(&look, FREE).expect("syncs")
     }
 
     pub(crate) fn in_force(&self) -> Option<String> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::holds::Holds;
 use super::opening::{Opening, RingOpening};
 use super::plan::{Plan, Ring};
+use crate::held::HeldBy;
 use crate::hours::Window;
 use crate::version::ReleaseVersion;
 
@@ -33,7 +34,7 @@ pub struct Asks<'a> {
 
 /// Why a release is not taken now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Held {
+pub enum HeldBack {
     /// Somebody denied it.
     #[error("{tag} is denied: {reason}", tag = .release.tag())]
     Denied {
@@ -116,8 +117,30 @@ pub enum Held {
     },
 }
 
+impl HeldBack {
+    /// The gate that holds it back, as status and logs name it.
+    pub const fn kind(&self) -> HeldBy {
+        match self {
+            HeldBack::Denied { .. } | HeldBack::SentBack { .. } => HeldBy::Denied,
+            HeldBack::Unreadable { .. } | HeldBack::CappedNowhere { .. } => HeldBy::Plan,
+            HeldBack::Paused { .. } => HeldBy::Paused,
+            HeldBack::Capped { .. } | HeldBack::NotOpen { .. } => HeldBy::Ring,
+            HeldBack::TooEarly { .. } | HeldBack::OutsideWindow { .. } | HeldBack::NoClock { .. } => HeldBy::Window,
+        }
+    }
+}
+
+/// Whether a worker may keep a release it has: not when it is denied, nor when its ring was sent back. Everything else
+/// that holds releases back holds back those who do not have it yet.
+pub fn may_keep(asks: &Asks<'_>) -> Result<(), HeldBack> {
+    not_denied(asks)?;
+    let Some(plan) = asks.plan else { return Ok(()) };
+    let place = plan.ring_of(asks.worker, asks.tags, &asks.release.tag());
+    plan.rings.get(place).map_or(Ok(()), |ring| not_sent_back(asks, ring))
+}
+
 /// Whether a worker may take a release now.
-pub fn may_take(asks: &Asks<'_>) -> Result<(), Held> {
+pub fn may_take(asks: &Asks<'_>) -> Result<(), HeldBack> {
     not_denied(asks)?;
     holds_are_readable(asks)?;
     not_paused(asks)?;
@@ -132,54 +155,56 @@ pub fn may_take(asks: &Asks<'_>) -> Result<(), Held> {
     in_its_window(asks, ring)
 }
 
-fn not_denied(asks: &Asks<'_>) -> Result<(), Held> {
+fn not_denied(asks: &Asks<'_>) -> Result<(), HeldBack> {
     match asks.holds.denied(asks.release) {
-        Some(reason) => Err(Held::Denied { release: asks.release, reason: reason.to_owned() }),
+        Some(reason) => Err(HeldBack::Denied { release: asks.release, reason: reason.to_owned() }),
         None => Ok(()),
     }
 }
 
-fn holds_are_readable(asks: &Asks<'_>) -> Result<(), Held> {
-    asks.holds.unreadable.as_ref().map_or(Ok(()), |why| Err(Held::Unreadable { why: why.clone() }))
+fn holds_are_readable(asks: &Asks<'_>) -> Result<(), HeldBack> {
+    asks.holds.unreadable.as_ref().map_or(Ok(()), |why| Err(HeldBack::Unreadable { why: why.clone() }))
 }
 
-fn not_paused(asks: &Asks<'_>) -> Result<(), Held> {
-    asks.holds.pause.as_ref().map_or(Ok(()), |why| Err(Held::Paused { why: why.clone() }))
+fn not_paused(asks: &Asks<'_>) -> Result<(), HeldBack> {
+    asks.holds.pause.as_ref().map_or(Ok(()), |why| Err(HeldBack::Paused { why: why.clone() }))
 }
 
 /// A cap of a release without rings was meant to hold it back.
-fn not_capped_without_a_plan(asks: &Asks<'_>) -> Result<(), Held> {
+fn not_capped_without_a_plan(asks: &Asks<'_>) -> Result<(), HeldBack> {
     match asks.holds.caps_of(asks.release).next() {
-        Some(cap) => {
-            Err(Held::CappedNowhere { release: asks.release, cap: cap.to_owned(), rings: "no plan at all".to_owned() })
-        }
+        Some(cap) => Err(HeldBack::CappedNowhere {
+            release: asks.release,
+            cap: cap.to_owned(),
+            rings: "no plan at all".to_owned(),
+        }),
         None => Ok(()),
     }
 }
 
-fn not_sent_back(asks: &Asks<'_>, ring: &Ring) -> Result<(), Held> {
+fn not_sent_back(asks: &Asks<'_>, ring: &Ring) -> Result<(), HeldBack> {
     match asks.opening.and_then(|opening| opening.sent_back(&ring.name)) {
-        Some(why) => Err(Held::SentBack { ring: ring.name.clone(), why: why.to_owned() }),
+        Some(why) => Err(HeldBack::SentBack { ring: ring.name.clone(), why: why.to_owned() }),
         None => Ok(()),
     }
 }
 
-fn not_capped(asks: &Asks<'_>, plan: &Plan, place: usize) -> Result<(), Held> {
+fn not_capped(asks: &Asks<'_>, plan: &Plan, place: usize) -> Result<(), HeldBack> {
     for cap in asks.holds.caps_of(asks.release) {
         let Some(last) = plan.rings.iter().position(|ring| ring.name == cap) else {
             let rings = plan.rings.iter().map(|ring| ring.name.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(Held::CappedNowhere { release: asks.release, cap: cap.to_owned(), rings });
+            return Err(HeldBack::CappedNowhere { release: asks.release, cap: cap.to_owned(), rings });
         };
         if place > last {
             let ring = plan.rings[place].name.clone();
-            return Err(Held::Capped { release: asks.release, cap: cap.to_owned(), ring });
+            return Err(HeldBack::Capped { release: asks.release, cap: cap.to_owned(), ring });
         }
     }
     Ok(())
 }
 
 /// The first ring is open by itself; a later one by a promotion, or by the job server's word.
-fn is_open(asks: &Asks<'_>, ring: &Ring, place: usize) -> Result<(), Held> {
+fn is_open(asks: &Asks<'_>, ring: &Ring, place: usize) -> Result<(), HeldBack> {
     if place == 0 || asks.promotions.contains(&ring.name) {
         return Ok(());
     }
@@ -189,26 +214,26 @@ fn is_open(asks: &Asks<'_>, ring: &Ring, place: usize) -> Result<(), Held> {
         Some(RingOpening::SentBack(why)) => why.clone(),
         None => "the job server did not say yet that it is open".to_owned(),
     };
-    Err(Held::NotOpen { ring: ring.name.clone(), why })
+    Err(HeldBack::NotOpen { ring: ring.name.clone(), why })
 }
 
 /// A promotion also opens a ring before its time.
-fn not_too_early(asks: &Asks<'_>, ring: &Ring) -> Result<(), Held> {
+fn not_too_early(asks: &Asks<'_>, ring: &Ring) -> Result<(), HeldBack> {
     let Some(not_before) = ring.not_before.filter(|_| !asks.promotions.contains(&ring.name)) else { return Ok(()) };
     match asks.now {
-        None => Err(Held::NoClock { ring: ring.name.clone() }),
-        Some(now) if now < not_before => Err(Held::TooEarly { ring: ring.name.clone(), not_before }),
+        None => Err(HeldBack::NoClock { ring: ring.name.clone() }),
+        Some(now) if now < not_before => Err(HeldBack::TooEarly { ring: ring.name.clone(), not_before }),
         Some(_) => Ok(()),
     }
 }
 
-fn in_its_window(asks: &Asks<'_>, ring: &Ring) -> Result<(), Held> {
+fn in_its_window(asks: &Asks<'_>, ring: &Ring) -> Result<(), HeldBack> {
     let Some(window) = &ring.window else { return Ok(()) };
-    let Some(now) = asks.now else { return Err(Held::NoClock { ring: ring.name.clone() }) };
+    let Some(now) = asks.now else { return Err(HeldBack::NoClock { ring: ring.name.clone() }) };
     match window.open_until(now) {
         Window::Open { .. } => Ok(()),
         Window::Closed { opens } => {
-            Err(Held::OutsideWindow { ring: ring.name.clone(), window: window.to_string(), opens })
+            Err(HeldBack::OutsideWindow { ring: ring.name.clone(), window: window.to_string(), opens })
         }
     }
 }
@@ -342,6 +367,35 @@ mod tests {
         let back = RingOpening::SentBack("errors rose from 0 % to 40 %".to_owned());
         case.opening.as_mut().expect("an opening").rings.insert("early".to_owned(), back);
         assert_eq!(case.held(), "ring early was sent back: errors rose from 0 % to 40 %");
+    }
+
+    #[test]
+    fn who_has_a_release_keeps_it_unless_it_is_denied_or_its_ring_was_sent_back() {
+        let keeps = |case: &Case| {
+            let tags = BTreeSet::from([case.tag.to_owned()]);
+            let asks = Asks {
+                release: RELEASE,
+                plan: case.plan.as_ref(),
+                holds: &case.holds,
+                promotions: &case.promotions,
+                opening: case.opening.as_ref(),
+                worker: "w",
+                tags: &tags,
+                now: None,
+            };
+            may_keep(&asks).map_err(|held| held.kind())
+        };
+        for held in ["pause = \"p\"\n", "pauze = 1\n", "[[cap]]\nrelease = \"1.5.0\"\nring = \"canary\"\n"] {
+            assert_eq!(keeps(&Case { holds: holds(held), opening: None, ..case("x") }), Ok(()), "{held}");
+        }
+        let denied = holds("[[deny]]\nrelease = \"1.5.0\"\n");
+        assert_eq!(keeps(&Case { holds: denied.clone(), ..case("x") }), Err(HeldBy::Denied));
+        assert_eq!(keeps(&Case { holds: denied, plan: None, ..case("x") }), Err(HeldBy::Denied));
+        let mut back = case("early");
+        let why = RingOpening::SentBack("slower".to_owned());
+        back.opening.as_mut().expect("an opening").rings.insert("early".to_owned(), why);
+        assert_eq!(keeps(&back), Err(HeldBy::Denied));
+        assert_eq!(keeps(&Case { tag: "canary", ..back }), Ok(()), "another ring");
     }
 
     #[test]
