@@ -3,13 +3,14 @@
 //! One connection and one list of refs, in this order:
 //! 1. a ref named `stop` is a stop flag, whatever else can be read;
 //! 2. the control branch is fetched when its commit is not here yet, over the same connection;
-//! 3. its tree is read, from the clone, at every look: only then does the look count. It is noted in `look.json`; where
+//! 3. its tree is read (stop flags, and `rollout.toml`, which only holds back), from the clone, at every look: only then does the look count. It is noted in `look.json`; where
 //!    that fails, this process goes by what it saw, and the next one by no look at all.
 
 use std::collections::BTreeSet;
 
 use git2::{ObjectType, Oid};
 use nightshift_manifest::offline::Moment;
+use nightshift_manifest::rollout::{Holds, is_rollout_entry};
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::stop::{self, StopFlag};
 use nightshift_manifest::tree;
@@ -29,6 +30,8 @@ pub struct Look {
     pub at: Moment,
     /// The stop flag, when there is one.
     pub stop: Option<StopFlag>,
+    /// What `rollout.toml` holds back; nothing when a ref named `stop` made reading it needless.
+    pub holds: Holds,
     /// The commit of the control branch; absent when a ref named `stop` made reading it needless.
     pub control: Option<String>,
     /// The tags of the repository.
@@ -42,6 +45,9 @@ pub struct LookRecord {
     pub at: Moment,
     /// The stop flag it saw.
     pub stop: Option<StopFlag>,
+    /// What `rollout.toml` held back.
+    #[serde(default)]
+    pub holds: Holds,
     /// The commit of the control branch.
     pub control: Option<String>,
 }
@@ -94,6 +100,7 @@ struct Seen {
     refs: Vec<RemoteRef>,
     control: Option<Oid>,
     stop: Option<StopFlag>,
+    holds: Holds,
 }
 
 impl Engine {
@@ -102,8 +109,14 @@ impl Engine {
         state::create_folder(&self.state)?;
         let seen = git::with_clone(&self.state, &self.source.url, |clone| self.look_once(clone))?;
         let control = seen.control.map(|id| id.to_string());
-        let look = Look { at: now.clone(), stop: seen.stop, control, tags: tags_of(&seen.refs) };
-        let record = LookRecord { at: look.at.clone(), stop: look.stop.clone(), control: look.control.clone() };
+        let tags = tags_of(&seen.refs);
+        let look = Look { at: now.clone(), stop: seen.stop, holds: seen.holds, control, tags };
+        let record = LookRecord {
+            at: look.at.clone(),
+            stop: look.stop.clone(),
+            holds: look.holds.clone(),
+            control: look.control.clone(),
+        };
         if let Err(error) = state::write_look(&self.state, &record) {
             // A full disk must not hide a flag that was seen, nor leave an older look that says there is none.
             tracing::warn!(
@@ -123,7 +136,7 @@ impl Engine {
         let by_ref =
             refs.iter().filter(|found| stop::is_stop_ref(&found.name)).map(|found| StopFlag::of_ref(&found.name));
         if let Some(flag) = StopFlag::join(by_ref) {
-            return Ok(Seen { refs, control: None, stop: Some(flag) });
+            return Ok(Seen { refs, control: None, stop: Some(flag), holds: Holds::default() });
         }
 
         let branch = &self.source.control_branch;
@@ -134,8 +147,8 @@ impl Engine {
         if !clone.has(control) {
             connection.fetch(&[name])?;
         }
-        let stop = read_flags(clone, control, branch)?;
-        Ok(Seen { refs, control: Some(control), stop })
+        let (stop, holds) = read_control(clone, control, branch)?;
+        Ok(Seen { refs, control: Some(control), stop, holds })
     }
 
     fn no_control_branch(&self, refs: &[RemoteRef]) -> LookError {
@@ -149,8 +162,8 @@ impl Engine {
     }
 }
 
-/// Reads the stop flags at the root of the control branch.
-fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Option<StopFlag>, LookError> {
+/// Reads the stop flags and `rollout.toml` at the root of the control branch.
+fn read_control(clone: &LocalClone, commit: Oid, branch: &str) -> Result<(Option<StopFlag>, Holds), LookError> {
     let no_tree = || LookError::NoTree { branch: branch.to_owned() };
     let tree = tree_of_commit(clone, commit)?.ok_or_else(no_tree)?;
     let (_, raw) = clone.read(tree)?;
@@ -160,10 +173,13 @@ fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Option<St
     for entry in entries.iter().filter(|entry| stop::is_stop_entry(entry.name)) {
         flags.push(StopFlag::of_entry(entry.name, branch, flag_content(clone, entry).as_deref()));
     }
-    Ok(StopFlag::join(flags))
+    let files: Vec<Option<Vec<u8>>> =
+        entries.iter().filter(|entry| is_rollout_entry(entry.name)).map(|entry| flag_content(clone, entry)).collect();
+    Ok((StopFlag::join(flags), Holds::of_entries(files.iter().map(Option::as_deref))))
 }
 
-/// The content of a flag; `None` when it is no file, too large or cannot be read. It stops the grid all the same.
+/// The content of a flag, or of `rollout.toml`; `None` when it is no file, too large or cannot be read. It stops, or
+/// holds back, all the same.
 fn flag_content(clone: &LocalClone, entry: &tree::RawEntry<'_>) -> Option<Vec<u8>> {
     let id = Oid::from_bytes(&entry.id).ok()?;
     let is_file = matches!(entry.mode, tree::MODE_FILE | tree::MODE_PROGRAM);

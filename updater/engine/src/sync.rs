@@ -248,7 +248,7 @@ impl Engine {
         slot::sweep(&self.state, &trusted.chain(self.in_use.iter().map(OsString::as_os_str)).collect::<Vec<_>>());
     }
 
-    fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
+    pub(crate) fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
         let Some(release) = &self.trust.in_force else { return Ok(()) };
         let link = self.state.in_force();
         let target: PathBuf = [Path::new("slots"), Path::new(&release.slot)].iter().collect();
