@@ -29,6 +29,8 @@
 //! | `POST /v1/workers/ID` | [`WorkerChange`] | 200 [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
 //! | `GET /v1/stop?seen=ETAG&wait_ms=N` | | 200 [`StopView`], as soon as it is another one than `seen` or the wait is over |
+//! | `GET /v1/rollouts?worker=ID` | | 200 [`Rollouts`]; 304 when nothing but the clock has changed |
+//! | `GET /v1/rollouts/TAG` | | 200 [`Rollout`] |
 //! | `PUT /v1/artifacts/SHA256` | the file | 201 [`Artifact`]; 200 when it was there |
 //! | `GET`, `HEAD`, `DELETE /v1/artifacts/SHA256` | | 200 the file, or 206 a range of it; 204 when deleted |
 //! | `GET /v1/artifacts` | | 200 list of [`Artifact`] |
@@ -49,6 +51,7 @@ mod job;
 mod problem;
 mod proof;
 mod requirements;
+mod rollout;
 mod worker;
 
 pub use access::{
@@ -71,6 +74,7 @@ pub use job::{
 pub use problem::{Problem, code};
 pub use proof::{BatchReceipt, ByPosition, ByRelease, InputReceipt, Only, ResultsFormat, ResultsQuery};
 pub use requirements::{Machine, Requirements};
+pub use rollout::{RingState, Rollout, RolloutRing, Rollouts, TrialReport, TrialState};
 pub use worker::{Report, Status, StepReport, Worker, WorkerState};
 
 /// Milliseconds since 1970-01-01 UTC by the job server's clock.
