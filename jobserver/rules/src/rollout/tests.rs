@@ -215,7 +215,7 @@ fn a_ring_by_tag_that_nobody_has_holds_and_one_the_draw_left_empty_does_not() {
 fn a_ring_once_sent_back_stays_back_whatever_comes_later() {
     let mut evidence = with(work("v1.5.0", "a", 500, 1, 10));
     let halt = Halt { release: "v1.5.0".to_owned(), ring: "b".to_owned(), reason: "it was worse".to_owned(), at: 1 };
-    evidence.halts.push(halt.clone());
+    evidence.halts.push(halt);
     assert_eq!(verdicts(&evidence), [RingVerdict::Open, sent_back("it was worse"), sent_back("it was worse")]);
     evidence.halts[0].release = "v1.4.9".to_owned();
     assert_eq!(verdicts(&evidence)[1], RingVerdict::Open, "another release's");
