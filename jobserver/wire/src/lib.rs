@@ -29,7 +29,7 @@
 //! | `POST /v1/workers/ID` | [`WorkerChange`] | 200 [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
 //! | `GET /v1/stop?seen=ETAG&wait_ms=N` | | 200 [`StopView`], as soon as it is another one than `seen` or the wait is over |
-//! | `GET /v1/rollouts?worker=ID` | | 200 [`Rollouts`]; 304 when nothing but the clock has changed |
+//! | `GET /v1/rollouts?worker=ID&seen=ETAG` | | 200 [`Rollouts`], without the releases when they are as they were |
 //! | `GET /v1/rollouts/TAG` | | 200 [`Rollout`] |
 //! | `PUT /v1/artifacts/SHA256` | the file | 201 [`Artifact`]; 200 when it was there |
 //! | `GET`, `HEAD`, `DELETE /v1/artifacts/SHA256` | | 200 the file, or 206 a range of it; 204 when deleted |

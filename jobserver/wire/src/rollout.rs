@@ -112,9 +112,12 @@ pub struct Rollout {
 pub struct Rollouts {
     /// The server's clock.
     pub now: Moment,
+    /// Names everything else in this answer; the same on every job server that judges the same.
+    pub etag: String,
     /// The tags of the worker that asks, given to it by an admin; absent when nobody says which worker asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeSet<String>>,
-    /// The releases.
-    pub rollouts: Vec<Rollout>,
+    /// The releases; absent when they are as they were under the etag that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollouts: Option<Vec<Rollout>>,
 }

@@ -1,4 +1,4 @@
--- A job that was retried since keeps no count of the errors it had then.
+-- A job that was retried since keeps no count of the errors it had then. A worker may call its release anything.
 INSERT INTO rollout_work (release, worker, plugin, jobs, records, errors, work_ms, failures)
 SELECT attempts.release, attempts.worker, lanes.plugin,
        sum(attempts.state = 'accepted'),
@@ -10,7 +10,7 @@ FROM json_each(:attempts) AS counted
 JOIN attempts ON attempts.id = counted.value
 JOIN jobs ON jobs.id = attempts.job_id
 JOIN lanes ON lanes.id = jobs.lane_id
-WHERE (attempts.state = 'accepted' OR attempts.state = 'given_back') AND attempts.release <> ''
+WHERE (attempts.state = 'accepted' OR attempts.state = 'given_back') AND attempts.release <> '' AND length(attempts.release) <= 64
 GROUP BY attempts.release, attempts.worker, lanes.plugin
 ON CONFLICT (release, worker, plugin) DO UPDATE
 SET jobs     = jobs + excluded.jobs,
