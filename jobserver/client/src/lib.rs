@@ -24,6 +24,7 @@ mod clock;
 mod error;
 mod gzip;
 mod people;
+mod rollouts;
 mod servers;
 mod stream;
 

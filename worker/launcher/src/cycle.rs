@@ -24,6 +24,7 @@ use crate::join::{Credential, CredentialError, Standing};
 use crate::lock::{self, Lock, LockError, Taken};
 use crate::report::{Findings, Reporter, Step};
 use crate::repository::{Found, Repository, Visit};
+use crate::rollout::Openings;
 use crate::sender::Sender;
 use crate::settings::{JobSource, Settings};
 use crate::status::{self, Status};
@@ -167,7 +168,7 @@ impl Cycle<'_> {
     fn go(&mut self, runtime: &Runtime) -> Result<(Ending, WorkerState, String), CycleError> {
         let mut facts = self.facts();
         if facts.stop_file.is_none() {
-            let mut repository = Repository::open(self.settings.source.clone(), &self.settings.state)?;
+            let mut repository = self.repository()?;
             repository = self.visit(runtime, repository);
             if self.visit.as_ref().is_some_and(|visit| visit.switched) {
                 repository = self.visit(runtime, repository);
@@ -186,6 +187,24 @@ impl Cycle<'_> {
         self.note_hours(&facts);
         self.note_stop_file(&facts);
         Ok(self.ending(&next, &facts))
+    }
+
+    /// Opens the clone, to take releases when their rings are open.
+    ///
+    /// # Errors
+    /// When the state folder cannot be used, or an address is none of a job server.
+    pub fn repository(&self) -> Result<Repository, CycleError> {
+        let Settings { source, state, jobs, joining, report_timeout, .. } = self.settings;
+        let nobody = || Access { pin: joining.pin, ..Access::default() };
+        let access = self.credential.as_ref().map_or_else(nobody, |credential| credential.access(joining));
+        let servers = match jobs {
+            JobSource::Servers(servers) => servers.as_slice(),
+            JobSource::Store { .. } => &[],
+        };
+        let openings = Openings::of(self.worker(), servers, &access, *report_timeout, state);
+        let mut repository = Repository::open(source.clone(), state)?;
+        repository.go_by(openings.map_err(CycleError::JobServer)?);
+        Ok(repository)
     }
 
     /// Makes or finds what this worker proves itself by, where the job server asks for it.

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod process;
 pub mod report;
 pub mod repository;
+pub mod rollout;
 pub mod screen;
 pub mod sender;
 pub mod settings;

@@ -6,15 +6,22 @@
 use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, FREE, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
+use nightshift_engine::{
+    Engine, FREE, Look, Moment, OpenError, Release, SlotError, Source, Sync, SyncError, Unfetched,
+};
+use nightshift_manifest::rollout::HeldBack;
+use nightshift_manifest::select;
 use nightshift_manifest::settings::GridSettings;
 
 use crate::clock;
+use crate::rollout::Openings;
 
 /// The clone of the central repository and what it says.
 #[derive(Debug)]
 pub struct Repository {
     engine: Engine,
+    /// What is known of rings; without it nothing holds releases back.
+    openings: Option<Openings>,
 }
 
 /// What one step of a visit found.
@@ -55,21 +62,25 @@ impl Repository {
     /// # Errors
     /// When the state folder cannot be used.
     pub fn open(source: Source, state: &StateDir) -> Result<Repository, OpenError> {
-        Ok(Repository { engine: Engine::open(source, state.clone())? })
+        Ok(Repository { engine: Engine::open(source, state.clone())?, openings: None })
+    }
+
+    /// Takes releases only when their rings are open, from now on.
+    pub fn go_by(&mut self, openings: Openings) {
+        self.openings = Some(openings);
     }
 
     /// Looks, and syncs what moved.
     pub fn visit(&mut self) -> Visit {
         let mut sync = Ok(Sync::default());
         let mut trouble = None;
+        let mut went_back = None;
         let look = match self.engine.look(&clock::moment()) {
             Ok(look) => match &look.stop {
                 Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
                 None => {
-                    sync = self
-                        .engine
-                        .sync(&look, FREE)
-                        .map_err(|error| Found::failed(&error, "the next cycle tries again"));
+                    went_back = self.go_back(&look);
+                    sync = self.sync(&look).map_err(|error| Found::failed(&error, "the next cycle tries again"));
                     trouble = match &sync {
                         Ok(sync) => sync.unfetched.first().map(ToString::to_string),
                         Err(failed) => Some(failed.found.clone()),
@@ -95,17 +106,41 @@ impl Repository {
             last_look: last.map(|last| last.at.clone()),
             trouble,
             look,
-            switched: sync.as_ref().is_ok_and(|sync| sync.switched),
+            switched: sync.as_ref().is_ok_and(|sync| sync.switched) || matches!(went_back, Some(Ok(_))),
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).collect(),
             sync: match (unreadable, sync) {
                 (Some(found), _) | (None, Err(found)) => found,
                 (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
                 }
-                (None, Ok(sync)) => sync_in_words(release.as_ref(), &sync),
+                (None, Ok(sync)) => back_in_words(went_back, sync_in_words(release.as_ref(), &sync)),
             },
             release,
             settings,
+        }
+    }
+
+    /// Asks which rings are open, when that matters here, and leaves a release that is denied or sent back: what was left,
+    /// and why; or why it could not be left.
+    fn go_back(&mut self, look: &Look) -> Option<Result<String, String>> {
+        let in_force = self.engine.in_force();
+        let plan = in_force.as_ref().and_then(|release| release.settings().ok()?.rollout);
+        let openings = self.openings.as_mut()?;
+        if plan.is_some() || !select::plan(&look.tags, self.engine.trust()).judge.is_empty() {
+            openings.ask();
+        }
+        let why: HeldBack = openings.go_back(in_force?.version, plan.as_ref(), &look.holds)?;
+        Some(match self.engine.go_back() {
+            Ok(went) => Ok(format!("went back from {} to {}, because {why}", went.from.tag, went.to.tag)),
+            Err(error) => Err(format!("{why}; {}", chain(&error))),
+        })
+    }
+
+    /// Brings the highest good release into force that its plan, `rollout.toml` and the rings let through.
+    fn sync(&mut self, look: &Look) -> Result<Sync, SyncError> {
+        match &self.openings {
+            Some(openings) => self.engine.sync(look, &|release| openings.gate(release, &look.holds)),
+            None => self.engine.sync(look, FREE),
         }
     }
 
@@ -173,6 +208,16 @@ fn sync_in_words(release: Option<&Release>, sync: &Sync) -> Found {
         (true, false, _) => Found::bad(words, Unfetched::ADVICE),
         (false, true, _) => Found::bad(words, REFUSED),
         (false, false, _) => Found::bad(words, format!("{}; {REFUSED}", Unfetched::ADVICE)),
+    }
+}
+
+/// What a step back adds to what a sync found. A release that was left is a release that was rolled back.
+fn back_in_words(went_back: Option<Result<String, String>>, sync: Found) -> Found {
+    const LEFT: &str = "mend the release that was left and cut it under a higher version";
+    match went_back {
+        None => sync,
+        Some(Ok(went)) => Found::bad(format!("{}; {went}", sync.found), LEFT),
+        Some(Err(why)) => Found::bad(format!("{}; {why}", sync.found), LEFT),
     }
 }
 

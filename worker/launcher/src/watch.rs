@@ -245,7 +245,7 @@ impl Watch<'_, '_> {
     fn begin_visit(&mut self) {
         let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
             Place::Here(repository) => *repository,
-            Place::Lost => match Repository::open(self.cycle.settings.source.clone(), &self.cycle.settings.state) {
+            Place::Lost => match self.cycle.repository() {
                 Ok(repository) => repository,
                 Err(error) => return tracing::error!("{}", chain(&error)),
             },
