@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
+use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::settings::GridSettings;
+use nightshift_manifest::version::ReleaseVersion;
+use nightshift_store::KnownRelease;
 use nightshift_wire::Requirements;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -40,6 +43,10 @@ pub struct Catalogue {
     pub problem: String,
     /// What the stop flag says, while there is one.
     pub stopped: Option<String>,
+    /// What `rollout.toml` holds back.
+    pub holds: Holds,
+    /// The release as rollouts are judged by it.
+    pub known: Option<KnownRelease>,
     /// The plugins by name.
     pub plugins: BTreeMap<String, Offered>,
     /// The grid's settings.
@@ -74,6 +81,8 @@ impl Catalogue {
             release: None,
             problem: problem.into(),
             stopped: None,
+            holds: Holds::default(),
+            known: None,
             plugins: BTreeMap::new(),
             settings: GridSettings::default(),
         }
@@ -93,7 +102,12 @@ impl Catalogue {
             };
             (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables })
         });
-        Catalogue { release: Some(tag), problem: String::new(), stopped: None, plugins: plugins.collect(), settings }
+        Catalogue { release: Some(tag), plugins: plugins.collect(), settings, ..Catalogue::empty("") }
+    }
+
+    /// Why a release is denied, when it is.
+    pub fn denied(&self, tag: &str) -> Option<&str> {
+        self.holds.denied(ReleaseVersion::parse_tag(tag).ok()?)
     }
 
     /// The plugin of this name.

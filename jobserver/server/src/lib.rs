@@ -28,6 +28,7 @@ mod metrics;
 mod pages;
 mod range;
 mod refused;
+mod rollouts;
 mod turns;
 
 pub mod catalogue;

@@ -1,5 +1,7 @@
 //! A worker asks for work, and waits for it here.
 //!
+//! A worker on a denied release gets none, and hears why.
+//!
 //! 1. While the repository holds a stop flag, no job is handed out: the claim waits like one that finds no work.
 //! 2. The store is asked. Jobs found are answered at once; their attempts are durable.
 //! 3. Without one the request waits for the bell that rings when jobs come up, for another catalogue (the flag is
@@ -11,7 +13,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nightshift_wire::{Claim, ClaimRequest, Claims, MOST_AT_ONCE};
+use nightshift_wire::{Claim, ClaimRequest, Claims, MOST_AT_ONCE, Problem, code};
 
 use super::Shared;
 use super::body::{Body, check_worker};
@@ -25,6 +27,7 @@ use crate::refused::{Refused, while_doing};
     request_body = ClaimRequest,
     responses(
         (status = 200, description = "The jobs, each already durable as an attempt", body = Claims),
+        (status = 409, description = "The worker's release is denied: `release_denied`", body = Problem),
         (status = 204, description = "Nothing came up while waiting, the grid is stopped, or the worker claims again")
     )
 )]
@@ -59,13 +62,25 @@ pub(super) async fn claim(
     })
 }
 
+fn release_denied(release: &str, reason: &str) -> Refused {
+    let detail = format!(
+        "claiming a job: {release} is denied: {reason}; the worker goes back to the release before, or takes a higher one, \
+         by itself"
+    );
+    Refused::new(StatusCode::CONFLICT, code::RELEASE_DENIED, detail)
+}
+
 async fn wait_for_jobs(app: &App, caller: &Caller, request: &ClaimRequest) -> Result<Vec<Claim>, Refused> {
     let end = deadline(Duration::from_millis(request.wait_ms).min(app.limits.longest_wait));
     let mut releases = app.releases.clone();
     let turn = app.turns.begin(&request.worker);
     loop {
         let bell = app.work.notified();
-        let stopped = releases.now().stopped.is_some();
+        let catalogue = releases.now();
+        if let Some(reason) = catalogue.denied(&request.release) {
+            return Err(release_denied(&request.release, reason));
+        }
+        let stopped = catalogue.stopped.is_some();
         // A credential that was revoked meanwhile hears so when it asks again.
         if turn.over().is_cancelled() || !app.gate.still_lets_in(caller) {
             return Ok(Vec::new());
