@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::settings::GridSettings;
+use nightshift_manifest::stop::StopFlag;
 use nightshift_wire::Requirements;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -38,8 +39,10 @@ pub struct Catalogue {
     pub release: Option<String>,
     /// Why there is none, or what is wrong with the repository; empty when all is well.
     pub problem: String,
-    /// What the stop flag says, while there is one.
+    /// What the stop flags say, while there are some.
     pub stopped: Option<String>,
+    /// Each of them; when there is none although `stopped` says something, that stops everything.
+    pub stops: Vec<StopFlag>,
     /// The plugins by name.
     pub plugins: BTreeMap<String, Offered>,
     /// The grid's settings.
@@ -74,6 +77,7 @@ impl Catalogue {
             release: None,
             problem: problem.into(),
             stopped: None,
+            stops: Vec::new(),
             plugins: BTreeMap::new(),
             settings: GridSettings::default(),
         }
@@ -93,7 +97,7 @@ impl Catalogue {
             };
             (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables })
         });
-        Catalogue { release: Some(tag), problem: String::new(), stopped: None, plugins: plugins.collect(), settings }
+        Catalogue { release: Some(tag), problem: String::new(), plugins: plugins.collect(), settings, ..Catalogue::empty("") }
     }
 
     /// The plugin of this name.

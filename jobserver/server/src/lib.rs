@@ -28,6 +28,7 @@ mod metrics;
 mod pages;
 mod range;
 mod refused;
+mod stops;
 mod turns;
 
 pub mod catalogue;

@@ -3,14 +3,15 @@
 //! The engine that decides over releases on workers decides here too, on a clone of the server's own. It blocks, and
 //! so it runs on a thread for blocking work, one look at a time. Looks come every `look_every` and whenever a request
 //! wishes one. A look that fails changes nothing but the catalogue's `problem`: the last release goes on serving, and
-//! a stop flag seen goes on counting, also over a restart. While there is one, no release is taken in.
+//! a stop flag seen goes on counting, also over a restart. While one stops the whole grid, no release is taken in. Flags
+//! count on the default branch, too: people put them there in panic.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::clock::moment;
-use nightshift_engine::{Engine, Release, ReleaseError, Source, Unfetched};
+use nightshift_engine::{Engine, Release, ReleaseError, Source, StopFlag, Unfetched};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -129,8 +130,9 @@ impl Looker {
         match &mut self.engine {
             Some(engine) => Ok(engine),
             empty => {
-                let opened = Engine::open(self.source.clone(), self.folder.clone());
-                Ok(empty.insert(opened.map_err(|error| chain(&error))?))
+                let mut opened = Engine::open(self.source.clone(), self.folder.clone()).map_err(|error| chain(&error))?;
+                opened.watch_default_branch();
+                Ok(empty.insert(opened))
             }
         }
     }
@@ -140,7 +142,7 @@ impl Looker {
 fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String> {
     let look = engine.look(&moment()).map_err(|error| chain(&error))?;
     seen.note(deadline(Duration::ZERO));
-    if look.stop.is_some() {
+    if look.stops.iter().any(|flag| flag.scope.is_everything()) {
         return Ok(Vec::new());
     }
     let sync = engine.sync(&look).map_err(|error| chain(&error))?;
@@ -150,7 +152,7 @@ fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String
 
 /// What the engine knows now, after a look or in spite of one that failed.
 fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
-    let stopped = engine.last_look().and_then(|look| look.stop.as_ref()).map(ToString::to_string);
+    let stops = engine.last_look().map(|look| look.stops.clone()).unwrap_or_default();
     let mut problems = match found {
         Ok(problems) => problems,
         Err(problem) => vec![problem],
@@ -169,7 +171,8 @@ fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
         }
     };
     catalogue.problem = problems.join("; ");
-    catalogue.stopped = stopped;
+    catalogue.stopped = StopFlag::in_words(&stops);
+    catalogue.stops = stops;
     catalogue
 }
 

@@ -3,4 +3,5 @@
 pub(crate) mod access;
 pub mod expiry;
 pub mod look;
+pub(crate) mod stops;
 pub(crate) mod tidy;

@@ -22,6 +22,7 @@ mod presence;
 mod read;
 mod rows;
 mod sql;
+mod stops;
 mod verbs;
 mod workers;
 mod write;

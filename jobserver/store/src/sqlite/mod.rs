@@ -17,6 +17,7 @@ mod lock;
 mod read;
 mod readers;
 mod sql;
+mod stops;
 mod workers;
 mod write;
 mod writer;
