@@ -8,6 +8,7 @@ mod cycle_noop;
 mod figure;
 mod job_control;
 mod measure;
+mod release;
 mod table;
 
 use std::path::Path;
@@ -24,8 +25,14 @@ struct Group {
     run: fn() -> Result<Vec<Line>>,
 }
 
-const GROUPS: &[&[Group]] =
-    &[&[cycle_noop::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH, &[job_control::FLEET]];
+const GROUPS: &[&[Group]] = &[
+    &[cycle_noop::GROUP],
+    &[release::GROUP],
+    &job_control::RATE,
+    &job_control::DEEP_QUEUE,
+    &job_control::BATCH,
+    &[job_control::FLEET],
+];
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     GROUPS.iter().copied().flatten()
