@@ -8,6 +8,7 @@ mod ahead;
 mod away;
 mod batches;
 mod cycles;
+mod fleet;
 mod kills;
 mod let_in;
 mod people;
