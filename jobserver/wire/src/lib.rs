@@ -28,6 +28,8 @@
 //! | `GET /v1/workers`, `/v1/workers/ID` | | 200 list of [`Worker`], [`Worker`] |
 //! | `POST /v1/workers/ID` | [`WorkerChange`] | 200 [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
+//! | `POST /v1/stop` | [`StopRequest`] | 200 [`OwnStops`]: all that the job server keeps itself |
+//! | `DELETE /v1/stop` | | 200 [`OwnStops`]: those that were taken away |
 //! | `GET /v1/stop?seen=ETAG&wait_ms=N` | | 200 [`StopView`], as soon as it is another one than `seen` or the wait is over |
 //! | `GET /v1/rollouts?worker=ID&seen=ETAG` | | 200 [`Rollouts`], without the releases when they are as they were |
 //! | `GET /v1/rollouts/TAG` | | 200 [`Rollout`] |
@@ -63,7 +65,7 @@ pub use action::{
 };
 pub use artifact::Artifact;
 pub use batch::{Batch, BatchState, HandIn};
-pub use control::StopView;
+pub use control::{OwnStop, OwnStops, StopRequest, StopScope, StopSeen, StopView};
 pub use explain::{Explanation, Gate, KeptOff};
 pub use input::{Estimate, InputFormat, InputProblem, JobSize, Preview, SizedBy, WrongJobSize};
 pub use job::{

@@ -1,15 +1,17 @@
 //! One step back: the release that was in force before comes into force again.
 //!
-//! For a release that is denied, or whose ring was sent back. It is always allowed and never goes further than one step:
+//! For a release that is denied, or whose ring was sent back. It is always allowed and never goes further than one step.
+//! A release on trial is left by ending its trial: nothing is said against it, and the last good one is in force. Else:
 //! 1. the slot before says itself which release it is (`slot.json`), and its files are hashed against that release's
 //!    signed tree; a slot that is damaged is staged again from the clone, and one that cannot be made good is not gone
 //!    back to;
 //! 2. the memory is replaced: **this is the switch**. The floor stays, and so the release that was left is not taken again;
-//! 3. the link `in-force` is pointed at the slot.
+//! 3. boot's state and the link `in-force` follow.
 
 use std::io;
 use std::path::PathBuf;
 
+use nightshift_manifest::trial::Event;
 use nightshift_manifest::trust::InForce;
 
 use crate::Engine;
@@ -57,8 +59,18 @@ pub enum BackError {
 }
 
 impl Engine {
-    /// Makes the release before the one in force again. Needs the state folder's lock, like a sync.
-    pub fn go_back(&mut self) -> Result<WentBack, BackError> {
+    /// Makes the release before the one in force again; `why` is noted where a trial ends by it. Needs the state folder's
+    /// lock, like a sync.
+    pub fn go_back(&mut self, why: &str) -> Result<WentBack, BackError> {
+        if let Some(from) = self.on_trial() {
+            if self.trust.in_force.is_none() {
+                return Err(BackError::NothingBefore);
+            }
+            tracing::warn!("the trial of {} ends: {why}", from.tag);
+            self.judge(Event::Hindered(why.to_owned()))?;
+            let to = self.in_force().ok_or(BackError::NothingBefore)?;
+            return Ok(WentBack { from, to });
+        }
         let (Some(from), Some(slot)) = (self.in_force(), self.trust.previous_slot.clone()) else {
             return Err(BackError::NothingBefore);
         };
@@ -76,7 +88,7 @@ impl Engine {
         trust.go_back(before);
         state::write_trust(&self.state, &trust)?;
         self.trust = trust;
-        self.point_at_slot_in_force()?;
+        self.settle()?;
         Ok(WentBack { from, to })
     }
 }

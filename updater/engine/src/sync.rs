@@ -7,7 +7,8 @@
 //!    in force are noted in `trust.json` at once, so that nothing below can undo a revocation;
 //! 3. the highest good one that no gate holds back ([`Engine::sync`]'s `hold`) is staged: built beside, hashed against the signed tree, synced, moved to its place
 //!    (before: at most a leftover `.staging-` folder, removed by the next sync);
-//! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename;
+//! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename. On a worker it is
+//!    tried first, and the switch is `trial.json`: see `update.rs`;
 //! 5. the link `in-force` is pointed at the slot (a stale link is repointed by the next sync);
 //! 6. slots older than the one before are removed, unless something still reads them ([`Engine::keep`]).
 
@@ -16,25 +17,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git2::{ObjectType, Oid};
 use nightshift_manifest::content::{self, Content};
-use nightshift_manifest::held::{self, Held, Promotion, Verified};
+use nightshift_manifest::held::{self, Held, HeldBy, Promotion, Verified};
 use nightshift_manifest::refusal::{Refusal, Rule};
 use nightshift_manifest::select::{self, Candidate};
 use nightshift_manifest::signers::{Signers, SignersError};
 use nightshift_manifest::tag::{self, TagRefusal, VerifiedTag};
 use nightshift_manifest::tree::{self, TreeError};
+use nightshift_manifest::trial::IllegalMove;
 use nightshift_manifest::trust::{InForce, Trust};
 use nightshift_manifest::version::ReleaseVersion;
 
 use crate::git::{self, CloneDamage, GitError, LocalClone};
 use crate::look::{Look, tree_of_commit};
 use crate::release::Release;
-use crate::slot::{self, SlotError, StagedFile};
+use crate::slot::{self, Programs, SlotError, StagedFile};
 use crate::state::{self, StateError};
+use crate::steps::{self, Step};
 use crate::{Engine, clock, ref_of, swap};
 
 /// What a sync did.
@@ -85,6 +89,9 @@ pub enum SyncError {
     /// The memory of releases or the link to the slot in force could not be written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The journal of the update does not allow what was about to be done.
+    #[error(transparent)]
+    Move(#[from] IllegalMove),
     /// The keys in force, as noted, are not understood.
     #[error(
         "reading the keys in force from trust.json: they are not understood, and no others are believed instead; pin the \
@@ -109,7 +116,7 @@ impl CloneDamage for SyncError {
         match self {
             SyncError::Git(error) => error.is_clone_damage(),
             SyncError::Slot(error) => error.is_clone_damage(),
-            SyncError::State(_) | SyncError::Keys(_) => false,
+            SyncError::State(_) | SyncError::Move(_) | SyncError::Keys(_) => false,
         }
     }
 }
@@ -157,6 +164,9 @@ impl Engine {
     /// there is no stop flag.
     pub fn sync(&mut self, look: &Look, hold: Hold<'_>) -> Result<Sync, SyncError> {
         let mut sync = Sync::default();
+        let before = self.now_in_force().map(|release| release.tag_id.clone());
+        self.seen.clone_from(&look.tags);
+        self.ask_last_good()?;
         let candidates = select::plan(&look.tags, &self.trust).judge;
         if !candidates.is_empty() {
             git::discard_when_scattered(&self.state);
@@ -165,13 +175,16 @@ impl Engine {
                 sync = Sync::default();
                 self.judge_and_stage(clone, &candidates, hold, &mut sync)
             })?;
-            if let Some(release) = release {
-                self.switch(release, look)?;
-                sync.switched = true;
+            self.send_back(&sync.held)?;
+            match release {
+                Some(release) if self.means.is_some() => drop(self.try_release(release)?),
+                Some(release) => self.switch(release, look)?,
+                None => {}
             }
         }
-        self.point_at_slot_in_force()?;
+        self.settle()?;
         self.sweep();
+        sync.switched = self.now_in_force().map(|release| release.tag_id.as_str()) != before.as_deref();
 
         // Once more, by what is in force now: a release that was taken closes the books on everything below it.
         let plan = select::plan(&look.tags, &self.trust);
@@ -187,7 +200,7 @@ impl Engine {
     /// Hashes the files of a slot against the signed tree; a slot that is damaged or gone is staged again, once.
     /// Needs the state folder's lock, like a sync.
     pub fn verify_slot(&self, release: &Release) -> Result<(), SlotError> {
-        if slot::is_good(&release.slot, &release.tree_id) {
+        if slot::is_good(&release.slot, &release.tree_id) && self.has_its_programs(release) {
             return Ok(());
         }
         tracing::warn!("the slot {} is damaged: staging it again", release.slot.display());
@@ -205,9 +218,20 @@ impl Engine {
             if !clone.has(root) {
                 clone.connect()?.fetch(&[ref_of(&release.tag)])?;
             }
-            let (_, files) = walk(clone, root)?.map_err(|_| damaged())?;
-            slot::stage(&self.state, clone, &in_force, &files)
+            let (paths, files) = walk(clone, root)?.map_err(|_| damaged())?;
+            let manifests = read_manifests(clone, &files)?.map_err(|_| damaged())?;
+            let content = Content::parse(&paths, &manifests).map_err(|_| damaged())?;
+            let wanted = self.wanted(content.binaries.as_ref()).map_err(|_| damaged())?;
+            let fetch = |bin: &Path| self.fetch_programs(&content.settings.binaries_from, &wanted, bin);
+            slot::stage(&self.state, clone, &in_force, &files, &Programs { wanted: &wanted, fetch: &fetch })
         })
+    }
+
+    /// Whether the programs of a slot whose files are good are those that its release names.
+    fn has_its_programs(&self, release: &Release) -> bool {
+        let wanted =
+            release.binaries().map_err(|error| error.to_string()).and_then(|named| self.wanted(named.as_ref()));
+        wanted.is_ok_and(|wanted| slot::has_programs(&release.slot, &wanted))
     }
 
     /// Judges the candidates and stages the one to take. What else was found goes into `sync`.
@@ -224,11 +248,33 @@ impl Engine {
             state::write_trust(&self.state, &judged.trust)?;
             self.trust = judged.trust;
         }
-        let (chosen, held) = held::choose(judged.good, |good| hold(&good.verified(&[])));
+        let there: BTreeSet<String> = judged.good.iter().map(|good| good.release.tag_id.clone()).collect();
+        let gates = |good: &Good| {
+            let verified = good.verified(&[]);
+            self.held_by_trial(&verified).or_else(|| hold(&verified))
+        };
+        let (chosen, held) = held::choose(judged.good, gates);
         (sync.refused, sync.unfetched, sync.notes, sync.held) = (judged.refused, judged.unfetched, judged.notes, held);
         let Some(good) = chosen else { return Ok(None) };
-        slot::stage(&self.state, clone, &good.release, &good.files)?;
-        Ok(Some(good.release))
+        if !self.has_room_for(good.release.version, &good.release.tag_id, |id| there.contains(id)) {
+            return Ok(None);
+        }
+        let wanted = match self.wanted(good.content.binaries.as_ref()) {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                sync.held.push(good.verified(&[]).held(HeldBy::Download, why));
+                return Ok(None);
+            }
+        };
+        let fetch = |bin: &Path| self.fetch_programs(&good.content.settings.binaries_from, &wanted, bin);
+        let programs = Programs { wanted: &wanted, fetch: &fetch };
+        match slot::stage(&self.state, clone, &good.release, &good.files, &programs) {
+            Err(SlotError::Programs(error)) => {
+                sync.held.push(good.verified(&[]).held(HeldBy::Download, chain(&error)));
+                Ok(None)
+            }
+            staged => Ok(staged.map(|()| Some(good.release))?),
+        }
     }
 
     fn switch(&mut self, release: InForce, look: &Look) -> Result<(), SyncError> {
@@ -237,26 +283,50 @@ impl Engine {
         trust.take(release, &look.tags);
         state::write_trust(&self.state, &trust)?;
         self.trust = trust;
+        steps::done(Step::Committed);
         Ok(())
     }
 
     /// Removes the slots that nobody needs any more, also those that an earlier process was killed before removing.
-    fn sweep(&self) {
-        let trusted =
-            [self.trust.in_force.as_ref().map(|release| release.slot.as_str()), self.trust.previous_slot.as_deref()];
+    pub(crate) fn sweep(&self) {
+        let trusted = [
+            self.trust.in_force.as_ref().map(|release| release.slot.as_str()),
+            self.trust.previous_slot.as_deref(),
+            self.journal.trial.as_ref().map(|trial| trial.release.slot.as_str()),
+        ];
         let trusted = trusted.into_iter().flatten().map(OsStr::new);
         slot::sweep(&self.state, &trusted.chain(self.in_use.iter().map(OsString::as_os_str)).collect::<Vec<_>>());
+        steps::done(Step::Swept);
     }
 
     pub(crate) fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
-        let Some(release) = &self.trust.in_force else { return Ok(()) };
         let link = self.state.in_force();
+        let Some(release) = self.now_in_force() else {
+            // The first release of all came to nothing.
+            return match std::fs::remove_file(&link) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::writing(link)(error).into()),
+                _ => Ok(()),
+            };
+        };
         let target: PathBuf = [Path::new("slots"), Path::new(&release.slot)].iter().collect();
         if std::fs::read_link(&link).is_ok_and(|present| present == target) {
             return Ok(());
         }
-        Ok(swap::repoint(&link, &target).map_err(StateError::writing(link))?)
+        swap::repoint(&link, &target).map_err(StateError::writing(link))?;
+        steps::done(Step::Linked);
+        Ok(())
     }
+}
+
+/// An error with everything behind it, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
 }
 
 /// Why tags could not be fetched.

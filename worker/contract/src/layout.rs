@@ -9,11 +9,16 @@
 //!   credential.json  what this worker proves itself by to a job server that asks for it (0600)
 //!   status.json    what the last or running cycle found, step by step
 //!   look.json      what the last look at the repository saw, and when
+//!   stops.json     the stops that the job server told of last
 //!   trust.json     version floor, release in force, refused and seen tags
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
-//!   slots/         one immutable folder per staged release
+//!   trial.json     how far the update under way is, and what was found bad
+//!   boot.state     which launcher boot becomes, and how often it was tried
+//!   downloads/     programs that are being fetched
+//!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
-//!   core/          the core's own: its lock, one folder per attempt; and `started`, the core last started
+//!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, and `mark`, what is in
+//!                  its environment and its descendants'
 //!   log/           rotated by day
 //! ```
 
@@ -71,9 +76,25 @@ impl StateDir {
     pub fn look(&self) -> PathBuf {
         self.0.join("look.json")
     }
+    /// The stops that the job server told of last.
+    pub fn heard_stops(&self) -> PathBuf {
+        self.0.join("stops.json")
+    }
     /// What the engine persists about trust.
     pub fn trust(&self) -> PathBuf {
         self.0.join("trust.json")
+    }
+    /// How far the update under way is.
+    pub fn trial(&self) -> PathBuf {
+        self.0.join("trial.json")
+    }
+    /// Which launcher boot becomes.
+    pub fn boot_state(&self) -> PathBuf {
+        self.0.join("boot.state")
+    }
+    /// Programs that are being fetched.
+    pub fn downloads(&self) -> PathBuf {
+        self.0.join("downloads")
     }
     /// What the job server said about rings.
     pub fn rollout(&self) -> PathBuf {
@@ -86,6 +107,10 @@ impl StateDir {
     /// The folder of slots.
     pub fn slots(&self) -> PathBuf {
         self.0.join("slots")
+    }
+    /// A program of a slot, whether it is there or not.
+    pub fn slot_program(&self, slot: &str, program: &str) -> PathBuf {
+        self.slots().join(slot).join("bin").join(program)
     }
     /// The link to the slot in force.
     pub fn in_force(&self) -> PathBuf {
@@ -102,6 +127,10 @@ impl StateDir {
     /// Who the core is that a launcher started last, as [`crate::holder::Holder`] writes it.
     pub fn core_started(&self) -> PathBuf {
         self.core().join("started")
+    }
+    /// The mark in the environment of the core that a launcher started last.
+    pub fn core_mark(&self) -> PathBuf {
+        self.core().join("mark")
     }
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {

@@ -301,8 +301,8 @@ impl Worker {
         let Ok(look) = self.engine.look(now) else { return };
         if let Some(release) = self.engine.in_force() {
             let plan = release.settings().expect("readable").rollout;
-            if self.heard.go_back(release.version, plan.as_ref(), &look.holds, &self.name).is_some() {
-                self.engine.go_back().expect("there is a release before");
+            if let Some(why) = self.heard.go_back(release.version, plan.as_ref(), &look.holds, &self.name) {
+                self.engine.go_back(&why.to_string()).expect("there is a release before");
             }
         }
         let Worker { engine, heard, name, time, .. } = self;
