@@ -459,7 +459,8 @@ impl Cycle<'_> {
             JobSource::Servers(_) => reason,
             JobSource::Store { .. } => format!("{reason} (the store is used directly: no job server hears of this)"),
         };
-        self.reporter.report(state, reason, release, refused, &self.findings)
+        let trial = visit.and_then(|visit| visit.trial.clone());
+        Report { trial, ..self.reporter.report(state, reason, release, refused, &self.findings) }
     }
 
     /// Writes the status file; one that cannot be written is noted and nothing more.

@@ -9,6 +9,7 @@ mod away;
 mod batches;
 mod cycles;
 mod fixtures;
+mod fleet;
 mod kill_switch;
 mod kills;
 mod let_in;
