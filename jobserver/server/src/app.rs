@@ -17,12 +17,15 @@ use crate::host::Hosts;
 use crate::metrics::{Figures, Metrics};
 use crate::rate::{Rate, Rates};
 use crate::rollouts::Rollouts;
+use crate::stops::OwnStops;
 use crate::turns::Turns;
 
 /// A running server's parts.
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) releases: Releases,
+    /// What operators stopped.
+    pub(crate) stops: OwnStops,
     /// Who asks, and may they.
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,

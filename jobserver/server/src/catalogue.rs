@@ -10,6 +10,7 @@ use std::time::Duration;
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::settings::GridSettings;
+use nightshift_manifest::stop::StopFlag;
 use nightshift_manifest::version::ReleaseVersion;
 use nightshift_store::KnownRelease;
 use nightshift_wire::Requirements;
@@ -41,12 +42,14 @@ pub struct Catalogue {
     pub release: Option<String>,
     /// Why there is none, or what is wrong with the repository; empty when all is well.
     pub problem: String,
-    /// What the stop flag says, while there is one.
+    /// What the stop flags say, while there are some.
     pub stopped: Option<String>,
     /// What `rollout.toml` holds back.
     pub holds: Holds,
     /// The release as rollouts are judged by it.
     pub known: Option<KnownRelease>,
+    /// Each of them; when there is none although `stopped` says something, that stops everything.
+    pub stops: Vec<StopFlag>,
     /// The plugins by name.
     pub plugins: BTreeMap<String, Offered>,
     /// The grid's settings.
@@ -83,6 +86,7 @@ impl Catalogue {
             stopped: None,
             holds: Holds::default(),
             known: None,
+            stops: Vec::new(),
             plugins: BTreeMap::new(),
             settings: GridSettings::default(),
         }

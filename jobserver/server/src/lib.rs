@@ -29,6 +29,7 @@ mod pages;
 mod range;
 mod refused;
 mod rollouts;
+mod stops;
 mod turns;
 
 pub mod catalogue;

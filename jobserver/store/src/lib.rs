@@ -13,6 +13,7 @@ mod ledger;
 pub mod mysql;
 mod rollouts;
 pub mod sqlite;
+mod stops;
 mod store;
 mod values;
 mod words;
@@ -22,5 +23,6 @@ pub use access::{Access, AccessChanges, AccessRefusal, Decided, KnownToken, Know
 pub use error::{Refusal, StoreError};
 pub use ledger::{Computed, Input, Ledger, Noted};
 pub use rollouts::{KnownRelease, Rollouts};
+pub use stops::{NewStop, Stops};
 pub use store::Store;
 pub use values::{Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, RecordWithOutcome};

@@ -72,6 +72,11 @@ pub(crate) async fn until_over(
     }
 }
 
+/// Waits before workers are counted again.
+pub(crate) async fn between_counts() {
+    tokio::time::sleep(BATCH).await;
+}
+
 /// Why a batch gets no results, and what to do; `None` when a worker is at it.
 fn why_nothing_moves(status: &Status, batch: &Batch) -> Option<String> {
     if let Some(reason) = &status.stopped {

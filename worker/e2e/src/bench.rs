@@ -8,6 +8,8 @@ mod cycle_noop;
 mod figure;
 mod job_control;
 mod measure;
+mod release;
+mod stop_latency;
 mod table;
 
 use std::path::Path;
@@ -24,8 +26,15 @@ struct Group {
     run: fn() -> Result<Vec<Line>>,
 }
 
-const GROUPS: &[&[Group]] =
-    &[&[cycle_noop::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH, &[job_control::FLEET]];
+const GROUPS: &[&[Group]] = &[
+    &[cycle_noop::GROUP],
+    &[release::GROUP],
+    &job_control::RATE,
+    &job_control::DEEP_QUEUE,
+    &job_control::BATCH,
+    &[job_control::FLEET],
+    &[stop_latency::GROUP],
+];
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     GROUPS.iter().copied().flatten()

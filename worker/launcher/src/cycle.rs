@@ -184,7 +184,10 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
     let done = cycle.go(&runtime);
     let (ending, report) = match done {
         Ok((ending, state, reason)) => {
-            cycle.note_for_boot();
+            // Giving way is no cycle: a launcher on trial that gave way for ever would never be fallen back from.
+            if !cycle.another_launcher {
+                cycle.note_for_boot();
+            }
             (ending, cycle.report(state, reason))
         }
         Err(error) => {

@@ -13,6 +13,7 @@ use super::Shared;
 use super::body::{Body, check_worker};
 use crate::access::Caller;
 use crate::app::App;
+use crate::stops;
 use crate::refused::{Refused, while_doing};
 
 /// A worker heard of within this time counts as there.
@@ -82,7 +83,7 @@ pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
         now,
         release: catalogue.release.clone(),
         release_problem: catalogue.problem.clone(),
-        stopped: catalogue.stopped.clone(),
+        stopped: stops::everywhere(&stops::all(&catalogue, &app.stops.now()), "").0,
         jobs_waiting: counts.jobs_waiting,
         jobs_running: counts.jobs_running,
         jobs_done: counts.jobs_done,

@@ -57,6 +57,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::explain))
         .routes(routes!(artifacts::all))
+        .routes(routes!(control::raise, control::clear))
         .routes(routes!(grid::report))
         .routes(routes!(rollouts::all))
         .routes(routes!(rollouts::one))

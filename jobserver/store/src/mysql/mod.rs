@@ -23,6 +23,7 @@ mod read;
 mod rollouts;
 mod rows;
 mod sql;
+mod stops;
 mod verbs;
 mod workers;
 mod write;

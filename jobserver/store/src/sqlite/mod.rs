@@ -18,6 +18,7 @@ mod read;
 mod readers;
 mod rollouts;
 mod sql;
+mod stops;
 mod workers;
 mod write;
 mod writer;
