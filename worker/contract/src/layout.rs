@@ -14,8 +14,8 @@
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   slots/         one immutable folder per staged release
 //!   in-force       symbolic link to the slot in force, switched by rename
-//!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, and `mark`, what is in
-//!                  its environment and its descendants'
+//!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, `mark`, what is in
+//!                  its environment and its descendants', and `family`, those there were lately
 //!   log/           rotated by day
 //! ```
 
@@ -108,6 +108,10 @@ impl StateDir {
     /// The mark in the environment of the core that a launcher started last.
     pub fn core_mark(&self) -> PathBuf {
         self.core().join("mark")
+    }
+    /// The core's descendants as they were noted last, by number and start.
+    pub fn core_family(&self) -> PathBuf {
+        self.core().join("family")
     }
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {

@@ -34,6 +34,8 @@ pub struct Found {
 /// What a visit found.
 #[derive(Debug, Clone)]
 pub struct Visit {
+    /// The repository was really looked at.
+    pub looked: bool,
     /// The stop flags that stand, as far as a look could see.
     pub stops: Vec<StopFlag>,
     /// Why the repository could not be looked at or fetched from, when it could not.
@@ -73,6 +75,7 @@ impl Repository {
     pub fn visit(&mut self) -> Visit {
         let mut sync = Ok(Sync::default());
         let mut trouble = None;
+        let mut looked = true;
         let look = match self.engine.look(&clock::moment()) {
             Ok(look) => match self.what_holds_releases(&look.stops) {
                 Some(flags) => Found::bad(format!("stop flag: {flags}"), "start the grid again with: nightshift start"),
@@ -90,6 +93,7 @@ impl Repository {
             },
             Err(error) => {
                 trouble = Some(chain(&error));
+                looked = false;
                 Found::failed(&error, "check the network, and the repository's address in worker.toml")
             }
         };
@@ -102,6 +106,7 @@ impl Repository {
         let last = self.engine.last_look();
         let nothing_fetched = trouble.is_some() && release.is_none();
         Visit {
+            looked,
             stops: last.map(|last| last.stops.clone()).unwrap_or_default(),
             last_look: last.map(|last| last.at.clone()),
             trouble,
