@@ -46,7 +46,7 @@ pub enum Survivors {
 /// When some of it is left after `at_most`, or /proc cannot be read.
 pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<Ended, Survivors> {
     let begun = Stopwatch::start();
-    let mut led = BTreeMap::new();
+    let mut led: BTreeMap<u32, u64> = roots.known.iter().copied().collect();
     let mut killed = BTreeMap::new();
     let mut looks = 0;
     loop {
@@ -71,13 +71,21 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
     }
 }
 
+/// The members of the family by number and start, to be known again later.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn members(roots: &Roots<'_>) -> Result<Vec<(u32, u64)>, Survivors> {
+    let processes = proc::processes(roots.mark).map_err(Survivors::Unseen)?;
+    Ok(family(&processes, roots, &BTreeMap::new()).iter().map(|member| (member.pid, member.start)).collect())
+}
+
 /// The members of the family that are left, by number.
 ///
 /// # Errors
 /// When /proc cannot be read.
 pub fn is_left(roots: &Roots<'_>) -> Result<Vec<u32>, Survivors> {
-    let processes = proc::processes(roots.mark).map_err(Survivors::Unseen)?;
-    Ok(family(&processes, roots, &BTreeMap::new()).iter().map(|member| member.pid).collect())
+    Ok(members(roots)?.into_iter().map(|(pid, _)| pid).collect())
 }
 
 fn look(roots: &Roots<'_>, waited_for: &[u32]) -> Result<Vec<Process>, Survivors> {

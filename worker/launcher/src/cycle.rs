@@ -414,7 +414,9 @@ impl Cycle<'_> {
 
     /// Says to a repository whose it is and what was heard.
     pub fn introduce(&self, repository: &mut Repository) {
-        repository.know(&self.reporter.worker, &self.reporter.host, &self.heard);
+        let control = &self.settings.source.control_branch;
+        let heard = self.heard.iter().filter(|flag| !heard::is_seen_by_looking(flag, control)).cloned();
+        repository.know(&self.reporter.worker, &self.reporter.host, &heard.collect::<Vec<_>>());
     }
 
     /// This worker's id.
@@ -434,6 +436,11 @@ impl Cycle<'_> {
         };
         note(Step::Look, &visit.look);
         note(Step::Sync, &visit.sync);
+        if visit.looked {
+            // What a look sees itself, it knows better than who told of it before.
+            let control = &self.settings.source.control_branch;
+            self.heard.retain(|flag| !heard::is_seen_by_looking(flag, control));
+        }
         // A release that was on trial before this launcher began has one of its own perhaps, which boot did not choose.
         if visit.switched || (self.visit.is_none() && visit.on_trial) {
             self.another_launcher =

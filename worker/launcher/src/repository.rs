@@ -45,6 +45,8 @@ pub struct Found {
 /// What a visit found.
 #[derive(Debug, Clone)]
 pub struct Visit {
+    /// The repository was really looked at.
+    pub looked: bool,
     /// The stop flags that stand, as far as a look could see.
     pub stops: Vec<StopFlag>,
     /// Why the repository could not be looked at or fetched from, when it could not.
@@ -59,8 +61,6 @@ pub struct Visit {
     pub settings: GridSettings,
     /// Another release came into force.
     pub switched: bool,
-    /// The repository was really looked at.
-    pub looked: bool,
     /// The release in force is on trial.
     pub on_trial: bool,
     /// What the release that was in force before is suspected of; the last good one is in force and has to do better.

@@ -136,6 +136,11 @@ impl CoreProcess {
         self.last_words.as_deref()
     }
 
+    /// The mark in its environment.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
     /// What of its descendants could not be ended; `None` when none is left.
     pub(super) fn survivors(&self) -> Option<&str> {
         self.survivors.as_deref()
@@ -199,7 +204,7 @@ fn end_all(mark: &str, core: u32) -> Option<String> {
     let me = std::process::id();
     // In the tests of this file many cores share one process; there the mark alone tells them apart.
     let below = (!cfg!(test)).then_some(me);
-    let roots = Roots { below, mark: Some(mark), spare: &[me], leader: None };
+    let roots = Roots { below, mark: Some(mark), spare: &[me], ..Roots::default() };
     match nightshift_kin::end(&roots, &[core], ENDED_WITHIN) {
         Ok(_) => None,
         Err(survivors) => Some(chain(&survivors)),
