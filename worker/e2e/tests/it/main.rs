@@ -12,6 +12,7 @@ mod fixtures;
 mod kills;
 mod let_in;
 mod people;
+mod programs;
 mod releases;
 mod stops;
 mod the_original;
