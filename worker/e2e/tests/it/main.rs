@@ -15,6 +15,7 @@ mod kills;
 mod let_in;
 mod package;
 mod people;
+mod programs;
 mod releases;
 mod stops;
 mod the_original;
