@@ -97,7 +97,13 @@ impl Catalogue {
             };
             (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables })
         });
-        Catalogue { release: Some(tag), problem: String::new(), plugins: plugins.collect(), settings, ..Catalogue::empty("") }
+        Catalogue {
+            release: Some(tag),
+            problem: String::new(),
+            plugins: plugins.collect(),
+            settings,
+            ..Catalogue::empty("")
+        }
     }
 
     /// The plugin of this name.

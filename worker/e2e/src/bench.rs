@@ -25,8 +25,14 @@ struct Group {
     run: fn() -> Result<Vec<Line>>,
 }
 
-const GROUPS: &[&[Group]] =
-    &[&[cycle_noop::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH, &[job_control::FLEET], &[stop_latency::GROUP]];
+const GROUPS: &[&[Group]] = &[
+    &[cycle_noop::GROUP],
+    &job_control::RATE,
+    &job_control::DEEP_QUEUE,
+    &job_control::BATCH,
+    &[job_control::FLEET],
+    &[stop_latency::GROUP],
+];
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     GROUPS.iter().copied().flatten()

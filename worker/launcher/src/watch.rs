@@ -212,7 +212,9 @@ impl Watch<'_, '_> {
             Happened::Tick => {
                 self.cycle.lock.mark_progress();
                 self.ticks += 1;
-                if self.ticks % NOTE_EVERY == 0 && let Some(core) = &self.core {
+                if self.ticks % NOTE_EVERY == 0
+                    && let Some(core) = &self.core
+                {
                     leftovers::note_family(&self.cycle.settings.state, core.mark());
                 }
                 if let Some(jump) = self.wakefulness.tick(clock::clocks(), TICK) {

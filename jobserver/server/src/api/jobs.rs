@@ -17,8 +17,8 @@ use super::body::{Body, Number, number, query};
 use super::requirements;
 use crate::access::Caller;
 use crate::app::App;
-use crate::stops;
 use crate::refused::{Refused, one_line, while_doing};
+use crate::stops;
 
 const DOING: &str = "changing jobs";
 /// The most jobs a list shows at once.
