@@ -55,6 +55,8 @@ pub const TABLE: &[Row] = &[
     row("POST", "/v1/results", WORKERS_OWN),
     row("POST", "/v1/reports", WORKERS_OWN),
     row("GET", "/v1/stop", SEEN_BY_WORKERS_TOO),
+    row("GET", "/v1/rollouts", SEEN_BY_WORKERS_TOO),
+    row("GET", "/v1/rollouts/{release}", SEEN_BY_WORKERS_TOO),
     row("POST", "/v1/stop", OPERATORS),
     row("DELETE", "/v1/stop", OPERATORS),
     row("GET", "/v1/artifacts/{artifact}", SEEN_BY_WORKERS_TOO),

@@ -218,6 +218,7 @@ mod tests {
                 reason: String::new(),
                 release: "v1.4.0".to_owned(),
                 refused: Vec::new(),
+                trial: None,
                 steps: Vec::new(),
             },
             address: "10.0.0.1".to_owned(),

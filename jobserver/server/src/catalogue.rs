@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
+use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::stop::StopFlag;
+use nightshift_manifest::version::ReleaseVersion;
+use nightshift_store::KnownRelease;
 use nightshift_wire::Requirements;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -41,6 +44,10 @@ pub struct Catalogue {
     pub problem: String,
     /// What the stop flags say, while there are some.
     pub stopped: Option<String>,
+    /// What `rollout.toml` holds back.
+    pub holds: Holds,
+    /// The release as rollouts are judged by it.
+    pub known: Option<KnownRelease>,
     /// Each of them; when there is none although `stopped` says something, that stops everything.
     pub stops: Vec<StopFlag>,
     /// The plugins by name.
@@ -77,6 +84,8 @@ impl Catalogue {
             release: None,
             problem: problem.into(),
             stopped: None,
+            holds: Holds::default(),
+            known: None,
             stops: Vec::new(),
             plugins: BTreeMap::new(),
             settings: GridSettings::default(),
@@ -97,13 +106,12 @@ impl Catalogue {
             };
             (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables })
         });
-        Catalogue {
-            release: Some(tag),
-            problem: String::new(),
-            plugins: plugins.collect(),
-            settings,
-            ..Catalogue::empty("")
-        }
+        Catalogue { release: Some(tag), plugins: plugins.collect(), settings, ..Catalogue::empty("") }
+    }
+
+    /// Why a release is denied, when it is.
+    pub fn denied(&self, tag: &str) -> Option<&str> {
+        self.holds.denied(ReleaseVersion::parse_tag(tag).ok()?)
     }
 
     /// The plugin of this name.

@@ -28,6 +28,7 @@ mod metrics;
 mod pages;
 mod range;
 mod refused;
+mod rollouts;
 mod stops;
 mod turns;
 

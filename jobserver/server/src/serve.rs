@@ -11,7 +11,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
@@ -30,13 +30,14 @@ pub use crate::app::Limits;
 use crate::artifacts::Artifacts;
 use crate::budget::Budget;
 use crate::catalogue::Releases;
-use crate::chores::{access, expiry, stops, tidy};
+use crate::chores::{access, expiry, rollouts, stops, tidy};
 use crate::clock::Clock;
 use crate::connection::Care;
 pub use crate::host::Hosts;
 use crate::metrics::{Figures, Measured, Metrics};
 use crate::rate::Rates;
 use crate::refused::chain;
+use crate::rollouts::Rollouts;
 use crate::stops::OwnStops;
 use crate::tls::Tls;
 use crate::turns::Turns;
@@ -119,8 +120,10 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
         budget: Budget::new(limits.bodies, limits.bodies_wait, Arc::clone(&metrics)),
         rates: Rates::new(limits.requests, limits.failures),
         figures: Figures::default(),
+        rollouts: Rollouts::default(),
         artifacts: artifacts.map(Arc::new),
         hosts,
+        description: OnceLock::new(),
         metrics: Arc::clone(&metrics),
         stopping: stopping.clone(),
     });
@@ -135,8 +138,9 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
         tracing::warn!("{}", chain(&error));
     }
     let hearing = tokio::spawn(stops::run(Arc::clone(&app)));
+    let judging = tokio::spawn(rollouts::run(Arc::clone(&app)));
     let knowing = tokio::spawn(access::run(app));
-    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying, hearing, knowing] })
+    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying, hearing, judging, knowing] })
 }
 
 impl Running {

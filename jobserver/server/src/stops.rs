@@ -142,6 +142,8 @@ pub(crate) fn everywhere(flags: &[StopFlag], plugin: &str) -> (Option<String>, O
 
 #[cfg(test)]
 mod tests {
+    use nightshift_wire::Machine;
+
     use super::*;
 
     fn own(reason: &str, scope: StopScope) -> OwnStop {
@@ -156,8 +158,13 @@ mod tests {
         ClaimRequest {
             worker: "w-1".into(),
             release: "v1.0.0".into(),
+            commit: String::new(),
             plugins: vec!["a".into(), "b".into()],
-            ..ClaimRequest::default()
+            holding: Vec::new(),
+            wait_ms: 0,
+            max: 1,
+            behind: None,
+            machine: Machine::default(),
         }
     }
 

@@ -1,9 +1,11 @@
-//! Changes the stop flag in the central repository without touching anybody's work: new commits are made from git
+//! Changes the stop flag, and what is held back ([`holds`]), in the central repository without touching anybody's work: new commits are made from git
 //! objects alone and pushed.
 //!
 //! One change, in order: (1) list the refs of the repository; (2) fetch the branches that matter; (3) make the new
 //! trees and commits; (4) push all of it atomically; (5) when that fails because somebody else pushed meanwhile, begin
 //! again. In a clone of the grid its own remote is used, so that its credentials apply; elsewhere a temporary one.
+
+mod holds;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -4,6 +4,7 @@
 //! is decided here, too: see [`nightshift_contract::exit`].
 
 mod arguments;
+mod binaries;
 mod candidate;
 mod checks;
 mod clock;
@@ -18,6 +19,7 @@ mod grid_clone;
 mod job_change;
 mod new_grid;
 mod output;
+mod program;
 mod refusal;
 mod releases;
 mod requirements;

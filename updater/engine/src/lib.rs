@@ -6,23 +6,30 @@
 //!
 //! 1. [`Engine::look`]: one connection, one list of refs; the control branch is fetched when it moved, and its tree is
 //!    read. The stop flag is in the answer.
-//! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one is
-//!    staged into a slot and switched in. The order of its writes is in `sync.rs`.
-//! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
+//! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one
+//!    that nothing holds back is staged into a slot and switched in. The order of its writes is in `sync.rs`.
+//!    A worker tries a release before it believes in it: `update.rs`.
+//! 3. [`Engine::go_back`]: one step back to the last good slot, when the release in force is denied or sent back.
+//! 4. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
 //!
-//! [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
+//! [`binaries`] fetches the programs that a release names. [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
 
 mod address;
+mod back;
+pub mod binaries;
 pub mod clock;
 mod git;
+mod journal;
 mod look;
 mod on_disk;
 mod release;
 mod review;
 mod slot;
 mod state;
+pub mod steps;
 mod swap;
 mod sync;
+mod update;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -30,19 +37,23 @@ use std::ffi::OsString;
 use nightshift_contract::layout::StateDir;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::signers::Signers;
-use nightshift_manifest::trust::Trust;
+use nightshift_manifest::trust::{InForce, Trust};
 
 pub use address::{AddressError, check_address};
+pub use back::{BackError, WentBack};
 pub use git::{GitError, NetworkLimits};
 pub use look::{Look, LookError, LookRecord};
+pub use nightshift_manifest::held::{Held, HeldBy, Promotion, Verified};
 pub use nightshift_manifest::offline::Moment;
 pub use nightshift_manifest::refusal::{Refusal, Rule};
 pub use nightshift_manifest::stop::StopFlag;
+pub use nightshift_manifest::trial::{Event, Fault, FaultKind, Journal};
 pub use release::{Release, ReleaseError};
 pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
-pub use sync::{Sync, SyncError, Unfetched};
+pub use sync::{FREE, Hold, Sync, SyncError, Unfetched};
+pub use update::{Check, Checked, Means, cycle_ended};
 
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +74,12 @@ pub struct Engine {
     source: Source,
     state: StateDir,
     trust: Trust,
+    /// The update under way.
+    journal: Journal,
+    /// How releases are tried; without it they are taken at once.
+    means: Option<Means>,
+    /// The tags of the last look that releases were chosen from.
+    seen: Vec<RemoteTag>,
     last_look: Option<LookRecord>,
     /// Slots, by name, that something still reads although they may be in force no more.
     in_use: BTreeSet<OsString>,
@@ -86,13 +103,19 @@ impl Engine {
         check_address(&source.url, source.allow_plain)?;
         let mut trust = state::read_trust(&state)?;
         trust.pin(&source.signers);
-        let last_look = state::read_look(&state);
-        Ok(Self { source, state, trust, last_look, in_use: BTreeSet::new(), watches_default_branch: false })
+        let (last_look, journal) = (state::read_look(&state), journal::read(&state)?);
+        let watches_default_branch = false;
+        let (means, seen, in_use) = (None, Vec::new(), BTreeSet::new());
+        Ok(Self { source, state, trust, journal, means, seen, last_look, in_use, watches_default_branch })
     }
 
-    /// The release in force.
+    /// The release in force; it may be on trial.
     pub fn in_force(&self) -> Option<Release> {
-        self.trust.in_force.as_ref().map(|release| Release::new(release, &self.state))
+        self.now_in_force().map(|release| Release::new(release, &self.state))
+    }
+
+    fn now_in_force(&self) -> Option<&InForce> {
+        self.journal.in_force(self.trust.in_force.as_ref())
     }
 
     /// The last look that counted, by this or an earlier process.

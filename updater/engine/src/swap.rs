@@ -6,14 +6,22 @@ use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::steps::{self, Instant};
+
 /// Replaces a file: writes beside it, syncs, renames, syncs the folder.
 pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_whole(path, content)?;
+    sync_folder(parent(path))
+}
+
+/// Replaces a file that can be made again from others: after a power cut it is the old one or the new one, whole.
+pub(crate) fn replace_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = beside(path);
     let mut file = File::create(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(&beside, path)?;
-    sync_folder(parent(path))
+    steps::at(Instant::FileSynced(&beside));
+    fs::rename(&beside, path)
 }
 
 /// Replaces a file whose loss in a power cut does no harm: readers see old or new, the disk perhaps neither.
@@ -27,23 +35,25 @@ pub(crate) fn replace_lightly(path: &Path, content: &[u8]) -> io::Result<()> {
 /// file system instead of one for each file.
 pub(crate) fn put_folder(built: &Path, place: &Path) -> io::Result<()> {
     rustix::fs::syncfs(File::open(built)?)?;
+    steps::at(Instant::AllSynced(built));
     fs::rename(built, place)?;
     sync_folder(parent(place))
 }
 
-/// Points a symbolic link elsewhere.
+/// Points a symbolic link elsewhere. It can be made again: after a power cut it is the old one or the new one.
 pub(crate) fn repoint(link: &Path, target: &Path) -> io::Result<()> {
     let beside = beside(link);
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => symlink(target, &beside)?,
     }
-    fs::rename(&beside, link)?;
-    sync_folder(parent(link))
+    fs::rename(&beside, link)
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()?;
+    steps::at(Instant::FolderSynced(folder));
+    Ok(())
 }
 
 /// One fixed name, so that a kill leaves at most one such file, and the next write uses it again.

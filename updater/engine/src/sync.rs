@@ -5,9 +5,10 @@
 //!    named and left out;
 //! 2. each is judged, lowest version first; a key set it brings judges the next one. Which tags were verified and the keys
 //!    in force are noted in `trust.json` at once, so that nothing below can undo a revocation;
-//! 3. the highest good one is staged: built beside, hashed against the signed tree, synced, moved to its place
+//! 3. the highest good one that no gate holds back ([`Engine::sync`]'s `hold`) is staged: built beside, hashed against the signed tree, synced, moved to its place
 //!    (before: at most a leftover `.staging-` folder, removed by the next sync);
-//! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename;
+//! 4. `trust.json` is replaced: **this is the switch**, floor and release in force in one rename. On a worker it is
+//!    tried first, and the switch is `trial.json`: see `update.rs`;
 //! 5. the link `in-force` is pointed at the slot (a stale link is repointed by the next sync);
 //! 6. slots older than the one before are removed, unless something still reads them ([`Engine::keep`]).
 
@@ -16,24 +17,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git2::{ObjectType, Oid};
 use nightshift_manifest::content::{self, Content};
+use nightshift_manifest::held::{self, Held, HeldBy, Promotion, Verified};
 use nightshift_manifest::refusal::{Refusal, Rule};
 use nightshift_manifest::select::{self, Candidate};
 use nightshift_manifest::signers::{Signers, SignersError};
 use nightshift_manifest::tag::{self, TagRefusal, VerifiedTag};
 use nightshift_manifest::tree::{self, TreeError};
+use nightshift_manifest::trial::IllegalMove;
 use nightshift_manifest::trust::{InForce, Trust};
 use nightshift_manifest::version::ReleaseVersion;
 
 use crate::git::{self, CloneDamage, GitError, LocalClone};
 use crate::look::{Look, tree_of_commit};
 use crate::release::Release;
-use crate::slot::{self, SlotError, StagedFile};
+use crate::slot::{self, Programs, SlotError, StagedFile};
 use crate::state::{self, StateError};
+use crate::steps::{self, Step};
 use crate::{Engine, clock, ref_of, swap};
 
 /// What a sync did.
@@ -43,6 +48,8 @@ pub struct Sync {
     pub switched: bool,
     /// Tags that stand in the repository and are refused, highest version first.
     pub refused: Vec<Refusal>,
+    /// Good releases above the one that is in force now, and what holds them back, highest version first.
+    pub held: Vec<Held>,
     /// Tags that stand in the repository and cannot be fetched, lowest version first. The repository is at fault.
     pub unfetched: Vec<Unfetched>,
     /// What else a person may want to know.
@@ -82,6 +89,9 @@ pub enum SyncError {
     /// The memory of releases or the link to the slot in force could not be written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The journal of the update does not allow what was about to be done.
+    #[error(transparent)]
+    Move(#[from] IllegalMove),
     /// The keys in force, as noted, are not understood.
     #[error(
         "reading the keys in force from trust.json: they are not understood, and no others are believed instead; pin the \
@@ -106,7 +116,7 @@ impl CloneDamage for SyncError {
         match self {
             SyncError::Git(error) => error.is_clone_damage(),
             SyncError::Slot(error) => error.is_clone_damage(),
-            SyncError::State(_) | SyncError::Keys(_) => false,
+            SyncError::State(_) | SyncError::Move(_) | SyncError::Keys(_) => false,
         }
     }
 }
@@ -114,12 +124,34 @@ impl CloneDamage for SyncError {
 /// A tag that may come into force.
 pub(crate) struct Good {
     pub(crate) release: InForce,
+    pub(crate) content: Content,
     pub(crate) files: Vec<StagedFile>,
 }
 
+impl Good {
+    /// This release as gates judge it.
+    fn verified<'r>(&'r self, promotions: &'r [Promotion]) -> Verified<'r> {
+        Verified {
+            version: self.release.version,
+            tag_id: &self.release.tag_id,
+            commit: &self.release.commit,
+            signer: &self.release.signer,
+            content: &self.content,
+            promotions,
+        }
+    }
+}
+
+/// What holds a good release back; `None` when nothing does.
+pub type Hold<'h> = &'h dyn Fn(&Verified<'_>) -> Option<Held>;
+
+/// No gate at all: the highest good release is taken.
+pub const FREE: Hold<'static> = &|_| None;
+
 /// What the candidates came to.
 struct Judged {
-    best: Option<Good>,
+    /// Lowest version first.
+    good: Vec<Good>,
     refused: Vec<Refusal>,
     unfetched: Vec<Unfetched>,
     notes: Vec<String>,
@@ -128,24 +160,31 @@ struct Judged {
 }
 
 impl Engine {
-    /// Brings the highest good release among the tags that `look` saw into force. Call it when there is no stop flag.
-    pub fn sync(&mut self, look: &Look) -> Result<Sync, SyncError> {
+    /// Brings the highest good release among the tags that `look` saw and that `hold` lets pass into force. Call it when
+    /// there is no stop flag.
+    pub fn sync(&mut self, look: &Look, hold: Hold<'_>) -> Result<Sync, SyncError> {
         let mut sync = Sync::default();
+        let before = self.now_in_force().map(|release| release.tag_id.clone());
+        self.seen.clone_from(&look.tags);
+        self.ask_last_good()?;
         let candidates = select::plan(&look.tags, &self.trust).judge;
         if !candidates.is_empty() {
             git::discard_when_scattered(&self.state);
             let (state, url) = (self.state.clone(), self.source.url.clone());
-            let judged = git::with_clone(&state, &url, |clone| self.judge_and_stage(clone, &candidates))?;
-            sync.refused = judged.refused;
-            sync.unfetched = judged.unfetched;
-            sync.notes = judged.notes;
-            if let Some(good) = judged.best {
-                self.switch(good.release, look)?;
-                sync.switched = true;
+            let release = git::with_clone(&state, &url, |clone| {
+                sync = Sync::default();
+                self.judge_and_stage(clone, &candidates, hold, &mut sync)
+            })?;
+            self.send_back(&sync.held)?;
+            match release {
+                Some(release) if self.means.is_some() => drop(self.try_release(release)?),
+                Some(release) => self.switch(release, look)?,
+                None => {}
             }
         }
-        self.point_at_slot_in_force()?;
+        self.settle()?;
         self.sweep();
+        sync.switched = self.now_in_force().map(|release| release.tag_id.as_str()) != before.as_deref();
 
         // Once more, by what is in force now: a release that was taken closes the books on everything below it.
         let plan = select::plan(&look.tags, &self.trust);
@@ -161,7 +200,7 @@ impl Engine {
     /// Hashes the files of a slot against the signed tree; a slot that is damaged or gone is staged again, once.
     /// Needs the state folder's lock, like a sync.
     pub fn verify_slot(&self, release: &Release) -> Result<(), SlotError> {
-        if slot::is_good(&release.slot, &release.tree_id) {
+        if slot::is_good(&release.slot, &release.tree_id) && self.has_its_programs(release) {
             return Ok(());
         }
         tracing::warn!("the slot {} is damaged: staging it again", release.slot.display());
@@ -179,22 +218,63 @@ impl Engine {
             if !clone.has(root) {
                 clone.connect()?.fetch(&[ref_of(&release.tag)])?;
             }
-            let (_, files) = walk(clone, root)?.map_err(|_| damaged())?;
-            slot::stage(&self.state, clone, &in_force, &files)
+            let (paths, files) = walk(clone, root)?.map_err(|_| damaged())?;
+            let manifests = read_manifests(clone, &files)?.map_err(|_| damaged())?;
+            let content = Content::parse(&paths, &manifests).map_err(|_| damaged())?;
+            let wanted = self.wanted(content.binaries.as_ref()).map_err(|_| damaged())?;
+            let fetch = |bin: &Path| self.fetch_programs(&content.settings.binaries_from, &wanted, bin);
+            slot::stage(&self.state, clone, &in_force, &files, &Programs { wanted: &wanted, fetch: &fetch })
         })
     }
 
-    fn judge_and_stage(&mut self, clone: &LocalClone, candidates: &[Candidate]) -> Result<Judged, SyncError> {
+    /// Whether the programs of a slot whose files are good are those that its release names.
+    fn has_its_programs(&self, release: &Release) -> bool {
+        let wanted =
+            release.binaries().map_err(|error| error.to_string()).and_then(|named| self.wanted(named.as_ref()));
+        wanted.is_ok_and(|wanted| slot::has_programs(&release.slot, &wanted))
+    }
+
+    /// Judges the candidates and stages the one to take. What else was found goes into `sync`.
+    fn judge_and_stage(
+        &mut self,
+        clone: &LocalClone,
+        candidates: &[Candidate],
+        hold: Hold<'_>,
+        sync: &mut Sync,
+    ) -> Result<Option<InForce>, SyncError> {
         let faults = fetch_missing(clone, candidates)?;
         let judged = judge_all(clone, candidates, &faults, &self.trust)?;
         if judged.trust != self.trust {
             state::write_trust(&self.state, &judged.trust)?;
-            self.trust = judged.trust.clone();
+            self.trust = judged.trust;
         }
-        if let Some(good) = &judged.best {
-            slot::stage(&self.state, clone, &good.release, &good.files)?;
+        let there: BTreeSet<String> = judged.good.iter().map(|good| good.release.tag_id.clone()).collect();
+        let gates = |good: &Good| {
+            let verified = good.verified(&[]);
+            self.held_by_trial(&verified).or_else(|| hold(&verified))
+        };
+        let (chosen, held) = held::choose(judged.good, gates);
+        (sync.refused, sync.unfetched, sync.notes, sync.held) = (judged.refused, judged.unfetched, judged.notes, held);
+        let Some(good) = chosen else { return Ok(None) };
+        if !self.has_room_for(good.release.version, &good.release.tag_id, |id| there.contains(id)) {
+            return Ok(None);
         }
-        Ok(judged)
+        let wanted = match self.wanted(good.content.binaries.as_ref()) {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                sync.held.push(good.verified(&[]).held(HeldBy::Download, why));
+                return Ok(None);
+            }
+        };
+        let fetch = |bin: &Path| self.fetch_programs(&good.content.settings.binaries_from, &wanted, bin);
+        let programs = Programs { wanted: &wanted, fetch: &fetch };
+        match slot::stage(&self.state, clone, &good.release, &good.files, &programs) {
+            Err(SlotError::Programs(error)) => {
+                sync.held.push(good.verified(&[]).held(HeldBy::Download, chain(&error)));
+                Ok(None)
+            }
+            staged => Ok(staged.map(|()| Some(good.release))?),
+        }
     }
 
     fn switch(&mut self, release: InForce, look: &Look) -> Result<(), SyncError> {
@@ -203,26 +283,50 @@ impl Engine {
         trust.take(release, &look.tags);
         state::write_trust(&self.state, &trust)?;
         self.trust = trust;
+        steps::done(Step::Committed);
         Ok(())
     }
 
     /// Removes the slots that nobody needs any more, also those that an earlier process was killed before removing.
-    fn sweep(&self) {
-        let trusted =
-            [self.trust.in_force.as_ref().map(|release| release.slot.as_str()), self.trust.previous_slot.as_deref()];
+    pub(crate) fn sweep(&self) {
+        let trusted = [
+            self.trust.in_force.as_ref().map(|release| release.slot.as_str()),
+            self.trust.previous_slot.as_deref(),
+            self.journal.trial.as_ref().map(|trial| trial.release.slot.as_str()),
+        ];
         let trusted = trusted.into_iter().flatten().map(OsStr::new);
         slot::sweep(&self.state, &trusted.chain(self.in_use.iter().map(OsString::as_os_str)).collect::<Vec<_>>());
+        steps::done(Step::Swept);
     }
 
-    fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
-        let Some(release) = &self.trust.in_force else { return Ok(()) };
+    pub(crate) fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
         let link = self.state.in_force();
+        let Some(release) = self.now_in_force() else {
+            // The first release of all came to nothing.
+            return match std::fs::remove_file(&link) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::writing(link)(error).into()),
+                _ => Ok(()),
+            };
+        };
         let target: PathBuf = [Path::new("slots"), Path::new(&release.slot)].iter().collect();
         if std::fs::read_link(&link).is_ok_and(|present| present == target) {
             return Ok(());
         }
-        Ok(swap::repoint(&link, &target).map_err(StateError::writing(link))?)
+        swap::repoint(&link, &target).map_err(StateError::writing(link))?;
+        steps::done(Step::Linked);
+        Ok(())
     }
+}
+
+/// An error with everything behind it, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
 }
 
 /// Why tags could not be fetched.
@@ -284,8 +388,13 @@ fn judge_all(
     faults: &Faults,
     trust: &Trust,
 ) -> Result<Judged, SyncError> {
-    let mut judged =
-        Judged { best: None, refused: Vec::new(), unfetched: Vec::new(), notes: Vec::new(), trust: trust.clone() };
+    let mut judged = Judged {
+        good: Vec::new(),
+        refused: Vec::new(),
+        unfetched: Vec::new(),
+        notes: Vec::new(),
+        trust: trust.clone(),
+    };
     for candidate in candidates {
         let tag = candidate.version.tag();
         if let Some(error) = faults.get(&candidate.version) {
@@ -302,10 +411,10 @@ fn judge_all(
         };
         let keys = judged.trust.keys_for(&tag, &candidate.id)?;
         match judge(clone, id, candidate, &keys)? {
-            Ok(Verified { signers, outcome }) => {
+            Ok(Judgement { signers, outcome }) => {
                 judged.trust.believe(candidate.version, &candidate.id, &keys, signers.as_ref());
                 match outcome {
-                    Ok(good) => judged.best = Some(good),
+                    Ok(good) => judged.good.push(good),
                     Err(refusal) => judged.refused.push(refusal),
                 }
             }
@@ -316,7 +425,7 @@ fn judge_all(
 }
 
 /// A tag whose signature is good: its key set counts, whatever becomes of the rest of it.
-pub(crate) struct Verified {
+pub(crate) struct Judgement {
     pub(crate) signers: Option<Signers>,
     pub(crate) outcome: Result<Good, Refusal>,
 }
@@ -327,7 +436,7 @@ pub(crate) fn judge(
     id: Oid,
     candidate: &Candidate,
     keys: &Signers,
-) -> Result<Result<Verified, Refusal>, GitError> {
+) -> Result<Result<Judgement, Refusal>, GitError> {
     let tag_name = candidate.version.tag();
     let refuse = |rule, signer, found, advice| refuse(candidate, rule, signer, found, advice);
     let (kind, size) = clone.size(id)?;
@@ -369,7 +478,7 @@ pub(crate) fn judge(
     };
     let outcome = match Content::parse(&paths, &manifests) {
         Err(error) => Err(refuse(Rule::Content, signer, error.to_string(), advice)),
-        Ok(_) => Ok(Good {
+        Ok(content) => Ok(Good {
             release: InForce {
                 version: candidate.version,
                 tag_id: candidate.id.clone(),
@@ -378,10 +487,11 @@ pub(crate) fn judge(
                 signer: verified.signer.clone(),
                 slot: slot::name(candidate.version, &candidate.id),
             },
+            content,
             files,
         }),
     };
-    Ok(Ok(Verified { signers, outcome }))
+    Ok(Ok(Judgement { signers, outcome }))
 }
 
 fn refuse(candidate: &Candidate, rule: Rule, signer: Option<&str>, found: String, advice: &str) -> Refusal {

@@ -6,26 +6,34 @@
 //! - Names: [`version`] (release tags), [`stop`] (what stops the grid).
 //! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
-//!   [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
-//! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
+//!   [`held`] (what is good and may not come into force yet), [`tree`] (no hostile paths), [`trial`] (the life of an
+//!   update), [`offline`] (how long to carry on unseen).
+//! - Rollout: [`rollout`] (who takes a release when; `rollout.toml`, which only holds back).
+//! - Content: [`binaries`] (`release.toml`; [`machine`]), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]),
+//!   [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
+pub mod binaries;
 pub mod content;
 pub mod csv;
 pub mod duration;
 pub mod file_error;
+pub mod held;
 pub mod hours;
+pub mod machine;
 pub mod offline;
 pub mod plugin;
 pub mod rate;
 pub mod refusal;
 pub mod requires;
+pub mod rollout;
 pub mod select;
 pub mod settings;
 pub mod signers;
 pub mod stop;
 pub mod tag;
 pub mod tree;
+pub mod trial;
 pub mod trust;
 pub mod version;
 

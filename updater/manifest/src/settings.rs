@@ -8,10 +8,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::binaries::Place;
 use crate::duration;
 use crate::file_error::{FileError, read_toml};
 use crate::hours::Hours;
 use crate::rate;
+use crate::rollout::{self, Plan, RolloutTable};
 
 /// Why the settings cannot be taken.
 pub type SettingsError = FileError;
@@ -33,6 +35,10 @@ pub struct GridSettings {
     pub max_attempts: u32,
     /// Thousandths of a batch's results that may be errors before it is suspended; 1000 never suspends it.
     pub error_rate: u32,
+    /// Where workers look for the programs of a release, in this order.
+    pub binaries_from: Vec<Place>,
+    /// Who takes this release when; `None` when everybody does in the next cycle.
+    pub rollout: Option<Plan>,
 }
 
 impl Default for GridSettings {
@@ -45,6 +51,8 @@ impl Default for GridSettings {
             lease: Duration::from_secs(15 * 60),
             max_attempts: 5,
             error_rate: 500,
+            binaries_from: vec![Place::JobServer],
+            rollout: None,
         }
     }
 }
@@ -79,6 +87,10 @@ impl GridSettings {
         if let Some(value) = error_rate {
             settings.error_rate = read_rate("error_rate", &value, &at)?;
         }
+        if let Some(from) = written.binaries.from {
+            settings.binaries_from = read_places(&from, &at)?;
+        }
+        settings.rollout = written.rollout.map(|table| rollout::read(table, &at)).transpose()?;
         Ok(settings)
     }
 }
@@ -104,6 +116,14 @@ fn read_hours(
         )),
         Some(_) => Ok(read),
     }
+}
+
+fn read_places(from: &[Spanned<String>], at: At<'_>) -> Result<Vec<Place>, SettingsError> {
+    if from.is_empty() {
+        let problem = "from = [] would let no worker fetch a program: leave it out to fetch from the job server";
+        return Err(at(0..0, problem.to_owned()));
+    }
+    from.iter().map(|place| place.get_ref().parse().map_err(|problem| at(place.span(), problem))).collect()
 }
 
 fn read_duration(key: &str, value: &Spanned<String>, most: u64, at: At<'_>) -> Result<Duration, SettingsError> {
@@ -142,6 +162,9 @@ struct SettingsFile {
     workers: WorkersTable,
     #[serde(default)]
     jobs: JobsTable,
+    #[serde(default)]
+    binaries: BinariesTable,
+    rollout: Option<Spanned<RolloutTable>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -160,6 +183,12 @@ struct JobsTable {
     lease: Option<Spanned<String>>,
     max_attempts: Option<Spanned<i64>>,
     error_rate: Option<Spanned<f64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BinariesTable {
+    from: Option<Vec<Spanned<String>>>,
 }
 
 #[cfg(test)]
@@ -197,6 +226,16 @@ mod tests {
             "nightshift.toml, line 2: error_rate = 50 is out of range: write 0.0 to 1.0, as in 0.05"
         );
         assert!(error("[jobs]\nerror_rate = nan\n").contains("out of range"));
+    }
+
+    #[test]
+    fn programs_come_from_the_job_server_unless_it_says_otherwise() {
+        let from = |text: &str| GridSettings::parse(text, "nightshift.toml").expect(text).binaries_from;
+        assert_eq!(from(""), [Place::JobServer]);
+        let two = "[binaries]\nfrom = [\"file:///srv/x\", \"jobserver\"]\n";
+        assert_eq!(from(two), [Place::Folder("/srv/x".into()), Place::JobServer]);
+        assert!(error("[binaries]\nfrom = [\"jobserver\", \"ftp://x\"]\n").contains("line 2: \"ftp://x\" is no place"));
+        assert!(error("[binaries]\nfrom = []\n").contains("leave it out"));
     }
 
     #[test]

@@ -12,7 +12,10 @@
 //!   stops.json     the stops that the job server told of last
 //!   trust.json     version floor, release in force, refused and seen tags
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
-//!   slots/         one immutable folder per staged release
+//!   trial.json     how far the update under way is, and what was found bad
+//!   boot.state     which launcher boot becomes, and how often it was tried
+//!   downloads/     programs that are being fetched
+//!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
 //!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, `mark`, what is in
 //!                  its environment and its descendants', and `family`, those there were lately
@@ -81,6 +84,22 @@ impl StateDir {
     pub fn trust(&self) -> PathBuf {
         self.0.join("trust.json")
     }
+    /// How far the update under way is.
+    pub fn trial(&self) -> PathBuf {
+        self.0.join("trial.json")
+    }
+    /// Which launcher boot becomes.
+    pub fn boot_state(&self) -> PathBuf {
+        self.0.join("boot.state")
+    }
+    /// Programs that are being fetched.
+    pub fn downloads(&self) -> PathBuf {
+        self.0.join("downloads")
+    }
+    /// What the job server said about rings.
+    pub fn rollout(&self) -> PathBuf {
+        self.0.join("rollout.json")
+    }
     /// The clone of the central repository.
     pub fn clone_dir(&self) -> PathBuf {
         self.0.join("repo.git")
@@ -88,6 +107,10 @@ impl StateDir {
     /// The folder of slots.
     pub fn slots(&self) -> PathBuf {
         self.0.join("slots")
+    }
+    /// A program of a slot, whether it is there or not.
+    pub fn slot_program(&self, slot: &str, program: &str) -> PathBuf {
+        self.slots().join(slot).join("bin").join(program)
     }
     /// The link to the slot in force.
     pub fn in_force(&self) -> PathBuf {

@@ -52,6 +52,15 @@ pub enum FromCore {
         /// Records of the job.
         total: u64,
     },
+    /// A job goes back because its plugin failed at it, or is done with nothing but errors: number of the job, plugin, why.
+    Failed {
+        /// The job's number on the job server.
+        job: i64,
+        /// The plugin's name.
+        plugin: String,
+        /// What went wrong.
+        why: String,
+    },
     /// The release whose plugins the core now uses: its tag.
     Using(String),
     /// The machine slept, or the core was frozen: nothing is written or handed in before [`ToCore::Looked`] with this
@@ -125,6 +134,7 @@ impl FromCore {
             FromCore::Working { job, plugin, done, total } => {
                 line(&["working", &job.to_string(), plugin, &done.to_string(), &total.to_string()])
             }
+            FromCore::Failed { job, plugin, why } => line(&["failed", &job.to_string(), plugin, why]),
             FromCore::Using(tag) => line(&["using", tag]),
             FromCore::Woke(number) => line(&["woke", &number.to_string()]),
         }
@@ -141,6 +151,9 @@ impl FromCore {
                 done: done.parse().ok()?,
                 total: total.parse().ok()?,
             }),
+            ["failed", job, plugin, why] => {
+                Some(FromCore::Failed { job: job.parse().ok()?, plugin: (*plugin).to_owned(), why: (*why).to_owned() })
+            }
             ["using", tag] => Some(FromCore::Using((*tag).to_owned())),
             ["woke", number] => Some(FromCore::Woke(number.parse().ok()?)),
             _ => None,
@@ -178,6 +191,7 @@ mod tests {
             FromCore::Progress,
             FromCore::Waiting("work".into()),
             FromCore::Working { job: 7, plugin: "name-count".into(), done: 3, total: 1000 },
+            FromCore::Failed { job: 7, plugin: "name-count".into(), why: "no such table".into() },
             FromCore::Using("v1.2.3".into()),
             FromCore::Woke(3),
         ] {

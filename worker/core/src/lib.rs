@@ -40,6 +40,7 @@ pub mod pace;
 mod plugins;
 mod retry;
 mod run;
+pub mod samples;
 mod settle;
 pub mod spool;
 mod stopped;

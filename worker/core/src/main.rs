@@ -1,6 +1,6 @@
 //! `nightshift-core`: started by the launcher, which talks to it over stdin and stdout and reads its exit code.
 //!
-//! 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
+//! `--version` says its version and ends. 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -14,14 +14,14 @@ use std::time::Duration;
 use anyhow::Context;
 use nightshift_client::{Access, Client, Timeouts};
 use nightshift_contract::exit::Exit;
-use nightshift_contract::handoff::CoreArgs;
+use nightshift_contract::handoff::{CoreArgs, SAMPLES};
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_core::direct::DirectControl;
 use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
-use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline};
+use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
 use nightshift_plugin::process::with_running;
 use nightshift_store::mysql::Address;
 use tokio::sync::watch;
@@ -39,6 +39,20 @@ const BURY_EVERY: Duration = Duration::from_secs(10);
 const LOGS_KEPT: usize = 7;
 
 fn main() -> ExitCode {
+    if env::args_os().nth(1).is_some_and(|first| first == "--version") {
+        // Nobody is left to be told when standard output is gone.
+        drop(writeln!(io::stdout(), "nightshift-core {}", env!("CARGO_PKG_VERSION")));
+        return Exit::Done.into();
+    }
+    if env::args_os().nth(1).is_some_and(|first| first == SAMPLES) {
+        return match samples::run(Path::new(&env::args_os().nth(2).unwrap_or_default())) {
+            Ok(()) => Exit::Done.into(),
+            Err(why) => {
+                complain(&why);
+                Exit::Failed.into()
+            }
+        };
+    }
     let args = match CoreArgs::parse(env::args_os().skip(1)) {
         Ok(args) => args,
         Err(error) => {

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use nightshift_contract::message::FromCore;
 use nightshift_wire::{Claim, GiveBack, GiveBackCause, Problem, Submission, code};
 use tokio::time::sleep;
 
@@ -56,10 +57,14 @@ impl Desk {
                 self.put_back(held.clone(), GiveBackCause::Stopped, reason, true);
             }
             Unfinished::Stuck(reason) => {
+                self.tell_failed(held, &reason);
                 self.give_back(held.clone(), GiveBackCause::Failed, reason.clone());
                 return Err(CoreError::Stuck(reason));
             }
-            Unfinished::Failed(reason) => self.give_back(held.clone(), GiveBackCause::Failed, reason),
+            Unfinished::Failed(reason) => {
+                self.tell_failed(held, &reason);
+                self.give_back(held.clone(), GiveBackCause::Failed, reason);
+            }
             Unfinished::Unable(reason) => self.give_back(held.clone(), GiveBackCause::Stopped, reason),
             Unfinished::NoRoom(reason) => {
                 self.give_back(held.clone(), GiveBackCause::Stopped, reason.clone());
@@ -67,6 +72,12 @@ impl Desk {
             }
         }
         Ok(())
+    }
+
+    /// The launcher judges a release on trial by such.
+    fn tell_failed(&self, held: &HeldAttempt, why: &str) {
+        let (job, plugin) = (held.claim.job, held.claim.plugin.clone());
+        self.telling.say(FromCore::Failed { job, plugin, why: why.to_owned() });
     }
 
     /// Delivers what is in the outbox, for ever.

@@ -8,6 +8,7 @@ mod cycle_noop;
 mod figure;
 mod job_control;
 mod measure;
+mod release;
 mod stop_latency;
 mod table;
 
@@ -27,6 +28,7 @@ struct Group {
 
 const GROUPS: &[&[Group]] = &[
     &[cycle_noop::GROUP],
+    &[release::GROUP],
     &job_control::RATE,
     &job_control::DEEP_QUEUE,
     &job_control::BATCH,

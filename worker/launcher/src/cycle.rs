@@ -7,13 +7,16 @@
 //! 5. A job server that asks who comes is asked whether it lets this worker in ([`crate::join`]). [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
 //! 6. Status file and report, whatever happened; then the exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_client::{Access, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{OpenError, StopFlag};
+use nightshift_engine::binaries::{FetchLimits, Shelf};
+use nightshift_engine::{Means, StopFlag};
+use nightshift_manifest::machine::this_target;
 use nightshift_manifest::offline::{self, Offline};
 use nightshift_manifest::stop::{self, Stops, When, Who};
 use nightshift_wire::{Report, WorkerState};
@@ -21,10 +24,14 @@ use tokio::runtime::Runtime;
 
 use crate::decide::{self, Facts, Next};
 use crate::identity::{self, IdentityError, Verdict};
+use crate::installed::Installed;
 use crate::join::{Credential, CredentialError, Standing};
 use crate::lock::{self, Lock, LockError, Taken};
+use crate::programs::ArtifactStore;
 use crate::report::{Findings, Reporter, Step};
-use crate::repository::{Found, Repository, Visit};
+use crate::repository::{Found, Repository, RepositoryError, Visit};
+use crate::rollout::Openings;
+use crate::self_check::SelfCheck;
 use crate::sender::Sender;
 use crate::settings::{JobSource, Settings};
 use crate::status::{self, Status};
@@ -50,6 +57,14 @@ pub struct Ending {
     pub exit: Exit,
     /// What a person should read; empty when there is nothing to do.
     pub words: String,
+    /// The launcher of another release takes over: become it through boot, now that the lock is free.
+    pub give_way: bool,
+}
+
+impl Ending {
+    fn new(exit: Exit, words: String) -> Ending {
+        Ending { exit, words, give_way: false }
+    }
 }
 
 /// A cycle could not be done.
@@ -75,7 +90,7 @@ pub enum CycleError {
     Leftovers(#[from] nightshift_kin::Survivors),
     /// The clone of the repository cannot be used.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] RepositoryError),
     /// The asynchronous part cannot be started.
     #[error("preparing to watch over a core")]
     Runtime(#[source] std::io::Error),
@@ -96,8 +111,8 @@ impl CycleError {
 pub struct Cycle<'s> {
     /// What worker.toml says.
     pub settings: &'s Settings,
-    /// The core's program.
-    pub core: &'s Path,
+    /// The programs that came with the installation.
+    pub installed: &'s Installed,
     /// The machine's lock.
     pub lock: Lock,
     /// Sends reports.
@@ -110,6 +125,10 @@ pub struct Cycle<'s> {
     pub heard: Vec<StopFlag>,
     /// The last visit to the repository, once there was one.
     pub visit: Option<Visit>,
+    /// The launcher of the release in force is another program than this one.
+    pub another_launcher: bool,
+    /// Another release came into force in this cycle.
+    has_switched: bool,
     /// What the steps found.
     pub findings: Findings,
     reporter: Reporter,
@@ -121,7 +140,7 @@ pub struct Cycle<'s> {
 ///
 /// # Errors
 /// When the state folder, the lock or the settings are out of order; everything else is an [`Ending`].
-pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
+pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleError> {
     let state = &settings.state;
     let nobody = Access { pin: settings.joining.pin, ..Access::default() };
     let sender = Sender::new(&settings.jobs, settings.report_timeout, &nobody).map_err(CycleError::JobServer)?;
@@ -129,7 +148,7 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     let lock = match lock::take(state, settings.stuck_after)? {
         Taken::Theirs { pid } => {
             tracing::info!(pid, "another cycle works; nothing to do");
-            return Ok(Ending { exit: Exit::Done, words: String::new() });
+            return Ok(Ending::new(Exit::Done, String::new()));
         }
         Taken::Ours { lock, ended } => {
             findings.good(Step::Lock, lock_in_words(ended));
@@ -143,16 +162,19 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     if left > 0 {
         tracing::warn!("ended {left} processes that an earlier core left over");
     }
+    lock::end_fallen_launchers(state);
     let worker = establish_identity(state, &mut findings)?;
     let mut cycle = Cycle {
         settings,
-        core,
+        installed,
         lock,
         sender,
         credential: None,
         out: None,
         heard: heard::remembered(state, &settings.source.control_branch),
         visit: None,
+        another_launcher: false,
+        has_switched: false,
         findings,
         reporter: Reporter { worker, host: machine::host() },
         release_before: status::read(state).ok().flatten().map(|status| status.report.release).unwrap_or_default(),
@@ -161,12 +183,18 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CycleError::Runtime)?;
     let done = cycle.go(&runtime);
     let (ending, report) = match done {
-        Ok((ending, state, reason)) => (ending, cycle.report(state, reason)),
+        Ok((ending, state, reason)) => {
+            // Giving way is no cycle: a launcher on trial that gave way for ever would never be fallen back from.
+            if !cycle.another_launcher {
+                cycle.note_for_boot();
+            }
+            (ending, cycle.report(state, reason))
+        }
         Err(error) => {
             let words = crate::repository::chain(&error);
             cycle.findings.bad(Step::Look, words.clone(), "");
             let report = cycle.report(WorkerState::Blocked, words.clone());
-            (Ending { exit: error.exit(), words }, report)
+            (Ending::new(error.exit(), words), report)
         }
     };
     cycle.write_status(report.clone(), Some(ending.exit));
@@ -181,7 +209,7 @@ impl Cycle<'_> {
     fn go(&mut self, runtime: &Runtime) -> Result<(Ending, WorkerState, String), CycleError> {
         let mut facts = self.facts();
         if facts.stop_file.is_none() {
-            let mut repository = Repository::open(self.settings.source.clone(), &self.settings.state)?;
+            let mut repository = self.repository()?;
             self.ask_what_is_stopped(runtime);
             self.introduce(&mut repository);
             repository = self.visit(runtime, repository);
@@ -206,6 +234,46 @@ impl Cycle<'_> {
         self.note_hours(&facts);
         self.note_stop_file(&facts);
         Ok(self.ending(&next, &facts))
+    }
+
+    /// Opens the clone, to take releases when their rings are open and to try them by this worker's means.
+    ///
+    /// # Errors
+    /// When the state folder cannot be used, or an address is none of a job server.
+    pub fn repository(&self) -> Result<Repository, CycleError> {
+        let Settings { source, state, jobs, joining, try_again, report_timeout, .. } = self.settings;
+        let nobody = || Access { pin: joining.pin, ..Access::default() };
+        let access = self.credential.as_ref().map_or_else(nobody, |credential| credential.access(joining));
+        let job_server = match jobs {
+            JobSource::Servers(servers) => {
+                Some(Arc::new(ArtifactStore::new(servers.clone(), access.clone())) as Arc<dyn Shelf>)
+            }
+            JobSource::Store { .. } => None,
+        };
+        let check = SelfCheck { installed: self.installed.clone(), scratch: state.root().join("self-check") };
+        let means = Means {
+            check: Arc::new(check),
+            target: this_target(),
+            job_server,
+            limits: FetchLimits::default(),
+            again_after: *try_again,
+        };
+        let servers = match jobs {
+            JobSource::Servers(servers) => servers.as_slice(),
+            JobSource::Store { .. } => &[],
+        };
+        let openings = Openings::of(self.worker(), servers, &access, *report_timeout, state);
+        let mut repository = Repository::open(source.clone(), state, means)?;
+        repository.go_by(openings.map_err(CycleError::JobServer)?);
+        Ok(repository)
+    }
+
+    /// Tells boot that this launcher came to the end of its cycle in good order, or why it could not look.
+    fn note_for_boot(&self) {
+        let blind = self.visit.as_ref().filter(|visit| !visit.looked).map(|visit| visit.look.found.as_str());
+        if let Err(error) = nightshift_engine::cycle_ended(&self.settings.state, blind) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "noting the end of the cycle for boot");
+        }
     }
 
     /// Asks the job server what it says is stopped. One that does not answer, or not to this worker, changes nothing.
@@ -338,6 +406,7 @@ impl Cycle<'_> {
             unseen_for_too_long: unseen,
             trouble: visit.trouble.clone(),
             release: visit.release.as_ref().map(|release| release.tag.clone()),
+            another_launcher: self.another_launcher,
             hours: Some(visit.settings.hours.open_until(clock::now())),
             refused: visit.refused.len(),
         }
@@ -372,6 +441,12 @@ impl Cycle<'_> {
             let control = &self.settings.source.control_branch;
             self.heard.retain(|flag| !heard::is_seen_by_looking(flag, control));
         }
+        // A release that was on trial before this launcher began has one of its own perhaps, which boot did not choose.
+        if visit.switched || (self.visit.is_none() && visit.on_trial) {
+            self.another_launcher =
+                visit.release.as_ref().is_some_and(|release| self.installed.is_another_launcher(release));
+        }
+        self.has_switched |= visit.switched;
         if visit.switched {
             let tag = visit.release.as_ref().map(|release| release.tag.as_str());
             tracing::info!(tag, "a release came into force");
@@ -391,7 +466,8 @@ impl Cycle<'_> {
             JobSource::Servers(_) => reason,
             JobSource::Store { .. } => format!("{reason} (the store is used directly: no job server hears of this)"),
         };
-        self.reporter.report(state, reason, release, refused, &self.findings)
+        let trial = visit.and_then(|visit| visit.trial.clone());
+        Report { trial, ..self.reporter.report(state, reason, release, refused, &self.findings) }
     }
 
     /// Writes the status file; one that cannot be written is noted and nothing more.
@@ -417,7 +493,8 @@ impl Cycle<'_> {
 
     fn ending(&self, next: &Next, facts: &Facts) -> (Ending, WorkerState, String) {
         let refused = self.visit.as_ref().map_or(&[][..], |visit| &visit.refused);
-        let ending = Ending { exit: next.exit(facts), words: next.last_words(facts, refused) };
+        let give_way = self.has_switched && matches!(next, Next::GiveWay(_));
+        let ending = Ending { exit: next.exit(facts), words: next.last_words(facts, refused), give_way };
         (ending, next.state(), next.in_words().0)
     }
 
@@ -426,7 +503,7 @@ impl Cycle<'_> {
         match finish {
             Finish::Terminated if !decide::next(&facts).is_stop() => {
                 let words = "ended on request; the next cycle goes on";
-                (Ending { exit: Exit::Done, words: String::new() }, WorkerState::Resting, words.into())
+                (Ending::new(Exit::Done, String::new()), WorkerState::Resting, words.into())
             }
             Finish::AsWanted | Finish::Terminated => {
                 self.note_hours(&facts);
@@ -437,7 +514,7 @@ impl Cycle<'_> {
             Finish::Crashed | Finish::Misunderstood | Finish::Unusable => {
                 let core = self.findings.steps().into_iter().find(|step| step.step == Step::Core.name());
                 let words = core.map(|core| format!("the core: {}; {}", core.found, core.next)).unwrap_or_default();
-                (Ending { exit: Exit::Failed, words: words.clone() }, WorkerState::Blocked, words)
+                (Ending::new(Exit::Failed, words.clone()), WorkerState::Blocked, words)
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What a worker may do now, given what is known: one pure function for the cycle and for the watch over its core.
 //!
-//! The order is the rule. A stop file or stop flag comes before everything, one that stops at once before one that
-//! lets the job in hand be finished; then a repository out of reach for so long
-//! that a stop flag could have been missed; then whether there is a release at all; then the working hours.
+//! The order is the rule. A stop file or stop flag comes before everything, one that stops at once before one that lets the
+//! job in hand be finished; then a repository out of reach for so long that a stop flag could have been missed; then
+//! whether there is a release at all, and whether its launcher is another one, which takes over; then the working hours.
 
 use jiff::Timestamp;
 use nightshift_contract::exit::Exit;
@@ -26,6 +26,8 @@ pub struct Facts {
     pub trouble: Option<String>,
     /// The tag of the release in force.
     pub release: Option<String>,
+    /// The launcher in force is another program than this one.
+    pub another_launcher: bool,
     /// The working hours at this moment; `None` when no release says.
     pub hours: Option<Window>,
     /// Releases that are offered and refused.
@@ -47,6 +49,8 @@ pub enum Next {
     NoRelease(Option<String>),
     /// There are releases, and all of them are refused.
     NoGoodRelease,
+    /// The launcher of the release in force takes over. Holds the release.
+    GiveWay(String),
     /// The job server does not let this worker in. Holds why, and what to do about it.
     Out(String, &'static str),
     /// Outside the working hours; holds when they begin.
@@ -71,6 +75,9 @@ pub fn next(facts: &Facts) -> Next {
             true => Next::NoGoodRelease,
             false => Next::NoRelease(facts.trouble.clone()),
         };
+    }
+    if let Some(tag) = facts.release.as_ref().filter(|_| facts.another_launcher) {
+        return Next::GiveWay(tag.clone());
     }
     if let Some(reason) = &facts.unseen_for_too_long {
         return Next::Unseen(reason.clone());
@@ -98,7 +105,7 @@ impl Next {
             _ if facts.refused > 0 => Exit::ReleaseRefused,
             Next::Out(..) => Exit::NotAllowed,
             Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => Exit::TryLater,
-            Next::Rest(_) | Next::Work => Exit::Done,
+            Next::Rest(_) | Next::Work | Next::GiveWay(_) => Exit::Done,
         }
     }
 
@@ -108,7 +115,7 @@ impl Next {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) | Next::StoppedAfterJob(_) => WorkerState::Stopped,
             Next::Out(..) | Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => WorkerState::Blocked,
             Next::Rest(_) => WorkerState::Resting,
-            Next::Work => WorkerState::Waiting,
+            Next::Work | Next::GiveWay(_) => WorkerState::Waiting,
         }
     }
 
@@ -137,6 +144,7 @@ impl Next {
             ),
             Next::Out(reason, to_do) => (reason.clone(), to_do),
             Next::Rest(opens) => (format!("outside the working hours; they begin at {opens}"), ""),
+            Next::GiveWay(tag) => (format!("the launcher of {tag} takes over"), ""),
             Next::Work => ("working hours".to_owned(), ""),
         }
     }
@@ -253,6 +261,15 @@ mod tests {
         assert_eq!(next(&facts).exit(&facts), Exit::NotAllowed);
         assert!(!next(&facts).is_stop(), "the job in hand is finished");
         assert_eq!(next(&facts).last_words(&facts, &[]), "waits for approval; approve it");
+    }
+
+    #[test]
+    fn another_launcher_takes_over_unless_the_grid_is_stopped() {
+        let facts = Facts { another_launcher: true, hours: Some(Window::Closed { opens: noon() }), ..working() };
+        assert_eq!(next(&facts), Next::GiveWay("v1.0.0".into()));
+        assert!(!next(&facts).is_stop(), "the job in hand is finished");
+        let stopped = Facts { stop_flag: Some("a reason".into()), ..facts };
+        assert!(next(&stopped).is_stop());
     }
 
     #[test]

@@ -12,17 +12,19 @@
 pub mod care;
 mod core_process;
 mod hearing;
+mod probation;
 mod telling;
 mod waking;
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
 use nightshift_contract::message::{FromCore, PluginStop, ToCore};
-use nightshift_engine::{Release, StopFlag};
+use nightshift_engine::{Event as TrialEvent, Release, StopFlag};
+use nightshift_manifest::binaries::Program;
 use nightshift_manifest::stop::When;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
@@ -30,14 +32,16 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cycle::Cycle;
 use crate::decide::{self, Next};
+use crate::installed::is_same;
 use crate::report::Step;
 use crate::repository::{Repository, Visit, chain};
 use crate::sender::Stream;
 use crate::{clock, decide::Facts, heard, leftovers, lock};
 pub use care::Finish;
-use care::{Act, Care, Event};
+use care::{Act, Care, Event, Phase};
 use core_process::{CoreProcess, Did};
 use hearing::{Hearing, Told};
+use probation::{Probation, Suspect};
 use telling::Telling;
 use waking::{Owed, Wakefulness};
 
@@ -69,12 +73,17 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         cycle,
         care: Care::new(now),
         core: None,
+        core_program: PathBuf::new(),
+        probation: Probation::new(),
+        to_judge: None,
         said: None,
         last_words: None,
         survivors: None,
         told: Vec::new(),
         place: Place::Here(Box::new(repository)),
     };
+    let mut watch = watch;
+    watch.judge_whom();
     watch.run().await
 }
 
@@ -82,6 +91,12 @@ struct Watch<'c, 's> {
     cycle: &'c mut Cycle<'s>,
     care: Care,
     core: Option<CoreProcess>,
+    /// The program of the core that was started last.
+    core_program: PathBuf,
+    /// What the core's words say about a release on trial.
+    probation: Probation,
+    /// What they said, until it can be noted.
+    to_judge: Option<TrialEvent>,
     /// The last thing the core said about its work.
     said: Option<FromCore>,
     /// The last complaint of the core before this one.
@@ -144,7 +159,12 @@ impl Watch<'_, '_> {
                 () = ends.asked() => Happened::Terminated,
             };
             let events = self.understand(happened).await;
-            let finish = self.act(events).await;
+            let mut finish = self.act(events).await;
+            self.judge();
+            if matches!(finish, Some(Finish::Crashed | Finish::Misunderstood)) && self.gave_up().await {
+                self.care = Care::new(clock::since_start());
+                finish = None;
+            }
             // After a stop was told, if there is one: a core that woke and is stopped goes on with nothing.
             self.pay_what_is_owed().await;
             if let Some(finish) = finish {
@@ -171,6 +191,8 @@ impl Watch<'_, '_> {
                 if matches!(message, FromCore::Waiting(_) | FromCore::Working { .. }) {
                     self.said = Some(message.clone());
                 }
+                let seen = self.probation.hear(&message, clock::since_start());
+                self.to_judge = self.to_judge.take().or(seen);
                 VecDeque::from([Event::Heard(message)])
             }
             Happened::Core(Did::Ended(code)) => {
@@ -178,6 +200,7 @@ impl Watch<'_, '_> {
                 self.survivors = core.as_ref().and_then(|core| core.survivors().map(ToOwned::to_owned));
                 self.last_words = core.and_then(|core| core.last_words().map(ToOwned::to_owned));
                 self.said = None;
+                self.probation.rests();
                 self.owed = Owed::default();
                 VecDeque::from([Event::Ended(code)])
             }
@@ -187,9 +210,10 @@ impl Watch<'_, '_> {
                 if in_time {
                     self.owed.visited();
                 }
-                self.tell_release().await;
+                let mut events = VecDeque::from([Event::Wanted(decide::next(&self.facts()))]);
+                events.extend(self.tell_release().await);
                 self.tell_stops().await;
-                VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
+                events
             }
             Happened::Heard(told) => {
                 self.cycle.hear(told.stops);
@@ -211,6 +235,8 @@ impl Watch<'_, '_> {
             }
             Happened::Tick => {
                 self.cycle.lock.mark_progress();
+                let seen = self.probation.tick(clock::since_start());
+                self.to_judge = self.to_judge.take().or(seen);
                 self.ticks += 1;
                 if self.ticks % NOTE_EVERY == 0
                     && let Some(core) = &self.core
@@ -248,6 +274,9 @@ impl Watch<'_, '_> {
                     },
                     Act::Kill(why) => {
                         tracing::warn!("killing the core: {why}");
+                        if self.care.phase() == Phase::Running {
+                            self.to_judge = self.to_judge.take().or(self.probation.gave_up(why));
+                        }
                         if let Some(core) = &self.core {
                             core.kill();
                         }
@@ -291,7 +320,8 @@ impl Watch<'_, '_> {
                 return Ok(Some(Event::Ended(None)));
             }
         };
-        match CoreProcess::start(self.cycle.core, &args, &mark) {
+        self.core_program = self.cycle.installed.of(Some(&release), Program::Core);
+        match CoreProcess::start(&self.core_program, &args, &mark) {
             Ok(mut core) => {
                 if let Some(credential) = &self.cycle.credential {
                     core.tell(&ToCore::Access(credential.to_core(&self.cycle.settings.joining))).await;
@@ -299,27 +329,71 @@ impl Watch<'_, '_> {
                 lock::note_core(&self.cycle.settings.state, core.pid());
                 tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
                 self.core = Some(core);
+                self.probation.started(clock::since_start());
                 self.told = vec![release];
                 self.told_stops = Vec::new();
                 self.tell_stops().await;
                 Ok(None)
             }
             Err(error) => {
-                tracing::error!("starting {} failed: {error}", self.cycle.core.display());
+                tracing::error!("starting {} failed: {error}", self.core_program.display());
                 Ok(Some(Event::Ended(None)))
             }
         }
     }
 
-    /// Tells a running core of a release that has come into force since it was told one.
-    async fn tell_release(&mut self) {
-        let Some(release) = self.release_in_force() else { return };
-        let Some(core) = &mut self.core else { return };
-        if self.told.last().is_none_or(|told| told.slot != release.slot) {
-            tracing::info!("telling the core of {}", release.tag);
-            core.tell(&ToCore::Release(release_args(&release))).await;
-            self.told.push(release);
+    /// Tells a running core of a release that has come into force since it was told one. Another core's release is not for
+    /// it: it has to end.
+    async fn tell_release(&mut self) -> Option<Event> {
+        let release = self.release_in_force()?;
+        let core = self.core.as_mut()?;
+        if self.told.last().is_some_and(|told| told.slot == release.slot) {
+            return None;
         }
+        let program = self.cycle.installed.of(Some(&release), Program::Core);
+        if program != self.core_program && !is_same(&program, &self.core_program) {
+            return Some(Event::OtherCore);
+        }
+        tracing::info!("telling the core of {}", release.tag);
+        core.tell(&ToCore::Release(release_args(&release))).await;
+        self.probation.told(clock::since_start());
+        self.told.push(release);
+        None
+    }
+
+    /// Notes what the core's words said about a release, as soon as nobody else uses the clone; what follows from it comes
+    /// with the next visit.
+    fn judge(&mut self) {
+        let Place::Here(repository) = &mut self.place else { return };
+        let Some(event) = self.to_judge.take() else { return };
+        tracing::info!("the trial: {event:?}");
+        match repository.judge(event) {
+            Ok(()) => self.begin_visit(),
+            Err(error) => tracing::error!("noting what the trial showed: {}", chain(&error)),
+        }
+    }
+
+    /// The core does not stay up. Whether that was the fault of a release that is not in force any more.
+    async fn gave_up(&mut self) -> bool {
+        let said = self.last_words.clone().unwrap_or_else(|| "it said nothing".to_owned());
+        let before = self.release_in_force();
+        self.to_judge = self.to_judge.take().or(self.probation.gave_up(&said));
+        if self.to_judge.is_none() {
+            return false;
+        }
+        // Noted when the visit under way is done, and the next one says what is in force now.
+        for _ in 0..2 {
+            if let Place::Visiting(_) = &self.place {
+                let visited = visited(&mut self.place).await;
+                self.take_in(visited);
+            }
+            self.judge();
+        }
+        if let Place::Visiting(_) = &self.place {
+            let visited = visited(&mut self.place).await;
+            self.take_in(visited);
+        }
+        before != self.release_in_force()
     }
 
     /// Tells a running core which plugins are stopped, when that changed.
@@ -361,7 +435,7 @@ impl Watch<'_, '_> {
     fn begin_visit(&mut self) {
         let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
             Place::Here(repository) => *repository,
-            Place::Lost => match Repository::open(self.cycle.settings.source.clone(), &self.cycle.settings.state) {
+            Place::Lost => match self.cycle.repository() {
                 Ok(repository) => repository,
                 Err(error) => return tracing::error!("{}", chain(&error)),
             },
@@ -389,12 +463,27 @@ impl Watch<'_, '_> {
                 visit.looked &= !stale;
                 self.place = Place::Here(Box::new(repository));
                 self.cycle.take_in(visit);
+                self.judge_whom();
             }
             Err(error) => {
                 tracing::error!("a visit to the repository broke off: {error}");
                 self.place = Place::Lost;
             }
         }
+    }
+
+    /// Whom the core's words say something about now.
+    fn judge_whom(&mut self) {
+        let Some(visit) = &self.cycle.visit else { return };
+        let suspect = match (&visit.release, &visit.suspected) {
+            // A release is tried by its own launcher.
+            (Some(release), _) if visit.on_trial && !self.cycle.another_launcher => {
+                Some(Suspect::OnTrial(release.tag.clone()))
+            }
+            (Some(release), Some(fault)) => Some(Suspect::LastGood(release.tag.clone(), fault.kind.clone())),
+            _ => None,
+        };
+        self.probation.of(suspect, clock::since_start());
     }
 
     fn facts(&self) -> Facts {

@@ -1,5 +1,7 @@
 //! A worker asks for work, and waits for it here.
 //!
+//! A worker on a denied release gets none, and hears why.
+//!
 //! 1. What a stop keeps back is not handed out: the claim asks for the other plugins, or waits like one that finds no work.
 //! 2. The store is asked. Jobs found are answered at once; their attempts are durable.
 //! 3. Without one the request waits for the bell that rings when jobs come up, for other stops or another catalogue (a
@@ -12,7 +14,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nightshift_wire::{Claim, ClaimRequest, Claims, MOST_AT_ONCE};
+use nightshift_wire::{Claim, ClaimRequest, Claims, MOST_AT_ONCE, Problem, code};
 
 use super::Shared;
 use super::body::{Body, check_worker};
@@ -27,6 +29,7 @@ use crate::stops;
     request_body = ClaimRequest,
     responses(
         (status = 200, description = "The jobs, each already durable as an attempt", body = Claims),
+        (status = 409, description = "The worker's release is denied: `release_denied`", body = Problem),
         (status = 204, description = "Nothing came up while waiting, the grid is stopped, or the worker claims again")
     )
 )]
@@ -61,6 +64,14 @@ pub(super) async fn claim(
     })
 }
 
+fn release_denied(release: &str, reason: &str) -> Refused {
+    let detail = format!(
+        "claiming a job: {release} is denied: {reason}; the worker goes back to the release before, or takes a higher one, \
+         by itself"
+    );
+    Refused::new(StatusCode::CONFLICT, code::RELEASE_DENIED, detail)
+}
+
 async fn wait_for_jobs(app: &App, caller: &Caller, request: &ClaimRequest) -> Result<Vec<Claim>, Refused> {
     let end = deadline(Duration::from_millis(request.wait_ms).min(app.limits.longest_wait));
     let mut releases = app.releases.clone();
@@ -68,7 +79,11 @@ async fn wait_for_jobs(app: &App, caller: &Caller, request: &ClaimRequest) -> Re
     let turn = app.turns.begin(&request.worker);
     loop {
         let bell = app.work.notified();
-        let flags = stops::all(&releases.now(), &own.borrow_and_update().clone());
+        let catalogue = releases.now();
+        if let Some(reason) = catalogue.denied(&request.release) {
+            return Err(release_denied(&request.release, reason));
+        }
+        let flags = stops::all(&catalogue, &own.borrow_and_update().clone());
         let asked = match flags.is_empty() {
             true => Some(Cow::Borrowed(request)),
             false => {

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::clock::moment;
-use nightshift_engine::{Engine, Release, ReleaseError, Source, StopFlag, Unfetched};
+use nightshift_engine::{BackError, Engine, HeldBy, Release, ReleaseError, Source, StopFlag, Unfetched, Verified};
+use nightshift_manifest::SETTINGS_FILE;
+use nightshift_manifest::rollout::Holds;
+use nightshift_store::KnownRelease;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -146,9 +149,30 @@ fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String
     if look.stops.iter().any(|flag| flag.scope.is_everything()) {
         return Ok(Vec::new());
     }
-    let sync = engine.sync(&look).map_err(|error| chain(&error))?;
+    let holds = &look.holds;
+    let hold = |release: &Verified<'_>| {
+        let reason = holds.denied(release.version)?;
+        Some(release.held(HeldBy::Denied, format!("{} is denied: {reason}", release.version.tag())))
+    };
+    let sync = engine.sync(&look, &hold).map_err(|error| chain(&error))?;
     let unfetched = sync.unfetched.iter().map(|tag| format!("{tag}; {}", Unfetched::ADVICE));
-    Ok(unfetched.chain(sync.refused.iter().map(ToString::to_string)).collect())
+    let denied = leave_denied(engine, holds);
+    let unreadable = holds.unreadable.iter().map(|why| format!("no worker moves to another release: {why}"));
+    let refused = sync.refused.iter().map(ToString::to_string);
+    Ok(unfetched.chain(refused).chain(unreadable).chain(denied).collect())
+}
+
+/// Goes back from a release that is denied: batches are taken for the one before. Says so when there is none.
+fn leave_denied(engine: &mut Engine, holds: &Holds) -> Option<String> {
+    let release = engine.in_force()?;
+    let reason = holds.denied(release.version)?;
+    match engine.go_back("it is denied") {
+        Ok(_) => None,
+        Err(BackError::NothingBefore) => {
+            Some(format!("{} is denied ({reason}), and there is none before", release.tag))
+        }
+        Err(error) => Some(chain(&error)),
+    }
 }
 
 /// What the engine knows now, after a look or in spite of one that failed.
@@ -174,9 +198,14 @@ fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
     catalogue.problem = problems.join("; ");
     catalogue.stopped = StopFlag::in_words(&stops);
     catalogue.stops = stops;
+    catalogue.holds = engine.last_look().map(|look| look.holds.clone()).unwrap_or_default();
     catalogue
 }
 
 fn offer(release: &Release) -> Result<Catalogue, ReleaseError> {
-    Ok(Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?))
+    let path = release.tree().join(SETTINGS_FILE);
+    let settings = std::fs::read_to_string(&path).map_err(|source| ReleaseError::Unreadable { path, source })?;
+    let known = KnownRelease { tag: release.tag.clone(), tag_id: release.tag_id.clone(), settings };
+    let catalogue = Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?);
+    Ok(Catalogue { known: Some(known), ..catalogue })
 }

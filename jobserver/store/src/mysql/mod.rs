@@ -20,6 +20,7 @@ mod migrate;
 mod numbers;
 mod presence;
 mod read;
+mod rollouts;
 mod rows;
 mod sql;
 mod stops;

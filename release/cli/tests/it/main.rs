@@ -1,5 +1,6 @@
 //! The real `nightshift` program, used as people use it: in fresh folders, with a configuration of its own.
 
+mod binaries;
 mod demo;
 mod grid;
 mod init;
@@ -7,4 +8,5 @@ mod manual;
 mod person;
 mod plugin;
 mod release;
+mod rollout;
 mod stop;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, Look, Moment, NetworkLimits, Refusal, Rule, Source, Sync};
+use nightshift_engine::{Engine, FREE, Look, Moment, NetworkLimits, Refusal, Rule, Source, Sync};
 use nightshift_manifest::signers::Signers;
 use nightshift_testbed::central::{CONTROL, Central};
 use tempfile::TempDir;
@@ -19,9 +19,17 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::below(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Where the machine has a disk in memory, on that: for tests that sync thousands of times.
+    pub(crate) fn in_memory() -> Self {
+        Self::below(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder"))
+    }
+
+    fn below(folder: TempDir) -> Self {
         // Short enough for a test of silence, long enough for a loaded machine.
         NetworkLimits { connect: Duration::from_secs(3), silence: Duration::from_secs(3) }.set();
-        let folder = tempfile::tempdir().expect("a folder");
         let central = Central::create(&folder.path().join("central.git")).expect("a repository");
         let source = Source {
             url: central.url(),
@@ -54,7 +62,7 @@ impl Fixture {
     pub(crate) fn cycle(&self) -> Sync {
         let mut engine = self.engine();
         let look = engine.look(&now()).expect("looks");
-        engine.sync(&look).expect("syncs")
+        engine.sync(&look, FREE).expect("syncs")
     }
 
     pub(crate) fn in_force(&self) -> Option<String> {

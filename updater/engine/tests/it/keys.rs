@@ -1,6 +1,6 @@
 //! Key sets: every verified tag may bring one, judged by the keys in force before it.
 
-use nightshift_engine::{Rule, SyncError};
+use nightshift_engine::{FREE, Rule, SyncError};
 use nightshift_manifest::signers::{self, Signers};
 use nightshift_testbed::central::new_key;
 
@@ -97,7 +97,7 @@ fn a_handover_that_could_not_be_staged_at_first_is_taken_later() {
     std::fs::write(&staging, "").expect("in the way");
     let mut engine = fixture.engine();
     let look = engine.look(&now()).expect("looks");
-    engine.sync(&look).expect_err("cannot stage");
+    engine.sync(&look, FREE).expect_err("cannot stage");
 
     assert_eq!(fixture.engine().trust().keys.as_ref().map(|keys| keys.from.to_string()).as_deref(), Some("1.6.0"));
 
@@ -117,5 +117,5 @@ fn keys_in_force_that_cannot_be_read_are_not_replaced_by_the_pinned_ones() {
     fixture.central.cut("1.6.0").expect("cut");
     let mut engine = fixture.engine();
     let look = engine.look(&now()).expect("looks");
-    assert!(matches!(engine.sync(&look), Err(SyncError::Keys(_))));
+    assert!(matches!(engine.sync(&look, FREE), Err(SyncError::Keys(_))));
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nightshift_contract::layout::StateDir;
+use nightshift_engine::FREE;
 use nightshift_testbed::wait;
 
 use crate::fixture::{Fixture, now};
@@ -29,7 +30,7 @@ fn one_cycle_in_a_process_of_its_own() {
     };
     let mut engine = nightshift_engine::Engine::open(source, StateDir::new(folder.join("worker"))).expect("opens");
     let look = engine.look(&now()).expect("looks");
-    engine.sync(&look).expect("syncs");
+    engine.sync(&look, FREE).expect("syncs");
 }
 
 fn files_in_slots(state: &StateDir) -> usize {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nightshift_engine::{Engine, OpenError};
+use nightshift_engine::{Engine, FREE, OpenError};
 
 use crate::fixture::Fixture;
 
@@ -244,7 +244,7 @@ fn a_release_that_does_not_fit_the_disk_leaves_the_old_one_in_force() {
     let tag_id = &look.tags.iter().find(|tag| tag.name == "v1.6.0").expect("there").id;
     let staging = fixture.state.slots().join(format!(".staging-v1.6.0-{}", &tag_id[..12]));
     fs::write(&staging, "").expect("in the way");
-    engine.sync(&look).expect_err("cannot stage");
+    engine.sync(&look, FREE).expect_err("cannot stage");
     assert_eq!(fixture.in_force().as_deref(), Some("v1.5.0"));
     fs::remove_file(&staging).expect("removed");
     assert!(fixture.cycle().switched);

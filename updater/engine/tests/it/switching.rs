@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use nightshift_engine::{FREE, Held, HeldBy, Verified};
 use nightshift_manifest::version::ReleaseVersion;
 
 use crate::fixture::{Fixture, now};
@@ -42,6 +43,31 @@ fn the_highest_release_wins_whatever_the_order_they_were_pushed_in() {
     fixture.cycle();
     assert_eq!(fixture.in_force().as_deref(), Some("v1.10.0"));
     assert_eq!(fixture.engine().trust().floor, Some(ReleaseVersion::new(1, 10, 0)));
+}
+
+#[test]
+fn of_the_good_releases_the_highest_that_nothing_holds_back_is_taken() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    for version in ["1.6.0", "1.7.0"] {
+        fixture.central.cut(version).expect("cut");
+    }
+    let mut engine = fixture.engine();
+    let look = engine.look(&now()).expect("looks");
+    let hold = |release: &Verified<'_>| -> Option<Held> {
+        (release.version == ReleaseVersion::new(1, 7, 0)).then(|| release.held(HeldBy::Window, "it opens at 20:00"))
+    };
+    let sync = engine.sync(&look, &hold).expect("syncs");
+    assert_eq!(
+        sync.held.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["v1.7.0 is held back (window): it opens at 20:00"]
+    );
+    assert!(sync.switched && sync.refused.is_empty());
+    assert_eq!(engine.in_force().expect("in force").tag, "v1.6.0");
+
+    let sync = engine.sync(&look, &hold).expect("syncs again");
+    assert_eq!((sync.switched, sync.held.len()), (false, 1), "it is told as long as it is held back");
+    assert!(engine.sync(&look, FREE).expect("syncs").switched);
+    assert_eq!(engine.in_force().expect("in force").tag, "v1.7.0");
 }
 
 #[test]
@@ -93,9 +119,9 @@ fn a_running_engine_takes_the_next_release() {
     let mut engine = fixture.engine();
     fixture.central.cut("1.6.0").expect("cut");
     let look = engine.look(&crate::fixture::now()).expect("looks");
-    assert!(engine.sync(&look).expect("syncs").switched);
+    assert!(engine.sync(&look, FREE).expect("syncs").switched);
     assert_eq!(engine.in_force().expect("in force").tag, "v1.6.0");
-    assert!(!engine.sync(&look).expect("syncs again").switched);
+    assert!(!engine.sync(&look, FREE).expect("syncs again").switched);
 }
 
 #[test]
@@ -107,13 +133,13 @@ fn a_slot_that_is_still_in_use_outlives_the_releases_after_it() {
         fixture.central.cut(version).expect("cut");
         engine.keep([&used]);
         let look = engine.look(&now()).expect("looks");
-        assert!(engine.sync(&look).expect("syncs").switched);
+        assert!(engine.sync(&look, FREE).expect("syncs").switched);
         engine.verify_slot(&used).expect("whole");
         assert!(used.slot.exists(), "{version}");
     }
     engine.keep([]);
     fixture.central.cut("1.9.0").expect("cut");
     let look = engine.look(&now()).expect("looks");
-    engine.sync(&look).expect("syncs");
+    engine.sync(&look, FREE).expect("syncs");
     assert!(!used.slot.exists(), "nobody uses it any more");
 }

@@ -41,6 +41,8 @@ pub enum Event {
     Heard(FromCore),
     /// The core ended, with an exit code or (`None`) by a signal; it could not be started counts as ended.
     Ended(Option<i32>),
+    /// The release in force has another core than the one that runs.
+    OtherCore,
     /// About a second has passed.
     Tick,
     /// This launcher was asked to end.
@@ -146,6 +148,11 @@ impl Care {
                 Vec::new()
             }
             Event::Ended(code) => self.ended(code, now),
+            Event::OtherCore if self.phase == Phase::Running => {
+                self.phase = Phase::Draining;
+                vec![Act::Tell(ToCore::Drain("another core takes over".to_owned()))]
+            }
+            Event::OtherCore => Vec::new(),
             Event::Tick => self.tick(now),
             Event::Terminated => {
                 self.terminated = true;
@@ -301,6 +308,15 @@ mod tests {
         care.on(Event::Wanted(rest()), START + 10);
         assert_eq!(care.on(Event::Wanted(Next::Work), START + 20), []);
         assert_eq!(care.on(Event::Ended(Some(0)), START + 30), [Act::Start]);
+    }
+
+    #[test]
+    fn another_core_takes_over_after_the_job_in_hand() {
+        let mut care = running();
+        let acts = care.on(Event::OtherCore, START + 10);
+        assert!(matches!(acts.as_slice(), [Act::Tell(ToCore::Drain(_))]), "{acts:?}");
+        assert_eq!(care.on(Event::OtherCore, START + 20), [], "told once");
+        assert_eq!(care.on(Event::Ended(Some(0)), START + 60_000), [Act::Start]);
     }
 
     #[test]
