@@ -299,14 +299,22 @@ mod tests {
     #[test]
     fn a_process_names_its_program_and_a_query_does_not() {
         let with = |command: &str| SMALL.replace("\"sql\"", &format!("\"process\"\n{command}"));
-        let manifest = PluginManifest::parse("name-count", &with("command = [\"./count\", \"-q\"]")).expect("well formed");
-        assert_eq!((manifest.runtime, manifest.needed_files()), (Runtime::Process, vec!["plugins/name-count/count".to_owned()]));
-        let of_machine = PluginManifest::parse("name-count", &with("command = [\"python3\", \"c.py\"]")).expect("well formed");
+        let manifest =
+            PluginManifest::parse("name-count", &with("command = [\"./count\", \"-q\"]")).expect("well formed");
+        assert_eq!(
+            (manifest.runtime, manifest.needed_files()),
+            (Runtime::Process, vec!["plugins/name-count/count".to_owned()])
+        );
+        let of_machine =
+            PluginManifest::parse("name-count", &with("command = [\"python3\", \"c.py\"]")).expect("well formed");
         assert_eq!(of_machine.needed_files(), [] as [&str; 0]);
         assert!(error(&with("")).contains("command is missing"));
         assert!(error(&with("command = [\"../other/count\"]")).contains("names no program"));
         assert!(error(&with("command = []")).contains("names no program"));
-        assert!(error(&SMALL.replace("\"sql\"", "\"sql\"\ncommand = [\"x\"]")).contains("command is for the process runtime"));
+        assert!(
+            error(&SMALL.replace("\"sql\"", "\"sql\"\ncommand = [\"x\"]"))
+                .contains("command is for the process runtime")
+        );
     }
 
     #[test]

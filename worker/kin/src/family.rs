@@ -58,7 +58,8 @@ pub fn family<'p>(processes: &'p [Process], roots: &Roots<'_>, led: &BTreeMap<u3
             };
             let leads = Some(process.pid) == roots.leader;
             let known = roots.known.contains(&(process.pid, process.start));
-            if below || leads || known || process.is_marked || led_by_one(process.group) || led_by_one(process.session) {
+            if below || leads || known || process.is_marked || led_by_one(process.group) || led_by_one(process.session)
+            {
                 members.insert(process.pid);
             }
         }

@@ -15,9 +15,9 @@ use nightshift_contract::layout::StateDir;
 use nightshift_kin::{Roots, Survivors};
 use uuid::Uuid;
 
-use crate::{clock, machine};
 use crate::swap::{self, Keep};
 use crate::watch::ENDED_WITHIN;
+use crate::{clock, machine};
 
 /// Makes a new mark and notes it.
 ///
@@ -62,7 +62,10 @@ fn noted_family(state: &StateDir, mark: &str) -> Vec<(u32, u64)> {
     if lines.next() != Some(format!("{mark} {}", boot()).as_str()) {
         return Vec::new();
     }
-    lines.filter_map(|line| line.split_once(' ')).filter_map(|(pid, start)| Some((pid.parse().ok()?, start.parse().ok()?))).collect()
+    lines
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(pid, start)| Some((pid.parse().ok()?, start.parse().ok()?)))
+        .collect()
 }
 
 /// Names the machine's start.

@@ -238,7 +238,9 @@ impl Watch<'_, '_> {
                 let seen = self.probation.tick(clock::since_start());
                 self.to_judge = self.to_judge.take().or(seen);
                 self.ticks += 1;
-                if self.ticks % NOTE_EVERY == 0 && let Some(core) = &self.core {
+                if self.ticks % NOTE_EVERY == 0
+                    && let Some(core) = &self.core
+                {
                     leftovers::note_family(&self.cycle.settings.state, core.mark());
                 }
                 if let Some(jump) = self.wakefulness.tick(clock::clocks(), TICK) {

@@ -87,7 +87,8 @@ async fn wait_for_jobs(app: &App, caller: &Caller, request: &ClaimRequest) -> Re
         let asked = match flags.is_empty() {
             true => Some(Cow::Borrowed(request)),
             false => {
-                let host = if stops::names_workers(&flags) { host_of(app, &request.worker).await } else { String::new() };
+                let host =
+                    if stops::names_workers(&flags) { host_of(app, &request.worker).await } else { String::new() };
                 stops::allowed(&flags, request, &host).map(Cow::Owned)
             }
         };

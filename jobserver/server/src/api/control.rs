@@ -103,10 +103,7 @@ pub(super) async fn raise(
         (status = 200, description = "Those that were taken away", body = OwnStops)
     )
 )]
-pub(super) async fn clear(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-) -> Result<Json<OwnStops>, Refused> {
+pub(super) async fn clear(State(app): Shared, Extension(caller): Extension<Caller>) -> Result<Json<OwnStops>, Refused> {
     let stops = app.stops.clear().await.map_err(while_doing(|| "taking the stops away"))?;
     tracing::warn!(by = caller.name(), "{} stops were taken away", stops.len());
     app.work.notify_waiters();

@@ -13,8 +13,8 @@ use super::Shared;
 use super::body::{Body, check_worker};
 use crate::access::Caller;
 use crate::app::App;
-use crate::stops;
 use crate::refused::{Refused, while_doing};
+use crate::stops;
 
 /// A worker heard of within this time counts as there.
 pub(crate) const ACTIVE: Duration = Duration::from_secs(120);

@@ -21,8 +21,8 @@ use super::requirements;
 use crate::access::Caller;
 use crate::app::App;
 use crate::catalogue::Offered;
-use crate::stops;
 use crate::refused::{Refused, one_line, while_doing};
+use crate::stops;
 
 const DOING: &str = "changing jobs";
 /// The most jobs a list shows at once.

@@ -133,7 +133,8 @@ impl Looker {
         match &mut self.engine {
             Some(engine) => Ok(engine),
             empty => {
-                let mut opened = Engine::open(self.source.clone(), self.folder.clone()).map_err(|error| chain(&error))?;
+                let mut opened =
+                    Engine::open(self.source.clone(), self.folder.clone()).map_err(|error| chain(&error))?;
                 opened.watch_default_branch();
                 Ok(empty.insert(opened))
             }

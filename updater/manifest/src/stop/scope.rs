@@ -91,8 +91,11 @@ impl Scope {
 
     /// Reads the keys of a flag without its reason.
     pub(super) fn of_table(table: &toml::Table) -> Result<Scope, ScopeError> {
-        let unknown: Vec<&str> =
-            table.keys().map(String::as_str).filter(|key| !["plugin", "worker", "release", "when"].contains(key)).collect();
+        let unknown: Vec<&str> = table
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !["plugin", "worker", "release", "when"].contains(key))
+            .collect();
         if !unknown.is_empty() {
             return Err(ScopeError { what: short(&unknown.join(", ")) });
         }

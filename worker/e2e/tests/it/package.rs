@@ -58,7 +58,10 @@ fn service_and_timer_start_the_same_cycle_and_take_its_ends_for_what_they_are() 
     let folders = read("tmpfiles.d/nightshift.conf")?;
     let config = Path::new(DEFAULT_CONFIG).parent().context("a folder")?.display().to_string();
     for folder in [DEFAULT_STATE_DIR, &config] {
-        ensure!(lines(&folders).iter().any(|line| line.split_whitespace().nth(1) == Some(folder)), "{folder} is missing");
+        ensure!(
+            lines(&folders).iter().any(|line| line.split_whitespace().nth(1) == Some(folder)),
+            "{folder} is missing"
+        );
     }
     ensure!(lines(&read("sysusers.d/nightshift.conf")?)[0].starts_with("u nightshift "), "the user");
     Ok(())
@@ -74,7 +77,11 @@ fn systemd_finds_nothing_wrong_with_the_units() -> Result<()> {
         fs::write(folder.path().join(unit), text)?;
     }
     let units = ["nightshift-worker.service", "nightshift-worker.timer"].map(|unit| folder.path().join(unit));
-    let verified = match Command::new("systemd-analyze").args(["verify", "--man=no", "--recursive-errors=no"]).args(&units).output() {
+    let verified = match Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .args(&units)
+        .output()
+    {
         Ok(verified) => verified,
         Err(error) => {
             eprintln!("NOT CHECKED: systemd-analyze is not here ({error}); the units were only read");
