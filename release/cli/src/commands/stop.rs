@@ -132,7 +132,10 @@ impl Args {
     fn scope(&self) -> anyhow::Result<Scope> {
         let when = self.after_job.then_some(When::AfterJob.word());
         Scope::read(self.plugin.as_deref(), self.worker.as_deref(), self.release.as_deref(), when).map_err(|error| {
-            refusal(Exit::Usage, format!("{error}; nothing was stopped. Leave it out to stop everything, or correct it"))
+            refusal(
+                Exit::Usage,
+                format!("{error}; nothing was stopped. Leave it out to stop everything, or correct it"),
+            )
         })
     }
 
@@ -158,7 +161,9 @@ impl Args {
             let client = self.server.client(around)?;
             let mut last = None;
             loop {
-                let seen = async { Ok::<_, nightshift_client::ClientError>((client.workers().await?, client.status().await?)) };
+                let seen = async {
+                    Ok::<_, nightshift_client::ClientError>((client.workers().await?, client.status().await?))
+                };
                 match seen.await {
                     Ok((workers, status)) => {
                         let tally = count(&workers, scope, status.now);
@@ -224,7 +229,8 @@ mod tests {
         assert_eq!(seen(Some("it's \"odd\" \\ here"), &everything).reason, "it's \"odd\" \\ here");
         assert_eq!(seen(None, &everything).reason, "no reason given");
         assert_eq!(seen(None, &everything).scope, everything);
-        let scope = Scope::read(Some("name-count"), Some("pc-3*"), Some("1.5.0"), Some("after-job")).expect("understood");
+        let scope =
+            Scope::read(Some("name-count"), Some("pc-3*"), Some("1.5.0"), Some("after-job")).expect("understood");
         assert_eq!(seen(Some("odd"), &scope).scope, scope);
     }
 }
