@@ -238,7 +238,7 @@ impl Watch<'_, '_> {
                 let seen = self.probation.tick(clock::since_start());
                 self.to_judge = self.to_judge.take().or(seen);
                 self.ticks += 1;
-                if self.ticks % NOTE_EVERY == 0
+                if self.ticks.is_multiple_of(NOTE_EVERY)
                     && let Some(core) = &self.core
                 {
                     leftovers::note_family(&self.cycle.settings.state, core.mark());
