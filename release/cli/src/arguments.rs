@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     batch_delete, batch_errors, batch_list, batch_receipt, batch_results, batch_resume, batch_retry, batch_show,
     batch_submit, batch_suspend, demo, init, job_delete, job_edit, job_explain, job_list, job_resume, job_retry,
-    job_show, job_suspend, login, plugin_new, plugin_test, release_cut, release_status, start, status, stop,
-    token_create, token_list, token_revoke, worker_decide, worker_drain, worker_list, worker_resume, worker_set,
-    worker_show,
+    job_show, job_suspend, login, plugin_new, plugin_test, release_cut, release_deny, release_pause, release_resume,
+    release_rollback, release_status, start, status, stop, token_create, token_list, token_revoke, worker_decide,
+    worker_drain, worker_list, worker_resume, worker_set, worker_show,
 };
 
 const MANUAL: &str = "\
@@ -84,6 +84,10 @@ pub(crate) enum Plugin {
 pub(crate) enum Release {
     Cut(release_cut::Args),
     Status(release_status::Args),
+    Pause(release_pause::Args),
+    Resume(release_resume::Args),
+    Deny(release_deny::Args),
+    Rollback(release_rollback::Args),
 }
 
 /// `nightshift batch …`

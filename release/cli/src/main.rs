@@ -25,6 +25,7 @@ mod releases;
 mod requirements;
 mod server;
 mod signing_key;
+mod stopping;
 mod surroundings;
 mod swap;
 mod table;

@@ -265,6 +265,14 @@ impl LocalClone {
 }
 
 impl Connection<'_> {
+    /// The branch that the repository itself calls its default one, `refs/heads/NAME`.
+    pub(crate) fn default_branch(&self) -> Option<String> {
+        match &self.way {
+            Way::Files(central) => central.default_branch(),
+            Way::Network(remote) => Some(remote.default_branch().ok()?.as_str().ok()?.to_owned()),
+        }
+    }
+
     /// Fetches refs into refs of the same name, with everything they name. A ref that is no longer there is left out.
     pub(crate) fn fetch(&mut self, refs: &[String]) -> Result<(), GitError> {
         remove_left_behind(&self.clone.path);

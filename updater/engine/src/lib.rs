@@ -9,11 +9,13 @@
 //! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one
 //!    that nothing holds back is staged into a slot and switched in. The order of its writes is in `sync.rs`.
 //!    A worker tries a release before it believes in it: `update.rs`.
-//! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
+//! 3. [`Engine::go_back`]: one step back to the last good slot, when the release in force is denied or sent back.
+//! 4. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
 //!
 //! [`binaries`] fetches the programs that a release names. [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
 
 mod address;
+mod back;
 pub mod binaries;
 pub mod clock;
 mod git;
@@ -38,6 +40,7 @@ use nightshift_manifest::signers::Signers;
 use nightshift_manifest::trust::{InForce, Trust};
 
 pub use address::{AddressError, check_address};
+pub use back::{BackError, WentBack};
 pub use git::{GitError, NetworkLimits};
 pub use look::{Look, LookError, LookRecord};
 pub use nightshift_manifest::held::{Held, HeldBy, Promotion, Verified};
@@ -80,6 +83,7 @@ pub struct Engine {
     last_look: Option<LookRecord>,
     /// Slots, by name, that something still reads although they may be in force no more.
     in_use: BTreeSet<OsString>,
+    watches_default_branch: bool,
 }
 
 /// Why an engine cannot start.
@@ -100,7 +104,9 @@ impl Engine {
         let mut trust = state::read_trust(&state)?;
         trust.pin(&source.signers);
         let (last_look, journal) = (state::read_look(&state), journal::read(&state)?);
-        Ok(Self { source, state, trust, journal, means: None, seen: Vec::new(), last_look, in_use: BTreeSet::new() })
+        let watches_default_branch = false;
+        let (means, seen, in_use) = (None, Vec::new(), BTreeSet::new());
+        Ok(Self { source, state, trust, journal, means, seen, last_look, in_use, watches_default_branch })
     }
 
     /// The release in force; it may be on trial.

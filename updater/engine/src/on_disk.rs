@@ -70,6 +70,12 @@ impl OnDisk {
         Ok(refs)
     }
 
+    /// The branch its HEAD names, `refs/heads/NAME`.
+    pub(crate) fn default_branch(&self) -> Option<String> {
+        let head = self.central.find_reference("HEAD").ok()?;
+        Some(String::from_utf8_lossy(head.symbolic_target_bytes()?).into_owned())
+    }
+
     /// Copies refs into refs of the same name, with everything they name. One that is no longer there is left out.
     pub(crate) fn copy(&self, refs: &[String], clone: &Repository) -> Result<(), Fault> {
         let mut wanted = Vec::new();

@@ -13,6 +13,7 @@ use crate::duration;
 use crate::file_error::{FileError, read_toml};
 use crate::hours::Hours;
 use crate::rate;
+use crate::rollout::{self, Plan, RolloutTable};
 
 /// Why the settings cannot be taken.
 pub type SettingsError = FileError;
@@ -36,6 +37,8 @@ pub struct GridSettings {
     pub error_rate: u32,
     /// Where workers look for the programs of a release, in this order.
     pub binaries_from: Vec<Place>,
+    /// Who takes this release when; `None` when everybody does in the next cycle.
+    pub rollout: Option<Plan>,
 }
 
 impl Default for GridSettings {
@@ -49,6 +52,7 @@ impl Default for GridSettings {
             max_attempts: 5,
             error_rate: 500,
             binaries_from: vec![Place::JobServer],
+            rollout: None,
         }
     }
 }
@@ -86,6 +90,7 @@ impl GridSettings {
         if let Some(from) = written.binaries.from {
             settings.binaries_from = read_places(&from, &at)?;
         }
+        settings.rollout = written.rollout.map(|table| rollout::read(table, &at)).transpose()?;
         Ok(settings)
     }
 }
@@ -159,6 +164,7 @@ struct SettingsFile {
     jobs: JobsTable,
     #[serde(default)]
     binaries: BinariesTable,
+    rollout: Option<Spanned<RolloutTable>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -42,6 +42,11 @@ impl ReleaseVersion {
             .ok_or_else(|| NameError { name: tag.to_owned(), write: probably(tag).tag() })
     }
 
+    /// The version with the last number raised.
+    pub const fn next(&self) -> Self {
+        Self { major: self.major, minor: self.minor, patch: self.patch.saturating_add(1) }
+    }
+
     /// The name of this version's tag, `vX.Y.Z`.
     pub fn tag(&self) -> String {
         format!("v{self}")

@@ -9,6 +9,7 @@
 //!   credential.json  what this worker proves itself by to a job server that asks for it (0600)
 //!   status.json    what the last or running cycle found, step by step
 //!   look.json      what the last look at the repository saw, and when
+//!   stops.json     the stops that the job server told of last
 //!   trust.json     version floor, release in force, refused and seen tags
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   trial.json     how far the update under way is, and what was found bad
@@ -16,7 +17,8 @@
 //!   downloads/     programs that are being fetched
 //!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
-//!   core/          the core's own: its lock, one folder per attempt; and `started`, the core last started
+//!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, `mark`, what is in
+//!                  its environment and its descendants', and `family`, those there were lately
 //!   log/           rotated by day
 //! ```
 
@@ -74,6 +76,10 @@ impl StateDir {
     pub fn look(&self) -> PathBuf {
         self.0.join("look.json")
     }
+    /// The stops that the job server told of last.
+    pub fn heard_stops(&self) -> PathBuf {
+        self.0.join("stops.json")
+    }
     /// What the engine persists about trust.
     pub fn trust(&self) -> PathBuf {
         self.0.join("trust.json")
@@ -89,6 +95,10 @@ impl StateDir {
     /// Programs that are being fetched.
     pub fn downloads(&self) -> PathBuf {
         self.0.join("downloads")
+    }
+    /// What the job server said about rings.
+    pub fn rollout(&self) -> PathBuf {
+        self.0.join("rollout.json")
     }
     /// The clone of the central repository.
     pub fn clone_dir(&self) -> PathBuf {
@@ -117,6 +127,14 @@ impl StateDir {
     /// Who the core is that a launcher started last, as [`crate::holder::Holder`] writes it.
     pub fn core_started(&self) -> PathBuf {
         self.core().join("started")
+    }
+    /// The mark in the environment of the core that a launcher started last.
+    pub fn core_mark(&self) -> PathBuf {
+        self.core().join("mark")
+    }
+    /// The core's descendants as they were noted last, by number and start.
+    pub fn core_family(&self) -> PathBuf {
+        self.core().join("family")
     }
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {

@@ -12,3 +12,4 @@ pub mod handoff;
 pub mod holder;
 pub mod layout;
 pub mod message;
+pub mod wake;

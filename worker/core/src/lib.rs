@@ -20,6 +20,7 @@
 //! arrives as [`Orders`] (`lifeline` reads them); which releases and which jobs there are is decided elsewhere.
 
 mod ahead;
+mod awake;
 mod beside;
 mod causes;
 mod clock;
@@ -42,6 +43,7 @@ mod run;
 pub mod samples;
 mod settle;
 pub mod spool;
+mod stopped;
 mod swap;
 mod telling;
 mod workbench;

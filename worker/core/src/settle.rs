@@ -109,6 +109,7 @@ impl Desk {
             self.bell.ring();
             return;
         };
+        self.awake().await;
         match self.control.submit(claim.attempt, &submission).await {
             Ok(receipt) => {
                 tracing::info!(attempt = claim.attempt, "the results of job {} are accepted", receipt.job);
@@ -147,6 +148,7 @@ impl Desk {
     async fn deliver_back(&self, held: &HeldAttempt, cause: GiveBackCause, reason: String) {
         let Claim { attempt, job, secret, .. } = &held.claim;
         let give_back = GiveBack { secret: secret.clone(), cause, reason };
+        self.awake().await;
         match self.control.give_back(*attempt, &give_back).await {
             Ok(()) => {}
             Err(ControlError::Refused(problem)) => tracing::info!("job {job}: {}", problem.detail),

@@ -9,6 +9,7 @@ mod figure;
 mod job_control;
 mod measure;
 mod release;
+mod stop_latency;
 mod table;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ const GROUPS: &[&[Group]] = &[
     &job_control::DEEP_QUEUE,
     &job_control::BATCH,
     &[job_control::FLEET],
+    &[stop_latency::GROUP],
 ];
 
 fn groups() -> impl Iterator<Item = &'static Group> {

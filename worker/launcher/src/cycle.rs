@@ -3,7 +3,7 @@
 //! 1. Lock; a core left over by a launcher that was killed is ended.
 //! 2. Identity.
 //! 3. The local stop file: stopped, nothing else is looked at.
-//! 4. Visit the repository: look, stop flag, sync. After a switch, which may have taken long, once more.
+//! 4. Ask the job server what is stopped. Visit the repository: look, stop flag, sync. After a switch, which may have taken long, once more.
 //! 5. A job server that asks who comes is asked whether it lets this worker in ([`crate::join`]). [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
 //! 6. Status file and report, whatever happened; then the exit code.
 
@@ -14,10 +14,11 @@ use std::time::Duration;
 use nightshift_client::{Access, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::Means;
 use nightshift_engine::binaries::{FetchLimits, Shelf};
+use nightshift_engine::{Means, StopFlag};
 use nightshift_manifest::machine::this_target;
 use nightshift_manifest::offline::{self, Offline};
+use nightshift_manifest::stop::{self, Stops, When, Who};
 use nightshift_wire::{Report, WorkerState};
 use tokio::runtime::Runtime;
 
@@ -29,18 +30,22 @@ use crate::lock::{self, Lock, LockError, Taken};
 use crate::programs::ArtifactStore;
 use crate::report::{Findings, Reporter, Step};
 use crate::repository::{Found, Repository, RepositoryError, Visit};
+use crate::rollout::Openings;
 use crate::self_check::SelfCheck;
 use crate::sender::Sender;
 use crate::settings::{JobSource, Settings};
 use crate::status::{self, Status};
 use crate::watch::{self, Finish};
-use crate::{clock, machine, stop_file};
+use crate::{clock, heard, leftovers, machine, stop_file};
 
 /// The time between two progress marks while the repository is visited.
 const MARK_EVERY: Duration = Duration::from_secs(5);
 
 /// A visit that takes longer than this does not count as progress any more.
 const MARKS_FOR: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// How long a job server may take to say what is stopped: a cycle with nothing to do must not wait for one that is away.
+const HEAR_WITHIN: Duration = Duration::from_secs(5);
 
 /// What to do when a job server that let this worker in does so no more.
 const ASK_ADMIN: &str = "the next cycle asks to be let in again; see `nightshift worker list`";
@@ -80,6 +85,9 @@ pub enum CycleError {
     /// The job server's address is wrong.
     #[error("worker.toml, jobserver")]
     JobServer(#[source] ClientError),
+    /// Processes of an earlier core run on.
+    #[error("ending what an earlier core left over")]
+    Leftovers(#[from] nightshift_kin::Survivors),
     /// The clone of the repository cannot be used.
     #[error(transparent)]
     Open(#[from] RepositoryError),
@@ -113,6 +121,8 @@ pub struct Cycle<'s> {
     pub credential: Option<Credential>,
     /// Why the job server does not let this worker in, and what to do about it.
     out: Option<(String, &'static str)>,
+    /// What the job server says is stopped, as far as it was heard.
+    pub heard: Vec<StopFlag>,
     /// The last visit to the repository, once there was one.
     pub visit: Option<Visit>,
     /// The launcher of the release in force is another program than this one.
@@ -148,6 +158,10 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
     if let Some(pid) = lock::end_leftover_core(state)? {
         tracing::warn!(pid, "ended a core that an earlier launcher left over");
     }
+    let left = leftovers::end_all(state)?;
+    if left > 0 {
+        tracing::warn!("ended {left} processes that an earlier core left over");
+    }
     lock::end_fallen_launchers(state);
     let worker = establish_identity(state, &mut findings)?;
     let mut cycle = Cycle {
@@ -157,6 +171,7 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
         sender,
         credential: None,
         out: None,
+        heard: heard::remembered(state, &settings.source.control_branch),
         visit: None,
         another_launcher: false,
         has_switched: false,
@@ -195,6 +210,8 @@ impl Cycle<'_> {
         let mut facts = self.facts();
         if facts.stop_file.is_none() {
             let mut repository = self.repository()?;
+            self.ask_what_is_stopped(runtime);
+            self.introduce(&mut repository);
             repository = self.visit(runtime, repository);
             if self.visit.as_ref().is_some_and(|visit| visit.switched) {
                 repository = self.visit(runtime, repository);
@@ -202,6 +219,10 @@ impl Cycle<'_> {
             facts = self.facts();
             if decide::next(&facts) == Next::Work {
                 self.ask_to_join(runtime)?;
+                // Before it was let in, the job server may have told it nothing.
+                if self.credential.is_some() {
+                    self.ask_what_is_stopped(runtime);
+                }
                 facts = self.facts();
             }
             if decide::next(&facts) == Next::Work {
@@ -215,17 +236,17 @@ impl Cycle<'_> {
         Ok(self.ending(&next, &facts))
     }
 
-    /// Opens the clone, to try releases by this worker's means.
+    /// Opens the clone, to take releases when their rings are open and to try them by this worker's means.
     ///
     /// # Errors
-    /// When the state folder cannot be used.
-    pub fn repository(&self) -> Result<Repository, RepositoryError> {
-        let Settings { source, state, jobs, joining, try_again, .. } = self.settings;
+    /// When the state folder cannot be used, or an address is none of a job server.
+    pub fn repository(&self) -> Result<Repository, CycleError> {
+        let Settings { source, state, jobs, joining, try_again, report_timeout, .. } = self.settings;
         let nobody = || Access { pin: joining.pin, ..Access::default() };
         let access = self.credential.as_ref().map_or_else(nobody, |credential| credential.access(joining));
         let job_server = match jobs {
             JobSource::Servers(servers) => {
-                Some(Arc::new(ArtifactStore::new(servers.clone(), access)) as Arc<dyn Shelf>)
+                Some(Arc::new(ArtifactStore::new(servers.clone(), access.clone())) as Arc<dyn Shelf>)
             }
             JobSource::Store { .. } => None,
         };
@@ -237,7 +258,14 @@ impl Cycle<'_> {
             limits: FetchLimits::default(),
             again_after: *try_again,
         };
-        Repository::open(source.clone(), state, means)
+        let servers = match jobs {
+            JobSource::Servers(servers) => servers.as_slice(),
+            JobSource::Store { .. } => &[],
+        };
+        let openings = Openings::of(self.worker(), servers, &access, *report_timeout, state);
+        let mut repository = Repository::open(source.clone(), state, means)?;
+        repository.go_by(openings.map_err(CycleError::JobServer)?);
+        Ok(repository)
     }
 
     /// Tells boot that this launcher came to the end of its cycle in good order, or why it could not look.
@@ -246,6 +274,31 @@ impl Cycle<'_> {
         if let Err(error) = nightshift_engine::cycle_ended(&self.settings.state, blind) {
             tracing::warn!(error = &error as &dyn std::error::Error, "noting the end of the cycle for boot");
         }
+    }
+
+    /// Asks the job server what it says is stopped. One that does not answer, or not to this worker, changes nothing.
+    fn ask_what_is_stopped(&mut self, runtime: &Runtime) {
+        let Some(client) = self.sender.client() else { return };
+        if let Some(stops) = runtime.block_on(heard::ask(&client, HEAR_WITHIN.min(self.settings.report_timeout))) {
+            self.hear(stops);
+        }
+    }
+
+    /// Takes in what the job server says is stopped.
+    pub fn hear(&mut self, stops: Vec<StopFlag>) {
+        heard::remember(&self.settings.state, &stops);
+        self.heard = stops;
+    }
+
+    /// What is stopped here, by the repository's flags and by what the job server says.
+    pub fn stops(&self) -> Stops {
+        let seen = self.visit.as_ref().map_or(&[][..], |visit| &visit.stops);
+        let release = self.visit.as_ref().and_then(|visit| visit.release.as_ref());
+        let release = release.map_or("", |release| &release.tag);
+        let mut all = seen.to_vec();
+        // The job server tells of the repository's flags as well.
+        all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
+        stop::judge(&all, Who { worker: &self.reporter.worker, host: &self.reporter.host, release })
     }
 
     /// Makes or finds what this worker proves itself by, where the job server asks for it.
@@ -335,14 +388,20 @@ impl Cycle<'_> {
     /// What is known now.
     pub fn facts(&self) -> Facts {
         let stop_file = stop_file::reason(&self.settings.state);
-        let Some(visit) = &self.visit else { return Facts { stop_file, ..Facts::default() } };
+        let stop = self.stops().worker;
+        let of = |when| stop.as_ref().filter(|stop| stop.when == when).map(|stop| stop.reason.clone());
+        let (stop_flag, stop_after_job) = (of(When::Now), of(When::AfterJob));
+        let Some(visit) = &self.visit else {
+            return Facts { stop_file, stop_flag, stop_after_job, ..Facts::default() };
+        };
         let unseen = match offline::judge(&clock::moment(), visit.last_look.as_ref(), visit.settings.max_offline) {
             Offline::CarryOn { .. } => None,
             Offline::Over { reason } => Some(reason),
         };
         Facts {
             stop_file,
-            stop_flag: visit.stop_flag.clone(),
+            stop_flag,
+            stop_after_job,
             out: self.out.clone().or_else(|| self.sender.shut_out().map(|why| (why, ASK_ADMIN))),
             unseen_for_too_long: unseen,
             trouble: visit.trouble.clone(),
@@ -351,6 +410,13 @@ impl Cycle<'_> {
             hours: Some(visit.settings.hours.open_until(clock::now())),
             refused: visit.refused.len(),
         }
+    }
+
+    /// Says to a repository whose it is and what was heard.
+    pub fn introduce(&self, repository: &mut Repository) {
+        let control = &self.settings.source.control_branch;
+        let heard = self.heard.iter().filter(|flag| !heard::is_seen_by_looking(flag, control)).cloned();
+        repository.know(&self.reporter.worker, &self.reporter.host, &heard.collect::<Vec<_>>());
     }
 
     /// This worker's id.
@@ -370,6 +436,11 @@ impl Cycle<'_> {
         };
         note(Step::Look, &visit.look);
         note(Step::Sync, &visit.sync);
+        if visit.looked {
+            // What a look sees itself, it knows better than who told of it before.
+            let control = &self.settings.source.control_branch;
+            self.heard.retain(|flag| !heard::is_seen_by_looking(flag, control));
+        }
         // A release that was on trial before this launcher began has one of its own perhaps, which boot did not choose.
         if visit.switched || (self.visit.is_none() && visit.on_trial) {
             self.another_launcher =
@@ -395,7 +466,8 @@ impl Cycle<'_> {
             JobSource::Servers(_) => reason,
             JobSource::Store { .. } => format!("{reason} (the store is used directly: no job server hears of this)"),
         };
-        self.reporter.report(state, reason, release, refused, &self.findings)
+        let trial = visit.and_then(|visit| visit.trial.clone());
+        Report { trial, ..self.reporter.report(state, reason, release, refused, &self.findings) }
     }
 
     /// Writes the status file; one that cannot be written is noted and nothing more.

@@ -91,6 +91,7 @@ impl Reporter {
             reason,
             release: release.to_owned(),
             refused: refused.to_vec(),
+            trial: None,
             steps: findings.steps(),
         }
     }

@@ -7,11 +7,17 @@ use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{
-    Engine, Event, FREE, Fault, Means, Moment, OpenError, Release, SlotError, Source, Sync, SyncError, Unfetched,
+    Engine, Event, FREE, Fault, Look, Means, Moment, OpenError, Release, SlotError, Source, StopFlag, Sync, SyncError,
+    Unfetched,
 };
+use nightshift_manifest::rollout::HeldBack;
+use nightshift_manifest::select;
 use nightshift_manifest::settings::GridSettings;
+use nightshift_manifest::stop::{self, Who};
+use nightshift_wire::{TrialReport, TrialState};
 
 use crate::clock;
+use crate::rollout::Openings;
 
 /// The clone of the central repository and what it says.
 #[derive(Debug)]
@@ -19,6 +25,12 @@ pub struct Repository {
     engine: Engine,
     /// The release that was in force when somebody was told last, by its tag object.
     told: Option<String>,
+    /// Whose it is: the worker's id and the name of its machine.
+    whose: (String, String),
+    /// What the job server says is stopped.
+    heard: Vec<StopFlag>,
+    /// What is known of rings; without it nothing holds releases back.
+    openings: Option<Openings>,
 }
 
 /// What one step of a visit found.
@@ -33,8 +45,10 @@ pub struct Found {
 /// What a visit found.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// The stop flag that stands, as far as anybody could see.
-    pub stop_flag: Option<String>,
+    /// The repository was really looked at.
+    pub looked: bool,
+    /// The stop flags that stand, as far as a look could see.
+    pub stops: Vec<StopFlag>,
     /// Why the repository could not be looked at or fetched from, when it could not.
     pub trouble: Option<String>,
     /// The look.
@@ -47,12 +61,12 @@ pub struct Visit {
     pub settings: GridSettings,
     /// Another release came into force.
     pub switched: bool,
-    /// The repository was really looked at.
-    pub looked: bool,
     /// The release in force is on trial.
     pub on_trial: bool,
     /// What the release that was in force before is suspected of; the last good one is in force and has to do better.
     pub suspected: Option<Fault>,
+    /// What is to be said about the release that was tried last.
+    pub trial: Option<TrialReport>,
     /// Releases that are offered and refused, with the reason.
     pub refused: Vec<String>,
     /// When the repository was really looked at last.
@@ -68,28 +82,41 @@ impl Repository {
         let mut engine = Engine::open(source, state.clone())?;
         engine.try_by(means)?;
         let told = engine.in_force().map(|release| release.tag_id);
-        Ok(Repository { engine, told })
+        Ok(Repository { engine, told, whose: Default::default(), heard: Vec::new(), openings: None })
+    }
+
+    /// Says whose it is, and what the job server says is stopped: what stops this worker keeps releases out.
+    pub fn know(&mut self, worker: &str, host: &str, heard: &[StopFlag]) {
+        self.whose = (worker.to_owned(), host.to_owned());
+        self.heard = heard.to_vec();
+    }
+
+    /// Takes releases only when their rings are open, from now on.
+    pub fn go_by(&mut self, openings: Openings) {
+        self.openings = Some(openings);
     }
 
     /// Looks, and syncs what moved.
     pub fn visit(&mut self) -> Visit {
         let mut sync = Ok(Sync::default());
         let mut trouble = None;
+        let mut went_back = None;
         let looked = self.engine.look(&clock::moment());
         let has_looked = looked.is_ok();
         let look = match looked {
-            Ok(look) => match &look.stop {
-                Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
+            Ok(look) => match self.what_holds_releases(&look.stops) {
+                Some(flags) => Found::bad(format!("stop flag: {flags}"), "start the grid again with: nightshift start"),
                 None => {
-                    sync = self
-                        .engine
-                        .sync(&look, FREE)
-                        .map_err(|error| Found::failed(&error, "the next cycle tries again"));
+                    went_back = self.go_back(&look);
+                    sync = self.sync(&look).map_err(|error| Found::failed(&error, "the next cycle tries again"));
                     trouble = match &sync {
                         Ok(sync) => sync.unfetched.first().map(ToString::to_string),
                         Err(failed) => Some(failed.found.clone()),
                     };
-                    Found::good("the repository answered; no stop flag")
+                    match StopFlag::in_words(&look.stops) {
+                        None => Found::good("the repository answered; no stop flag"),
+                        Some(flags) => Found::good(format!("the repository answered; stop flags: {flags}")),
+                    }
                 }
             },
             Err(error) => {
@@ -114,7 +141,7 @@ impl Repository {
         let is_good = rolled_back.is_empty();
         let nothing_fetched = trouble.is_some() && release.is_none();
         Visit {
-            stop_flag: last.and_then(|last| last.stop.as_ref()).map(ToString::to_string),
+            stops: last.map(|last| last.stops.clone()).unwrap_or_default(),
             last_look: last.map(|last| last.at.clone()),
             trouble,
             look,
@@ -122,19 +149,77 @@ impl Repository {
             looked: has_looked,
             on_trial: self.engine.on_trial().is_some(),
             suspected: self.engine.suspected().map(|(_, fault)| fault),
+            trial: self.trial(release.as_ref(), sync.as_ref().ok(), &settings),
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).chain(rolled_back).collect(),
             sync: match (unreadable, sync) {
                 (Some(found), _) | (None, Err(found)) => found,
                 (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
                 }
-                (None, Ok(sync)) => match sync_in_words(release.as_ref(), self.engine.on_trial().is_some(), &sync) {
-                    Found { found, next } if next.is_empty() && !is_good => Found::bad(found, ROLLED_BACK),
-                    found => found,
-                },
+                (None, Ok(sync)) => {
+                    let words = match sync_in_words(release.as_ref(), self.engine.on_trial().is_some(), &sync) {
+                        Found { found, next } if next.is_empty() && !is_good => Found::bad(found, ROLLED_BACK),
+                        found => found,
+                    };
+                    back_in_words(went_back, words)
+                }
             },
             release,
             settings,
+        }
+    }
+
+    /// What this worker says about its last trial. A release that is in force and not on trial is good; it got there by its
+    /// plugins' own samples, and by work.
+    fn trial(&self, release: Option<&Release>, sync: Option<&Sync>, settings: &GridSettings) -> Option<TrialReport> {
+        let says = |release: String, state, ring, samples_passed| {
+            Some(TrialReport { release, ring, state, samples_passed, samples_failed: 0 })
+        };
+        if let Some((suspected, _)) = self.engine.suspected() {
+            return says(suspected, TrialState::Unknown, String::new(), 0);
+        }
+        let mut held = sync.iter().flat_map(|sync| &sync.held);
+        if let Some(bad) = held.find(|held| self.engine.is_rolled_back(&held.tag_id)) {
+            return says(bad.tag.clone(), TrialState::Bad, String::new(), 0);
+        }
+        let release = release?;
+        let plan = settings.rollout.as_ref();
+        let ring = plan.zip(self.openings.as_ref()).map(|(plan, openings)| openings.ring(&release.tag, plan));
+        let state = if self.engine.on_trial().is_some() { TrialState::Running } else { TrialState::Good };
+        let samples = release.plugins().map_or(0, |plugins| u32::try_from(plugins.len()).unwrap_or(u32::MAX));
+        says(release.tag.clone(), state, ring.unwrap_or_default(), samples)
+    }
+
+    /// The flags because of which no release is switched in here; `None` when there are none.
+    fn what_holds_releases(&self, seen: &[StopFlag]) -> Option<String> {
+        let release = self.engine.in_force().map(|release| release.tag).unwrap_or_default();
+        let who = Who { worker: &self.whose.0, host: &self.whose.1, release: &release };
+        let mut all = seen.to_vec();
+        all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
+        stop::holds_releases(&all, who).then(|| StopFlag::in_words(&all)).flatten()
+    }
+
+    /// Asks which rings are open, when that matters here, and leaves a release that is denied or sent back: what was left,
+    /// and why; or why it could not be left.
+    fn go_back(&mut self, look: &Look) -> Option<Result<String, String>> {
+        let in_force = self.engine.in_force();
+        let plan = in_force.as_ref().and_then(|release| release.settings().ok()?.rollout);
+        let openings = self.openings.as_mut()?;
+        if plan.is_some() || !select::plan(&look.tags, self.engine.trust()).judge.is_empty() {
+            openings.ask();
+        }
+        let why: HeldBack = openings.go_back(in_force?.version, plan.as_ref(), &look.holds)?;
+        Some(match self.engine.go_back(&why.to_string()) {
+            Ok(went) => Ok(format!("went back from {} to {}, because {why}", went.from.tag, went.to.tag)),
+            Err(error) => Err(format!("{why}; {}", chain(&error))),
+        })
+    }
+
+    /// Brings the highest good release into force that its plan, `rollout.toml` and the rings let through.
+    fn sync(&mut self, look: &Look) -> Result<Sync, SyncError> {
+        match &self.openings {
+            Some(openings) => self.engine.sync(look, &|release| openings.gate(release, &look.holds)),
+            None => self.engine.sync(look, FREE),
         }
     }
 
@@ -225,6 +310,16 @@ fn sync_in_words(release: Option<&Release>, on_trial: bool, sync: &Sync) -> Foun
         (true, false, _) => Found::bad(words, Unfetched::ADVICE),
         (false, true, _) => Found::bad(words, REFUSED),
         (false, false, _) => Found::bad(words, format!("{}; {REFUSED}", Unfetched::ADVICE)),
+    }
+}
+
+/// What a step back adds to what a sync found. A release that was left is a release that was rolled back.
+fn back_in_words(went_back: Option<Result<String, String>>, sync: Found) -> Found {
+    const LEFT: &str = "mend the release that was left and cut it under a higher version";
+    match went_back {
+        None => sync,
+        Some(Ok(went)) => Found::bad(format!("{}; {went}", sync.found), LEFT),
+        Some(Err(why)) => Found::bad(format!("{}; {why}", sync.found), LEFT),
     }
 }
 

@@ -4,12 +4,17 @@
 //! of a stop, the repository is visited on a thread of its own, so that a repository that hangs delays nothing. A release that came into force is told to the
 //! core, which changes over after the job in hand. Nothing is started without its files being checked against the
 //! signed tree. However the watch ends, no process of the core's is left.
+//!
+//! When time jumped (the machine slept, a virtual machine was resumed, this process was frozen), the repository is looked
+//! at and the job server is asked at once. A core that says it woke writes and hands in nothing until it hears that both
+//! are done ([`waking`]).
 
 pub mod care;
 mod core_process;
 mod hearing;
 mod probation;
 mod telling;
+mod waking;
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,9 +22,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
-use nightshift_contract::message::{FromCore, ToCore};
-use nightshift_engine::{Event as TrialEvent, Release};
+use nightshift_contract::message::{FromCore, PluginStop, ToCore};
+use nightshift_engine::{Event as TrialEvent, Release, StopFlag};
 use nightshift_manifest::binaries::Program;
+use nightshift_manifest::stop::When;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
@@ -27,27 +33,41 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::cycle::Cycle;
 use crate::decide::{self, Next};
 use crate::installed::is_same;
-use crate::lock;
 use crate::report::Step;
 use crate::repository::{Repository, Visit, chain};
 use crate::sender::Stream;
-use crate::{clock, decide::Facts};
+use crate::{clock, decide::Facts, heard, leftovers, lock};
 pub use care::Finish;
 use care::{Act, Care, Event, Phase};
 use core_process::{CoreProcess, Did};
-use hearing::Hearing;
+use hearing::{Hearing, Told};
 use probation::{Probation, Suspect};
 use telling::Telling;
+use waking::{Owed, Wakefulness};
 
+/// How long everything that a core started may take to end, once it is killed.
+pub const ENDED_WITHIN: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_secs(1);
+/// After so many ticks the core's descendants are noted anew.
+const NOTE_EVERY: u32 = 5;
+/// How long the job server may take to say what is stopped when a core waits for it.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Watches over a core until it may run no longer, and says why.
 pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
     let now = clock::since_start();
+    if let Err(error) = nightshift_kin::adopt_orphans() {
+        tracing::warn!("orphans go to init and are found by their mark alone: {error}");
+    }
     let watch = Watch {
+        told_stops: Vec::new(),
+        wakefulness: Wakefulness::new(clock::clocks()),
+        ticks: 0,
+        owed: Owed::default(),
+        asking: None,
         next_visit: now + millis(cycle.settings.look_every),
         reports: cycle.sender.stream(),
-        hearing: Hearing::begin(cycle.sender.client()),
+        hearing: Hearing::begin(cycle.sender.client(), &cycle.heard),
         look_again: false,
         telling: Telling::default(),
         cycle,
@@ -58,6 +78,7 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         to_judge: None,
         said: None,
         last_words: None,
+        survivors: None,
         told: Vec::new(),
         place: Place::Here(Box::new(repository)),
     };
@@ -80,8 +101,18 @@ struct Watch<'c, 's> {
     said: Option<FromCore>,
     /// The last complaint of the core before this one.
     last_words: Option<String>,
+    /// What of the core before this one could not be ended.
+    survivors: Option<String>,
     /// The releases whose files the core may still read: the one it said it uses, and those it was told since.
     told: Vec<Release>,
+    /// The stopped plugins that the core was told of last.
+    told_stops: Vec<PluginStop>,
+    wakefulness: Wakefulness,
+    ticks: u32,
+    /// What a core that woke waits for.
+    owed: Owed,
+    /// The job server is being asked what is stopped.
+    asking: Option<JoinHandle<Option<Vec<StopFlag>>>>,
     place: Place,
     next_visit: u64,
     /// Something was heard while a visit was under way, which may have come too early for it.
@@ -105,8 +136,10 @@ type Visited = Box<(Repository, Visit)>;
 enum Happened {
     Core(Did),
     Visited(Result<Visited, JoinError>),
-    /// The job server's view of the stop flag changed.
-    Heard,
+    /// The job server told what is stopped.
+    Heard(Told),
+    /// The job server was asked what is stopped; `None` when it did not answer.
+    Asked(Option<Vec<StopFlag>>),
     Tick,
     Terminated,
 }
@@ -120,7 +153,8 @@ impl Watch<'_, '_> {
             let happened = tokio::select! {
                 did = next_of(&mut self.core) => Happened::Core(did),
                 visited = visited(&mut self.place) => Happened::Visited(visited),
-                () = self.hearing.changed() => Happened::Heard,
+                told = self.hearing.changed() => Happened::Heard(told),
+                asked = asked(&mut self.asking) => Happened::Asked(asked),
                 _ = ticks.tick() => Happened::Tick,
                 () = ends.asked() => Happened::Terminated,
             };
@@ -131,6 +165,8 @@ impl Watch<'_, '_> {
                 self.care = Care::new(clock::since_start());
                 finish = None;
             }
+            // After a stop was told, if there is one: a core that woke and is stopped goes on with nothing.
+            self.pay_what_is_owed().await;
             if let Some(finish) = finish {
                 self.note_the_end(finish);
                 return finish;
@@ -147,6 +183,11 @@ impl Watch<'_, '_> {
                     tracing::info!("the core uses {tag}");
                     still_in_use(&mut self.told, tag);
                 }
+                if let FromCore::Woke(number) = message {
+                    tracing::info!("the core woke: looking for stops before it goes on");
+                    self.owed.core_woke(number);
+                    self.look_anew();
+                }
                 if matches!(message, FromCore::Waiting(_) | FromCore::Working { .. }) {
                     self.said = Some(message.clone());
                 }
@@ -156,26 +197,54 @@ impl Watch<'_, '_> {
             }
             Happened::Core(Did::Ended(code)) => {
                 let core = self.core.take();
+                self.survivors = core.as_ref().and_then(|core| core.survivors().map(ToOwned::to_owned));
                 self.last_words = core.and_then(|core| core.last_words().map(ToOwned::to_owned));
                 self.said = None;
                 self.probation.rests();
+                self.owed = Owed::default();
                 VecDeque::from([Event::Ended(code)])
             }
             Happened::Visited(visited) => {
+                let in_time = !self.look_again;
                 self.take_in(visited);
+                if in_time {
+                    self.owed.visited();
+                }
                 let mut events = VecDeque::from([Event::Wanted(decide::next(&self.facts()))]);
                 events.extend(self.tell_release().await);
+                self.tell_stops().await;
                 events
             }
-            Happened::Heard => {
-                self.look_again = matches!(self.place, Place::Visiting(_));
-                self.begin_visit();
-                VecDeque::new()
+            Happened::Heard(told) => {
+                self.cycle.hear(told.stops);
+                self.tell_stops().await;
+                if told.look {
+                    self.look_again = matches!(self.place, Place::Visiting(_));
+                    self.begin_visit();
+                }
+                VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
+            }
+            Happened::Asked(answer) => {
+                self.asking = None;
+                if let Some(stops) = answer {
+                    self.cycle.hear(stops);
+                    self.tell_stops().await;
+                }
+                self.owed.asked();
+                VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
             Happened::Tick => {
                 self.cycle.lock.mark_progress();
                 let seen = self.probation.tick(clock::since_start());
                 self.to_judge = self.to_judge.take().or(seen);
+                self.ticks += 1;
+                if self.ticks % NOTE_EVERY == 0 && let Some(core) = &self.core {
+                    leftovers::note_family(&self.cycle.settings.state, core.mark());
+                }
+                if let Some(jump) = self.wakefulness.tick(clock::clocks(), TICK) {
+                    tracing::info!("{jump}: looking for stops now");
+                    self.look_anew();
+                }
                 if clock::since_start() >= self.next_visit {
                     self.begin_visit();
                 }
@@ -242,8 +311,15 @@ impl Watch<'_, '_> {
             worker: self.cycle.worker().to_owned(),
             asked: self.cycle.credential.is_some(),
         };
+        let mark = match leftovers::new_mark(&self.cycle.settings.state) {
+            Ok(mark) => mark,
+            Err(error) => {
+                tracing::error!("no core is started, because it could not be noted: {error}");
+                return Ok(Some(Event::Ended(None)));
+            }
+        };
         self.core_program = self.cycle.installed.of(Some(&release), Program::Core);
-        match CoreProcess::start(&self.core_program, &args) {
+        match CoreProcess::start(&self.core_program, &args, &mark) {
             Ok(mut core) => {
                 if let Some(credential) = &self.cycle.credential {
                     core.tell(&ToCore::Access(credential.to_core(&self.cycle.settings.joining))).await;
@@ -253,6 +329,8 @@ impl Watch<'_, '_> {
                 self.core = Some(core);
                 self.probation.started(clock::since_start());
                 self.told = vec![release];
+                self.told_stops = Vec::new();
+                self.tell_stops().await;
                 Ok(None)
             }
             Err(error) => {
@@ -316,6 +394,42 @@ impl Watch<'_, '_> {
         before != self.release_in_force()
     }
 
+    /// Tells a running core which plugins are stopped, when that changed.
+    async fn tell_stops(&mut self) {
+        let Some(core) = &mut self.core else { return };
+        let stops = self.cycle.stops().plugins.into_iter();
+        let stops: Vec<PluginStop> = stops
+            .map(|(plugin, stop)| PluginStop { plugin, after_job: stop.when == When::AfterJob, reason: stop.reason })
+            .collect();
+        if stops != self.told_stops {
+            tracing::info!("telling the core which plugins are stopped: {} of them", stops.len());
+            core.tell(&ToCore::Stopped(stops.clone())).await;
+            self.told_stops = stops;
+        }
+    }
+
+    /// Looks at the repository and asks the job server, both beginning now.
+    fn look_anew(&mut self) {
+        self.look_again = matches!(self.place, Place::Visiting(_));
+        self.begin_visit();
+        self.hearing = Hearing::begin(self.cycle.sender.client(), &self.cycle.heard);
+        if let Some(before) = self.asking.take() {
+            before.abort();
+        }
+        self.asking = Some(match self.cycle.sender.client() {
+            Some(client) => tokio::spawn(async move { heard::ask(&client, ASKED_WITHIN).await }),
+            None => tokio::spawn(async { None }),
+        });
+    }
+
+    /// Tells a core that woke that everything was looked at.
+    async fn pay_what_is_owed(&mut self) {
+        let Some(core) = &mut self.core else { return };
+        if let Some(number) = self.owed.due() {
+            core.tell(&ToCore::Looked(number)).await;
+        }
+    }
+
     fn begin_visit(&mut self) {
         let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
             Place::Here(repository) => *repository,
@@ -329,6 +443,7 @@ impl Watch<'_, '_> {
             }
         };
         repository.keep(&self.told);
+        self.cycle.introduce(&mut repository);
         self.place = Place::Visiting(tokio::task::spawn_blocking(move || {
             let visit = repository.visit();
             Box::new((repository, visit))
@@ -337,11 +452,13 @@ impl Watch<'_, '_> {
 
     fn take_in(&mut self, visited: Result<Visited, JoinError>) {
         let pause = if self.look_again { 0 } else { millis(self.cycle.settings.look_every) };
-        self.look_again = false;
+        let stale = std::mem::take(&mut self.look_again);
         self.next_visit = clock::since_start() + pause;
         match visited {
             Ok(visited) => {
-                let (repository, visit) = *visited;
+                let (repository, mut visit) = *visited;
+                // What was heard meanwhile is newer than this look.
+                visit.looked &= !stale;
                 self.place = Place::Here(Box::new(repository));
                 self.cycle.take_in(visit);
                 self.judge_whom();
@@ -380,7 +497,10 @@ impl Watch<'_, '_> {
         const NEXT: &str = "the logs in the state folder say more; the next cycle tries again";
         let findings = &mut self.cycle.findings;
         match finish {
-            Finish::AsWanted | Finish::Terminated => findings.good(Step::Core, "ended; no process of it is left"),
+            Finish::AsWanted | Finish::Terminated => match self.survivors.take() {
+                None => findings.good(Step::Core, "ended; no process of it is left"),
+                Some(survivors) => findings.bad(Step::Core, format!("ended, but {survivors}"), "restart the machine"),
+            },
             Finish::Crashed => {
                 let words = self.last_words.take().unwrap_or_else(|| "nothing".to_owned());
                 findings.bad(Step::Core, format!("ended by itself, several times in a row; it said: {words}"), NEXT);
@@ -436,6 +556,13 @@ impl Ends {
 async fn next_of(core: &mut Option<CoreProcess>) -> Did {
     match core {
         Some(core) => core.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn asked(asking: &mut Option<JoinHandle<Option<Vec<StopFlag>>>>) -> Option<Vec<StopFlag>> {
+    match asking {
+        Some(asking) => asking.await.ok().flatten(),
         None => std::future::pending().await,
     }
 }

@@ -1,5 +1,6 @@
 //! What the engine promises, tried on real repositories: over `file://`, over `git://`, and with tags made by git.
 
+mod back;
 mod binaries;
 mod crashes;
 mod fixture;
