@@ -26,7 +26,7 @@ use nightshift_testbed::grid::Programs;
 
 use super::Group;
 use super::figure::{Figure, Line, Target};
-use super::measure::{Moment, median, output_bytes};
+use super::measure::{Moment, load_average, median, output_bytes};
 
 pub(super) const GROUP: Group = Group { names: &[SWITCH, FETCH], run };
 
@@ -101,7 +101,8 @@ fn run() -> Result<Vec<Line>> {
         "git pack-objects --thin of the difference",
         median(packs.into_iter().map(|bytes| bytes as f64)),
     );
-    let note = format!("slowest of {ROUNDS}: {slowest:.0} ms; with the samples run by the core");
+    let load = load_average()?;
+    let note = format!("slowest of {ROUNDS}: {slowest:.0} ms; with the samples run by the core; load average {load}");
     Ok(vec![
         Line::Measured(switch.noting(note)),
         Line::Measured(bytes.noting(format!("the largest of {ROUNDS}; {EARLIER} earlier releases"))),
