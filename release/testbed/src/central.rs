@@ -6,6 +6,7 @@
 
 pub mod daemon;
 pub mod forgery;
+mod votes;
 
 use std::collections::BTreeMap;
 use std::fs;

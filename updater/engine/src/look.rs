@@ -15,7 +15,7 @@ use nightshift_manifest::stop::{self, StopFlag};
 use nightshift_manifest::tree;
 use serde::{Deserialize, Serialize};
 
-use crate::git::{self, CloneDamage, GitError, LocalClone, RemoteRef};
+use crate::git::{self, CloneDamage, Connection, GitError, LocalClone, RemoteRef};
 use crate::state::{self, StateError};
 use crate::{Engine, tags_of};
 
@@ -79,7 +79,7 @@ pub enum LookError {
 impl LookError {
     /// Whether the repository could not be reached: carry on with the release in force for `max_offline`.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, LookError::Git(GitError::Unreachable { .. }))
+        matches!(self, LookError::Git(error) if error.is_theirs())
     }
 }
 
@@ -100,7 +100,8 @@ impl Engine {
     /// Looks at the repository. Fails when the stop flag could not be looked for.
     pub fn look(&mut self, now: &Moment) -> Result<Look, LookError> {
         state::create_folder(&self.state)?;
-        let seen = git::with_clone(&self.state, &self.source.url, |clone| self.look_once(clone))?;
+        let seen =
+            git::with_clone(self.origin(), |clone| clone.connected(|connection| self.look_once(clone, connection)))?;
         let control = seen.control.map(|id| id.to_string());
         let look = Look { at: now.clone(), stop: seen.stop, control, tags: tags_of(&seen.refs) };
         let record = LookRecord { at: look.at.clone(), stop: look.stop.clone(), control: look.control.clone() };
@@ -116,8 +117,7 @@ impl Engine {
         Ok(look)
     }
 
-    fn look_once(&self, clone: &LocalClone) -> Result<Seen, LookError> {
-        let mut connection = clone.connect()?;
+    fn look_once(&self, clone: &LocalClone, connection: &mut Connection<'_, '_>) -> Result<Seen, LookError> {
         let refs = std::mem::take(&mut connection.refs);
 
         let by_ref =
@@ -132,7 +132,7 @@ impl Engine {
             return Err(self.no_control_branch(&refs));
         };
         if !clone.has(control) {
-            connection.fetch(&[name])?;
+            connection.fetch_within(&[name], self.source.limits.control)?;
         }
         let stop = read_flags(clone, control, branch)?;
         Ok(Seen { refs, control: Some(control), stop })

@@ -4,7 +4,8 @@
 //! clocks is `updater/engine`'s business.
 //!
 //! - Names: [`version`] (release tags), [`stop`] (what stops the grid).
-//! - Trust: [`signers`] (who may sign), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
+//! - Trust: [`signers`] (who may sign), [`revoked`] (who never again), [`succession`] (which keys
+//!   count), [`votes`] (approvals and promotions), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
 //!   [`held`] (what is good and may not come into force yet), [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
 //! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
@@ -21,16 +22,21 @@ pub mod plugin;
 pub mod rate;
 pub mod refusal;
 pub mod requires;
+pub mod revoked;
 pub mod select;
 pub mod settings;
 pub mod signers;
 pub mod stop;
+pub mod succession;
 pub mod tag;
 pub mod tree;
 pub mod trust;
 pub mod version;
+pub mod votes;
 
 /// Name of the grid's settings in a release's tree.
 pub const SETTINGS_FILE: &str = "nightshift.toml";
+/// Name of the list of revoked keys in a release's tree.
+pub const REVOKED_FILE: &str = "keys/revoked";
 /// Name of the key set in a release's tree.
 pub const SIGNERS_FILE: &str = "keys/allowed_signers";

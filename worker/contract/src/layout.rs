@@ -9,7 +9,9 @@
 //!   credential.json  what this worker proves itself by to a job server that asks for it (0600)
 //!   status.json    what the last or running cycle found, step by step
 //!   look.json      what the last look at the repository saw, and when
-//!   trust.json     version floor, release in force, refused and seen tags
+//!   trust.a.json   version floor, release in force, keys, denied and seen tags
+//!   trust.b.json   the same again: one of the two may be damaged
+//!   repairs.json   how often what was damaged was made good
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   slots/         one immutable folder per staged release
 //!   in-force       symbolic link to the slot in force, switched by rename
@@ -71,9 +73,13 @@ impl StateDir {
     pub fn look(&self) -> PathBuf {
         self.0.join("look.json")
     }
-    /// What the engine persists about trust.
-    pub fn trust(&self) -> PathBuf {
-        self.0.join("trust.json")
+    /// What the engine persists about trust, in two copies.
+    pub fn trust(&self) -> [PathBuf; 2] {
+        ["trust.a.json", "trust.b.json"].map(|name| self.0.join(name))
+    }
+    /// How often damage was made good.
+    pub fn repairs(&self) -> PathBuf {
+        self.0.join("repairs.json")
     }
     /// The clone of the central repository.
     pub fn clone_dir(&self) -> PathBuf {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nightshift_client::{Access, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::OpenError;
+use nightshift_engine::{Counts, OpenError};
 use nightshift_manifest::offline::{self, Offline};
 use nightshift_wire::{Report, WorkerState};
 use tokio::runtime::Runtime;
@@ -289,6 +289,7 @@ impl Cycle<'_> {
             release: visit.release.as_ref().map(|release| release.tag.clone()),
             hours: Some(visit.settings.hours.open_until(clock::now())),
             refused: visit.refused.len(),
+            safe_mode: visit.safe_mode.clone(),
         }
     }
 
@@ -309,6 +310,10 @@ impl Cycle<'_> {
         };
         note(Step::Look, &visit.look);
         note(Step::Sync, &visit.sync);
+        if let Some(words) = repairs_in_words(&visit.repairs) {
+            tracing::warn!("{words}");
+            self.findings.good(Step::Repair, words);
+        }
         if visit.switched {
             let tag = visit.release.as_ref().map(|release| release.tag.as_str());
             tracing::info!(tag, "a release came into force");
@@ -378,6 +383,16 @@ impl Cycle<'_> {
             }
         }
     }
+}
+
+/// What was found damaged and made good; `None` when nothing was.
+fn repairs_in_words(repairs: &Counts) -> Option<String> {
+    let words = repairs.iter().map(|(repair, times)| match times {
+        1 => repair.to_string(),
+        _ => format!("{repair} ({times} times)"),
+    });
+    let words = words.collect::<Vec<_>>().join("; ");
+    (!words.is_empty()).then_some(words)
 }
 
 fn lock_in_words(ended: Option<Duration>) -> String {

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, FREE, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
+use nightshift_engine::{Counts, Engine, FREE, Held, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
 use nightshift_manifest::settings::GridSettings;
 
 use crate::clock;
@@ -45,6 +45,12 @@ pub struct Visit {
     pub switched: bool,
     /// Releases that are offered and refused, with the reason.
     pub refused: Vec<String>,
+    /// Releases that are good and held back, with the reason.
+    pub held: Vec<Held>,
+    /// Why no new release may come in, when what was trusted here is lost.
+    pub safe_mode: Option<String>,
+    /// What was found damaged and made good since the visit before.
+    pub repairs: Counts,
     /// When the repository was really looked at last.
     pub last_look: Option<Moment>,
 }
@@ -97,7 +103,13 @@ impl Repository {
             look,
             switched: sync.as_ref().is_ok_and(|sync| sync.switched),
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).collect(),
+            held: sync.iter().flat_map(|sync| &sync.held).cloned().collect(),
+            safe_mode: self.engine.safe_mode().map(str::to_owned),
+            repairs: self.engine.take_repairs(),
             sync: match (unreadable, sync) {
+                _ if self.engine.safe_mode().is_some() => {
+                    Found::bad(self.engine.safe_mode().unwrap_or_default(), SAFE_MODE)
+                }
                 (Some(found), _) | (None, Err(found)) => found,
                 (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
@@ -148,6 +160,11 @@ impl Found {
         Found::bad(chain(error), next)
     }
 }
+
+/// What a person can do when what was trusted on a worker is lost.
+pub const SAFE_MODE: &str = "check the disk; then put a copy of trust.a.json back from a backup, or remove trust.*.json, slots \
+                             and in-force from the state folder: the worker then trusts the repository afresh, from the \
+                             pinned keys on";
 
 /// What a person can do about refused releases.
 const REFUSED: &str = "correct the refused release, or delete its tag from the repository";

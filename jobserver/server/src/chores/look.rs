@@ -144,8 +144,11 @@ fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String
         return Ok(Vec::new());
     }
     let sync = engine.sync(&look, FREE).map_err(|error| chain(&error))?;
+    let safe_mode = sync.safe_mode.iter().map(|why| {
+        format!("{why}; remove trust.*.json, slots and in-force from its state folder to trust the repository afresh")
+    });
     let unfetched = sync.unfetched.iter().map(|tag| format!("{tag}; {}", Unfetched::ADVICE));
-    Ok(unfetched.chain(sync.refused.iter().map(ToString::to_string)).collect())
+    Ok(safe_mode.chain(unfetched).chain(sync.refused.iter().map(ToString::to_string)).collect())
 }
 
 /// What the engine knows now, after a look or in spite of one that failed.

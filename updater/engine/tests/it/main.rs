@@ -1,5 +1,7 @@
 //! What the engine promises, tried on real repositories: over `file://`, over `git://`, and with tags made by git.
 
+mod approvals;
+mod bounds;
 mod fixture;
 mod keys;
 mod kills;
@@ -8,6 +10,8 @@ mod network;
 mod plain_git;
 mod refusals;
 mod repair;
+mod revoked;
+mod safe_mode;
 mod switching;
 mod trees;
 mod trust_page;
