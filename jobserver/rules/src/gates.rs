@@ -84,9 +84,10 @@ fn is_older(release: &str, oldest: &str) -> bool {
     }
 }
 
-/// Reads `v1.4.0` or `1.4.0`.
+/// Reads `v1.4.0` or `1.4.0`; no release has a pre-release or build part.
 pub fn version(tag: &str) -> Option<Version> {
-    Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()
+    let version = Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()?;
+    (version.pre.is_empty() && version.build.is_empty()).then_some(version)
 }
 
 #[cfg(test)]

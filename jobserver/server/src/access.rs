@@ -14,10 +14,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -219,29 +218,31 @@ impl Gate {
         if self.asks == Asks::Nobody || access::is_for_everybody(method, path) {
             return Ok(Caller::Anybody);
         }
-        let doing = format!("{method} {}", request.uri.path());
+        let doing = || format!("{method} {}", request.uri.path());
         let secret = presented(&request.headers, method).ok_or_else(|| {
             let advice = "a person's is stored by `nightshift login URL`, a worker gets its own by joining";
-            who(access_code::NOT_AUTHENTICATED, format!("{doing}: it brings no token; {advice}"))
+            who(access_code::NOT_AUTHENTICATED, format!("{}: it brings no token; {advice}", doing()))
         })?;
         let (name, role) = match self.directory.find(&secret).await {
             Ok(Known::Token(token)) => {
-                access::judge_token(&token, peer.ip(), now).map_err(|fault| token_fault(&doing, &token.name, fault))?;
+                access::judge_token(&token, peer.ip(), now)
+                    .map_err(|fault| token_fault(&doing(), &token.name, fault))?;
                 self.directory.used(&token.name, now);
                 (token.name.clone(), token.role)
             }
             Ok(Known::Worker(worker)) => {
                 let machine = request.headers.get(MACHINE).and_then(|machine| machine.to_str().ok());
-                enrolment::judge_use(&worker, machine).map_err(|fault| worker_fault(&doing, &worker.worker, &fault))?;
+                enrolment::judge_use(&worker, machine)
+                    .map_err(|fault| worker_fault(&doing(), &worker.worker, &fault))?;
                 (worker.worker.clone(), Role::Worker)
             }
             Err(Unknown::Nobody) => {
                 let detail =
-                    format!("{doing}: this server does not know its token; log in again with `nightshift login`");
+                    format!("{}: this server does not know its token; log in again with `nightshift login`", doing());
                 return Err(who(access_code::NOT_AUTHENTICATED, detail));
             }
             Err(Unknown::StoreAway) => {
-                let detail = format!("{doing}: the store cannot say just now whether its token is still good");
+                let detail = format!("{}: the store cannot say just now whether its token is still good", doing());
                 return Err(Refused::away(detail));
             }
         };
@@ -249,10 +250,10 @@ impl Gate {
         match reach {
             Reach::No => {
                 let detail =
-                    format!("{doing}: the {role} {name} may not do this; docs/diagrams/access.md says who may");
+                    format!("{}: the {role} {name} may not do this; docs/diagrams/access.md says who may", doing());
                 return Err(not_allowed(detail));
             }
-            Reach::Own => self.own(&doing, path, &request.uri, (&name, role)).await?,
+            Reach::Own => self.own(&doing(), path, &request.uri, (&name, role)).await?,
             Reach::All => {}
         }
         Ok(Caller::Somebody { name, role, reach, hash: format!("{:x}", Sha256::digest(&secret)) })
@@ -279,28 +280,26 @@ impl Gate {
     }
 }
 
-/// The layer: answers with a refusal, or goes on with a [`Caller`] among the request's extensions.
-pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Lets a request in, with its [`Caller`] among its extensions, or answers it with a refusal.
+pub(crate) async fn let_in(app: &App, request: Request) -> Result<Request, Response> {
     // What has no path here gets its 404 without being asked who it is.
-    let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
-        return next.run(request).await;
-    };
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(request) };
     let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() else {
-        return Refused::internal("looking where a request comes from").into_response();
+        return Err(Refused::internal("looking where a request comes from").into_response());
     };
     let (mut parts, body) = request.into_parts();
-    match app.gate.judge(&parts, peer, &path, app.clock.now()).await {
+    match app.gate.judge(&parts, peer, path.as_str(), app.clock.now()).await {
         Ok(caller) => {
             parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            Ok(Request::from_parts(parts, body))
         }
         Err(refused) => {
             let mut response = refused.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
-                let how = if path == "/" { "Basic realm=\"nightshift\"" } else { "Bearer" };
+                let how = if path.as_str() == "/" { "Basic realm=\"nightshift\"" } else { "Bearer" };
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(how));
             }
-            response
+            Err(response)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What every request can reach.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nightshift_store::Store;
@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Gate;
+use crate::api::Description;
 use crate::artifacts::Artifacts;
 use crate::budget::Budget;
 use crate::catalogue::Releases;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) artifacts: Option<Arc<Artifacts>>,
     /// The names this server answers to.
     pub(crate) hosts: Hosts,
+    /// What the API says of itself.
+    pub(crate) description: OnceLock<Description>,
     /// Cancelled when the server is asked to end: nothing waits any more.
     pub(crate) stopping: CancellationToken,
 }

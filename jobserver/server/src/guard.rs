@@ -1,77 +1,104 @@
-//! What surrounds every request: a panic becomes a refusal, a request that takes too long is given up, pages of other
-//! sites and clients that ask too much get nothing done, and answers say how a browser may treat them.
+//! What surrounds every request, as one layer: each layer of a router costs every request copies and allocations, and a
+//! list of them does not show its order.
+//!
+//! 1. The request is counted and timed, and nothing that goes wrong inside ends a connection without an answer.
+//! 2. Clients that ask too much, requests for another server's name and those of other sites' pages get nothing done.
+//! 3. Who asks, and may they ([`crate::access`])? Then the route's own handler, within the time and memory of its
+//!    group ([`crate::api`]).
+//! 4. Answers say how a browser may treat them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use nightshift_wire::code;
 
+use crate::access;
 use crate::app::App;
 use crate::host::Hosts;
+use crate::metrics::Observed;
 use crate::rate::Wait;
 use crate::refused::{Refused, Unauthenticated};
 
-/// The outermost layer: nothing that goes wrong inside ends a connection without an answer.
-pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+/// The layer around all routes.
+pub(crate) async fn surround(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let observed = Observed::begin(&request);
+    let what = What::of(&request);
+    let mut response = without_panic(&what, answer(&app, &what, request, next)).await;
+    add_headers(&mut response);
+    observed.end(&app.metrics, response.status());
+    response
+}
+
+/// What a request asks for, in case it is refused.
+struct What {
+    method: Method,
+    uri: Uri,
+}
+
+impl What {
+    fn of(request: &Request) -> What {
+        What { method: request.method().clone(), uri: request.uri().clone() }
+    }
+
+    /// Without the query, which may hold a secret.
+    fn in_words(&self) -> String {
+        format!("{} {}", self.method, self.uri.path())
+    }
+}
+
+async fn without_panic(what: &What, answered: impl Future<Output = Response>) -> Response {
+    match AssertUnwindSafe(answered).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
-            let doing = format!("{method} {}", uri.path());
+            let doing = what.in_words();
             tracing::error!("{doing}: the handler panicked");
             Refused::internal(&doing).into_response()
         }
     }
 }
 
-/// Gives up requests that take longer than `limit`.
-pub(crate) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Refused::new(
-            StatusCode::REQUEST_TIMEOUT,
-            code::BAD_REQUEST,
-            format!("{method} {}: not finished within {} s; try again later", uri.path(), limit.as_secs_f32()),
-        )
-        .into_response(),
+async fn answer(app: &App, what: &What, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    if let Some(refused) = refusal(app, what, peer, &request) {
+        return refused.into_response();
     }
+    DefaultBodyLimit::max(app.limits.body).apply(&mut request);
+    let response = match access::let_in(app, request).await {
+        Ok(request) => next.run(request).await,
+        Err(refused) => refused,
+    };
+    if response.extensions().get::<Unauthenticated>().is_some()
+        && let Some(peer) = peer
+        && let Err(wait) = app.rates.authentication_failed(peer, app.clock.now())
+    {
+        return too_many(app, what, "wrong tokens or secrets", wait).into_response();
+    }
+    response
 }
 
-/// Refuses what a page in somebody's browser asks for: our own page asks for nothing that a browser marks like this,
-/// and any other one has no business here, whoever looks at it.
-pub(crate) async fn no_pages(request: Request, next: Next) -> Response {
-    match request.headers().get(header::ORIGIN) {
-        None => next.run(request).await,
-        Some(origin) => Refused::new(
-            StatusCode::FORBIDDEN,
-            code::BAD_REQUEST,
-            format!(
-                "{} {}: this came from the page {origin:?}; web pages cannot use the API",
-                request.method(),
-                request.uri().path()
-            ),
-        )
-        .into_response(),
-    }
+/// Why a request is refused whoever makes it.
+fn refusal(app: &App, what: &What, peer: Option<IpAddr>, request: &Request) -> Option<Refused> {
+    let wait = peer.and_then(|peer| app.rates.request(peer, app.clock.now()).err());
+    wait.map(|wait| too_many(app, what, "requests", wait))
+        .or_else(|| strange_name(&app.hosts, what, request))
+        .or_else(|| from_a_page(what, request))
 }
 
-/// Refuses what was meant for another name than one of this server's.
-pub(crate) async fn own_name(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match strange_name(&app.hosts, &request) {
-        None => next.run(request).await,
-        Some(refused) => refused.into_response(),
-    }
+/// A client that asks too much, or that shows one wrong token or secret after the other.
+fn too_many(app: &App, what: &What, asked: &str, wait: Wait) -> Refused {
+    app.metrics.requests_limited.inc();
+    let detail = format!("{}: too many {asked} from this address; try again in {} s", what.in_words(), wait.seconds);
+    Refused::too_many(detail, wait)
 }
 
-fn strange_name(hosts: &Hosts, request: &Request) -> Option<Refused> {
+/// A request that was meant for another name than one of this server's.
+fn strange_name(hosts: &Hosts, what: &What, request: &Request) -> Option<Refused> {
     let in_head = request.headers().get_all(header::HOST).iter().map(|name| name.to_str().unwrap_or_default());
     let in_target = request.uri().authority().map(|authority| authority.as_str());
     let mut named = in_head.chain(in_target).peekable();
@@ -80,39 +107,22 @@ fn strange_name(hosts: &Hosts, request: &Request) -> Option<Refused> {
     }
     let strange = named.find(|name| !hosts.includes(name))?;
     let detail = format!(
-        "{} {}: this server is not called {strange:?}; if it is, add the name to `hosts` in jobserver.toml",
-        request.method(),
-        request.uri().path()
+        "{}: this server is not called {strange:?}; if it is, add the name to `hosts` in jobserver.toml",
+        what.in_words()
     );
     Some(Refused::new(StatusCode::MISDIRECTED_REQUEST, code::WRONG_HOST, detail))
 }
 
-/// Refuses the requests of a client that asks too much, or that shows one wrong token or secret after the other.
-pub(crate) async fn limit_rate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() else {
-        return next.run(request).await;
-    };
-    let doing = format!("{} {}", request.method(), request.uri().path());
-    let refuse = |what: &str, wait: Wait| {
-        app.metrics.requests_limited.inc();
-        let detail = format!("{doing}: too many {what} from this address; try again in {} s", wait.seconds);
-        Refused::too_many(detail, wait).into_response()
-    };
-    if let Err(wait) = app.rates.request(peer.ip(), app.clock.now()) {
-        return refuse("requests", wait);
-    }
-    let response = next.run(request).await;
-    if response.extensions().get::<Unauthenticated>().is_some()
-        && let Err(wait) = app.rates.authentication_failed(peer.ip(), app.clock.now())
-    {
-        return refuse("wrong tokens or secrets", wait);
-    }
-    response
+/// What a page in somebody's browser asks for: our own page asks for nothing that a browser marks like this, and any
+/// other one has no business here, whoever looks at it.
+fn from_a_page(what: &What, request: &Request) -> Option<Refused> {
+    let origin = request.headers().get(header::ORIGIN)?;
+    let detail = format!("{}: this came from the page {origin:?}; web pages cannot use the API", what.in_words());
+    Some(Refused::new(StatusCode::FORBIDDEN, code::BAD_REQUEST, detail))
 }
 
 /// No guessing of types, no scripts, no frames, nothing kept in caches.
-pub(crate) async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+fn add_headers(response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -122,7 +132,6 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    response
 }
 
 /// No such path.
@@ -141,25 +150,15 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::body::{Body, to_bytes};
-    use axum::middleware::from_fn;
-    use axum::routing::get;
-    use hyper::service::Service;
-    use hyper_util::service::TowerToHyperService;
+    use axum::body::to_bytes;
     use nightshift_wire::Problem;
 
     use super::*;
 
-    async fn panics() -> &'static str {
-        panic!("a test's own panic")
-    }
-
     #[tokio::test]
     async fn a_panic_is_answered_with_a_problem_that_tells_nothing_of_it() {
-        let router = Router::new().route("/x", get(panics)).layer(from_fn(catch_panic));
-        let request = Request::get("/x").body(Body::empty()).expect("a request");
-        let response = TowerToHyperService::new(router).call(request).await.expect("an answer");
+        let what = What { method: Method::GET, uri: Uri::from_static("/x?secret=7") };
+        let response = without_panic(&what, async { panic!("a test's own panic") }).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         let body = to_bytes(response.into_body(), 1000).await.expect("a body");

@@ -11,7 +11,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
@@ -118,6 +118,7 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
         figures: Figures::default(),
         artifacts: artifacts.map(Arc::new),
         hosts,
+        description: OnceLock::new(),
         metrics: Arc::clone(&metrics),
         stopping: stopping.clone(),
     });

@@ -1,13 +1,15 @@
-//! A body on its way in, plain or gzipped: bounded by its route's limit and by the memory for all bodies.
+//! A request on its way in: bounded by its route's time; its body, plain or gzipped, by its route's limit and by the
+//! memory for all bodies.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use nightshift_wire::code;
@@ -32,13 +34,26 @@ struct Holding {
     held: Arc<Mutex<Option<Held>>>,
 }
 
-/// A layer: bodies of these routes are read within the allowance.
-pub(super) async fn within(State(allowance): State<Allowance>, mut request: Request, next: Next) -> Response {
+/// What the requests of a group of routes are bounded by.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    pub(super) allowance: Allowance,
+    pub(super) time: Duration,
+}
+
+/// A layer: requests of these routes are given up after a time, and their bodies are read within the allowance.
+pub(super) async fn within(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
+    let Bounds { allowance, time } = bounds;
     let held = Arc::new(Mutex::new(None));
     request.extensions_mut().insert(Holding { allowance, held: Arc::clone(&held) });
-    let response = next.run(request).await;
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let answered = tokio::time::timeout(time, next.run(request)).await;
     drop(held);
-    response
+    answered.unwrap_or_else(|_| {
+        let seconds = time.as_secs_f32();
+        let detail = format!("{method} {}: not finished within {seconds} s; try again later", uri.path());
+        Refused::new(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, detail).into_response()
+    })
 }
 
 /// The whole body of a request whose route has an allowance. `doing` says what is being read.

@@ -80,5 +80,10 @@ pub(super) fn check_worker(doing: &str, worker: &str) -> Result<(), Refused> {
         );
         return Err(Refused::bad_request(detail));
     }
+    // Databases compare names without the blanks behind them.
+    if worker.trim() != worker {
+        let detail = format!("{doing}: the worker's identity {worker:?} begins or ends with a blank");
+        return Err(Refused::bad_request(detail));
+    }
     Ok(())
 }

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Extension, Path, State};
+use axum::http::StatusCode;
 use nightshift_rules::enrolment::Decision;
 use nightshift_store::Decided;
-use nightshift_wire::{Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, Joined, Problem};
+use nightshift_wire::{Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, Joined, Problem, access_code};
 
 use super::Shared;
 use super::body::{Body, check_worker};
 use super::tokens::refresh;
 use crate::access::Caller;
+use crate::access::known::Known;
 use crate::refused::{Refused, one_line, while_doing};
 
 /// The longest text a worker may say about itself, and a person about a worker.
@@ -38,6 +40,12 @@ pub(super) async fn join(
     if !is_hash || request.machine.is_empty() || odd(&request.machine) || odd(&request.host) {
         let detail = format!("{DOING}: host, machine or credential are not what a worker sends");
         return Err(Refused::bad_request(detail));
+    }
+    let others = app.gate.directory.again(&request.credential.to_ascii_lowercase());
+    if others.is_some_and(|known| !matches!(known, Known::Worker(known) if known.worker == request.worker)) {
+        let detail =
+            format!("{DOING}: the credential of {} is somebody else's; a worker makes its own", request.worker);
+        return Err(Refused::new(StatusCode::UNAUTHORIZED, access_code::ENROL_AGAIN, detail));
     }
     let now = app.clock.now();
     let joined = app.gate.store.join(&request, peer.ip(), now).await.map_err(while_doing(|| DOING))?;

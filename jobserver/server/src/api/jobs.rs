@@ -3,13 +3,16 @@
 //! A change of many jobs goes in steps of some hundred, each a transaction of its own, so that claims and submissions go
 //! on in between. A request that ends early leaves the rest as it was; the same request again goes on with it.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
 use nightshift_rules::explain;
 use nightshift_store::JobChange;
 use nightshift_wire::{
-    ActionReport, ActionRequest, Explanation, JobAction, JobEdit, JobHistory, JobPage, JobQuery, Problem, code,
+    ActionReport, ActionRequest, Batch, BatchId, Explanation, JobAction, JobEdit, JobFilter, JobHistory, JobPage,
+    JobQuery, Problem, code,
 };
 
 use super::Shared;
@@ -17,11 +20,14 @@ use super::body::{Body, Number, number, query};
 use super::requirements;
 use crate::access::Caller;
 use crate::app::App;
+use crate::catalogue::Offered;
 use crate::refused::{Refused, one_line, while_doing};
 
 const DOING: &str = "changing jobs";
 /// The most jobs a list shows at once.
 const LISTED: u32 = 1000;
+/// So many jobs can be named one by one when they shall have another plugin.
+const JOBS_LOOKED_AT: usize = 1000;
 /// So many jobs that an action left as they are are named in its report.
 const UNCHANGED_NAMED: usize = 100;
 
@@ -84,7 +90,7 @@ pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Expl
     request_body = ActionRequest,
     responses(
         (status = 200, description = "What it did, or would do", body = ActionReport),
-        (status = 422, description = "No release has the plugin of an edit: `unknown_plugin`", body = Problem)
+        (status = 422, description = "No release has the plugin of an edit, or it does not fit the batch: `unknown_plugin`, `missing_column`", body = Problem)
     )
 )]
 pub(super) async fn act(
@@ -135,9 +141,52 @@ async fn check(app: &App, request: &ActionRequest) -> Result<(), Refused> {
         return wrong(problem);
     }
     if let Some(plugin) = &edit.plugin {
-        app.releases.fresh().await.plugin(plugin).map_err(|error| {
+        let catalogue = app.releases.fresh().await;
+        let offered = catalogue.plugin(plugin).map_err(|error| {
             Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::UNKNOWN_PLUGIN, format!("{DOING}: {error}"))
         })?;
+        for batch in batches_of(app, &request.filter).await? {
+            let batch = app.store.batch(batch).await.map_err(while_doing(|| format!("{DOING} of batch {batch}")))?;
+            fits(&batch, plugin, offered).map_err(|problem| {
+                Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN, format!("{DOING}: {problem}"))
+            })?;
+        }
     }
     Ok(())
+}
+
+/// The batches of the jobs that shall have another plugin: the one that is named, or those of the jobs that are.
+async fn batches_of(app: &App, filter: &JobFilter) -> Result<BTreeSet<BatchId>, Refused> {
+    if let Some(batch) = filter.batch {
+        return Ok([batch].into());
+    }
+    if filter.ids.is_empty() || filter.ids.len() > JOBS_LOOKED_AT {
+        return Err(Refused::bad_request(format!(
+            "{DOING}: a plugin has to take what a batch has; name the batch, or at most {JOBS_LOOKED_AT} jobs"
+        )));
+    }
+    let mut batches = BTreeSet::new();
+    for job in &filter.ids {
+        let found = app.store.job(*job).await.map_err(while_doing(|| format!("{DOING}: looking at job {job}")))?;
+        batches.insert(found.job.batch);
+    }
+    Ok(batches)
+}
+
+/// Whether a plugin takes the columns of a batch and gives those that its results have.
+fn fits(batch: &Batch, plugin: &str, offered: &Offered) -> Result<(), String> {
+    let missing = |wanted: &[String], there: &[String]| -> Vec<String> {
+        wanted.iter().filter(|column| !there.contains(column)).cloned().collect()
+    };
+    let inputs = missing(&offered.inputs, &batch.columns);
+    let outputs = missing(&batch.outputs, &offered.outputs);
+    match (inputs.is_empty(), outputs.is_empty()) {
+        (true, true) => Ok(()),
+        (false, _) => Err(format!("{plugin} needs {}, and batch {} has no such column", inputs.join(", "), batch.id)),
+        (true, false) => Err(format!(
+            "the results of batch {} have {}, which {plugin} does not give; hand the records in again for it",
+            batch.id,
+            outputs.join(", ")
+        )),
+    }
 }

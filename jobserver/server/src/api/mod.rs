@@ -24,8 +24,7 @@ mod workers;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -33,16 +32,19 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::{access, guard, metrics, pages};
-use arriving::Allowance;
-use openapi::Description;
+use crate::{guard, metrics, pages};
+use arriving::{Allowance, Bounds};
+pub(crate) use openapi::Description;
 
 pub(crate) type Shared = axum::extract::State<Arc<App>>;
 
 /// Every request the server answers.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let limits = app.limits;
-    let within = |limit| Allowance { budget: Arc::clone(&app.budget), limit };
+    let within = |limit, time| {
+        let allowance = Allowance { budget: Arc::clone(&app.budget), limit };
+        from_fn_with_state(Bounds { allowance, time }, arriving::within)
+    };
     let quick = OpenApiRouter::new()
         .routes(routes!(attempts::records))
         .routes(routes!(attempts::heartbeat))
@@ -72,21 +74,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(metrics::gauges::metrics))
         .routes(routes!(pages::status))
         .routes(routes!(pages::style))
-        .layer(from_fn_with_state(within(limits.body), arriving::within))
-        .layer(from_fn_with_state(limits.request, guard::limit_time));
+        .layer(within(limits.body, limits.request));
     let large = OpenApiRouter::new()
         .routes(routes!(attempts::submit))
         .routes(routes!(attempts::submit_many))
         // Small, but there may be a million jobs to change.
         .routes(routes!(jobs::act))
-        .layer(from_fn_with_state(within(limits.submission), arriving::within))
-        .layer(from_fn_with_state(limits.submit, guard::limit_time));
+        .layer(within(limits.submission, limits.submit));
     // These watch over their own wait, but not over a request that never arrives whole.
     let waiting = OpenApiRouter::new()
         .routes(routes!(claims::claim))
         .routes(routes!(control::stop))
-        .layer(from_fn_with_state(within(limits.body), arriving::within))
-        .layer(from_fn_with_state(limits.longest_wait + limits.request, guard::limit_time));
+        .layer(within(limits.body, limits.longest_wait + limits.request));
     // These stream, and watch over their own time.
     let long = OpenApiRouter::new()
         .routes(routes!(hand_in::hand_in, batches::all))
@@ -97,18 +96,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let files = OpenApiRouter::new().routes(routes!(artifacts::get, artifacts::put, artifacts::delete));
     let (router, found) =
         quick.merge(large).merge(waiting).merge(long).layer(compression()).merge(files).split_for_parts();
+    // Made of the routes themselves, so that it is there once they are.
+    app.description.get_or_init(|| Description::of(found));
     router
-        .layer(Extension(Description::of(found)))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::wrong_method)
-        .layer(from_fn_with_state(Arc::clone(&app), access::pass))
-        .layer(DefaultBodyLimit::max(limits.body))
-        .layer(from_fn(guard::no_pages))
-        .layer(from_fn_with_state(Arc::clone(&app), guard::own_name))
-        .layer(from_fn_with_state(Arc::clone(&app), guard::limit_rate))
-        .layer(from_fn(guard::catch_panic))
-        .layer(from_fn(guard::headers))
-        .layer(from_fn_with_state(Arc::clone(&app.metrics), metrics::observe))
+        .layer(from_fn_with_state(Arc::clone(&app), guard::surround))
         .with_state(app)
 }
 

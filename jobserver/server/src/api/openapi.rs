@@ -5,7 +5,7 @@
 //! refused.
 
 use axum::body::Bytes;
-use axum::extract::Extension;
+use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use nightshift_rules::access::{self, Reach};
@@ -17,6 +17,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{Content, Info, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::Shared;
+use crate::refused::Refused;
+
 const PROBLEM_JSON: &str = "application/problem+json";
 /// The name of the scheme by which requests prove who makes them.
 const TOKEN: &str = "token";
@@ -25,8 +28,7 @@ const ABOUT: &str = "Everything people and workers ask of the job server. Moment
                      also says its machine, as `Nightshift-Machine`.";
 
 /// The description, written.
-#[derive(Clone)]
-pub(super) struct Description(Bytes);
+pub(crate) struct Description(Bytes);
 
 impl Description {
     /// The description of the requests that were found.
@@ -41,8 +43,11 @@ impl Description {
     summary = "This description",
     responses((status = 200, description = "OpenAPI", body = Object))
 )]
-pub(super) async fn openapi(Extension(Description(text)): Extension<Description>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], text)
+pub(super) async fn openapi(State(app): Shared) -> Result<impl IntoResponse, Refused> {
+    let Some(Description(text)) = app.description.get() else {
+        return Err(Refused::internal("describing the API"));
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], text.clone()))
 }
 
 fn complete(api: &mut OpenApi) {

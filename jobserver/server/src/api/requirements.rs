@@ -97,6 +97,7 @@ mod tests {
             ("disk=1", "disk: \"1\" is no amount"),
             ("tag=GPU", "\"GPU\" is no tag"),
             ("min_release=newest", "\"newest\" is no release; write it as in 1.4.0"),
+            ("min_release=1.4.0-rc1", "\"1.4.0-rc1\" is no release; write it as in 1.4.0"),
         ] {
             let problem = asked(&read(&format!("plugin=count&{text}"))).expect_err(text);
             assert!(problem.contains(said), "{problem}");

@@ -19,7 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::connection::Protocol;
 pub(crate) use gauges::Figures;
 pub(crate) use measured::Measured;
-pub(crate) use requests::observe;
+pub(crate) use requests::Observed;
 
 /// Upper ends of the steps in which times are counted, in seconds. The longest are those of requests that wait.
 const STEPS: [f64; 16] =

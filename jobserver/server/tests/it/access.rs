@@ -5,8 +5,8 @@ use std::time::Duration;
 use nightshift_client::{Client, ClientError};
 use nightshift_testbed::wait;
 use nightshift_wire::{
-    EnrolmentDecision, EnrolmentState, GiveBack, GiveBackCause, Heartbeat, NewJoinRule, NewToken, Report, Role,
-    WorkerState, access_code, code,
+    EnrolmentDecision, EnrolmentState, GiveBack, GiveBackCause, Heartbeat, JoinRequest, NewJoinRule, NewToken, Report,
+    Role, WorkerState, access_code, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -284,6 +284,21 @@ async fn one_identity_on_two_machines_must_enrol_anew() {
     original.claim(&claim_request("w-1")).await.expect("the machine it was let in on goes on");
     asks = asks_to_join("w-1b", Some(&join_token));
     assert_eq!(copy.join(&asks).await.expect("as a new worker").state, EnrolmentState::Pending);
+}
+
+#[tokio::test]
+async fn a_credential_that_is_somebody_elses_lets_nobody_ask() {
+    let server = Guarded::start(Spoken::Plain).await;
+    let wanted = NewToken { name: "image".into(), role: Role::Join, network: None, limit: None, expires_in_ms: None };
+    let token = server.admin.make_token(&wanted).await.expect("made").token;
+    let nobody = server.client(None);
+    let first = asks_to_join("w-1", Some(&token));
+    nobody.join(&first).await.expect("it asks");
+    nobody.join(&first).await.expect("again is its own");
+    let second = JoinRequest { worker: "w-2".into(), ..first };
+    is(nobody.join(&second).await, (401, access_code::ENROL_AGAIN));
+    let blank = asks_to_join("w-1 ", Some(&token));
+    is(nobody.join(&blank).await, (400, code::BAD_REQUEST));
 }
 
 #[tokio::test]

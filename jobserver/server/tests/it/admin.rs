@@ -1,14 +1,16 @@
 //! What admins do to jobs, batches and workers, and what workers and owners notice of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use nightshift_server::catalogue::Offered;
 use nightshift_wire::{
     ActionRequest, Answer, AttemptSubmission, Batch, BatchState, Claim, ClaimRequest, Gate, GiveBack, GiveBackCause,
     Heartbeat, JobAction, JobEdit, JobFilter, JobQuery, JobState, Machine, Reason, Requirements, Submissions,
     WorkerChange, code,
 };
 
-use crate::running::{LEASE, TestServer, claim_request, refusal};
+use crate::running::{LEASE, TestServer, catalogue, claim_request, refusal};
 
 fn of_batch(batch: &Batch) -> JobFilter {
     JobFilter { batch: Some(batch.id), ..JobFilter::default() }
@@ -117,6 +119,34 @@ async fn an_edited_job_goes_to_another_worker_and_results_from_before_are_refuse
     let job = server.client.job(claim.job).await.expect("there");
     assert_eq!((job.job.revision, job.job.priority, job.attempts.len()), (2, 7, 2));
     assert_eq!(job.attempts[0].id, claim.attempt, "the newest first");
+}
+
+#[tokio::test]
+async fn jobs_go_to_no_plugin_that_needs_what_their_batch_has_not_or_gives_other_columns() {
+    let server = TestServer::start().await;
+    let batch = server.hand_in("name\nAnn\nBob\nCid\n").await.expect("good");
+    let mut catalogue = catalogue();
+    let count = catalogue.plugins["count"].clone();
+    let needs = Offered { inputs: vec!["name".to_owned(), "born".to_owned()], ..count.clone() };
+    let gives = Offered { outputs: vec!["total".to_owned()], ..count.clone() };
+    let plugins = [("needs", needs), ("gives", gives), ("count-faster", count)];
+    catalogue.plugins.extend(plugins.map(|(name, offered)| (name.to_owned(), offered)));
+    server.catalogue.send_replace(Arc::new(catalogue));
+
+    let edit = |plugin: &str| JobAction::Edit(JobEdit { plugin: Some(plugin.to_owned()), ..JobEdit::default() });
+    let first = server.claim("w-1").await.expect("a job").job;
+    let one = JobFilter { ids: vec![first], ..JobFilter::default() };
+    for (plugin, said) in [("needs", "needs born"), ("gives", "have n, which gives does not give")] {
+        for filter in [of_batch(&batch), one.clone()] {
+            let refused = server.client.change_jobs(&request(edit(plugin), filter)).await.expect_err("it does not fit");
+            assert_eq!(refusal(&refused).code, code::MISSING_COLUMN);
+            assert!(refusal(&refused).detail.contains(said), "{refused:?}");
+        }
+    }
+    let every = JobFilter { plugin: Some("count".to_owned()), ..JobFilter::default() };
+    let refused = server.client.change_jobs(&request(edit("count-faster"), every)).await.expect_err("of which batch?");
+    assert!(refusal(&refused).detail.contains("name the batch"), "{refused:?}");
+    assert_eq!(server.act(edit("count-faster"), of_batch(&batch)).await, (2, 2));
 }
 
 #[tokio::test]

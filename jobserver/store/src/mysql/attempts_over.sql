@@ -1,8 +1,8 @@
--- Running attempts whose lease is over, the longest first. Only these have a lease at all. They are locked, so that a
--- heartbeat cannot renew one between this look and its end; those another server has in hand are left to it.
+-- Running attempts whose lease is over, the longest first. All that run are looked through, by the one index that has only
+-- them: an index by lease alone would change twice with every job. Nothing is locked here: each is judged again by its row
+-- once that is locked. SQLite has an index by lease, of running attempts only.
 SELECT id
-FROM attempts
-WHERE lease_until <= :now
+FROM attempts FORCE INDEX (attempts_running)
+WHERE runs_on IS NOT NULL AND lease_until <= :now
 ORDER BY lease_until
 LIMIT :limit
-FOR UPDATE SKIP LOCKED

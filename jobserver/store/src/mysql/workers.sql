@@ -1,8 +1,8 @@
--- Only running attempts have a lease; the index has it behind the worker.
+-- runs_on is NULL of attempts that do not run.
 SELECT worker, name, host, state, reason, `release`, refused, steps, address, plugins, memory_mb, disk_mb, tags, drained,
        first_seen, last_seen, jobs_done, records_done,
        (SELECT count(*)
         FROM attempts
-        WHERE attempts.worker = workers.worker AND attempts.lease_until IS NOT NULL) AS jobs_running
+        WHERE attempts.runs_on = workers.worker) AS jobs_running
 FROM workers
 ORDER BY last_seen DESC, worker

@@ -10,7 +10,7 @@ use nightshift_wire::{AttemptState, JobState};
 use super::{
     connection::Tx,
     failure::Failure,
-    rows::{self, RowOf},
+    rows::{self, Changed, RowOf},
     sql,
 };
 use crate::{
@@ -74,17 +74,20 @@ async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
     let mut new: Vec<&AttemptRow> = Vec::new();
     let [mut ended, mut accepted, mut running] = [const { Vec::new() }; 3];
     for (row, stored) in set.changed_attempts() {
-        let changed = match (stored, row.state) {
-            (None, _) => &mut new,
-            (Some(_), AttemptState::Running) => &mut running,
-            (Some(_), AttemptState::Accepted) => &mut accepted,
-            (Some(_), AttemptState::Lost | AttemptState::GivenBack | AttemptState::Superseded) => &mut ended,
+        let Some(stored) = stored else {
+            new.push(row);
+            continue;
         };
-        changed.push(row);
+        let changed = match row.state {
+            AttemptState::Running => &mut running,
+            AttemptState::Accepted => &mut accepted,
+            AttemptState::Lost | AttemptState::GivenBack | AttemptState::Superseded => &mut ended,
+        };
+        changed.push(Changed { key: row.id, was: fate(stored), is: fate(row) });
     }
     for mut changed in [ended, accepted, running] {
-        changed.sort_unstable_by_key(|row| row.id);
-        rows::rewrite(tx, sql::WRITE_ATTEMPTS, changed.into_iter().map(attempt)).await?;
+        changed.sort_unstable_by_key(|row| row.key);
+        rows::change(tx, sql::WRITE_ATTEMPTS, &changed).await?;
     }
     new.sort_unstable_by_key(|row| row.id);
     rows::insert(tx, sql::INSERT_ATTEMPTS, new.into_iter().map(attempt)).await?;
@@ -92,6 +95,7 @@ async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
 }
 
 fn attempt(row: &AttemptRow) -> RowOf<15> {
+    let [release, commit, state, reason, lease_until, records_done, work_ms, ended_at] = fate(row);
     [
         row.id.into(),
         row.job.into(),
@@ -100,6 +104,20 @@ fn attempt(row: &AttemptRow) -> RowOf<15> {
         row.revision.into(),
         row.lease_ms.into(),
         row.started_at.into(),
+        release,
+        commit,
+        state,
+        reason,
+        lease_until,
+        records_done,
+        work_ms,
+        ended_at,
+    ]
+}
+
+/// What changes about an attempt.
+fn fate(row: &AttemptRow) -> RowOf<8> {
+    [
         row.release.as_str().into(),
         row.commit.as_str().into(),
         row.state.word().into(),
@@ -112,19 +130,19 @@ fn attempt(row: &AttemptRow) -> RowOf<15> {
 }
 
 async fn jobs(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
-    let mut changed: Vec<&JobRow> = set.changed_jobs().map(|(row, _)| row).collect();
-    changed.sort_unstable_by_key(|row| row.id);
-    rows::rewrite(tx, sql::WRITE_JOBS, changed.into_iter().map(job)).await
+    let mut changed = Vec::new();
+    for (row, stored) in set.changed_jobs() {
+        let stored = stored.ok_or_else(|| Failure::Contradiction(format!("job {} is new to a verb", row.id)))?;
+        changed.push(Changed { key: row.id, was: place(stored), is: place(row) });
+    }
+    changed.sort_unstable_by_key(|row| row.key);
+    rows::change(tx, sql::WRITE_JOBS, &changed).await
 }
 
-fn job(row: &JobRow) -> RowOf<18> {
+/// Where a job stands.
+fn place(row: &JobRow) -> RowOf<13> {
     let (attempt, worker) = row.holder.as_ref().map(|(attempt, worker)| (*attempt, worker.as_str())).unzip();
     [
-        row.id.into(),
-        row.batch.into(),
-        row.seq.into(),
-        row.first_record.into(),
-        row.records.into(),
         row.lane.into(),
         row.state.word().into(),
         row.reason.as_str().into(),

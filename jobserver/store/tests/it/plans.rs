@@ -70,7 +70,12 @@ fn queries() -> Vec<(String, String)> {
 
 fn filled(sql: &str) -> String {
     let lines: Vec<&str> = sql.lines().filter(|line| !line.starts_with("--")).collect();
-    let sql = lines.join("\n").replace("(?)", "('1', '2')").replace(":rows", "'[]'").replace(":limit", "10");
+    let sql = lines
+        .join("\n")
+        .replace("(?)", "('1', '2')")
+        .replace(" = ?", " = '1'")
+        .replace(":rows", "'[]'")
+        .replace(":limit", "10");
     let mut filled = String::new();
     let mut rest = sql.as_str();
     while let Some((before, behind)) = rest.split_once(':') {

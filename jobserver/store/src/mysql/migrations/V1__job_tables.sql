@@ -11,6 +11,7 @@
 --   all of them claimable at the end of the hand-in. Rewriting a million rows would be no step but a wait.
 -- - What an index would be kept for alone is no foreign key: an index costs more than the results. One running attempt of
 --   a job, and one accepted of a revision, are one rule here, so that an attempt that is accepted changes no index.
+-- - An attempt that is accepted leaves one index: those that run are found by one, by their worker and by their lease.
 -- - Workers are not found by the moment they were last seen by an index: it would change with every job.
 -- - numbers hands out numbers before they are written, so that a step whose commit was cut off can be looked for;
 --   batches.receiver is the server that takes a batch in, since several may share the store; group_commits says which of
@@ -174,12 +175,13 @@ CREATE TABLE IF NOT EXISTS attempts (
     started_at     BIGINT       NOT NULL,
     ended_at       BIGINT,
     held_job       BIGINT       GENERATED ALWAYS AS (CASE WHEN state IN ('running', 'accepted') THEN job_id END) STORED,
+    -- Its worker while it runs.
+    runs_on        VARCHAR(255) GENERATED ALWAYS AS (CASE WHEN lease_until IS NOT NULL THEN worker END) STORED,
     INDEX attempts_of_job (job_id),
     -- A retried job keeps the attempt that was accepted before, at its older revision.
     UNIQUE INDEX one_attempt_holds_a_revision (held_job, revision),
-    -- Only running attempts have a lease.
-    INDEX attempts_by_lease (lease_until),
-    INDEX attempts_by_worker (worker, lease_until),
+    -- One index for two questions: which run on a worker, and of all that run, whose lease is over.
+    INDEX attempts_running (runs_on, lease_until),
     CONSTRAINT attempts_are_of_a_job FOREIGN KEY (job_id) REFERENCES jobs (id),
     CHECK ((lease_until IS NOT NULL) = (state = 'running')),
     CHECK ((ended_at IS NULL) = (state = 'running')),
