@@ -16,6 +16,7 @@ mod figures;
 mod git;
 mod grid_clone;
 mod job_change;
+mod key_change;
 mod new_grid;
 mod output;
 mod refusal;
@@ -28,6 +29,7 @@ mod swap;
 mod table;
 mod templates;
 mod urls;
+mod vote_tag;
 mod wait;
 
 use std::ffi::OsString;

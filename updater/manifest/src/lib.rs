@@ -36,6 +36,9 @@ pub mod votes;
 
 /// Name of the grid's settings in a release's tree.
 pub const SETTINGS_FILE: &str = "nightshift.toml";
+/// Name of the file in a release's tree that says which recovery key is pinned. For people: workers believe their own
+/// configuration alone.
+pub const RECOVERY_FILE: &str = "keys/recovery";
 /// Name of the list of revoked keys in a release's tree.
 pub const REVOKED_FILE: &str = "keys/revoked";
 /// Name of the key set in a release's tree.

@@ -42,6 +42,11 @@ impl ReleaseVersion {
             .ok_or_else(|| NameError { name: tag.to_owned(), write: probably(tag).tag() })
     }
 
+    /// The next version above this one; `None` above the highest there is.
+    pub fn next(&self) -> Option<Self> {
+        Some(Self { patch: self.patch.checked_add(1)?, ..*self })
+    }
+
     /// The name of this version's tag, `vX.Y.Z`.
     pub fn tag(&self) -> String {
         format!("v{self}")

@@ -9,6 +9,7 @@ mod figure;
 mod job_control;
 mod measure;
 mod table;
+mod tag_verify;
 
 use std::path::Path;
 
@@ -25,7 +26,7 @@ struct Group {
 }
 
 const GROUPS: &[&[Group]] =
-    &[&[cycle_noop::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH, &[job_control::FLEET]];
+    &[&[cycle_noop::GROUP], &[tag_verify::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH, &[job_control::FLEET]];
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     GROUPS.iter().copied().flatten()

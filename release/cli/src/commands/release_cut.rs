@@ -10,6 +10,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
+use nightshift_engine::Believed;
 use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::tag::{TagFields, signed};
@@ -56,25 +57,47 @@ struct Made {
     commit: String,
 }
 
+/// What is cut, and by whom.
+#[derive(Debug)]
+pub(crate) struct Order<'o> {
+    /// The version.
+    pub(crate) version: ReleaseVersion,
+    /// Make commit and tag in the clone only.
+    pub(crate) no_push: bool,
+    /// Ask nothing.
+    pub(crate) yes: bool,
+    /// The key that signs it.
+    pub(crate) key: &'o SigningKey,
+    /// The key that is to sign the release after it.
+    pub(crate) next_key: &'o SigningKey,
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let clone = GridClone::here(around)?;
-    let version = parse_version(&args.version)?;
-    let branch = clone.branch()?;
     let key = SigningKey::open(&around.config.signing_key)?;
+    let version = parse_version(&args.version)?;
+    let order = Order { version, no_push: args.no_push, yes: args.yes, key: &key, next_key: &key };
+    cut(&order, &clone, around)
+}
+
+/// Cuts a release.
+pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -> anyhow::Result<Exit> {
+    let (args, version, key) = (order, order.version, order.key);
+    let branch = clone.branch()?;
     let tags = if args.no_push { Tags::Local } else { Tags::Central };
     if !args.no_push {
-        releases::fetch(&clone)?;
+        releases::fetch(clone)?;
     }
-    let known = releases::judge(&clone, tags, None)?;
-    check_version(version, &known, &clone)?;
-    let candidate = Candidate::of(&clone)?;
+    let known = releases::judge(clone, tags, None)?;
+    check_version(version, &known, clone)?;
+    let candidate = Candidate::of(clone)?;
     if !args.no_push {
-        check_up_to_date(&clone, &branch, &candidate.head)?;
+        check_up_to_date(clone, &branch, &candidate.head)?;
     }
 
     let last = known.review.newest();
-    let changes = candidate.changes_since(&clone, last.map(|last| last.commit.as_str()))?;
+    let changes = candidate.changes_since(clone, last.map(|last| last.commit.as_str()))?;
     show_changes(&candidate, &changes, version, &branch, &known, around)?;
     if let (Some(last), true, false) = (last, changes.is_empty(), args.yes) {
         let text = format!(
@@ -84,9 +107,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         return Err(refusal(Exit::Usage, text));
     }
     around.screen.heading("Checks");
-    let made = make(version, &candidate, &key, &clone)?;
+    let made = make(version, &candidate, key, clone)?;
     let next = RemoteTag { name: made.tag.clone(), id: made.tag_id.clone() };
-    checks::check_release(&made.tag, &releases::judge(&clone, tags, Some(next))?, &key, around)?;
+    let judged = releases::judge(clone, tags, Some(next))?;
+    checks::check_release(&made.tag, &judged, order.next_key, around)?;
     if !candidate.uncommitted.is_empty() && !args.yes && around.can_ask {
         let files = counted(candidate.uncommitted.len() as u64, "uncommitted file");
         if !around.screen.ask(&format!("\nCommit {files} and release {}?", version.tag()))? {
@@ -96,15 +120,18 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 
     around.screen.heading(format!("Release {}", version.tag()));
     if !args.no_push {
-        push(&made, &branch, &clone)?;
+        push(&made, &branch, clone)?;
     }
-    keep(&made, &branch, &candidate, &clone)?;
-    tell(args, &made, &branch, &candidate, &clone, around)?;
+    keep(&made, &branch, &candidate, clone)?;
+    tell(args, &made, &branch, &candidate, clone, around)?;
+    if let Some(Ok(Believed { held: Some(held), .. })) = judged.review.verdict(&made.tag) {
+        around.screen.warn(held);
+    }
     Ok(Exit::Done)
 }
 
 /// `1.5.0`, or `v1.5.0` meaning the same.
-fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
+pub(crate) fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
     text.strip_prefix('v').unwrap_or(text).parse().map_err(|error| refusal(Exit::Usage, format!("{error}")))
 }
 
@@ -267,7 +294,7 @@ fn keep(made: &Made, branch: &str, candidate: &Candidate, clone: &GridClone) -> 
 }
 
 fn tell(
-    args: &Args,
+    args: &Order<'_>,
     made: &Made,
     branch: &str,
     candidate: &Candidate,

@@ -3,6 +3,7 @@
 mod demo;
 mod grid;
 mod init;
+mod keys;
 mod manual;
 mod person;
 mod plugin;

@@ -7,6 +7,7 @@ mod keys;
 mod kills;
 mod looks;
 mod network;
+mod pins;
 mod plain_git;
 mod refusals;
 mod repair;
