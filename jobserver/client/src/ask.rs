@@ -50,6 +50,8 @@ pub(crate) struct Ask {
     path: String,
     query: Vec<(&'static str, String)>,
     body: Option<Bytes>,
+    /// The first byte of the answer that is wanted, when it is not the first there is.
+    from: Option<u64>,
     /// How long the server was asked to wait by itself.
     server_waits: Duration,
     bulk: Bulk,
@@ -90,6 +92,7 @@ impl Ask {
             path: path.into(),
             query: Vec::new(),
             body: None,
+            from: None,
             server_waits: Duration::ZERO,
             bulk: Bulk::No,
             limit: USUAL_LIMIT,
@@ -118,6 +121,12 @@ impl Ask {
     /// The answer may be long.
     pub(crate) fn long(mut self) -> Ask {
         self.limit = LONG_LIMIT;
+        self
+    }
+
+    /// The answer begins at this byte.
+    pub(crate) fn from(mut self, from: u64) -> Ask {
+        self.from = Some(from);
         self
     }
 
@@ -210,6 +219,9 @@ async fn ask_one(
     let mut request = line.http.request(ask.method.clone(), at(server, &ask.path)).query(&ask.query);
     if ask.bulk == Bulk::Yes {
         request = request.header(header::ACCEPT_ENCODING, "gzip");
+    }
+    if let Some(from) = ask.from {
+        request = request.header(header::RANGE, format!("bytes={from}-"));
     }
     if let Some(body) = &ask.body {
         request = request.header(header::CONTENT_TYPE, "application/json");
@@ -336,7 +348,7 @@ impl Answer {
         }
     }
 
-    fn strange(&self) -> ClientError {
+    pub(crate) fn strange(&self) -> ClientError {
         ClientError::Strange {
             doing: self.doing.clone(),
             server: self.server.clone(),

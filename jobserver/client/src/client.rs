@@ -44,7 +44,7 @@ impl HandedIn {
 
 /// A client of the job servers in a list. Cheap to make; nothing is connected before the first request.
 #[derive(Debug)]
-pub struct Client(Line);
+pub struct Client(pub(crate) Line);
 
 impl Client {
     /// A client that tries the servers at `urls` (such as `http://10.0.0.5:7070`) in turn.
@@ -335,7 +335,7 @@ fn writes_keys(hand_in: &HandIn) -> Duration {
 }
 
 /// Sends a streamed request; gives up when the server neither takes a further piece nor answers for `silence`.
-async fn send_watched(
+pub(crate) async fn send_watched(
     request: reqwest::RequestBuilder,
     progress: &Arc<Progress>,
     silence: Duration,

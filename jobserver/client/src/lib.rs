@@ -17,6 +17,7 @@
 
 mod access;
 mod admin;
+mod artifacts;
 mod ask;
 mod bandwidth;
 mod client;
@@ -28,6 +29,7 @@ mod servers;
 mod stream;
 
 pub use access::{Access, BadPin, Pin};
+pub use artifacts::ArtifactPart;
 pub use ask::Timeouts;
 pub use client::{Client, HandedIn};
 pub use error::ClientError;

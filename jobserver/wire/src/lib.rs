@@ -28,6 +28,8 @@
 //! | `GET /v1/workers`, `/v1/workers/ID` | | 200 list of [`Worker`], [`Worker`] |
 //! | `POST /v1/workers/ID` | [`WorkerChange`] | 200 [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
+//! | `POST /v1/stop` | [`StopRequest`] | 200 [`OwnStops`]: all that the job server keeps itself |
+//! | `DELETE /v1/stop` | | 200 [`OwnStops`]: those that were taken away |
 //! | `GET /v1/stop?seen=ETAG&wait_ms=N` | | 200 [`StopView`], as soon as it is another one than `seen` or the wait is over |
 //! | `PUT /v1/artifacts/SHA256` | the file | 201 [`Artifact`]; 200 when it was there |
 //! | `GET`, `HEAD`, `DELETE /v1/artifacts/SHA256` | | 200 the file, or 206 a range of it; 204 when deleted |
@@ -60,7 +62,7 @@ pub use action::{
 };
 pub use artifact::Artifact;
 pub use batch::{Batch, BatchState, HandIn};
-pub use control::StopView;
+pub use control::{OwnStop, OwnStops, StopRequest, StopScope, StopSeen, StopView};
 pub use explain::{Explanation, Gate, KeptOff};
 pub use input::{Estimate, InputFormat, InputProblem, JobSize, Preview, SizedBy, WrongJobSize};
 pub use job::{

@@ -9,6 +9,7 @@ use std::fs;
 
 use anyhow::Context;
 use nightshift_manifest::SETTINGS_FILE;
+use nightshift_manifest::binaries::BINARIES_FILE;
 
 use crate::grid_clone::GridClone;
 
@@ -16,7 +17,7 @@ use crate::grid_clone::GridClone;
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
 /// Where new files belong to a release without being asked for: what workers and release managers read.
-const PARTS: [&str; 4] = [SETTINGS_FILE, "plugins", "data", "keys"];
+const PARTS: [&str; 5] = [SETTINGS_FILE, "plugins", "data", "keys", BINARIES_FILE];
 
 /// The next release's tree.
 #[derive(Debug)]
@@ -41,8 +42,8 @@ pub(crate) struct Change {
 }
 
 impl Candidate {
-    /// The work folder as it stands.
-    pub(crate) fn of(clone: &GridClone) -> anyhow::Result<Self> {
+    /// The work folder as it stands, with `binaries` as the text of its release.toml where there is one.
+    pub(crate) fn of(clone: &GridClone, binaries: Option<&str>) -> anyhow::Result<Self> {
         let git = &clone.git;
         let head = git.run(&["rev-parse", "--verify", "HEAD^{commit}"]).context("looking for the last commit")?;
         let area = tempfile::tempdir().context("making a temporary folder")?;
@@ -59,6 +60,11 @@ impl Candidate {
         if !parts.is_empty() {
             let add: Vec<&str> = ["add", "--all", "--"].into_iter().chain(parts).collect();
             git.run_with_index(&index, &add).context(reading)?;
+        }
+        if let Some(text) = binaries {
+            let blob = git.run_with_input(&["hash-object", "-w", "--stdin"], text.as_bytes()).context(reading)?;
+            let entry = format!("100644,{blob},{BINARIES_FILE}");
+            git.run_with_index(&index, &["update-index", "--add", "--cacheinfo", &entry]).context(reading)?;
         }
         let tree = git.run_with_index(&index, &["write-tree"]).context(reading)?;
         let uncommitted = changes(clone, &format!("{head}^{{tree}}"), &tree)?;

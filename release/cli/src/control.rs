@@ -172,7 +172,7 @@ impl Control {
             };
             flags.push(StopFlag::of_entry(entry.name.as_bytes(), &self.branch, content.as_deref().map(str::as_bytes)));
         }
-        Ok(StopFlag::join(flags))
+        Ok(flags.into_iter().next())
     }
 
     /// The root entries of a branch; none when it does not exist.

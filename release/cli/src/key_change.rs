@@ -36,7 +36,7 @@ impl KeyChange {
     pub(crate) fn begin(around: &Surroundings) -> anyhow::Result<Self> {
         let clone = GridClone::here(around)?;
         clone.branch()?;
-        if let Some(change) = Candidate::of(&clone)?.uncommitted.first() {
+        if let Some(change) = Candidate::of(&clone, None)?.uncommitted.first() {
             let text = format!(
                 "{} is not committed, and a release that changes keys should change nothing else; commit or `git stash` it \
                  first",
@@ -93,7 +93,7 @@ impl KeyChange {
         next_key: &SigningKey,
         around: &Surroundings,
     ) -> anyhow::Result<Exit> {
-        let order = Order { version, no_push: false, yes: true, key, next_key };
+        let order = Order { version, no_push: false, yes: true, binaries: None, key, next_key };
         let done = self.write().and_then(|()| release_cut::cut(&order, &self.clone, around));
         if done.is_err() {
             self.put_back()?;

@@ -4,6 +4,7 @@
 //! is decided here, too: see [`nightshift_contract::exit`].
 
 mod arguments;
+mod binaries;
 mod candidate;
 mod checks;
 mod clock;
@@ -19,6 +20,7 @@ mod job_change;
 mod key_change;
 mod new_grid;
 mod output;
+mod program;
 mod refusal;
 mod releases;
 mod requirements;

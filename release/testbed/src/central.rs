@@ -232,6 +232,14 @@ impl Central {
         Ok(())
     }
 
+    /// The id of a tag's object.
+    ///
+    /// # Errors
+    /// When there is no such tag.
+    pub fn tag_id(&self, tag: &str) -> Result<String> {
+        Ok(self.repository.refname_to_id(&format!("refs/tags/{tag}"))?.to_string())
+    }
+
     /// Deletes a tag.
     ///
     /// # Errors

@@ -6,3 +6,4 @@ pub mod faults;
 pub mod grid;
 pub mod people;
 pub mod wait;
+pub mod web;

@@ -13,6 +13,27 @@ pub const SOON: Duration = Duration::from_secs(60);
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
+/// How long ago something was.
+#[derive(Debug, Clone, Copy)]
+pub struct Since(Option<Instant>);
+
+impl Since {
+    /// It is now.
+    pub fn now() -> Since {
+        Since(Some(Instant::now()))
+    }
+
+    /// It never was.
+    pub fn long_ago() -> Since {
+        Since(None)
+    }
+
+    /// How long ago.
+    pub fn elapsed(self) -> Duration {
+        self.0.map_or(Duration::MAX, |at| at.elapsed())
+    }
+}
+
 /// Calls `look` until it answers; `what` names what is waited for.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! `nightshift-worker`: the part of a worker that never updates itself. It finds the launcher and becomes it.
 //!
 //! Standard library only, so that nothing that ever changes can break it. It stops and starts this one worker itself
-//! (`stop`, `start`), because that must work when the launcher does not. Everything else is the launcher's: the
-//! installed one, which stands beside this program.
+//! (`stop`, `start`), because that must work when the launcher does not. Everything else is the launcher's: that of the
+//! slot in force, when it brings one, else the installed one, which stands beside this program. From a launcher on trial
+//! that comes to nothing boot falls back by itself ([`choice`]).
 
 mod arguments;
+mod choice;
 mod process;
 mod stop_file;
 
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use arguments::{Action, Arguments, HELP};
+use choice::Choice;
 use nightshift_contract::boot_config;
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::{BOOT, DEFAULT_STATE_DIR, StateDir};
@@ -39,7 +42,15 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.action {
         Action::Help => print(HELP.trim_end()),
         Action::Version => print(&format!("{BOOT} {}", env!("CARGO_PKG_VERSION"))),
-        Action::Launch(command) => return Err(process::become_launcher(command, arguments)),
+        Action::Launch(command) => {
+            // Without a configuration the installed launcher says what is wrong with it.
+            let choice = match (*command, state_dir(&arguments.config)) {
+                (_, Err(_)) => Choice::default(),
+                ("run", Ok(state)) => choice::for_cycle(state),
+                (_, Ok(state)) => choice::for_question(&state),
+            };
+            return Err(process::become_launcher(command, arguments, &choice));
+        }
         Action::Stop { reason } => {
             let file = state_dir(&arguments.config)?.stop();
             stop_file::write(&file, reason)?;

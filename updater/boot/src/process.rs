@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "the launcher is started here; it takes this process's place")]
 
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nightshift_contract::exit::Exit;
@@ -9,19 +10,35 @@ use nightshift_contract::layout::LAUNCHER;
 
 use crate::Failure;
 use crate::arguments::Arguments;
+use crate::choice::Choice;
 
-/// Becomes the launcher that stands beside this program. Comes back only when that failed.
-pub(crate) fn become_launcher(command: &str, arguments: &Arguments) -> Failure {
+/// Becomes the first launcher of the choice that can be started, at last the installed one, which stands beside this
+/// program. Comes back only when none can.
+pub(crate) fn become_launcher(command: &str, arguments: &Arguments, choice: &Choice) -> Failure {
     let failed = |message| Failure { exit: Exit::Failed, message };
-    let launcher = match std::env::current_exe() {
-        Ok(boot) => boot.with_file_name(LAUNCHER),
+    let boot = match std::env::current_exe() {
+        Ok(boot) => boot,
         Err(error) => return failed(format!("looking for {LAUNCHER} beside this program: {error}")),
     };
-    let error = Command::new(&launcher)
+    for program in &choice.programs {
+        // Comes back only when it could not be started.
+        let _ = exec(program, command, arguments, &boot);
+        choice.note_fall_back();
+    }
+    let installed: PathBuf = boot.with_file_name(LAUNCHER);
+    let error = exec(&installed, command, arguments, &boot);
+    failed(format!("starting {}: {error}; install it there again", installed.display()))
+}
+
+fn exec(program: &Path, command: &str, arguments: &Arguments, boot: &Path) -> std::io::Error {
+    Command::new(program)
         .arg(command)
         .arg("--config")
         .arg(&arguments.config)
+        .arg("--boot")
+        .arg(boot)
+        .arg("--launcher")
+        .arg(program)
         .args(arguments.json.then_some("--json"))
-        .exec();
-    failed(format!("starting {}: {error}; install it there again", launcher.display()))
+        .exec()
 }

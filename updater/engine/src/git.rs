@@ -343,10 +343,23 @@ impl LocalClone {
 }
 
 impl Connection<'_, '_> {
+    /// The branch that the repository itself calls its default one, `refs/heads/NAME`.
+    pub(crate) fn default_branch(&self) -> Option<String> {
+        match &self.way {
+            Way::Files(central) => central.default_branch(),
+            Way::Network(remote) => Some(remote.default_branch().ok()?.as_str().ok()?.to_owned()),
+        }
+    }
+
     /// Fetches refs of releases into refs of the same name, with everything they name. A ref that is no longer there is
     /// left out.
     pub(crate) fn fetch(&mut self, refs: &[String]) -> Result<(), GitError> {
         self.fetch_within(refs, self.source.limits.releases)
+    }
+
+    /// The bound of what is fetched to see whether the grid is stopped.
+    pub(crate) fn control_limit(&self) -> Limit {
+        self.source.limits.control
     }
 
     /// Fetches refs, within bounds.

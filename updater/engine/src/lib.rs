@@ -8,14 +8,17 @@
 //!    read. The stop flag is in the answer.
 //! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one
 //!    that nothing holds back is staged into a slot and switched in. The order of its writes is in `sync.rs`.
+//!    A worker tries a release before it believes in it: `update.rs`.
 //! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
 //!
-//! [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
+//! [`binaries`] fetches the programs that a release names. [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
 
 mod address;
+pub mod binaries;
 pub mod clock;
 mod fetch;
 mod git;
+mod journal;
 mod judge;
 mod look;
 mod on_disk;
@@ -26,9 +29,11 @@ mod review;
 mod safe_mode;
 mod slot;
 mod state;
+pub mod steps;
 mod swap;
 mod sync;
 mod trust_state;
+mod update;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -37,7 +42,7 @@ use std::ffi::OsString;
 use nightshift_contract::layout::StateDir;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::signers::{Signer, Signers};
-use nightshift_manifest::trust::{Denied, Trust};
+use nightshift_manifest::trust::{Denied, InForce, Trust};
 
 use crate::git::Origin;
 use crate::repairs::Repairs;
@@ -49,13 +54,15 @@ pub use nightshift_manifest::held::{Held, HeldBy, Promotion, Verified};
 pub use nightshift_manifest::offline::Moment;
 pub use nightshift_manifest::refusal::{Refusal, Rule};
 pub use nightshift_manifest::stop::StopFlag;
-pub use reach::{Access, AccessError, FetchLimits, Limit};
+pub use nightshift_manifest::trial::{Event, Fault, FaultKind, Journal};
+pub use reach::{Access, AccessError, Limit, RepositoryLimits};
 pub use release::{Release, ReleaseError};
 pub use repairs::{Counts, Repair};
 pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
 pub use sync::{FREE, Hold, Sync, SyncError, Unfetched};
+pub use update::{Check, Checked, Means, cycle_ended};
 
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +80,7 @@ pub struct Source {
     /// Who the repository must prove to be, and what this machine proves itself by.
     pub access: Access,
     /// How much it may send.
-    pub limits: FetchLimits,
+    pub limits: RepositoryLimits,
 }
 
 impl Source {
@@ -86,7 +93,7 @@ impl Source {
             signers,
             recovery: None,
             access: Access::default(),
-            limits: FetchLimits::default(),
+            limits: RepositoryLimits::default(),
         }
     }
 }
@@ -102,9 +109,16 @@ pub struct Engine {
     /// Why nothing new may come in: nobody knows any more what was in force.
     safe_mode: Option<String>,
     repairs: Repairs,
+    /// The update under way.
+    journal: Journal,
+    /// How releases are tried; without it they are taken at once.
+    means: Option<Means>,
+    /// The tags of the last look that releases were chosen from.
+    seen: Vec<RemoteTag>,
     last_look: Option<LookRecord>,
     /// Slots, by name, that something still reads although they may be in force no more.
     in_use: BTreeSet<OsString>,
+    watches_default_branch: bool,
 }
 
 /// Why an engine cannot start.
@@ -123,18 +137,35 @@ impl Engine {
     pub fn open(source: Source, state: StateDir) -> Result<Self, OpenError> {
         check_address(&source.url, source.allow_plain)?;
         check_pins(&source.url, &source.access)?;
+        let mut journal = journal::read(&state)?;
         let (mut trust, copies, safe_mode) = match trust_state::read(&state)? {
             Remembered::Nothing => (Trust::default(), Copies::default(), None),
             Remembered::Trust(trust, copies) => (*trust, copies, None),
             Remembered::Lost(why) => {
                 let (trust, why) = safe_mode::enter(&state, &source, &why);
+                // Whether it was on trial is of no account: no other release can take its place.
+                journal = Journal::default();
                 (trust, Copies::default(), Some(why))
             }
         };
         trust.pin(&source.signers, source.recovery.as_ref());
         let last_look = state::read_look(&state);
-        let (repairs, in_use) = (Repairs::default(), BTreeSet::new());
-        Ok(Self { source, state, trust, copies, safe_mode, repairs, last_look, in_use })
+        let watches_default_branch = false;
+        let (means, seen, repairs, in_use) = (None, Vec::new(), Repairs::default(), BTreeSet::new());
+        Ok(Self {
+            source,
+            state,
+            trust,
+            copies,
+            safe_mode,
+            repairs,
+            journal,
+            means,
+            seen,
+            last_look,
+            in_use,
+            watches_default_branch,
+        })
     }
 
     /// Why nothing new may come in, when the trust state was lost: the release in force goes on when its slot proves to be
@@ -182,9 +213,13 @@ impl Engine {
         Origin { state: &self.state, source: &self.source, repairs: &self.repairs }
     }
 
-    /// The release in force.
+    /// The release in force; it may be on trial.
     pub fn in_force(&self) -> Option<Release> {
-        self.trust.in_force.as_ref().map(|release| Release::new(release, &self.state))
+        self.now_in_force().map(|release| Release::new(release, &self.state))
+    }
+
+    fn now_in_force(&self) -> Option<&InForce> {
+        self.journal.in_force(self.trust.in_force.as_ref())
     }
 
     /// The last look that counted, by this or an earlier process.

@@ -4,7 +4,8 @@
 //! 1. a ref named `stop` is a stop flag, whatever else can be read;
 //! 2. the control branch is fetched when its commit is not here yet, over the same connection;
 //! 3. its tree is read, from the clone, at every look: only then does the look count. It is noted in `look.json`; where
-//!    that fails, this process goes by what it saw, and the next one by no look at all.
+//!    that fails, this process goes by what it saw, and the next one by no look at all;
+//! 4. where [`Engine::watch_default_branch`] asks for it, the default branch is read for flags as well.
 
 use std::collections::BTreeSet;
 
@@ -27,8 +28,8 @@ const MAX_COMMIT_BYTES: u64 = 16 << 20;
 pub struct Look {
     /// When.
     pub at: Moment,
-    /// The stop flag, when there is one.
-    pub stop: Option<StopFlag>,
+    /// The stop flags that stand.
+    pub stops: Vec<StopFlag>,
     /// The commit of the control branch; absent when a ref named `stop` made reading it needless.
     pub control: Option<String>,
     /// The tags of the repository.
@@ -40,8 +41,8 @@ pub struct Look {
 pub struct LookRecord {
     /// When.
     pub at: Moment,
-    /// The stop flag it saw.
-    pub stop: Option<StopFlag>,
+    /// The stop flags it saw. A note without them is none: nobody knows what it saw.
+    pub stops: Vec<StopFlag>,
     /// The commit of the control branch.
     pub control: Option<String>,
 }
@@ -93,18 +94,23 @@ impl CloneDamage for LookError {
 struct Seen {
     refs: Vec<RemoteRef>,
     control: Option<Oid>,
-    stop: Option<StopFlag>,
+    stops: Vec<StopFlag>,
 }
 
 impl Engine {
+    /// Looks for stop flags on the repository's default branch from now on, too: one put there in panic counts.
+    pub fn watch_default_branch(&mut self) {
+        self.watches_default_branch = true;
+    }
+
     /// Looks at the repository. Fails when the stop flag could not be looked for.
     pub fn look(&mut self, now: &Moment) -> Result<Look, LookError> {
         state::create_folder(&self.state)?;
         let seen =
             git::with_clone(self.origin(), |clone| clone.connected(|connection| self.look_once(clone, connection)))?;
         let control = seen.control.map(|id| id.to_string());
-        let look = Look { at: now.clone(), stop: seen.stop, control, tags: tags_of(&seen.refs) };
-        let record = LookRecord { at: look.at.clone(), stop: look.stop.clone(), control: look.control.clone() };
+        let look = Look { at: now.clone(), stops: seen.stops, control, tags: tags_of(&seen.refs) };
+        let record = LookRecord { at: look.at.clone(), stops: look.stops.clone(), control: look.control.clone() };
         if let Err(error) = state::write_look(&self.state, &record) {
             // A full disk must not hide a flag that was seen, nor leave an older look that says there is none.
             tracing::warn!(
@@ -122,8 +128,9 @@ impl Engine {
 
         let by_ref =
             refs.iter().filter(|found| stop::is_stop_ref(&found.name)).map(|found| StopFlag::of_ref(&found.name));
-        if let Some(flag) = StopFlag::join(by_ref) {
-            return Ok(Seen { refs, control: None, stop: Some(flag) });
+        let by_ref: Vec<StopFlag> = by_ref.collect();
+        if !by_ref.is_empty() {
+            return Ok(Seen { refs, control: None, stops: by_ref });
         }
 
         let branch = &self.source.control_branch;
@@ -132,10 +139,23 @@ impl Engine {
             return Err(self.no_control_branch(&refs));
         };
         if !clone.has(control) {
-            connection.fetch_within(&[name], self.source.limits.control)?;
+            connection.fetch_within(std::slice::from_ref(&name), self.source.limits.control)?;
         }
-        let stop = read_flags(clone, control, branch)?;
-        Ok(Seen { refs, control: Some(control), stop })
+        let mut stops = read_flags(clone, control, branch)?;
+        if self.watches_default_branch
+            && let Some(default) = connection.default_branch().filter(|default| *default != name)
+            && let Some(id) = refs.iter().find(|found| found.name == default).map(|found| found.id)
+        {
+            // What counts is the control branch, which was read: a fault here hides nothing that has to be seen.
+            match read_default_branch(clone, connection, &default, id) {
+                Ok(more) => stops.extend(more),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "looking for a stop flag on the default branch");
+                }
+            }
+        }
+        Ok(Seen { refs, control: Some(control), stops })
     }
 
     fn no_control_branch(&self, refs: &[RemoteRef]) -> LookError {
@@ -149,8 +169,21 @@ impl Engine {
     }
 }
 
-/// Reads the stop flags at the root of the control branch.
-fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Option<StopFlag>, LookError> {
+/// Reads the stop flags at the root of the default branch, `refs/heads/NAME`, after fetching what is new of it.
+fn read_default_branch(
+    clone: &LocalClone,
+    connection: &mut Connection<'_, '_>,
+    name: &str,
+    id: Oid,
+) -> Result<Vec<StopFlag>, LookError> {
+    if !clone.has(id) {
+        connection.fetch_within(&[name.to_owned()], connection.control_limit())?;
+    }
+    read_flags(clone, id, name.trim_start_matches("refs/heads/"))
+}
+
+/// Reads the stop flags at the root of a branch.
+fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Vec<StopFlag>, LookError> {
     let no_tree = || LookError::NoTree { branch: branch.to_owned() };
     let tree = tree_of_commit(clone, commit)?.ok_or_else(no_tree)?;
     let (_, raw) = clone.read(tree)?;
@@ -160,7 +193,7 @@ fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Option<St
     for entry in entries.iter().filter(|entry| stop::is_stop_entry(entry.name)) {
         flags.push(StopFlag::of_entry(entry.name, branch, flag_content(clone, entry).as_deref()));
     }
-    Ok(StopFlag::join(flags))
+    Ok(flags)
 }
 
 /// The content of a flag; `None` when it is no file, too large or cannot be read. It stops the grid all the same.

@@ -74,6 +74,12 @@ impl OnDisk {
         Ok(refs)
     }
 
+    /// The branch its HEAD names, `refs/heads/NAME`.
+    pub(crate) fn default_branch(&self) -> Option<String> {
+        let head = self.central.find_reference("HEAD").ok()?;
+        Some(String::from_utf8_lossy(head.symbolic_target_bytes()?).into_owned())
+    }
+
     /// Copies refs into refs of the same name, with everything they name. One that is no longer there is left out.
     /// Ends when it is more than `limit` allows, and says so in `over`.
     pub(crate) fn copy(&self, refs: &[String], clone: &Repository, limit: Limit, over: &Over) -> Result<(), Fault> {

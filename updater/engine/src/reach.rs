@@ -62,7 +62,7 @@ pub(crate) const TOO_LARGE: &str = "it is too large";
 
 /// How much one fetch may bring and how long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FetchLimits {
+pub struct RepositoryLimits {
     /// For releases.
     pub releases: Limit,
     /// For the control branch, which is to stay cheap.
@@ -78,7 +78,7 @@ pub struct Limit {
     pub time: Duration,
 }
 
-impl Default for FetchLimits {
+impl Default for RepositoryLimits {
     fn default() -> Self {
         Self {
             releases: Limit { bytes: 4 << 30, time: Duration::from_secs(60 * 60) },

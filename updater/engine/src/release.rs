@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_manifest::SETTINGS_FILE;
+use nightshift_manifest::binaries::{BINARIES_FILE, Binaries, Program};
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{PLUGIN_FILE, PluginManifest};
 use nightshift_manifest::settings::GridSettings;
@@ -66,9 +67,22 @@ impl Release {
         self.slot.join("tree")
     }
 
+    /// A program that it brings; `None` when the installed one is used.
+    pub fn program(&self, program: Program) -> Option<PathBuf> {
+        Some(self.slot.join("bin").join(program.file_name())).filter(|path| path.is_file())
+    }
+
     /// The grid's settings.
     pub fn settings(&self) -> Result<GridSettings, ReleaseError> {
         Ok(GridSettings::parse(&self.read(SETTINGS_FILE)?, SETTINGS_FILE)?)
+    }
+
+    /// The programs it names; `None` when it names none.
+    pub fn binaries(&self) -> Result<Option<Binaries>, ReleaseError> {
+        if !self.tree().join(BINARIES_FILE).exists() {
+            return Ok(None);
+        }
+        Ok(Some(Binaries::parse(&self.read(BINARIES_FILE)?, BINARIES_FILE)?))
     }
 
     /// The plugins, by name.

@@ -1,5 +1,6 @@
-//! Slots: one immutable folder per release, `slots/vX.Y.Z-IDPREFIX/`, its files under `tree/`; beside them `slot.json`,
-//! which says what it is, and the signed tag and the commit as git has them, which prove it ([`crate::safe_mode`]).
+//! Slots: one immutable folder per release, `slots/vX.Y.Z-IDPREFIX/`, its files under `tree/`, its programs, where it
+//! brings some, under `bin/`; beside them `slot.json`, which says what it is, and the signed tag and the commit as git has
+//! them, which prove it ([`crate::safe_mode`]).
 //!
 //! A slot is built beside its place and moved there when all of it is on the disk, so a slot that is there is whole.
 //! Files are written read-only and never changed. [`tree_id`] hashes a folder the way git hashes a tree: one wrong bit,
@@ -14,11 +15,14 @@ use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid};
 use nightshift_contract::layout::StateDir;
+use nightshift_manifest::binaries::Wanted;
 use nightshift_manifest::tree::{self, RawEntry};
 use nightshift_manifest::trust::InForce;
 use nightshift_manifest::version::ReleaseVersion;
 
+use crate::binaries::{self, FetchError};
 use crate::git::{CloneDamage, GitError, LocalClone};
+use crate::steps::{self, Step};
 use crate::swap;
 
 const STAGING: &str = ".staging-";
@@ -52,6 +56,9 @@ pub enum SlotError {
         /// The slot.
         path: PathBuf,
     },
+    /// Its programs could not be fetched. Nothing is wrong with the release.
+    #[error(transparent)]
+    Programs(#[from] FetchError),
     /// The files could not be read again from the repository.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -72,6 +79,14 @@ pub(crate) struct StagedFile {
     pub(crate) id: Oid,
 }
 
+/// The programs that belong into a slot.
+pub(crate) struct Programs<'p> {
+    /// Which.
+    pub(crate) wanted: &'p Wanted,
+    /// Puts them into a folder.
+    pub(crate) fetch: &'p dyn Fn(&Path) -> Result<(), FetchError>,
+}
+
 /// The name of a release's slot.
 pub(crate) fn name(version: ReleaseVersion, tag_id: &str) -> String {
     format!("{}-{}", version.tag(), tag_id.get(..12).unwrap_or(tag_id))
@@ -83,15 +98,17 @@ pub(crate) fn stage(
     clone: &LocalClone,
     release: &InForce,
     files: &[StagedFile],
+    programs: &Programs<'_>,
 ) -> Result<(), SlotError> {
     let place = state.slots().join(&release.slot);
-    if is_good(&place, &release.tree) {
+    if is_good(&place, &release.tree) && has_programs(&place, programs.wanted) {
+        steps::done(Step::Staged);
         return Ok(());
     }
     let staging = state.slots().join(format!("{STAGING}{}", release.slot));
     remove(&staging).map_err(writing(&staging))?;
     check_room(&staging, files).map_err(writing(&staging))?;
-    let built = build(clone, release, files, &staging, &place);
+    let built = build(clone, release, (files, programs), &staging, &place);
     if built.is_err() {
         // What does not fit must not take the room of the jobs in hand.
         let _ = remove(&staging);
@@ -102,11 +119,14 @@ pub(crate) fn stage(
 fn build(
     clone: &LocalClone,
     release: &InForce,
-    files: &[StagedFile],
+    (files, programs): (&[StagedFile], &Programs<'_>),
     staging: &Path,
     place: &Path,
 ) -> Result<(), SlotError> {
     write_files(clone, files, &staging.join("tree"))?;
+    if !programs.wanted.is_empty() {
+        (programs.fetch)(&staging.join("bin"))?;
+    }
     let described = serde_json::to_vec_pretty(release).map_err(io::Error::other);
     described.and_then(|text| fs::write(staging.join(RECORD), text)).map_err(writing(staging))?;
     for (file, id) in [(TAG, &release.tag_id), (COMMIT, &release.commit)] {
@@ -114,11 +134,13 @@ fn build(
         fs::write(staging.join(file), clone.read(id)?.1).map_err(writing(staging))?;
     }
 
-    if !is_good(staging, &release.tree) {
+    if !is_good(staging, &release.tree) || !has_programs(staging, programs.wanted) {
         return Err(SlotError::Damaged { path: staging.to_owned() });
     }
     remove(place).map_err(writing(place))?;
-    swap::put_folder(staging, place).map_err(writing(place))
+    swap::put_folder(staging, place).map_err(writing(place))?;
+    steps::done(Step::Staged);
+    Ok(())
 }
 
 /// Whether the files fit the disk, before any of them is written: a release that does not fit would fill the disk anew at
@@ -161,6 +183,11 @@ pub(crate) fn is_good(slot: &Path, tree: &str) -> bool {
 /// What the slot says it is; `None` when it does not say.
 pub(crate) fn record(slot: &Path) -> Option<InForce> {
     serde_json::from_slice(&fs::read(slot.join(RECORD)).ok()?).ok()
+}
+
+/// Whether these programs are in the slot, byte for byte.
+pub(crate) fn has_programs(slot: &Path, wanted: &Wanted) -> bool {
+    wanted.iter().all(|binary| binaries::is_it(&slot.join("bin").join(binary.program.file_name()), binary))
 }
 
 /// Removes slots that are not among those to keep, and what killed processes left of others.

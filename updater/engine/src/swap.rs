@@ -6,12 +6,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::steps::{self, Instant};
+
 /// Replaces a file: writes beside it, syncs, renames, syncs the folder.
 pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = beside(path);
     let mut file = File::create(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
+    steps::at(Instant::FileSynced(&beside));
     fs::rename(&beside, path)?;
     sync_folder(parent(path))
 }
@@ -27,6 +30,7 @@ pub(crate) fn replace_lightly(path: &Path, content: &[u8]) -> io::Result<()> {
 /// file system instead of one for each file.
 pub(crate) fn put_folder(built: &Path, place: &Path) -> io::Result<()> {
     rustix::fs::syncfs(File::open(built)?)?;
+    steps::at(Instant::AllSynced(built));
     fs::rename(built, place)?;
     sync_folder(parent(place))
 }
@@ -43,7 +47,9 @@ pub(crate) fn repoint(link: &Path, target: &Path) -> io::Result<()> {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()?;
+    steps::at(Instant::FolderSynced(folder));
+    Ok(())
 }
 
 /// One fixed name, so that a kill leaves at most one such file, and the next write uses it again.

@@ -7,20 +7,27 @@
 //!    in force are noted in the trust state at once, so that nothing below can undo a revocation;
 //! 3. the highest good one that no gate holds back ([`Engine::sync`]'s `hold`) is staged: built beside, hashed against the signed tree, synced, moved to its place
 //!    (before: at most a leftover `.staging-` folder, removed by the next sync);
-//! 4. the trust state is written: **this is the switch**, floor and release in force in one rename;
+//! 4. the trust state is written: **this is the switch**, floor and release in force in one rename. On a worker it is
+//!    tried first, and the switch is `trial.json`: see `update.rs`;
 //! 5. the link `in-force` is pointed at the slot (a stale link is repointed by the next sync);
 //! 6. slots older than the one before are removed, unless something still reads them ([`Engine::keep`]).
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use git2::Oid;
-use nightshift_manifest::held::{self, Held, Promotion, Verified};
+use nightshift_manifest::binaries::Wanted;
+use nightshift_manifest::content::Content;
+use nightshift_manifest::held::{self, Held, HeldBy, Promotion, Verified};
 use nightshift_manifest::refusal::Refusal;
 use nightshift_manifest::select;
 use nightshift_manifest::signers::SignersError;
+use nightshift_manifest::trial::IllegalMove;
 use nightshift_manifest::trust::InForce;
 use nightshift_manifest::version::ReleaseVersion;
 
@@ -30,9 +37,10 @@ use crate::judge::{Good, judge_all};
 use crate::look::Look;
 use crate::release::Release;
 use crate::repairs::Repair;
-use crate::slot::{self, SlotError};
+use crate::slot::{self, Programs, SlotError};
 use crate::state::StateError;
-use crate::walk::walk;
+use crate::steps::{self, Step};
+use crate::walk::{read_manifests, walk};
 use crate::{Engine, ref_of, swap, trust_state};
 
 /// What a sync did.
@@ -87,6 +95,9 @@ pub enum SyncError {
     /// The memory of releases or the link to the slot in force could not be written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The journal of the update does not allow what was about to be done.
+    #[error(transparent)]
+    Move(#[from] IllegalMove),
     /// The keys in force, as noted, are not understood.
     #[error(
         "reading the keys in force from the trust state: they are not understood, and no others are believed instead; pin the \
@@ -110,7 +121,7 @@ impl CloneDamage for SyncError {
         match self {
             SyncError::Git(error) => error.is_clone_damage(),
             SyncError::Slot(error) => error.is_clone_damage(),
-            SyncError::State(_) | SyncError::Keys(_) => false,
+            SyncError::State(_) | SyncError::Move(_) | SyncError::Keys(_) => false,
         }
     }
 }
@@ -130,19 +141,25 @@ impl Engine {
         }
         trust_state::repair(&self.state, &self.trust, &mut self.copies, &self.repairs)?;
         let mut sync = Sync::default();
+        let before = self.now_in_force().map(|release| release.tag_id.clone());
+        self.seen.clone_from(&look.tags);
+        self.ask_last_good()?;
         let plan = select::plan(&look.tags, &self.trust);
         // What moved is told by what was remembered before; in the end the new objects are.
         let moved = plan.moved.clone();
         if !plan.judge.is_empty() {
             git::discard_when_scattered(&self.state);
             let release = self.judge_and_stage(&plan, hold, &mut sync)?;
-            if let Some(release) = release {
-                self.switch(release, look)?;
-                sync.switched = true;
+            self.send_back(&sync.held)?;
+            match release {
+                Some(release) if self.means.is_some() => drop(self.try_release(release)?),
+                Some(release) => self.switch(release, look)?,
+                None => {}
             }
         }
-        self.point_at_slot_in_force()?;
+        self.settle()?;
         self.sweep();
+        sync.switched = self.now_in_force().map(|release| release.tag_id.as_str()) != before.as_deref();
 
         // Once more, by what is in force now: a release that was taken closes the books on everything below it.
         let plan = select::plan(&look.tags, &self.trust);
@@ -165,11 +182,11 @@ impl Engine {
     /// Hashes the files of a slot against the signed tree; a slot that is damaged or gone is staged again, once.
     /// Needs the state folder's lock, like a sync.
     pub fn verify_slot(&self, release: &Release) -> Result<(), SlotError> {
-        if slot::is_good(&release.slot, &release.tree_id) {
+        if slot::is_good(&release.slot, &release.tree_id) && self.has_its_programs(release) {
             return Ok(());
         }
         tracing::warn!("the slot {} is damaged: staging it again", release.slot.display());
-        let known = self.trust.in_force.iter().cloned().chain(slot::record(&release.slot));
+        let known = self.now_in_force().cloned().into_iter().chain(slot::record(&release.slot));
         let judged_by = known.filter(|known| known.tag_id == release.tag_id).map(|known| known.judged_by).next();
         let in_force = InForce {
             version: release.version,
@@ -188,11 +205,22 @@ impl Engine {
             if !proof.iter().all(|id| clone.has(*id)) {
                 clone.connected(|connection| connection.fetch(&[ref_of(&release.tag)]))?;
             }
-            let (_, files) = walk(clone, root)?.map_err(|_| damaged())?;
-            slot::stage(&self.state, clone, &in_force, &files)
+            let (paths, files) = walk(clone, root)?.map_err(|_| damaged())?;
+            let manifests = read_manifests(clone, &files)?.map_err(|_| damaged())?;
+            let content = Content::parse(&paths, &manifests).map_err(|_| damaged())?;
+            let wanted = self.wanted(content.binaries.as_ref()).map_err(|_| damaged())?;
+            let fetch = |bin: &Path| self.fetch_programs(&content.settings.binaries_from, &wanted, bin);
+            slot::stage(&self.state, clone, &in_force, &files, &Programs { wanted: &wanted, fetch: &fetch })
         })?;
         self.repairs.count(Repair::Slot);
         Ok(())
+    }
+
+    /// Whether the programs of a slot whose files are good are those that its release names.
+    fn has_its_programs(&self, release: &Release) -> bool {
+        let wanted =
+            release.binaries().map_err(|error| error.to_string()).and_then(|named| self.wanted(named.as_ref()));
+        wanted.is_ok_and(|wanted| slot::has_programs(&release.slot, &wanted))
     }
 
     /// Judges the candidates and stages the one to take. What else was found goes into `sync`.
@@ -211,46 +239,97 @@ impl Engine {
             self.remember(judged.trust)?;
         }
         sync.promotions = judged.good.iter().flat_map(|good| good.promotions.clone()).collect();
-        let gate = |good: &Good| good.held.clone().or_else(|| hold(&good.verified()));
-        let (chosen, held) = held::choose(judged.good, gate);
+        let there: BTreeSet<String> = judged.good.iter().map(|good| good.release.tag_id.clone()).collect();
+        let gates = |good: &Good| {
+            let verified = good.verified();
+            good.held.clone().or_else(|| self.held_by_trial(&verified)).or_else(|| hold(&verified))
+        };
+        let (chosen, held) = held::choose(judged.good, gates);
         (sync.refused, sync.unfetched, sync.notes, sync.held) = (judged.refused, judged.unfetched, judged.notes, held);
         if votes_missing > 0 {
             sync.notes.push(format!("{votes_missing} approvals or promotions cannot be fetched and count for nothing"));
         }
         let Some(good) = chosen else { return Ok(None) };
+        if !self.has_room_for(good.release.version, &good.release.tag_id, |id| there.contains(id)) {
+            return Ok(None);
+        }
+        let wanted = match self.wanted(good.content.binaries.as_ref()) {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                sync.held.push(good.verified().held(HeldBy::Download, why));
+                return Ok(None);
+            }
+        };
+        match self.stage(&good, &wanted) {
+            Err(SlotError::Programs(error)) => {
+                sync.held.push(good.verified().held(HeldBy::Download, chain(&error)));
+                Ok(None)
+            }
+            staged => Ok(staged.map(|()| Some(good.release))?),
+        }
+    }
+
+    /// Stages a release with the programs it brings for this machine.
+    fn stage(&self, good: &Good, wanted: &Wanted) -> Result<(), SlotError> {
+        let fetch = |bin: &Path| self.fetch_programs(&good.content.settings.binaries_from, wanted, bin);
+        let programs = Programs { wanted, fetch: &fetch };
         git::with_clone(self.origin(), |clone| {
             if !Oid::from_str(&good.release.tree).is_ok_and(|root| clone.has(root)) {
                 clone.connected(|connection| connection.fetch(&[ref_of(&good.release.version.tag())]))?;
             }
-            slot::stage(&self.state, clone, &good.release, &good.files)
-        })?;
-        Ok(Some(good.release))
+            slot::stage(&self.state, clone, &good.release, &good.files, &programs)
+        })
     }
 
     fn switch(&mut self, release: InForce, look: &Look) -> Result<(), SyncError> {
         tracing::info!("{} comes into force, signed by {}", release.version.tag(), release.signer);
         let mut trust = self.trust.clone();
         trust.take(release, &look.tags);
-        Ok(self.remember(trust)?)
+        self.remember(trust)?;
+        steps::done(Step::Committed);
+        Ok(())
     }
 
     /// Removes the slots that nobody needs any more, also those that an earlier process was killed before removing.
-    fn sweep(&self) {
-        let trusted =
-            [self.trust.in_force.as_ref().map(|release| release.slot.as_str()), self.trust.previous_slot.as_deref()];
+    pub(crate) fn sweep(&self) {
+        let trusted = [
+            self.trust.in_force.as_ref().map(|release| release.slot.as_str()),
+            self.trust.previous_slot.as_deref(),
+            self.journal.trial.as_ref().map(|trial| trial.release.slot.as_str()),
+        ];
         let trusted = trusted.into_iter().flatten().map(OsStr::new);
         slot::sweep(&self.state, &trusted.chain(self.in_use.iter().map(OsString::as_os_str)).collect::<Vec<_>>());
+        steps::done(Step::Swept);
     }
 
-    fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
-        let Some(release) = &self.trust.in_force else { return Ok(()) };
+    pub(crate) fn point_at_slot_in_force(&self) -> Result<(), SyncError> {
         let link = self.state.in_force();
+        let Some(release) = self.now_in_force() else {
+            // The first release of all came to nothing.
+            return match std::fs::remove_file(&link) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::writing(link)(error).into()),
+                _ => Ok(()),
+            };
+        };
         let target: PathBuf = [Path::new("slots"), Path::new(&release.slot)].iter().collect();
         if std::fs::read_link(&link).is_ok_and(|present| present == target) {
             return Ok(());
         }
-        Ok(swap::repoint(&link, &target).map_err(StateError::writing(link))?)
+        swap::repoint(&link, &target).map_err(StateError::writing(link))?;
+        steps::done(Step::Linked);
+        Ok(())
     }
+}
+
+/// An error with everything behind it, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
 }
 
 /// Some names for people, the rest counted; `None` when there are none.

@@ -1,10 +1,11 @@
-//! A release's tree as a whole: its settings and its plugins, complete and readable.
+//! A release's tree as a whole: its settings, its plugins and the programs it names, complete and readable.
 //!
 //! Looked at before a release is taken, so that a release manager's slip leaves the old release in force. Whether
 //! plugins give the right results is for their samples (`nightshift plugin test`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::binaries::{BINARIES_FILE, Binaries};
 use crate::file_error::FileError;
 use crate::plugin::{PLUGIN_FILE, PluginManifest};
 use crate::revoked::{Revoked, RevokedError};
@@ -22,12 +23,14 @@ pub struct Content {
     pub settings: GridSettings,
     /// The plugins, by name.
     pub plugins: Vec<PluginManifest>,
+    /// The programs it brings; `None` means the installed ones.
+    pub binaries: Option<Binaries>,
 }
 
 /// Whether the bytes of the file at `path` have to be among those given to [`Content::parse`], [`signers`] and
 /// [`revoked`].
 pub fn is_manifest(path: &str) -> bool {
-    matches!(path, SETTINGS_FILE | SIGNERS_FILE | REVOKED_FILE)
+    matches!(path, SETTINGS_FILE | SIGNERS_FILE | REVOKED_FILE | BINARIES_FILE)
         || plugin_of(path).is_some_and(|(_, file)| file == PLUGIN_FILE)
 }
 
@@ -65,7 +68,11 @@ impl Content {
             }
             plugins.push(plugin);
         }
-        Ok(Self { settings, plugins })
+        let binaries = manifests
+            .get(BINARIES_FILE)
+            .map(|bytes| Binaries::parse(utf8(BINARIES_FILE, bytes)?, BINARIES_FILE))
+            .transpose()?;
+        Ok(Self { settings, plugins, binaries })
     }
 }
 
@@ -115,6 +122,14 @@ mod tests {
     #[test]
     fn a_release_without_settings_is_refused() {
         assert!(parse(&WHOLE[1..]).expect_err("incomplete").to_string().starts_with("nightshift.toml: it is missing"));
+    }
+
+    #[test]
+    fn a_release_that_names_its_programs_badly_is_refused() {
+        let with = |text| parse(&[&WHOLE[..], &[("release.toml", text)]].concat());
+        assert_eq!(parse(&WHOLE).expect("whole").binaries, None);
+        assert!(with("[[binary]]\nname = \"boot\"\n").expect_err("bad").to_string().starts_with("release.toml"));
+        assert!(with("").expect_err("empty").to_string().contains("names no program"));
     }
 
     #[test]

@@ -7,16 +7,20 @@
 //! - Trust: [`signers`] (who may sign), [`revoked`] (who never again), [`succession`] (which keys
 //!   count), [`votes`] (approvals and promotions), [`tag`] (is this tag signed, and for this name), [`select`] (which tags of the
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
-//!   [`held`] (what is good and may not come into force yet), [`tree`] (no hostile paths), [`offline`] (how long to carry on unseen).
-//! - Content: [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]), [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
+//!   [`held`] (what is good and may not come into force yet), [`tree`] (no hostile paths), [`trial`] (the life of an
+//!   update), [`offline`] (how long to carry on unseen).
+//! - Content: [`binaries`] (`release.toml`; [`machine`]), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]),
+//!   [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
 
+pub mod binaries;
 pub mod content;
 pub mod csv;
 pub mod duration;
 pub mod file_error;
 pub mod held;
 pub mod hours;
+pub mod machine;
 pub mod offline;
 pub mod plugin;
 pub mod rate;
@@ -30,6 +34,7 @@ pub mod stop;
 pub mod succession;
 pub mod tag;
 pub mod tree;
+pub mod trial;
 pub mod trust;
 pub mod version;
 pub mod votes;

@@ -27,6 +27,8 @@ pub struct PluginManifest {
     pub name: String,
     /// What runs it.
     pub runtime: Runtime,
+    /// The program and its arguments, where the runtime is `process`; else empty.
+    pub command: Vec<String>,
     /// What it does, for people; may be empty.
     pub description: String,
     /// Records it gets at once.
@@ -49,6 +51,8 @@ pub struct PluginManifest {
 pub enum Runtime {
     /// A query over the block and the data tables.
     Sql,
+    /// Any program that reads blocks as lines of JSON.
+    Process,
 }
 
 /// The type of a column's values.
@@ -83,10 +87,15 @@ impl PluginManifest {
     /// Paths in the release's tree of the files that this plugin cannot do without.
     pub fn needed_files(&self) -> Vec<String> {
         let query = match self.runtime {
-            Runtime::Sql => format!("plugins/{}/query.sqlite.sql", self.name),
+            Runtime::Sql => Some(format!("plugins/{}/query.sqlite.sql", self.name)),
+            // A program in the plugin's folder is named by its path there; any other is the machine's.
+            Runtime::Process => {
+                let program = self.command.first().filter(|program| program.contains('/'));
+                program.map(|program| format!("plugins/{}/{}", self.name, program.trim_start_matches("./")))
+            }
         };
         let tables = self.tables.iter().map(|table| format!("data/{table}.csv"));
-        std::iter::once(query).chain(tables).collect()
+        query.into_iter().chain(tables).collect()
     }
 
     /// Reads the manifest of the plugin in the folder `name`.
@@ -112,11 +121,13 @@ impl PluginManifest {
             let problem = format!("{name} is an input and an output: give the output another name");
             return Err(FileError::whole(&file, problem));
         }
+        let command = command(written.runtime, written.command).map_err(|problem| FileError::whole(&file, problem))?;
         let tables = written.data.map(|data| tables(data, &at)).transpose()?.unwrap_or_default();
 
         Ok(Self {
             name: name.to_owned(),
             runtime: written.runtime,
+            command,
             description: written.description,
             block,
             input,
@@ -185,6 +196,29 @@ fn tables(data: DataTable, at: At<'_>) -> Result<Vec<String>, PluginManifestErro
     Ok(read)
 }
 
+/// The command of a runtime that needs one, and of no other.
+fn command(runtime: Runtime, written: Option<Vec<String>>) -> Result<Vec<String>, String> {
+    match (runtime, written) {
+        (Runtime::Sql, None) => Ok(Vec::new()),
+        (Runtime::Sql, Some(_)) => {
+            Err("command is for the process runtime: remove it, or write runtime = \"process\"".to_owned())
+        }
+        (Runtime::Process, Some(command)) => {
+            let program = command.first().map(String::as_str).unwrap_or_default();
+            let leads_out = !program.starts_with('/') && program.split('/').any(|part| part == "..");
+            match program.is_empty() || leads_out || command.iter().any(|part| part.contains('\0')) {
+                true => Err("command names no program: write command = [\"./count\"] for a file of the plugin, or a program of \
+                             the machine, as in [\"python3\", \"count.py\"]"
+                    .to_owned()),
+                false => Ok(command),
+            }
+        }
+        (Runtime::Process, None) => {
+            Err("command is missing: write command = [\"python3\", \"count.py\"] or another program".to_owned())
+        }
+    }
+}
+
 fn is_identifier(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -210,6 +244,7 @@ fn number(
 #[serde(deny_unknown_fields)]
 struct PluginFile {
     runtime: Runtime,
+    command: Option<Vec<String>>,
     #[serde(default)]
     description: String,
     block: Option<Spanned<i64>>,
@@ -259,6 +294,27 @@ mod tests {
         assert!(error("runtime = \"sql\"\n[input]\nname = \"text\"\n").contains("`output`"));
         assert!(error("[input]\n[output]\n").contains("`runtime`"));
         assert!(error(&SMALL.replace("name = \"text\"\n", "")).contains("[input] has no column"));
+    }
+
+    #[test]
+    fn a_process_names_its_program_and_a_query_does_not() {
+        let with = |command: &str| SMALL.replace("\"sql\"", &format!("\"process\"\n{command}"));
+        let manifest =
+            PluginManifest::parse("name-count", &with("command = [\"./count\", \"-q\"]")).expect("well formed");
+        assert_eq!(
+            (manifest.runtime, manifest.needed_files()),
+            (Runtime::Process, vec!["plugins/name-count/count".to_owned()])
+        );
+        let of_machine =
+            PluginManifest::parse("name-count", &with("command = [\"python3\", \"c.py\"]")).expect("well formed");
+        assert_eq!(of_machine.needed_files(), [] as [&str; 0]);
+        assert!(error(&with("")).contains("command is missing"));
+        assert!(error(&with("command = [\"../other/count\"]")).contains("names no program"));
+        assert!(error(&with("command = []")).contains("names no program"));
+        assert!(
+            error(&SMALL.replace("\"sql\"", "\"sql\"\ncommand = [\"x\"]"))
+                .contains("command is for the process runtime")
+        );
     }
 
     #[test]

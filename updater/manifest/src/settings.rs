@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::binaries::Place;
 use crate::duration;
 use crate::file_error::{FileError, read_toml};
 use crate::hours::Hours;
@@ -38,6 +39,8 @@ pub struct GridSettings {
     pub threshold: u32,
     /// Thousandths of a batch's results that may be errors before it is suspended; 1000 never suspends it.
     pub error_rate: u32,
+    /// Where workers look for the programs of a release, in this order.
+    pub binaries_from: Vec<Place>,
 }
 
 impl Default for GridSettings {
@@ -51,6 +54,7 @@ impl Default for GridSettings {
             max_attempts: 5,
             error_rate: 500,
             threshold: 1,
+            binaries_from: vec![Place::JobServer],
         }
     }
 }
@@ -85,9 +89,11 @@ impl GridSettings {
         if let Some(value) = error_rate {
             settings.error_rate = read_rate("error_rate", &value, &at)?;
         }
-
         if let Some(value) = written.trust.threshold {
             settings.threshold = read_number("threshold", &value, MAX_THRESHOLD, &at)?;
+        }
+        if let Some(from) = written.binaries.from {
+            settings.binaries_from = read_places(&from, &at)?;
         }
         Ok(settings)
     }
@@ -114,6 +120,14 @@ fn read_hours(
         )),
         Some(_) => Ok(read),
     }
+}
+
+fn read_places(from: &[Spanned<String>], at: At<'_>) -> Result<Vec<Place>, SettingsError> {
+    if from.is_empty() {
+        let problem = "from = [] would let no worker fetch a program: leave it out to fetch from the job server";
+        return Err(at(0..0, problem.to_owned()));
+    }
+    from.iter().map(|place| place.get_ref().parse().map_err(|problem| at(place.span(), problem))).collect()
 }
 
 fn read_duration(key: &str, value: &Spanned<String>, most: u64, at: At<'_>) -> Result<Duration, SettingsError> {
@@ -154,6 +168,8 @@ struct SettingsFile {
     jobs: JobsTable,
     #[serde(default)]
     trust: TrustTable,
+    #[serde(default)]
+    binaries: BinariesTable,
 }
 
 #[derive(Default, Deserialize)]
@@ -178,6 +194,12 @@ struct JobsTable {
 #[serde(deny_unknown_fields)]
 struct TrustTable {
     threshold: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BinariesTable {
+    from: Option<Vec<Spanned<String>>>,
 }
 
 #[cfg(test)]
@@ -222,6 +244,16 @@ mod tests {
         let threshold = |text: &str| GridSettings::parse(text, "nightshift.toml").expect(text).threshold;
         assert_eq!((threshold(""), threshold("[trust]\nthreshold = 2\n")), (1, 2));
         assert!(error("[trust]\nthreshold = 0\n").contains("line 2: threshold = 0 is out of range: write 1 to 20"));
+    }
+
+    #[test]
+    fn programs_come_from_the_job_server_unless_it_says_otherwise() {
+        let from = |text: &str| GridSettings::parse(text, "nightshift.toml").expect(text).binaries_from;
+        assert_eq!(from(""), [Place::JobServer]);
+        let two = "[binaries]\nfrom = [\"file:///srv/x\", \"jobserver\"]\n";
+        assert_eq!(from(two), [Place::Folder("/srv/x".into()), Place::JobServer]);
+        assert!(error("[binaries]\nfrom = [\"jobserver\", \"ftp://x\"]\n").contains("line 2: \"ftp://x\" is no place"));
+        assert!(error("[binaries]\nfrom = []\n").contains("leave it out"));
     }
 
     #[test]

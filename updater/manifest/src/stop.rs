@@ -1,20 +1,31 @@
-//! The stop flag: what stops the grid, and the reason it gives.
+//! The stop flag: what it stops, when, and the reason it gives. Pure; whoever sees flags hands them in.
 //!
 //! Anyone who can push can stop the grid: a root entry of the control branch named `STOP` or `STOP.*`, or a ref named
-//! `stop`, in any case. Whatever such a flag says, everything stops; scopes are not understood by this version, and a
-//! flag that cannot be read stops as well.
+//! `stop`, in any case. Whatever such a flag says, it stops everything at once, unless all of it is understood and it
+//! names less ([`Scope`]): a plugin, workers, a release, or the end of the job in hand. Several flags add up
+//! ([`judge`]); of two that stop the same, the one that stops at once counts.
 
+mod glob;
+mod scope;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use glob::WorkerGlob;
+pub use scope::{Scope, ScopeError, When};
+
 /// A stop flag that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopFlag {
-    /// Where it stands: `STOP on branch control`, `ref refs/heads/stop`. Several are parted by commas.
+    /// Where it stands: `STOP on branch control`, `ref refs/heads/stop`, `job server`.
     pub place: String,
     /// Why, in the words of the flag; says so when the flag gives none.
     pub reason: String,
+    /// What it stops.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A flag larger than this is not read for its reason; it stops all the same.
@@ -35,58 +46,143 @@ pub fn is_stop_ref(name: &str) -> bool {
 
 impl StopFlag {
     /// The flag of a root entry; `content` is `None` when the entry is not a file or too large to read.
-    pub fn of_entry(name: &[u8], control_branch: &str, content: Option<&[u8]>) -> Self {
-        Self {
-            place: format!("{} on branch {control_branch}", String::from_utf8_lossy(name)),
-            reason: content.map_or_else(|| NOT_READABLE.to_owned(), reason_of),
-        }
+    pub fn of_entry(name: &[u8], branch: &str, content: Option<&[u8]>) -> Self {
+        let place = format!("{} on branch {branch}", String::from_utf8_lossy(name));
+        let (reason, scope) = match content {
+            None => (NOT_READABLE.to_owned(), Scope::everything()),
+            Some(content) => said(content),
+        };
+        Self { place, reason, scope }
     }
 
     /// The flag of a ref.
     pub fn of_ref(name: &str) -> Self {
-        Self { place: format!("ref {name}"), reason: NO_REASON.to_owned() }
+        Self { place: format!("ref {name}"), reason: NO_REASON.to_owned(), scope: Scope::everything() }
     }
 
-    /// All flags as one; `None` when there is none.
-    pub fn join(flags: impl IntoIterator<Item = StopFlag>) -> Option<StopFlag> {
-        flags.into_iter().reduce(|mut all, next| {
-            all.place = format!("{}, {}", all.place, next.place);
-            match (all.reason == NO_REASON, next.reason == NO_REASON) {
-                (true, _) => all.reason = next.reason,
-                (false, true) => {}
-                (false, false) => all.reason = format!("{}; {}", all.reason, next.reason),
-            }
-            all
-        })
+    /// A flag told in words by somebody who may stop: what is not understood of the scope makes it stop everything.
+    pub fn told(place: impl Into<String>, reason: &str, scope: Result<Scope, ScopeError>) -> Self {
+        let reason = match first_line(reason) {
+            empty if empty.is_empty() => NO_REASON.to_owned(),
+            reason => reason,
+        };
+        let (reason, scope) = match scope {
+            Ok(scope) => (reason, scope),
+            Err(error) => (format!("{reason} ({error}, so everything stops)"), Scope::everything()),
+        };
+        Self { place: place.into(), reason, scope }
+    }
+
+    /// All flags in one sentence; `None` when there is none.
+    pub fn in_words(flags: &[StopFlag]) -> Option<String> {
+        let words: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 }
 
 impl fmt::Display for StopFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.reason, self.place)
+        match self.scope.in_words() {
+            None => write!(f, "{} ({})", self.reason, self.place),
+            Some(only) => write!(f, "{} ({}; stops {only})", self.reason, self.place),
+        }
     }
+}
+
+/// Whom a judgement is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Who<'a> {
+    /// The worker's id.
+    pub worker: &'a str,
+    /// The name of its machine.
+    pub host: &'a str,
+    /// The tag of its release; empty when it has none.
+    pub release: &'a str,
+}
+
+/// That something is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// At once, or after the job in hand.
+    pub when: When,
+    /// The flags that say so, in words.
+    pub reason: String,
+}
+
+/// What is stopped on a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stops {
+    /// All of it.
+    pub worker: Option<Stop>,
+    /// Plugins, by name.
+    pub plugins: BTreeMap<String, Stop>,
+}
+
+impl Stops {
+    /// What is stopped of a plugin's work here, by itself or with the whole worker.
+    pub fn of_plugin(&self, plugin: &str) -> Option<&Stop> {
+        let both = [self.worker.as_ref(), self.plugins.get(plugin)];
+        both.into_iter().flatten().min_by_key(|stop| stop.when)
+    }
+}
+
+/// What the flags stop on a worker, and when.
+pub fn judge(flags: &[StopFlag], who: Who<'_>) -> Stops {
+    let mut stops = Stops::default();
+    for flag in flags.iter().filter(|flag| flag.scope.concerns(who)) {
+        let stop = Stop { when: flag.scope.when(), reason: flag.to_string() };
+        match flag.scope.plugin() {
+            None => add(&mut stops.worker, stop),
+            Some(plugin) => {
+                let mut of_plugin = stops.plugins.remove(plugin);
+                add(&mut of_plugin, stop);
+                stops.plugins.extend(of_plugin.map(|stop| (plugin.to_owned(), stop)));
+            }
+        }
+    }
+    stops
+}
+
+fn add(so_far: &mut Option<Stop>, stop: Stop) {
+    match so_far {
+        None => *so_far = Some(stop),
+        Some(before) => {
+            before.when = before.when.min(stop.when);
+            before.reason = format!("{}; {}", before.reason, stop.reason);
+        }
+    }
+}
+
+/// Whether the flags stop whole workers or the whole grid, so that no release is switched in where one of them holds. A
+/// flag that names a release or a plugin does not: a newer release is what may end it.
+pub fn holds_releases(flags: &[StopFlag], who: Who<'_>) -> bool {
+    flags.iter().any(|flag| flag.scope.concerns(who) && flag.scope.plugin().is_none() && flag.scope.release().is_none())
 }
 
 const NO_REASON: &str = "no reason given";
 const NOT_READABLE: &str = "the flag cannot be read, so everything stops";
 
-/// The reason in a flag's content: TOML with `reason = "…"`, or nothing.
-fn reason_of(content: &[u8]) -> String {
-    let Ok(text) = str::from_utf8(content) else { return NOT_READABLE.to_owned() };
+/// What a flag's content says: TOML with `reason = "…"` and the keys of a [`Scope`], or nothing.
+fn said(content: &[u8]) -> (String, Scope) {
+    let everything = |reason: String| (reason, Scope::everything());
+    let Ok(text) = str::from_utf8(content) else { return everything(NOT_READABLE.to_owned()) };
     if text.trim().is_empty() {
-        return NO_REASON.to_owned();
+        return everything(NO_REASON.to_owned());
     }
-    let Ok(table) = text.parse::<toml::Table>() else {
-        return format!("{} (not TOML, so everything stops)", first_line(text));
+    let Ok(mut table) = text.parse::<toml::Table>() else {
+        return everything(format!("{} (not TOML, so everything stops)", first_line(text)));
     };
-    let reason = match table.get("reason") {
-        Some(toml::Value::String(reason)) if !reason.trim().is_empty() => first_line(reason),
-        _ => NO_REASON.to_owned(),
+    let reason = match table.remove("reason") {
+        Some(toml::Value::String(reason)) if !reason.trim().is_empty() => first_line(&reason),
+        Some(toml::Value::String(_)) | None => NO_REASON.to_owned(),
+        Some(other) => {
+            let kind = other.type_str();
+            return everything(format!("{NO_REASON} (a reason that is no text but {kind}, so everything stops)"));
+        }
     };
-    let unknown: Vec<&str> = table.keys().map(String::as_str).filter(|key| *key != "reason").collect();
-    match unknown.is_empty() {
-        true => reason,
-        false => format!("{reason} ({} not understood, so everything stops)", unknown.join(", ")),
+    match Scope::of_table(&table) {
+        Ok(scope) => (reason, scope),
+        Err(error) => everything(format!("{reason} ({error}, so everything stops)")),
     }
 }
 
@@ -97,61 +193,4 @@ fn first_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reason(content: &[u8]) -> String {
-        StopFlag::of_entry(b"STOP", "control", Some(content)).reason
-    }
-
-    #[test]
-    fn any_spelling_of_the_flag_stops() {
-        for name in ["STOP", "stop", "Stop", "STOP.toml", "stop.txt", "STOP."] {
-            assert!(is_stop_entry(name.as_bytes()), "{name}");
-        }
-        for name in ["refs/heads/stop", "refs/tags/STOP", "refs/stop", "refs/heads/Stop"] {
-            assert!(is_stop_ref(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn other_names_do_not_stop() {
-        for name in ["STOPS", "STOP_", "NOSTOP", "stopper.toml", "STO", "", "rollout.toml"] {
-            assert!(!is_stop_entry(name.as_bytes()), "{name}");
-        }
-        for name in ["refs/heads/control", "refs/heads/bob/stop", "refs/heads/stops", "HEAD"] {
-            assert!(!is_stop_ref(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_flag_gives_its_reason() {
-        assert_eq!(reason(b"reason = \"wrong prices\"\n"), "wrong prices");
-        let flag = StopFlag::of_entry(b"STOP", "control", Some(b"reason = \"wrong prices\""));
-        assert_eq!(flag.to_string(), "wrong prices (STOP on branch control)");
-    }
-
-    #[test]
-    fn a_flag_that_is_empty_or_not_toml_still_stops() {
-        assert_eq!(reason(b""), "no reason given");
-        assert_eq!(reason(b"\n\n"), "no reason given");
-        assert_eq!(reason(b"please stop!\nnow"), "please stop! (not TOML, so everything stops)");
-        assert_eq!(reason(b"\xff\xfe"), "the flag cannot be read, so everything stops");
-        assert_eq!(StopFlag::of_entry(b"STOP", "control", None).reason, "the flag cannot be read, so everything stops");
-    }
-
-    #[test]
-    fn a_scope_this_version_does_not_understand_stops_everything() {
-        let reason = reason(b"reason = \"r\"\nplugin = \"name-count\"\n");
-        assert_eq!(reason, "r (plugin not understood, so everything stops)");
-    }
-
-    #[test]
-    fn several_flags_add_up() {
-        let flags =
-            [StopFlag::of_ref("refs/heads/stop"), StopFlag::of_entry(b"STOP", "control", Some(b"reason = \"r\""))];
-        let flag = StopFlag::join(flags).expect("stopped");
-        assert_eq!(flag.to_string(), "r (ref refs/heads/stop, STOP on branch control)");
-        assert_eq!(StopFlag::join([]), None);
-    }
-}
+mod tests;

@@ -4,6 +4,15 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+/// A core's first argument when it shall do no jobs, but have the plugins of the slot that is named next pass their own
+/// samples: it ends with 0 when all do, and says else on stderr which does not.
+pub const SAMPLES: &str = "--samples";
+
+/// A launcher's command when it shall do no cycle, but show that it could: read the configuration and the state folder, and
+/// look at the repository from a clone of its own, in the folder that is named next. It ends with 0, or with 75 when the
+/// repository could not be looked at.
+pub const SELF_CHECK: &str = "self-check";
+
 /// Everything a core is told when it is started. What changes later arrives as [`crate::message::ToCore`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoreArgs {

@@ -9,13 +9,18 @@
 //!   credential.json  what this worker proves itself by to a job server that asks for it (0600)
 //!   status.json    what the last or running cycle found, step by step
 //!   look.json      what the last look at the repository saw, and when
+//!   stops.json     the stops that the job server told of last
 //!   trust.a.json   version floor, release in force, keys, denied and seen tags
 //!   trust.b.json   the same again: one of the two may be damaged
 //!   repairs.json   how often what was damaged was made good
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
-//!   slots/         one immutable folder per staged release
+//!   trial.json     how far the update under way is, and what was found bad
+//!   boot.state     which launcher boot becomes, and how often it was tried
+//!   downloads/     programs that are being fetched
+//!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
-//!   core/          the core's own: its lock, one folder per attempt; and `started`, the core last started
+//!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, and `mark`, what is in
+//!                  its environment and its descendants'
 //!   log/           rotated by day
 //! ```
 
@@ -73,6 +78,10 @@ impl StateDir {
     pub fn look(&self) -> PathBuf {
         self.0.join("look.json")
     }
+    /// The stops that the job server told of last.
+    pub fn heard_stops(&self) -> PathBuf {
+        self.0.join("stops.json")
+    }
     /// What the engine persists about trust, in two copies.
     pub fn trust(&self) -> [PathBuf; 2] {
         ["trust.a.json", "trust.b.json"].map(|name| self.0.join(name))
@@ -81,6 +90,18 @@ impl StateDir {
     pub fn repairs(&self) -> PathBuf {
         self.0.join("repairs.json")
     }
+    /// How far the update under way is.
+    pub fn trial(&self) -> PathBuf {
+        self.0.join("trial.json")
+    }
+    /// Which launcher boot becomes.
+    pub fn boot_state(&self) -> PathBuf {
+        self.0.join("boot.state")
+    }
+    /// Programs that are being fetched.
+    pub fn downloads(&self) -> PathBuf {
+        self.0.join("downloads")
+    }
     /// The clone of the central repository.
     pub fn clone_dir(&self) -> PathBuf {
         self.0.join("repo.git")
@@ -88,6 +109,10 @@ impl StateDir {
     /// The folder of slots.
     pub fn slots(&self) -> PathBuf {
         self.0.join("slots")
+    }
+    /// A program of a slot, whether it is there or not.
+    pub fn slot_program(&self, slot: &str, program: &str) -> PathBuf {
+        self.slots().join(slot).join("bin").join(program)
     }
     /// The link to the slot in force.
     pub fn in_force(&self) -> PathBuf {
@@ -104,6 +129,10 @@ impl StateDir {
     /// Who the core is that a launcher started last, as [`crate::holder::Holder`] writes it.
     pub fn core_started(&self) -> PathBuf {
         self.core().join("started")
+    }
+    /// The mark in the environment of the core that a launcher started last.
+    pub fn core_mark(&self) -> PathBuf {
+        self.core().join("mark")
     }
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {

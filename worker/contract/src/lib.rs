@@ -2,12 +2,14 @@
 //!
 //! Standard library only, because boot is built from nothing else and is never updated. What is said here stays
 //! readable for every later version: folders ([`layout`]), exit codes ([`exit`]), the core's arguments ([`handoff`]),
-//! the lines that cross the core's stdin and stdout ([`message`]), who holds a lock ([`holder`]) and the one line of
-//! `worker.toml` that boot needs ([`boot_config`]). What a line means for trust or for a job is decided elsewhere.
+//! the lines that cross the core's stdin and stdout ([`message`]), who holds a lock ([`holder`]), the one line of
+//! `worker.toml` that boot needs ([`boot_config`]) and which launcher it becomes ([`boot_state`]). What a line means for trust or for a job is decided elsewhere.
 
 pub mod boot_config;
+pub mod boot_state;
 pub mod exit;
 pub mod handoff;
 pub mod holder;
 pub mod layout;
 pub mod message;
+pub mod wake;

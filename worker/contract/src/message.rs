@@ -17,6 +17,21 @@ pub enum ToCore {
     Stop(String),
     /// How to get in at the job server.
     Access(AccessArgs),
+    /// The plugins that are stopped, all of them: one that is not named may run (again).
+    Stopped(Vec<PluginStop>),
+    /// The launcher has looked for stops and releases since the core said [`FromCore::Woke`] with this number.
+    Looked(u64),
+}
+
+/// A plugin that is stopped while the rest of the worker goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginStop {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The job in hand is finished first; otherwise it ends at once.
+    pub after_job: bool,
+    /// Why.
+    pub reason: String,
 }
 
 /// What a core tells its launcher.
@@ -37,8 +52,20 @@ pub enum FromCore {
         /// Records of the job.
         total: u64,
     },
+    /// A job goes back because its plugin failed at it: number of the job, plugin, why.
+    Failed {
+        /// The job's number on the job server.
+        job: i64,
+        /// The plugin's name.
+        plugin: String,
+        /// What went wrong.
+        why: String,
+    },
     /// The release whose plugins the core now uses: its tag.
     Using(String),
+    /// The machine slept, or the core was frozen: nothing is written or handed in before [`ToCore::Looked`] with this
+    /// number.
+    Woke(u64),
 }
 
 impl ToCore {
@@ -51,6 +78,11 @@ impl ToCore {
             ToCore::Drain(reason) => line(&["drain", reason]),
             ToCore::Stop(reason) => line(&["stop", reason]),
             ToCore::Access(access) => line(&["access", &access.pin, &access.token, &access.machine]),
+            ToCore::Stopped(stops) => {
+                let fields = stops.iter().flat_map(|stop| [stop.plugin.as_str(), when(stop), stop.reason.as_str()]);
+                line(&std::iter::once("stopped").chain(fields).collect::<Vec<_>>())
+            }
+            ToCore::Looked(number) => line(&["looked", &number.to_string()]),
         }
     }
 
@@ -77,6 +109,17 @@ impl ToCore {
                 token: (*token).to_owned(),
                 machine: (*machine).to_owned(),
             })),
+            ["stopped", stops @ ..] if stops.len() % 3 == 0 => Some(ToCore::Stopped(
+                stops
+                    .chunks_exact(3)
+                    .map(|stop| PluginStop {
+                        plugin: stop[0].to_owned(),
+                        after_job: stop[1] == AFTER_JOB,
+                        reason: stop[2].to_owned(),
+                    })
+                    .collect(),
+            )),
+            ["looked", number] => Some(ToCore::Looked(number.parse().ok()?)),
             _ => None,
         }
     }
@@ -91,7 +134,9 @@ impl FromCore {
             FromCore::Working { job, plugin, done, total } => {
                 line(&["working", &job.to_string(), plugin, &done.to_string(), &total.to_string()])
             }
+            FromCore::Failed { job, plugin, why } => line(&["failed", &job.to_string(), plugin, why]),
             FromCore::Using(tag) => line(&["using", tag]),
+            FromCore::Woke(number) => line(&["woke", &number.to_string()]),
         }
     }
 
@@ -106,10 +151,20 @@ impl FromCore {
                 done: done.parse().ok()?,
                 total: total.parse().ok()?,
             }),
+            ["failed", job, plugin, why] => {
+                Some(FromCore::Failed { job: job.parse().ok()?, plugin: (*plugin).to_owned(), why: (*why).to_owned() })
+            }
             ["using", tag] => Some(FromCore::Using((*tag).to_owned())),
+            ["woke", number] => Some(FromCore::Woke(number.parse().ok()?)),
             _ => None,
         }
     }
+}
+
+const AFTER_JOB: &str = "after-job";
+
+fn when(stop: &PluginStop) -> &'static str {
+    if stop.after_job { AFTER_JOB } else { "now" }
 }
 
 fn line(fields: &[&str]) -> String {
@@ -136,10 +191,23 @@ mod tests {
             FromCore::Progress,
             FromCore::Waiting("work".into()),
             FromCore::Working { job: 7, plugin: "name-count".into(), done: 3, total: 1000 },
+            FromCore::Failed { job: 7, plugin: "name-count".into(), why: "no such table".into() },
             FromCore::Using("v1.2.3".into()),
+            FromCore::Woke(3),
         ] {
             assert_eq!(FromCore::parse(&message.to_line()), Some(message));
         }
+    }
+
+    #[test]
+    fn plugins_that_are_stopped_are_read_as_they_were_written_and_none_is_a_message_too() {
+        let stop = |plugin: &str, after_job| PluginStop { plugin: plugin.into(), after_job, reason: "a\tb".into() };
+        let message = ToCore::Stopped(vec![stop("a", true), stop("b", false)]);
+        assert_eq!(message.to_line(), "stopped\ta\tafter-job\ta b\tb\tnow\ta b\n");
+        let read = |line: &str| ToCore::parse(line).expect("understood").to_line();
+        assert_eq!(read(&message.to_line()), message.to_line());
+        assert_eq!(ToCore::parse(&ToCore::Stopped(Vec::new()).to_line()), Some(ToCore::Stopped(Vec::new())));
+        assert_eq!(ToCore::parse(&ToCore::Looked(7).to_line()), Some(ToCore::Looked(7)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use nightshift_wire::{AttemptId, Problem, Submission};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::awake::Awake;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
 use crate::control::{ControlError, JobControl};
@@ -45,6 +46,7 @@ pub(crate) struct Desk {
     pub(crate) holding: Mutex<BTreeSet<AttemptId>>,
     pub(crate) room: Mutex<Room>,
     pub(crate) began: Stopwatch,
+    pub(crate) awake: Awake,
 }
 
 /// A release in use.

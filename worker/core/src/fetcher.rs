@@ -7,7 +7,7 @@
 //! 3. The claim is noted on disk before anything else, then its records are fetched and saved. Killed in between, the
 //!    server takes back what was not noted, and the next core goes on with the rest.
 //! 4. A job that is ready gets heartbeats until it is taken in hand. One that is not begun goes back at once when the core
-//!    drains or changes release, so that another worker can have it; one that is not wanted any more is dropped.
+//!    drains or changes release or its plugin is stopped, so that another worker can have it; one that is not wanted any more is dropped.
 //!
 //! What becomes of an attempt that cannot be made ready is `settle`'s business.
 
@@ -157,7 +157,7 @@ impl Fetcher {
             in_hand,
             draining: desk.drain().is_some(),
             changing_release: desk.ordered_release().is_some(),
-            no_plugin: in_use.catalogue.ready.is_empty(),
+            no_plugin: open_plugins(desk, &in_use).is_empty(),
             outbox_full: !lock(&desk.outbox).has_room(on_disk),
             no_room_for: desk.no_room_for(),
             disk_free: in_hand.and_then(|_| machine::read(desk.spool.folder()).disk_free),
@@ -174,8 +174,11 @@ impl Fetcher {
         let full = !outbox.has_room(lock(&desk.holding).len());
         drop(outbox);
         let in_use = desk.in_use();
+        let stopped: Vec<String> = in_use.catalogue.ready.keys().filter_map(|name| desk.why_stopped(name)).collect();
         if in_use.catalogue.ready.is_empty() {
             desk.telling.waiting(waiting_for(&in_use.catalogue) + &in_words);
+        } else if stopped.len() == in_use.catalogue.ready.len() {
+            desk.telling.waiting(format!("its plugins to be started again ({}){in_words}", stopped.join("; ")));
         } else if full {
             desk.telling.waiting(format!("the job server to take results{in_words}"));
         }
@@ -194,7 +197,7 @@ impl Fetcher {
             worker: desk.worker.clone(),
             release: in_use.release.tag.clone(),
             commit: in_use.release.commit.clone(),
-            plugins: in_use.catalogue.ready.keys().cloned().collect(),
+            plugins: open_plugins(desk, &in_use),
             holding: lock(&desk.holding).iter().copied().collect(),
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             max: 1,
@@ -207,7 +210,7 @@ impl Fetcher {
         let asked = Stopwatch::start();
         let answer = tokio::select! {
             answer = desk.control.claim(&request) => answer,
-            () = until_another_release(desk), if !is_ahead => return Ok(()),
+            () = until_other_terms(desk, &request.plugins), if !is_ahead => return Ok(()),
         };
         lock(&desk.outbox).claimed();
         desk.bell.ring();
@@ -253,8 +256,9 @@ impl Fetcher {
         hand: &Mutex<Option<Hand>>,
     ) -> Result<(), CoreError> {
         desk.moments.at(Moment::Claimed).await;
+        desk.awake().await;
         let pulse = Pulse::fresh(&claim);
-        if let Some(reason) = not_any_more(desk, &in_use.release) {
+        if let Some(reason) = not_any_more(desk, &in_use.release, &claim.plugin) {
             desk.give_back(desk.spool.unnoted(claim), GiveBackCause::Stopped, reason);
             return Ok(());
         }
@@ -302,7 +306,7 @@ impl Fetcher {
         let fetched = tokio::select! {
             fetched = desk.ready_records(&in_use, &held, patience) => fetched.map(drop),
             reason = beating => Err(Unfinished::NotWanted(reason)),
-            reason = until_not_any_more(desk, &in_use.release), if !begun => Err(Unfinished::Unable(reason)),
+            reason = until_not_any_more(desk, &in_use.release, &held.claim.plugin), if !begun => Err(Unfinished::Unable(reason)),
         };
         match fetched {
             Ok(()) => {
@@ -334,7 +338,7 @@ impl Fetcher {
         let mut beating = std::pin::pin!(beating);
         loop {
             if !ready.begun
-                && let Some(reason) = not_any_more(desk, &ready.release)
+                && let Some(reason) = not_any_more(desk, &ready.release, &claim.plugin)
             {
                 if self.take_back(claim.attempt) {
                     desk.give_back(ready.held.clone(), GiveBackCause::Stopped, reason);
@@ -381,28 +385,37 @@ impl Fetcher {
 }
 
 /// Why a job that was claimed for `release` and is not begun is not to be done here any more.
-fn not_any_more(desk: &Desk, release: &ReleaseArgs) -> Option<String> {
+fn not_any_more(desk: &Desk, release: &ReleaseArgs, plugin: &str) -> Option<String> {
     let another = || {
         let ordered = desk.ordered_release().unwrap_or_else(|| desk.in_use().release.clone());
         (ordered != *release).then(|| format!("{} takes over", ordered.tag))
     };
-    desk.drain().or_else(another)
+    desk.drain().or_else(another).or_else(|| desk.why_stopped(plugin))
 }
 
-async fn until_not_any_more(desk: &Desk, release: &ReleaseArgs) -> String {
+/// The plugins whose jobs may be claimed: those that work and are not stopped.
+fn open_plugins(desk: &Desk, in_use: &InUse) -> Vec<String> {
+    let stopped = desk.stopped();
+    in_use.catalogue.ready.keys().filter(|name| !stopped.contains_key(*name)).cloned().collect()
+}
+
+async fn until_not_any_more(desk: &Desk, release: &ReleaseArgs, plugin: &str) -> String {
     loop {
         let mut bell = desk.bell.listen();
-        if let Some(reason) = not_any_more(desk, release) {
+        if let Some(reason) = not_any_more(desk, release, plugin) {
             return reason;
         }
         bell.rung().await;
     }
 }
 
-async fn until_another_release(desk: &Desk) {
+/// Waits until a claim for these plugins is not the one to make any more: another release is ordered, or a plugin was
+/// stopped or started. Where none is left, the claim comes to its end and what it brings goes back: no other would follow.
+async fn until_other_terms(desk: &Desk, plugins: &[String]) {
     loop {
         let mut bell = desk.bell.listen();
-        if desk.ordered_release().is_some() {
+        let open = open_plugins(desk, &desk.in_use());
+        if desk.ordered_release().is_some() || (open != plugins && !open.is_empty()) {
             return;
         }
         bell.rung().await;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_contract::message::FromCore;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{AttemptId, Claim, Provenance, Record, RecordResult, Records, Submission};
+use nightshift_wire::{AttemptId, Claim, Heartbeat, Provenance, Record, RecordResult, Records, Submission};
 use tokio::time::timeout;
 
 use crate::ahead::{self, InHand};
 use crate::beside;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
-use crate::control::{Refusal, judge};
+use crate::control::{ControlError, Refusal, judge};
 use crate::desk::{Desk, InUse, Unanswered, lock, off};
 use crate::fetcher::Ready;
 use crate::moments::Moment;
@@ -134,6 +134,8 @@ impl Desk {
         };
         let longest = self.pace.heartbeat;
         tokio::select! {
+            biased;
+            reason = self.until_stopped(plugin) => Err(Unfinished::Unable(reason)),
             finished = self.process(held, (in_use, manifest), written, hand) => finished,
             reason = beside::until_not_wanted(&*self.control, &held.claim, &ready.pulse, longest, done, beaten) => {
                 Err(Unfinished::NotWanted(reason))
@@ -158,6 +160,7 @@ impl Desk {
                 return Err(Unfinished::Failed(format!("{MOST_DEATHS} cores died after record {done} with {plugin}")));
             }
         }
+        let mut jumps = self.awake().await;
         loop {
             let done = so_far.results.len();
             if let Some(hand) = &mut *lock(hand) {
@@ -173,6 +176,11 @@ impl Desk {
             let (results, time) = self.process_block(manifest, &records.columns, block).await?;
             self.moments.at(Moment::Processed { done: (done + block.len()) as u64 }).await;
 
+            // After a sleep the job may be another worker's, and the grid stopped.
+            let now = self.awake().await;
+            if std::mem::replace(&mut jumps, now) != now {
+                self.is_still_wanted(&held.claim, done as u64).await?;
+            }
             let to_append = Arc::clone(&results);
             let bytes;
             (journal, bytes) = off(move || journal.append(done, time, &to_append).map(|bytes| (journal, bytes)))
@@ -191,6 +199,19 @@ impl Desk {
         }
         self.moments.at(Moment::Finished).await;
         Ok(submission(&held.claim, so_far))
+    }
+
+    /// Asks the job server for the lease after a sleep. One that is away changes nothing: late work is accepted while the
+    /// job still needs it.
+    async fn is_still_wanted(&self, claim: &Claim, done: u64) -> Result<(), Unfinished> {
+        let heartbeat = Heartbeat { secret: claim.secret.clone(), done };
+        match self.control.heartbeat(claim.attempt, &heartbeat).await {
+            Ok(lease) if lease.lease_ms.is_none() => Err(Unfinished::NotWanted(lease.reason)),
+            Err(ControlError::Refused(problem)) if judge(&problem) == Refusal::NotWanted => {
+                Err(Unfinished::NotWanted(problem.detail))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// One result for each record of the block, and the time they took.
@@ -250,6 +271,7 @@ impl Desk {
             return Err(Unfinished::Failed(reason));
         }
         self.moments.at(Moment::Fetched).await;
+        self.awake().await;
         let (attempt, to_save) = (held.clone(), Arc::clone(&records));
         off(move || attempt.save_records(&to_save)).await?;
         self.moments.at(Moment::RecordsSaved).await;

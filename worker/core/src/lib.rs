@@ -20,6 +20,7 @@
 //! arrives as [`Orders`] (`lifeline` reads them); which releases and which jobs there are is decided elsewhere.
 
 mod ahead;
+mod awake;
 mod beside;
 mod causes;
 mod clock;
@@ -39,8 +40,10 @@ pub mod pace;
 mod plugins;
 mod retry;
 mod run;
+pub mod samples;
 mod settle;
 pub mod spool;
+mod stopped;
 mod swap;
 mod telling;
 mod workbench;

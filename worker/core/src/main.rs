@@ -1,6 +1,6 @@
 //! `nightshift-core`: started by the launcher, which talks to it over stdin and stdout and reads its exit code.
 //!
-//! 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
+//! `--version` says its version and ends. 0 after a drain, 6 after a stop, 2 for arguments it does not understand, 1 for everything else; stderr says why.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -14,14 +14,15 @@ use std::time::Duration;
 use anyhow::Context;
 use nightshift_client::{Access, Client, Timeouts};
 use nightshift_contract::exit::Exit;
-use nightshift_contract::handoff::CoreArgs;
+use nightshift_contract::handoff::{CoreArgs, SAMPLES};
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_core::direct::DirectControl;
 use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
-use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline};
+use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
+use nightshift_plugin::process::with_running;
 use nightshift_store::mysql::Address;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
@@ -34,9 +35,24 @@ use tracing_subscriber::{EnvFilter, Layer};
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How long the launcher may take to say how to get in at the job server.
 const ACCESS_WITHIN: Duration = Duration::from_secs(10);
+const BURY_EVERY: Duration = Duration::from_secs(10);
 const LOGS_KEPT: usize = 7;
 
 fn main() -> ExitCode {
+    if env::args_os().nth(1).is_some_and(|first| first == "--version") {
+        // Nobody is left to be told when standard output is gone.
+        drop(writeln!(io::stdout(), "nightshift-core {}", env!("CARGO_PKG_VERSION")));
+        return Exit::Done.into();
+    }
+    if env::args_os().nth(1).is_some_and(|first| first == SAMPLES) {
+        return match samples::run(Path::new(&env::args_os().nth(2).unwrap_or_default())) {
+            Ok(()) => Exit::Done.into(),
+            Err(why) => {
+                complain(&why);
+                Exit::Failed.into()
+            }
+        };
+    }
     let args = match CoreArgs::parse(env::args_os().skip(1)) {
         Ok(args) => args,
         Err(error) => {
@@ -63,9 +79,14 @@ fn main() -> ExitCode {
 
 fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     let state = StateDir::new(args.state_dir);
+    // Before anything is started: descendants that lose their parents stay below this process, and none of them can
+    // become somebody whom it may not end.
+    nightshift_kin::adopt_orphans().context("asking the kernel for orphans")?;
+    rustix::thread::set_no_new_privs(true).context("giving up rights that programs could gain")?;
     log_to(&state, env::var_os("NIGHTSHIFT_LOG").and_then(|filter| filter.into_string().ok()))?;
     let (ordering, mut orders) = watch::channel(Orders::default());
-    lifeline::hold(ordering).context("starting the thread that reads stdin")?;
+    let mark = env::var_os(nightshift_kin::MARK).and_then(|mark| mark.into_string().ok());
+    lifeline::hold(ordering, mark).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
@@ -79,10 +100,22 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
         pace: Pace::default(),
         moments: Box::new(Unwatched),
     };
+    runtime.spawn(bury_orphans());
     let ended = runtime.block_on(core.run());
     // A query or a write that is still under way is not waited for: what is on disk is consistent.
     runtime.shutdown_background();
     Ok(ended?)
+}
+
+/// Orphans of plugins come to this process when their parents end; ended ones are buried now and then.
+async fn bury_orphans() {
+    let mut ticks = tokio::time::interval(BURY_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = with_running(nightshift_kin::reap_orphans) {
+            tracing::warn!("looking for ended orphans: {error}");
+        }
+    }
 }
 
 /// How to get in at the job server, as the launcher says first of all.

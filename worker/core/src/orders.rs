@@ -1,8 +1,10 @@
 //! What the launcher has ordered so far. Orders only add up: a stop is never taken back, a later release replaces an
-//! earlier one.
+//! earlier one. Only which plugins are stopped is told as a whole each time.
+
+use std::collections::BTreeMap;
 
 use nightshift_contract::handoff::{AccessArgs, ReleaseArgs};
-use nightshift_contract::message::ToCore;
+use nightshift_contract::message::{PluginStop, ToCore};
 use tokio::sync::watch;
 
 /// The orders in force.
@@ -16,6 +18,10 @@ pub struct Orders {
     pub release: Option<ReleaseArgs>,
     /// How to get in at the job server, once it was said.
     pub access: Option<AccessArgs>,
+    /// The plugins that are stopped, by name.
+    pub stopped: BTreeMap<String, PluginStop>,
+    /// The launcher has looked for stops since time jumped for the time of this number.
+    pub looked: u64,
 }
 
 impl Orders {
@@ -26,6 +32,10 @@ impl Orders {
             ToCore::Drain(reason) => self.drain = Some(reason),
             ToCore::Stop(reason) => self.stop = Some(reason),
             ToCore::Access(access) => self.access = Some(access),
+            ToCore::Stopped(stops) => {
+                self.stopped = stops.into_iter().map(|stop| (stop.plugin.clone(), stop)).collect();
+            }
+            ToCore::Looked(number) => self.looked = self.looked.max(number),
         }
     }
 }

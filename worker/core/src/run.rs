@@ -17,6 +17,7 @@ use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::settings::GridSettings;
 use tokio::sync::watch;
 
+use crate::awake::Awake;
 use crate::clock::Stopwatch;
 use crate::control::JobControl;
 use crate::desk::{Bell, Desk, InUse, Room, lock, off};
@@ -128,6 +129,7 @@ impl Core {
             holding,
             room: Mutex::<Room>::default(),
             began: Stopwatch::start(),
+            awake: Awake::new(),
         };
         use_release(&desk, self.release).await?;
         let (fetcher, hand) = (Fetcher::new(unfinished), Mutex::default());
@@ -137,6 +139,7 @@ impl Core {
             error = fetcher.run(&desk, &hand) => Err(error),
             never = desk.deliver() => match never {},
             never = desk.ring_for_orders() => match never {},
+            never = desk.stay_awake() => match never {},
         }
     }
 }

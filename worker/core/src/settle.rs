@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use nightshift_contract::message::FromCore;
 use nightshift_wire::{Claim, GiveBack, GiveBackCause, Problem, Submission, code};
 use tokio::time::sleep;
 
@@ -56,10 +57,14 @@ impl Desk {
                 self.put_back(held.clone(), GiveBackCause::Stopped, reason, true);
             }
             Unfinished::Stuck(reason) => {
+                self.tell_failed(held, &reason);
                 self.give_back(held.clone(), GiveBackCause::Failed, reason.clone());
                 return Err(CoreError::Stuck(reason));
             }
-            Unfinished::Failed(reason) => self.give_back(held.clone(), GiveBackCause::Failed, reason),
+            Unfinished::Failed(reason) => {
+                self.tell_failed(held, &reason);
+                self.give_back(held.clone(), GiveBackCause::Failed, reason);
+            }
             Unfinished::Unable(reason) => self.give_back(held.clone(), GiveBackCause::Stopped, reason),
             Unfinished::NoRoom(reason) => {
                 self.give_back(held.clone(), GiveBackCause::Stopped, reason.clone());
@@ -67,6 +72,12 @@ impl Desk {
             }
         }
         Ok(())
+    }
+
+    /// The launcher judges a release on trial by such.
+    fn tell_failed(&self, held: &HeldAttempt, why: &str) {
+        let (job, plugin) = (held.claim.job, held.claim.plugin.clone());
+        self.telling.say(FromCore::Failed { job, plugin, why: why.to_owned() });
     }
 
     /// Delivers what is in the outbox, for ever.
@@ -98,6 +109,7 @@ impl Desk {
             self.bell.ring();
             return;
         };
+        self.awake().await;
         match self.control.submit(claim.attempt, &submission).await {
             Ok(receipt) => {
                 tracing::info!(attempt = claim.attempt, "the results of job {} are accepted", receipt.job);
@@ -136,6 +148,7 @@ impl Desk {
     async fn deliver_back(&self, held: &HeldAttempt, cause: GiveBackCause, reason: String) {
         let Claim { attempt, job, secret, .. } = &held.claim;
         let give_back = GiveBack { secret: secret.clone(), cause, reason };
+        self.awake().await;
         match self.control.give_back(*attempt, &give_back).await {
             Ok(()) => {}
             Err(ControlError::Refused(problem)) => tracing::info!("job {job}: {}", problem.detail),

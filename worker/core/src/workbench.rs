@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
+use nightshift_plugin::Stopper;
 use nightshift_wire::{RecordResult, Records};
 use tokio::sync::oneshot;
 
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
+use crate::desk::lock;
 use crate::plugins::{Opened, open_all};
 
 /// The plugins that are ready and those that are not.
@@ -40,33 +42,49 @@ enum Task {
 }
 
 /// The way to the thread. The thread ends when this is dropped.
-#[derive(Debug, Clone)]
-pub(crate) struct Workbench(mpsc::Sender<Task>);
+#[derive(Clone)]
+pub(crate) struct Workbench {
+    tasks: mpsc::Sender<Task>,
+    stoppers: Stoppers,
+}
+
+/// What breaks off a block, by plugin.
+type Stoppers = Arc<Mutex<BTreeMap<String, Stopper>>>;
 
 impl Workbench {
     /// Starts the thread, with no plugin open.
     pub(crate) fn start() -> io::Result<Workbench> {
         let (to_thread, tasks) = mpsc::channel();
-        std::thread::Builder::new().name("plugins".to_owned()).spawn(move || work(&tasks))?;
-        Ok(Workbench(to_thread))
+        let stoppers = Stoppers::default();
+        let to_note = Arc::clone(&stoppers);
+        std::thread::Builder::new().name("plugins".to_owned()).spawn(move || work(&tasks, &to_note))?;
+        Ok(Workbench { tasks: to_thread, stoppers })
     }
 
     /// Opens the plugins of the release in `slot` in place of those open now. The error is why it has none at all.
     pub(crate) async fn open(&self, slot: PathBuf) -> Result<Result<Catalogue, String>, Broken> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Task::Open { slot, reply }).map_err(|_| Broken)?;
+        self.tasks.send(Task::Open { slot, reply }).map_err(|_| Broken)?;
         answer.await.map_err(|_| Broken)
+    }
+
+    /// Breaks off the block that `plugin` works on, if it does; whoever waits for it has gone before.
+    pub(crate) fn break_off(&self, plugin: &str) {
+        let stopper = lock(&self.stoppers).get(plugin).cloned();
+        if let Some(stopper) = stopper {
+            stopper();
+        }
     }
 
     /// Has `plugin` process a block.
     pub(crate) async fn process(&self, plugin: &str, block: Records) -> Result<Done, Broken> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Task::Process { plugin: plugin.to_owned(), block, reply }).map_err(|_| Broken)?;
+        self.tasks.send(Task::Process { plugin: plugin.to_owned(), block, reply }).map_err(|_| Broken)?;
         answer.await.map_err(|_| Broken)
     }
 }
 
-fn work(tasks: &mpsc::Receiver<Task>) {
+fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers) {
     let mut opened = Opened::default();
     while let Ok(task) = tasks.recv() {
         // A reply that nobody waits for any more is dropped.
@@ -74,8 +92,11 @@ fn work(tasks: &mpsc::Receiver<Task>) {
             Task::Open { slot, reply } => {
                 // The old instances go first: two releases' data tables need not fit into memory at once.
                 opened = Opened::default();
+                lock(stoppers).clear();
                 let result = open_all(&slot).map(|new| {
                     opened = new;
+                    let ready = opened.ready.iter();
+                    *lock(stoppers) = ready.map(|(name, ready)| (name.clone(), ready.plugin.stopper())).collect();
                     catalogue(&opened)
                 });
                 drop(reply.send(result));

@@ -25,8 +25,14 @@ struct Group {
     run: fn() -> Result<Vec<Line>>,
 }
 
-const GROUPS: &[&[Group]] =
-    &[&[cycle_noop::GROUP], &[tag_verify::GROUP], &job_control::RATE, &job_control::DEEP_QUEUE, &job_control::BATCH, &[job_control::FLEET]];
+const GROUPS: &[&[Group]] = &[
+    &[cycle_noop::GROUP],
+    &[tag_verify::GROUP],
+    &job_control::RATE,
+    &job_control::DEEP_QUEUE,
+    &job_control::BATCH,
+    &[job_control::FLEET],
+];
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     GROUPS.iter().copied().flatten()

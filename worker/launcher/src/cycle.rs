@@ -3,38 +3,48 @@
 //! 1. Lock; a core left over by a launcher that was killed is ended.
 //! 2. Identity.
 //! 3. The local stop file: stopped, nothing else is looked at.
-//! 4. Visit the repository: look, stop flag, sync. After a switch, which may have taken long, once more.
+//! 4. Ask the job server what is stopped. Visit the repository: look, stop flag, sync. After a switch, which may have taken long, once more.
 //! 5. A job server that asks who comes is asked whether it lets this worker in ([`crate::join`]). [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
 //! 6. Status file and report, whatever happened; then the exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_client::{Access, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Counts, OpenError};
+use nightshift_engine::binaries::{FetchLimits, Shelf};
+use nightshift_engine::{Counts, Means, StopFlag};
+use nightshift_manifest::machine::this_target;
 use nightshift_manifest::offline::{self, Offline};
+use nightshift_manifest::stop::{self, Stops, When, Who};
 use nightshift_wire::{Report, WorkerState};
 use tokio::runtime::Runtime;
 
 use crate::decide::{self, Facts, Next};
 use crate::identity::{self, IdentityError, Verdict};
+use crate::installed::Installed;
 use crate::join::{Credential, CredentialError, Standing};
 use crate::lock::{self, Lock, LockError, Taken};
+use crate::programs::ArtifactStore;
 use crate::report::{Findings, Reporter, Step};
-use crate::repository::{Found, Repository, Visit};
+use crate::repository::{Found, Repository, RepositoryError, Visit};
+use crate::self_check::SelfCheck;
 use crate::sender::Sender;
 use crate::settings::{JobSource, Settings};
 use crate::status::{self, Status};
 use crate::watch::{self, Finish};
-use crate::{clock, machine, stop_file};
+use crate::{clock, heard, leftovers, machine, stop_file};
 
 /// The time between two progress marks while the repository is visited.
 const MARK_EVERY: Duration = Duration::from_secs(5);
 
 /// A visit that takes longer than this does not count as progress any more.
 const MARKS_FOR: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// How long a job server may take to say what is stopped: a cycle with nothing to do must not wait for one that is away.
+const HEAR_WITHIN: Duration = Duration::from_secs(5);
 
 /// What to do when a job server that let this worker in does so no more.
 const ASK_ADMIN: &str = "the next cycle asks to be let in again; see `nightshift worker list`";
@@ -46,6 +56,14 @@ pub struct Ending {
     pub exit: Exit,
     /// What a person should read; empty when there is nothing to do.
     pub words: String,
+    /// The launcher of another release takes over: become it through boot, now that the lock is free.
+    pub give_way: bool,
+}
+
+impl Ending {
+    fn new(exit: Exit, words: String) -> Ending {
+        Ending { exit, words, give_way: false }
+    }
 }
 
 /// A cycle could not be done.
@@ -66,9 +84,12 @@ pub enum CycleError {
     /// The job server's address is wrong.
     #[error("worker.toml, jobserver")]
     JobServer(#[source] ClientError),
+    /// Processes of an earlier core run on.
+    #[error("ending what an earlier core left over")]
+    Leftovers(#[from] nightshift_kin::Survivors),
     /// The clone of the repository cannot be used.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] RepositoryError),
     /// The asynchronous part cannot be started.
     #[error("preparing to watch over a core")]
     Runtime(#[source] std::io::Error),
@@ -89,8 +110,8 @@ impl CycleError {
 pub struct Cycle<'s> {
     /// What worker.toml says.
     pub settings: &'s Settings,
-    /// The core's program.
-    pub core: &'s Path,
+    /// The programs that came with the installation.
+    pub installed: &'s Installed,
     /// The machine's lock.
     pub lock: Lock,
     /// Sends reports.
@@ -99,8 +120,14 @@ pub struct Cycle<'s> {
     pub credential: Option<Credential>,
     /// Why the job server does not let this worker in, and what to do about it.
     out: Option<(String, &'static str)>,
+    /// What the job server says is stopped, as far as it was heard.
+    pub heard: Vec<StopFlag>,
     /// The last visit to the repository, once there was one.
     pub visit: Option<Visit>,
+    /// The launcher of the release in force is another program than this one.
+    pub another_launcher: bool,
+    /// Another release came into force in this cycle.
+    has_switched: bool,
     /// What the steps found.
     pub findings: Findings,
     reporter: Reporter,
@@ -112,7 +139,7 @@ pub struct Cycle<'s> {
 ///
 /// # Errors
 /// When the state folder, the lock or the settings are out of order; everything else is an [`Ending`].
-pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
+pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleError> {
     let state = &settings.state;
     let nobody = Access { pin: settings.joining.pin, ..Access::default() };
     let sender = Sender::new(&settings.jobs, settings.report_timeout, &nobody).map_err(CycleError::JobServer)?;
@@ -120,7 +147,7 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     let lock = match lock::take(state, settings.stuck_after)? {
         Taken::Theirs { pid } => {
             tracing::info!(pid, "another cycle works; nothing to do");
-            return Ok(Ending { exit: Exit::Done, words: String::new() });
+            return Ok(Ending::new(Exit::Done, String::new()));
         }
         Taken::Ours { lock, ended } => {
             findings.good(Step::Lock, lock_in_words(ended));
@@ -130,15 +157,23 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     if let Some(pid) = lock::end_leftover_core(state)? {
         tracing::warn!(pid, "ended a core that an earlier launcher left over");
     }
+    let left = leftovers::end_all(state)?;
+    if left > 0 {
+        tracing::warn!("ended {left} processes that an earlier core left over");
+    }
+    lock::end_fallen_launchers(state);
     let worker = establish_identity(state, &mut findings)?;
     let mut cycle = Cycle {
         settings,
-        core,
+        installed,
         lock,
         sender,
         credential: None,
         out: None,
+        heard: heard::remembered(state, &settings.source.control_branch),
         visit: None,
+        another_launcher: false,
+        has_switched: false,
         findings,
         reporter: Reporter { worker, host: machine::host() },
         release_before: status::read(state).ok().flatten().map(|status| status.report.release).unwrap_or_default(),
@@ -147,12 +182,15 @@ pub fn run(settings: &Settings, core: &Path) -> Result<Ending, CycleError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CycleError::Runtime)?;
     let done = cycle.go(&runtime);
     let (ending, report) = match done {
-        Ok((ending, state, reason)) => (ending, cycle.report(state, reason)),
+        Ok((ending, state, reason)) => {
+            cycle.note_for_boot();
+            (ending, cycle.report(state, reason))
+        }
         Err(error) => {
             let words = crate::repository::chain(&error);
             cycle.findings.bad(Step::Look, words.clone(), "");
             let report = cycle.report(WorkerState::Blocked, words.clone());
-            (Ending { exit: error.exit(), words }, report)
+            (Ending::new(error.exit(), words), report)
         }
     };
     cycle.write_status(report.clone(), Some(ending.exit));
@@ -167,7 +205,9 @@ impl Cycle<'_> {
     fn go(&mut self, runtime: &Runtime) -> Result<(Ending, WorkerState, String), CycleError> {
         let mut facts = self.facts();
         if facts.stop_file.is_none() {
-            let mut repository = Repository::open(self.settings.source.clone(), &self.settings.state)?;
+            let mut repository = self.repository()?;
+            self.ask_what_is_stopped(runtime);
+            self.introduce(&mut repository);
             repository = self.visit(runtime, repository);
             if self.visit.as_ref().is_some_and(|visit| visit.switched) {
                 repository = self.visit(runtime, repository);
@@ -175,6 +215,10 @@ impl Cycle<'_> {
             facts = self.facts();
             if decide::next(&facts) == Next::Work {
                 self.ask_to_join(runtime)?;
+                // Before it was let in, the job server may have told it nothing.
+                if self.credential.is_some() {
+                    self.ask_what_is_stopped(runtime);
+                }
                 facts = self.facts();
             }
             if decide::next(&facts) == Next::Work {
@@ -186,6 +230,64 @@ impl Cycle<'_> {
         self.note_hours(&facts);
         self.note_stop_file(&facts);
         Ok(self.ending(&next, &facts))
+    }
+
+    /// Opens the clone, to try releases by this worker's means.
+    ///
+    /// # Errors
+    /// When the state folder cannot be used.
+    pub fn repository(&self) -> Result<Repository, RepositoryError> {
+        let Settings { source, state, jobs, joining, try_again, .. } = self.settings;
+        let nobody = || Access { pin: joining.pin, ..Access::default() };
+        let access = self.credential.as_ref().map_or_else(nobody, |credential| credential.access(joining));
+        let job_server = match jobs {
+            JobSource::Servers(servers) => {
+                Some(Arc::new(ArtifactStore::new(servers.clone(), access)) as Arc<dyn Shelf>)
+            }
+            JobSource::Store { .. } => None,
+        };
+        let check = SelfCheck { installed: self.installed.clone(), scratch: state.root().join("self-check") };
+        let means = Means {
+            check: Arc::new(check),
+            target: this_target(),
+            job_server,
+            limits: FetchLimits::default(),
+            again_after: *try_again,
+        };
+        Repository::open(source.clone(), state, means)
+    }
+
+    /// Tells boot that this launcher came to the end of its cycle in good order, or why it could not look.
+    fn note_for_boot(&self) {
+        let blind = self.visit.as_ref().filter(|visit| !visit.looked).map(|visit| visit.look.found.as_str());
+        if let Err(error) = nightshift_engine::cycle_ended(&self.settings.state, blind) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "noting the end of the cycle for boot");
+        }
+    }
+
+    /// Asks the job server what it says is stopped. One that does not answer, or not to this worker, changes nothing.
+    fn ask_what_is_stopped(&mut self, runtime: &Runtime) {
+        let Some(client) = self.sender.client() else { return };
+        if let Some(stops) = runtime.block_on(heard::ask(&client, HEAR_WITHIN.min(self.settings.report_timeout))) {
+            self.hear(stops);
+        }
+    }
+
+    /// Takes in what the job server says is stopped.
+    pub fn hear(&mut self, stops: Vec<StopFlag>) {
+        heard::remember(&self.settings.state, &stops);
+        self.heard = stops;
+    }
+
+    /// What is stopped here, by the repository's flags and by what the job server says.
+    pub fn stops(&self) -> Stops {
+        let seen = self.visit.as_ref().map_or(&[][..], |visit| &visit.stops);
+        let release = self.visit.as_ref().and_then(|visit| visit.release.as_ref());
+        let release = release.map_or("", |release| &release.tag);
+        let mut all = seen.to_vec();
+        // The job server tells of the repository's flags as well.
+        all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
+        stop::judge(&all, Who { worker: &self.reporter.worker, host: &self.reporter.host, release })
     }
 
     /// Makes or finds what this worker proves itself by, where the job server asks for it.
@@ -275,22 +377,34 @@ impl Cycle<'_> {
     /// What is known now.
     pub fn facts(&self) -> Facts {
         let stop_file = stop_file::reason(&self.settings.state);
-        let Some(visit) = &self.visit else { return Facts { stop_file, ..Facts::default() } };
+        let stop = self.stops().worker;
+        let of = |when| stop.as_ref().filter(|stop| stop.when == when).map(|stop| stop.reason.clone());
+        let (stop_flag, stop_after_job) = (of(When::Now), of(When::AfterJob));
+        let Some(visit) = &self.visit else {
+            return Facts { stop_file, stop_flag, stop_after_job, ..Facts::default() };
+        };
         let unseen = match offline::judge(&clock::moment(), visit.last_look.as_ref(), visit.settings.max_offline) {
             Offline::CarryOn { .. } => None,
             Offline::Over { reason } => Some(reason),
         };
         Facts {
             stop_file,
-            stop_flag: visit.stop_flag.clone(),
+            stop_flag,
+            stop_after_job,
             out: self.out.clone().or_else(|| self.sender.shut_out().map(|why| (why, ASK_ADMIN))),
             unseen_for_too_long: unseen,
             trouble: visit.trouble.clone(),
             release: visit.release.as_ref().map(|release| release.tag.clone()),
+            another_launcher: self.another_launcher,
             hours: Some(visit.settings.hours.open_until(clock::now())),
             refused: visit.refused.len(),
             safe_mode: visit.safe_mode.clone(),
         }
+    }
+
+    /// Says to a repository whose it is and what was heard.
+    pub fn introduce(&self, repository: &mut Repository) {
+        repository.know(&self.reporter.worker, &self.reporter.host, &self.heard);
     }
 
     /// This worker's id.
@@ -314,6 +428,12 @@ impl Cycle<'_> {
             tracing::warn!("{words}");
             self.findings.good(Step::Repair, words);
         }
+        // A release that was on trial before this launcher began has one of its own perhaps, which boot did not choose.
+        if visit.switched || (self.visit.is_none() && visit.on_trial) {
+            self.another_launcher =
+                visit.release.as_ref().is_some_and(|release| self.installed.is_another_launcher(release));
+        }
+        self.has_switched |= visit.switched;
         if visit.switched {
             let tag = visit.release.as_ref().map(|release| release.tag.as_str());
             tracing::info!(tag, "a release came into force");
@@ -359,7 +479,8 @@ impl Cycle<'_> {
 
     fn ending(&self, next: &Next, facts: &Facts) -> (Ending, WorkerState, String) {
         let refused = self.visit.as_ref().map_or(&[][..], |visit| &visit.refused);
-        let ending = Ending { exit: next.exit(facts), words: next.last_words(facts, refused) };
+        let give_way = self.has_switched && matches!(next, Next::GiveWay(_));
+        let ending = Ending { exit: next.exit(facts), words: next.last_words(facts, refused), give_way };
         (ending, next.state(), next.in_words().0)
     }
 
@@ -368,7 +489,7 @@ impl Cycle<'_> {
         match finish {
             Finish::Terminated if !decide::next(&facts).is_stop() => {
                 let words = "ended on request; the next cycle goes on";
-                (Ending { exit: Exit::Done, words: String::new() }, WorkerState::Resting, words.into())
+                (Ending::new(Exit::Done, String::new()), WorkerState::Resting, words.into())
             }
             Finish::AsWanted | Finish::Terminated => {
                 self.note_hours(&facts);
@@ -379,7 +500,7 @@ impl Cycle<'_> {
             Finish::Crashed | Finish::Misunderstood | Finish::Unusable => {
                 let core = self.findings.steps().into_iter().find(|step| step.step == Step::Core.name());
                 let words = core.map(|core| format!("the core: {}; {}", core.found, core.next)).unwrap_or_default();
-                (Ending { exit: Exit::Failed, words: words.clone() }, WorkerState::Blocked, words)
+                (Ending::new(Exit::Failed, words.clone()), WorkerState::Blocked, words)
             }
         }
     }

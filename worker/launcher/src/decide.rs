@@ -1,7 +1,8 @@
 //! What a worker may do now, given what is known: one pure function for the cycle and for the watch over its core.
 //!
-//! The order is the rule. A stop file or stop flag comes before everything; then a repository out of reach for so long
-//! that a stop flag could have been missed; then whether there is a release at all; then the working hours.
+//! The order is the rule. A stop file or stop flag comes before everything, one that stops at once before one that lets the
+//! job in hand be finished; then a repository out of reach for so long that a stop flag could have been missed; then
+//! whether there is a release at all, and whether its launcher is another one, which takes over; then the working hours.
 
 use jiff::Timestamp;
 use nightshift_contract::exit::Exit;
@@ -15,8 +16,10 @@ use crate::repository::SAFE_MODE;
 pub struct Facts {
     /// The reason in the local stop file, when there is one.
     pub stop_file: Option<String>,
-    /// The stop flag that the last look really saw, when there was one.
+    /// The stop flags that stop this worker at once, as far as anybody could see them.
     pub stop_flag: Option<String>,
+    /// The stop flags that stop this worker after the job in hand.
+    pub stop_after_job: Option<String>,
     /// Why the job server does not let this worker in, and what to do about it, when it does not.
     pub out: Option<(String, &'static str)>,
     /// Why a stop flag could have been missed, when nobody has really looked at the repository for too long.
@@ -25,6 +28,8 @@ pub struct Facts {
     pub trouble: Option<String>,
     /// The tag of the release in force.
     pub release: Option<String>,
+    /// The launcher in force is another program than this one.
+    pub another_launcher: bool,
     /// The working hours at this moment; `None` when no release says.
     pub hours: Option<Window>,
     /// Releases that are offered and refused.
@@ -40,6 +45,8 @@ pub enum Next {
     StoppedHere(String),
     /// Nothing may run, by the grid's stop flag. Holds the reason.
     StoppedByFlag(String),
+    /// The job in hand may be finished and no other taken, by the grid's stop flag. Holds the reason.
+    StoppedAfterJob(String),
     /// No new job may be taken: a stop flag could have been missed. Holds why.
     Unseen(String),
     /// There is no release to run. Holds why none could be fetched, when that is the reason.
@@ -48,6 +55,8 @@ pub enum Next {
     NoGoodRelease,
     /// What was trusted here is lost, and nothing proves to be what was in force. Holds what is wrong.
     SafeMode(String),
+    /// The launcher of the release in force takes over. Holds the release.
+    GiveWay(String),
     /// The job server does not let this worker in. Holds why, and what to do about it.
     Out(String, &'static str),
     /// Outside the working hours; holds when they begin.
@@ -64,6 +73,9 @@ pub fn next(facts: &Facts) -> Next {
     if let Some(reason) = &facts.stop_flag {
         return Next::StoppedByFlag(reason.clone());
     }
+    if let Some(reason) = &facts.stop_after_job {
+        return Next::StoppedAfterJob(reason.clone());
+    }
     if let (None, Some(why)) = (&facts.release, &facts.safe_mode) {
         return Next::SafeMode(why.clone());
     }
@@ -72,6 +84,9 @@ pub fn next(facts: &Facts) -> Next {
             true => Next::NoGoodRelease,
             false => Next::NoRelease(facts.trouble.clone()),
         };
+    }
+    if let Some(tag) = facts.release.as_ref().filter(|_| facts.another_launcher) {
+        return Next::GiveWay(tag.clone());
     }
     if let Some(reason) = &facts.unseen_for_too_long {
         return Next::Unseen(reason.clone());
@@ -95,25 +110,25 @@ impl Next {
     /// unless the grid is stopped.
     pub fn exit(&self, facts: &Facts) -> Exit {
         match self {
-            Next::StoppedHere(_) | Next::StoppedByFlag(_) => Exit::Stopped,
+            Next::StoppedHere(_) | Next::StoppedByFlag(_) | Next::StoppedAfterJob(_) => Exit::Stopped,
             _ if facts.safe_mode.is_some() => Exit::Failed,
             _ if facts.refused > 0 => Exit::ReleaseRefused,
             Next::Out(..) => Exit::NotAllowed,
             Next::SafeMode(_) => Exit::Failed,
             Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => Exit::TryLater,
-            Next::Rest(_) | Next::Work => Exit::Done,
+            Next::Rest(_) | Next::Work | Next::GiveWay(_) => Exit::Done,
         }
     }
 
     /// The worker's state while it does nothing else.
     pub fn state(&self) -> WorkerState {
         match self {
-            Next::StoppedHere(_) | Next::StoppedByFlag(_) => WorkerState::Stopped,
+            Next::StoppedHere(_) | Next::StoppedByFlag(_) | Next::StoppedAfterJob(_) => WorkerState::Stopped,
             Next::Out(..) | Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease | Next::SafeMode(_) => {
                 WorkerState::Blocked
             }
             Next::Rest(_) => WorkerState::Resting,
-            Next::Work => WorkerState::Waiting,
+            Next::Work | Next::GiveWay(_) => WorkerState::Waiting,
         }
     }
 
@@ -123,7 +138,9 @@ impl Next {
             Next::StoppedHere(reason) => {
                 (format!("stop file: {reason}"), "start it again with: nightshift-worker start")
             }
-            Next::StoppedByFlag(reason) => (format!("stop flag: {reason}"), "start it again with: nightshift start"),
+            Next::StoppedByFlag(reason) | Next::StoppedAfterJob(reason) => {
+                (format!("stop flag: {reason}"), "start it again with: nightshift start")
+            }
             Next::Unseen(reason) => (
                 format!("no new jobs, because a stop flag could be missed: {reason}"),
                 "make the central repository reachable; the next cycle goes on by itself",
@@ -141,6 +158,7 @@ impl Next {
             ),
             Next::Out(reason, to_do) => (reason.clone(), to_do),
             Next::Rest(opens) => (format!("outside the working hours; they begin at {opens}"), ""),
+            Next::GiveWay(tag) => (format!("the launcher of {tag} takes over"), ""),
             Next::Work => ("working hours".to_owned(), ""),
         }
     }
@@ -276,10 +294,30 @@ mod tests {
     }
 
     #[test]
+    fn another_launcher_takes_over_unless_the_grid_is_stopped() {
+        let facts = Facts { another_launcher: true, hours: Some(Window::Closed { opens: noon() }), ..working() };
+        assert_eq!(next(&facts), Next::GiveWay("v1.0.0".into()));
+        assert!(!next(&facts).is_stop(), "the job in hand is finished");
+        let stopped = Facts { stop_flag: Some("a reason".into()), ..facts };
+        assert!(next(&stopped).is_stop());
+    }
+
+    #[test]
     fn outside_its_hours_a_worker_rests() {
         let facts = Facts { hours: Some(Window::Closed { opens: noon() }), ..working() };
         assert_eq!(next(&facts), Next::Rest(noon()));
         assert_eq!(next(&facts).exit(&facts), Exit::Done);
+    }
+
+    #[test]
+    fn a_stop_after_the_job_is_one_that_lets_it_be_finished_and_one_at_once_comes_before_it() {
+        let facts = Facts { stop_after_job: Some("s".into()), unseen_for_too_long: Some("u".into()), ..working() };
+        let after = next(&facts);
+        assert_eq!(after, Next::StoppedAfterJob("s".into()));
+        assert!(!after.is_stop(), "the core drains");
+        assert_eq!((after.exit(&facts), after.state()), (Exit::Stopped, WorkerState::Stopped));
+        let both = Facts { stop_flag: Some("now".into()), ..facts };
+        assert_eq!(next(&both), Next::StoppedByFlag("now".into()));
     }
 
     #[test]

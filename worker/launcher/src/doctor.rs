@@ -10,7 +10,7 @@ use std::path::Path;
 use nightshift_client::{Client, Timeouts};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::Engine;
+use nightshift_engine::{Engine, StopFlag};
 use nightshift_manifest::duration;
 use nightshift_wire::StepReport;
 use rustix::fs::{Access, access, statvfs};
@@ -112,7 +112,7 @@ fn check_repository(settings: &Settings) -> Vec<StepReport> {
         Ok(Taken::Ours { lock: _lock, .. }) => {
             checks.push(good(LOCK, "free; no cycle runs"));
             checks.push(match engine.look(&clock::moment()) {
-                Ok(look) => match look.stop {
+                Ok(look) => match StopFlag::in_words(&look.stops) {
                     None => good(REPOSITORY, format!("{} answers; no stop flag", settings.source.url)),
                     Some(flag) => {
                         bad(REPOSITORY, format!("stop flag: {flag}"), "start the grid with: nightshift start")

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nightshift_contract::boot_state::BootState;
 use nightshift_contract::holder::{self, Holder, Verdict};
 use nightshift_contract::layout::StateDir;
 
@@ -150,6 +151,19 @@ pub fn note_core(state: &StateDir, pid: u32) {
 pub fn end_leftover_core(state: &StateDir) -> Result<Option<u32>, LockError> {
     let noted = end_noted_core(state)?;
     Ok(end_locked_core(state)?.or(noted))
+}
+
+/// Ends launchers on trial that boot became and fell back from: one that hangs before it takes the lock is in nobody's way,
+/// and would hang for ever. To be called under our own lock.
+pub fn end_fallen_launchers(state: &StateDir) {
+    let noted = std::fs::read_to_string(state.boot_state()).ok().and_then(|text| BootState::parse(&text));
+    let Some(fallen) = noted.and_then(|noted| noted.trial).filter(|trial| trial.fallen.is_some()) else { return };
+    for holder in fallen.processes.into_iter().filter(|holder| holder.pid != std::process::id()) {
+        if let Some(running) = Running::find(holder) {
+            tracing::warn!(pid = holder.pid, "ending the launcher of {}, which hangs", fallen.slot);
+            running.kill();
+        }
+    }
 }
 
 fn end_noted_core(state: &StateDir) -> Result<Option<u32>, LockError> {

@@ -6,8 +6,12 @@
 use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Counts, Engine, FREE, Held, Moment, OpenError, Release, SlotError, Source, Sync, Unfetched};
+use nightshift_engine::{
+    Counts, Engine, Event, FREE, Fault, Held, Means, Moment, OpenError, Release, SlotError, Source, StopFlag, Sync,
+    SyncError, Unfetched,
+};
 use nightshift_manifest::settings::GridSettings;
+use nightshift_manifest::stop::{self, Who};
 
 use crate::clock;
 
@@ -15,6 +19,12 @@ use crate::clock;
 #[derive(Debug)]
 pub struct Repository {
     engine: Engine,
+    /// The release that was in force when somebody was told last, by its tag object.
+    told: Option<String>,
+    /// Whose it is: the worker's id and the name of its machine.
+    whose: (String, String),
+    /// What the job server says is stopped.
+    heard: Vec<StopFlag>,
 }
 
 /// What one step of a visit found.
@@ -29,8 +39,8 @@ pub struct Found {
 /// What a visit found.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// The stop flag that stands, as far as anybody could see.
-    pub stop_flag: Option<String>,
+    /// The stop flags that stand, as far as a look could see.
+    pub stops: Vec<StopFlag>,
     /// Why the repository could not be looked at or fetched from, when it could not.
     pub trouble: Option<String>,
     /// The look.
@@ -43,6 +53,12 @@ pub struct Visit {
     pub settings: GridSettings,
     /// Another release came into force.
     pub switched: bool,
+    /// The repository was really looked at.
+    pub looked: bool,
+    /// The release in force is on trial.
+    pub on_trial: bool,
+    /// What the release that was in force before is suspected of; the last good one is in force and has to do better.
+    pub suspected: Option<Fault>,
     /// Releases that are offered and refused, with the reason.
     pub refused: Vec<String>,
     /// Releases that are good and held back, with the reason.
@@ -60,17 +76,28 @@ impl Repository {
     ///
     /// # Errors
     /// When the state folder cannot be used.
-    pub fn open(source: Source, state: &StateDir) -> Result<Repository, OpenError> {
-        Ok(Repository { engine: Engine::open(source, state.clone())? })
+    pub fn open(source: Source, state: &StateDir, means: Means) -> Result<Repository, RepositoryError> {
+        let mut engine = Engine::open(source, state.clone())?;
+        engine.try_by(means)?;
+        let told = engine.in_force().map(|release| release.tag_id);
+        Ok(Repository { engine, told, whose: Default::default(), heard: Vec::new() })
+    }
+
+    /// Says whose it is, and what the job server says is stopped: what stops this worker keeps releases out.
+    pub fn know(&mut self, worker: &str, host: &str, heard: &[StopFlag]) {
+        self.whose = (worker.to_owned(), host.to_owned());
+        self.heard = heard.to_vec();
     }
 
     /// Looks, and syncs what moved.
     pub fn visit(&mut self) -> Visit {
         let mut sync = Ok(Sync::default());
         let mut trouble = None;
-        let look = match self.engine.look(&clock::moment()) {
-            Ok(look) => match &look.stop {
-                Some(flag) => Found::bad(format!("stop flag: {flag}"), "start the grid again with: nightshift start"),
+        let looked = self.engine.look(&clock::moment());
+        let has_looked = looked.is_ok();
+        let look = match looked {
+            Ok(look) => match self.what_holds_releases(&look.stops) {
+                Some(flags) => Found::bad(format!("stop flag: {flags}"), "start the grid again with: nightshift start"),
                 None => {
                     sync = self
                         .engine
@@ -80,7 +107,10 @@ impl Repository {
                         Ok(sync) => sync.unfetched.first().map(ToString::to_string),
                         Err(failed) => Some(failed.found.clone()),
                     };
-                    Found::good("the repository answered; no stop flag")
+                    match StopFlag::in_words(&look.stops) {
+                        None => Found::good("the repository answered; no stop flag"),
+                        Some(flags) => Found::good(format!("the repository answered; stop flags: {flags}")),
+                    }
                 }
             },
             Err(error) => {
@@ -95,14 +125,25 @@ impl Repository {
             Some(Err(found)) => (GridSettings::default(), Some(found)),
         };
         let last = self.engine.last_look();
+        let in_force = release.as_ref().map(|release| release.tag_id.clone());
+        let switched = in_force != self.told;
+        self.told = in_force;
+        let rolled_back =
+            sync.iter().flat_map(|sync| &sync.held).filter(|held| self.engine.is_rolled_back(&held.tag_id));
+        let rolled_back: Vec<String> =
+            rolled_back.map(|held| format!("{} was rolled back here: {}", held.tag, held.why)).collect();
+        let is_good = rolled_back.is_empty();
         let nothing_fetched = trouble.is_some() && release.is_none();
         Visit {
-            stop_flag: last.and_then(|last| last.stop.as_ref()).map(ToString::to_string),
+            stops: last.map(|last| last.stops.clone()).unwrap_or_default(),
             last_look: last.map(|last| last.at.clone()),
             trouble,
             look,
-            switched: sync.as_ref().is_ok_and(|sync| sync.switched),
-            refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).collect(),
+            switched,
+            looked: has_looked,
+            on_trial: self.engine.on_trial().is_some(),
+            suspected: self.engine.suspected().map(|(_, fault)| fault),
+            refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).chain(rolled_back).collect(),
             held: sync.iter().flat_map(|sync| &sync.held).cloned().collect(),
             safe_mode: self.engine.safe_mode().map(str::to_owned),
             repairs: self.engine.take_repairs(),
@@ -114,11 +155,23 @@ impl Repository {
                 (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
                 }
-                (None, Ok(sync)) => sync_in_words(release.as_ref(), &sync),
+                (None, Ok(sync)) => match sync_in_words(release.as_ref(), self.engine.on_trial().is_some(), &sync) {
+                    Found { found, next } if next.is_empty() && !is_good => Found::bad(found, ROLLED_BACK),
+                    found => found,
+                },
             },
             release,
             settings,
         }
+    }
+
+    /// The flags because of which no release is switched in here; `None` when there are none.
+    fn what_holds_releases(&self, seen: &[StopFlag]) -> Option<String> {
+        let release = self.engine.in_force().map(|release| release.tag).unwrap_or_default();
+        let who = Who { worker: &self.whose.0, host: &self.whose.1, release: &release };
+        let mut all = seen.to_vec();
+        all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
+        stop::holds_releases(&all, who).then(|| StopFlag::in_words(&all)).flatten()
     }
 
     /// The settings of a release. A damaged slot is staged again before giving up.
@@ -135,6 +188,14 @@ impl Repository {
         self.engine.keep(in_use);
     }
 
+    /// Takes in what the trial of a release showed.
+    ///
+    /// # Errors
+    /// When it cannot be noted.
+    pub fn judge(&mut self, event: Event) -> Result<(), SyncError> {
+        self.engine.judge(event).map(drop)
+    }
+
     /// Checks every file of a release against its signed tree.
     ///
     /// # Errors
@@ -142,6 +203,17 @@ impl Repository {
     pub fn verify(&self, release: &Release) -> Result<(), SlotError> {
         self.engine.verify_slot(release)
     }
+}
+
+/// The clone or the state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What boot and the last cycle left cannot be taken in.
+    #[error(transparent)]
+    Left(#[from] SyncError),
 }
 
 impl Found {
@@ -165,12 +237,15 @@ impl Found {
 pub const SAFE_MODE: &str = "check the disk; then put a copy of trust.a.json back from a backup, or remove trust.*.json, slots \
                              and in-force from the state folder: the worker then trusts the repository afresh, from the \
                              pinned keys on";
+/// What a person can do about releases that were rolled back.
+const ROLLED_BACK: &str = "mend the release that was rolled back, and cut it under a higher version";
 
 /// What a person can do about refused releases.
 const REFUSED: &str = "correct the refused release, or delete its tag from the repository";
 
-fn sync_in_words(release: Option<&Release>, sync: &Sync) -> Found {
+fn sync_in_words(release: Option<&Release>, on_trial: bool, sync: &Sync) -> Found {
     let mut words = vec![match release {
+        Some(release) if on_trial => format!("{} is in force, on trial, signed by {}", release.tag, release.signer),
         Some(release) => format!("{} is in force, signed by {}", release.tag, release.signer),
         None => "no release is in force".to_owned(),
     }];

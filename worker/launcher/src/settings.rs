@@ -20,6 +20,7 @@ use crate::join::Joining;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
+const TRY_AGAIN: Duration = Duration::from_secs(60 * 60);
 /// Longer than this nobody waits for a look, a report or a stuck launcher.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
@@ -48,6 +49,7 @@ pub struct ConfigFile {
     look_every: Option<Spanned<String>>,
     report_timeout: Option<Spanned<String>>,
     stuck_after: Option<Spanned<String>>,
+    try_again: Option<Spanned<String>>,
 }
 
 /// What the launcher goes by.
@@ -67,6 +69,8 @@ pub struct Settings {
     pub report_timeout: Duration,
     /// How long a launcher may get nowhere before the next cycle ends it.
     pub stuck_after: Duration,
+    /// How long a release that nothing can be said about waits for its next trial.
+    pub try_again: Duration,
 }
 
 /// Who hands out jobs and takes results.
@@ -148,6 +152,7 @@ impl Settings {
             look_every: length("look_every", written.look_every, LOOK_EVERY)?,
             report_timeout: length("report_timeout", written.report_timeout, REPORT_TIMEOUT)?,
             stuck_after: length("stuck_after", written.stuck_after, STUCK_AFTER)?,
+            try_again: length("try_again", written.try_again, TRY_AGAIN)?,
         })
     }
 }

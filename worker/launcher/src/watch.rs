@@ -4,56 +4,83 @@
 //! of a stop, the repository is visited on a thread of its own, so that a repository that hangs delays nothing. A release that came into force is told to the
 //! core, which changes over after the job in hand. Nothing is started without its files being checked against the
 //! signed tree. However the watch ends, no process of the core's is left.
+//!
+//! When time jumped (the machine slept, a virtual machine was resumed, this process was frozen), the repository is looked
+//! at and the job server is asked at once. A core that says it woke writes and hands in nothing until it hears that both
+//! are done ([`waking`]).
 
 pub mod care;
 mod core_process;
 mod hearing;
+mod probation;
 mod telling;
+mod waking;
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
-use nightshift_contract::message::{FromCore, ToCore};
-use nightshift_engine::Release;
+use nightshift_contract::message::{FromCore, PluginStop, ToCore};
+use nightshift_engine::{Event as TrialEvent, Release, StopFlag};
+use nightshift_manifest::binaries::Program;
+use nightshift_manifest::stop::When;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cycle::Cycle;
 use crate::decide::{self, Next};
-use crate::lock;
+use crate::installed::is_same;
 use crate::report::Step;
 use crate::repository::{Repository, Visit, chain};
 use crate::sender::Stream;
-use crate::{clock, decide::Facts};
+use crate::{clock, decide::Facts, heard, leftovers, lock};
 pub use care::Finish;
-use care::{Act, Care, Event};
+use care::{Act, Care, Event, Phase};
 use core_process::{CoreProcess, Did};
-use hearing::Hearing;
+use hearing::{Hearing, Told};
+use probation::{Probation, Suspect};
 use telling::Telling;
+use waking::{Owed, Wakefulness};
 
+/// How long everything that a core started may take to end, once it is killed.
+pub const ENDED_WITHIN: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_secs(1);
+/// How long the job server may take to say what is stopped when a core waits for it.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Watches over a core until it may run no longer, and says why.
 pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
     let now = clock::since_start();
+    if let Err(error) = nightshift_kin::adopt_orphans() {
+        tracing::warn!("orphans go to init and are found by their mark alone: {error}");
+    }
     let watch = Watch {
+        told_stops: Vec::new(),
+        wakefulness: Wakefulness::new(clock::clocks()),
+        owed: Owed::default(),
+        asking: None,
         next_visit: now + millis(cycle.settings.look_every),
         reports: cycle.sender.stream(),
-        hearing: Hearing::begin(cycle.sender.client()),
+        hearing: Hearing::begin(cycle.sender.client(), &cycle.heard),
         look_again: false,
         telling: Telling::default(),
         cycle,
         care: Care::new(now),
         core: None,
+        core_program: PathBuf::new(),
+        probation: Probation::new(),
+        to_judge: None,
         said: None,
         last_words: None,
+        survivors: None,
         told: Vec::new(),
         place: Place::Here(Box::new(repository)),
     };
+    let mut watch = watch;
+    watch.judge_whom();
     watch.run().await
 }
 
@@ -61,12 +88,27 @@ struct Watch<'c, 's> {
     cycle: &'c mut Cycle<'s>,
     care: Care,
     core: Option<CoreProcess>,
+    /// The program of the core that was started last.
+    core_program: PathBuf,
+    /// What the core's words say about a release on trial.
+    probation: Probation,
+    /// What they said, until it can be noted.
+    to_judge: Option<TrialEvent>,
     /// The last thing the core said about its work.
     said: Option<FromCore>,
     /// The last complaint of the core before this one.
     last_words: Option<String>,
+    /// What of the core before this one could not be ended.
+    survivors: Option<String>,
     /// The releases whose files the core may still read: the one it said it uses, and those it was told since.
     told: Vec<Release>,
+    /// The stopped plugins that the core was told of last.
+    told_stops: Vec<PluginStop>,
+    wakefulness: Wakefulness,
+    /// What a core that woke waits for.
+    owed: Owed,
+    /// The job server is being asked what is stopped.
+    asking: Option<JoinHandle<Option<Vec<StopFlag>>>>,
     place: Place,
     next_visit: u64,
     /// Something was heard while a visit was under way, which may have come too early for it.
@@ -90,8 +132,10 @@ type Visited = Box<(Repository, Visit)>;
 enum Happened {
     Core(Did),
     Visited(Result<Visited, JoinError>),
-    /// The job server's view of the stop flag changed.
-    Heard,
+    /// The job server told what is stopped.
+    Heard(Told),
+    /// The job server was asked what is stopped; `None` when it did not answer.
+    Asked(Option<Vec<StopFlag>>),
     Tick,
     Terminated,
 }
@@ -105,12 +149,20 @@ impl Watch<'_, '_> {
             let happened = tokio::select! {
                 did = next_of(&mut self.core) => Happened::Core(did),
                 visited = visited(&mut self.place) => Happened::Visited(visited),
-                () = self.hearing.changed() => Happened::Heard,
+                told = self.hearing.changed() => Happened::Heard(told),
+                asked = asked(&mut self.asking) => Happened::Asked(asked),
                 _ = ticks.tick() => Happened::Tick,
                 () = ends.asked() => Happened::Terminated,
             };
             let events = self.understand(happened).await;
-            let finish = self.act(events).await;
+            let mut finish = self.act(events).await;
+            self.judge();
+            if matches!(finish, Some(Finish::Crashed | Finish::Misunderstood)) && self.gave_up().await {
+                self.care = Care::new(clock::since_start());
+                finish = None;
+            }
+            // After a stop was told, if there is one: a core that woke and is stopped goes on with nothing.
+            self.pay_what_is_owed().await;
             if let Some(finish) = finish {
                 self.note_the_end(finish);
                 return finish;
@@ -127,29 +179,64 @@ impl Watch<'_, '_> {
                     tracing::info!("the core uses {tag}");
                     still_in_use(&mut self.told, tag);
                 }
+                if let FromCore::Woke(number) = message {
+                    tracing::info!("the core woke: looking for stops before it goes on");
+                    self.owed.core_woke(number);
+                    self.look_anew();
+                }
                 if matches!(message, FromCore::Waiting(_) | FromCore::Working { .. }) {
                     self.said = Some(message.clone());
                 }
+                let seen = self.probation.hear(&message, clock::since_start());
+                self.to_judge = self.to_judge.take().or(seen);
                 VecDeque::from([Event::Heard(message)])
             }
             Happened::Core(Did::Ended(code)) => {
                 let core = self.core.take();
+                self.survivors = core.as_ref().and_then(|core| core.survivors().map(ToOwned::to_owned));
                 self.last_words = core.and_then(|core| core.last_words().map(ToOwned::to_owned));
                 self.said = None;
+                self.probation.rests();
+                self.owed = Owed::default();
                 VecDeque::from([Event::Ended(code)])
             }
             Happened::Visited(visited) => {
+                let in_time = !self.look_again;
                 self.take_in(visited);
-                self.tell_release().await;
+                if in_time {
+                    self.owed.visited();
+                }
+                let mut events = VecDeque::from([Event::Wanted(decide::next(&self.facts()))]);
+                events.extend(self.tell_release().await);
+                self.tell_stops().await;
+                events
+            }
+            Happened::Heard(told) => {
+                self.cycle.hear(told.stops);
+                self.tell_stops().await;
+                if told.look {
+                    self.look_again = matches!(self.place, Place::Visiting(_));
+                    self.begin_visit();
+                }
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
-            Happened::Heard => {
-                self.look_again = matches!(self.place, Place::Visiting(_));
-                self.begin_visit();
-                VecDeque::new()
+            Happened::Asked(answer) => {
+                self.asking = None;
+                if let Some(stops) = answer {
+                    self.cycle.hear(stops);
+                    self.tell_stops().await;
+                }
+                self.owed.asked();
+                VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
             Happened::Tick => {
                 self.cycle.lock.mark_progress();
+                let seen = self.probation.tick(clock::since_start());
+                self.to_judge = self.to_judge.take().or(seen);
+                if let Some(jump) = self.wakefulness.tick(clock::clocks(), TICK) {
+                    tracing::info!("{jump}: looking for stops now");
+                    self.look_anew();
+                }
                 if clock::since_start() >= self.next_visit {
                     self.begin_visit();
                 }
@@ -177,6 +264,9 @@ impl Watch<'_, '_> {
                     },
                     Act::Kill(why) => {
                         tracing::warn!("killing the core: {why}");
+                        if self.care.phase() == Phase::Running {
+                            self.to_judge = self.to_judge.take().or(self.probation.gave_up(why));
+                        }
                         if let Some(core) = &self.core {
                             core.kill();
                         }
@@ -213,7 +303,15 @@ impl Watch<'_, '_> {
             worker: self.cycle.worker().to_owned(),
             asked: self.cycle.credential.is_some(),
         };
-        match CoreProcess::start(self.cycle.core, &args) {
+        let mark = match leftovers::new_mark(&self.cycle.settings.state) {
+            Ok(mark) => mark,
+            Err(error) => {
+                tracing::error!("no core is started, because it could not be noted: {error}");
+                return Ok(Some(Event::Ended(None)));
+            }
+        };
+        self.core_program = self.cycle.installed.of(Some(&release), Program::Core);
+        match CoreProcess::start(&self.core_program, &args, &mark) {
             Ok(mut core) => {
                 if let Some(credential) = &self.cycle.credential {
                     core.tell(&ToCore::Access(credential.to_core(&self.cycle.settings.joining))).await;
@@ -221,31 +319,113 @@ impl Watch<'_, '_> {
                 lock::note_core(&self.cycle.settings.state, core.pid());
                 tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
                 self.core = Some(core);
+                self.probation.started(clock::since_start());
                 self.told = vec![release];
+                self.told_stops = Vec::new();
+                self.tell_stops().await;
                 Ok(None)
             }
             Err(error) => {
-                tracing::error!("starting {} failed: {error}", self.cycle.core.display());
+                tracing::error!("starting {} failed: {error}", self.core_program.display());
                 Ok(Some(Event::Ended(None)))
             }
         }
     }
 
-    /// Tells a running core of a release that has come into force since it was told one.
-    async fn tell_release(&mut self) {
-        let Some(release) = self.release_in_force() else { return };
+    /// Tells a running core of a release that has come into force since it was told one. Another core's release is not for
+    /// it: it has to end.
+    async fn tell_release(&mut self) -> Option<Event> {
+        let release = self.release_in_force()?;
+        let core = self.core.as_mut()?;
+        if self.told.last().is_some_and(|told| told.slot == release.slot) {
+            return None;
+        }
+        let program = self.cycle.installed.of(Some(&release), Program::Core);
+        if program != self.core_program && !is_same(&program, &self.core_program) {
+            return Some(Event::OtherCore);
+        }
+        tracing::info!("telling the core of {}", release.tag);
+        core.tell(&ToCore::Release(release_args(&release))).await;
+        self.probation.told(clock::since_start());
+        self.told.push(release);
+        None
+    }
+
+    /// Notes what the core's words said about a release, as soon as nobody else uses the clone; what follows from it comes
+    /// with the next visit.
+    fn judge(&mut self) {
+        let Place::Here(repository) = &mut self.place else { return };
+        let Some(event) = self.to_judge.take() else { return };
+        tracing::info!("the trial: {event:?}");
+        match repository.judge(event) {
+            Ok(()) => self.begin_visit(),
+            Err(error) => tracing::error!("noting what the trial showed: {}", chain(&error)),
+        }
+    }
+
+    /// The core does not stay up. Whether that was the fault of a release that is not in force any more.
+    async fn gave_up(&mut self) -> bool {
+        let said = self.last_words.clone().unwrap_or_else(|| "it said nothing".to_owned());
+        let before = self.release_in_force();
+        self.to_judge = self.to_judge.take().or(self.probation.gave_up(&said));
+        if self.to_judge.is_none() {
+            return false;
+        }
+        // Noted when the visit under way is done, and the next one says what is in force now.
+        for _ in 0..2 {
+            if let Place::Visiting(_) = &self.place {
+                let visited = visited(&mut self.place).await;
+                self.take_in(visited);
+            }
+            self.judge();
+        }
+        if let Place::Visiting(_) = &self.place {
+            let visited = visited(&mut self.place).await;
+            self.take_in(visited);
+        }
+        before != self.release_in_force()
+    }
+
+    /// Tells a running core which plugins are stopped, when that changed.
+    async fn tell_stops(&mut self) {
         let Some(core) = &mut self.core else { return };
-        if self.told.last().is_none_or(|told| told.slot != release.slot) {
-            tracing::info!("telling the core of {}", release.tag);
-            core.tell(&ToCore::Release(release_args(&release))).await;
-            self.told.push(release);
+        let stops = self.cycle.stops().plugins.into_iter();
+        let stops: Vec<PluginStop> = stops
+            .map(|(plugin, stop)| PluginStop { plugin, after_job: stop.when == When::AfterJob, reason: stop.reason })
+            .collect();
+        if stops != self.told_stops {
+            tracing::info!("telling the core which plugins are stopped: {} of them", stops.len());
+            core.tell(&ToCore::Stopped(stops.clone())).await;
+            self.told_stops = stops;
+        }
+    }
+
+    /// Looks at the repository and asks the job server, both beginning now.
+    fn look_anew(&mut self) {
+        self.look_again = matches!(self.place, Place::Visiting(_));
+        self.begin_visit();
+        self.hearing = Hearing::begin(self.cycle.sender.client(), &self.cycle.heard);
+        if let Some(before) = self.asking.take() {
+            before.abort();
+        }
+        self.asking = Some(match self.cycle.sender.client() {
+            Some(client) => tokio::spawn(async move { heard::ask(&client, ASKED_WITHIN).await }),
+            None => tokio::spawn(async { None }),
+        });
+    }
+
+    /// Tells a core that woke that everything was looked at.
+    async fn pay_what_is_owed(&mut self) {
+        let Some(core) = &mut self.core else { return };
+        if let Some(number) = self.owed.due() {
+            core.tell(&ToCore::Looked(number)).await;
         }
     }
 
     fn begin_visit(&mut self) {
         let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
             Place::Here(repository) => *repository,
-            Place::Lost => match Repository::open(self.cycle.settings.source.clone(), &self.cycle.settings.state) {
+            Place::Lost => match self.cycle.repository() {
                 Ok(repository) => repository,
                 Err(error) => return tracing::error!("{}", chain(&error)),
             },
@@ -255,6 +435,7 @@ impl Watch<'_, '_> {
             }
         };
         repository.keep(&self.told);
+        self.cycle.introduce(&mut repository);
         self.place = Place::Visiting(tokio::task::spawn_blocking(move || {
             let visit = repository.visit();
             Box::new((repository, visit))
@@ -270,12 +451,27 @@ impl Watch<'_, '_> {
                 let (repository, visit) = *visited;
                 self.place = Place::Here(Box::new(repository));
                 self.cycle.take_in(visit);
+                self.judge_whom();
             }
             Err(error) => {
                 tracing::error!("a visit to the repository broke off: {error}");
                 self.place = Place::Lost;
             }
         }
+    }
+
+    /// Whom the core's words say something about now.
+    fn judge_whom(&mut self) {
+        let Some(visit) = &self.cycle.visit else { return };
+        let suspect = match (&visit.release, &visit.suspected) {
+            // A release is tried by its own launcher.
+            (Some(release), _) if visit.on_trial && !self.cycle.another_launcher => {
+                Some(Suspect::OnTrial(release.tag.clone()))
+            }
+            (Some(release), Some(fault)) => Some(Suspect::LastGood(release.tag.clone(), fault.kind.clone())),
+            _ => None,
+        };
+        self.probation.of(suspect, clock::since_start());
     }
 
     fn facts(&self) -> Facts {
@@ -291,7 +487,10 @@ impl Watch<'_, '_> {
         const NEXT: &str = "the logs in the state folder say more; the next cycle tries again";
         let findings = &mut self.cycle.findings;
         match finish {
-            Finish::AsWanted | Finish::Terminated => findings.good(Step::Core, "ended; no process of it is left"),
+            Finish::AsWanted | Finish::Terminated => match self.survivors.take() {
+                None => findings.good(Step::Core, "ended; no process of it is left"),
+                Some(survivors) => findings.bad(Step::Core, format!("ended, but {survivors}"), "restart the machine"),
+            },
             Finish::Crashed => {
                 let words = self.last_words.take().unwrap_or_else(|| "nothing".to_owned());
                 findings.bad(Step::Core, format!("ended by itself, several times in a row; it said: {words}"), NEXT);
@@ -347,6 +546,13 @@ impl Ends {
 async fn next_of(core: &mut Option<CoreProcess>) -> Did {
     match core {
         Some(core) => core.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn asked(asking: &mut Option<JoinHandle<Option<Vec<StopFlag>>>>) -> Option<Vec<StopFlag>> {
+    match asking {
+        Some(asking) => asking.await.ok().flatten(),
         None => std::future::pending().await,
     }
 }

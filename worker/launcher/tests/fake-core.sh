@@ -14,6 +14,11 @@ case $tag in
     sleep 600 &
     echo "waiting${tab}$!"
     wait ;;
+  deserter) # starts a process in a session of its own, says its number, and ends when it is told anything
+    setsid sleep 600 &
+    echo "waiting${tab}$!"
+    read -r line
+    exit 0 ;;
   broken) # ends at once
     echo "no such table" >&2
     exit 101 ;;

@@ -1,7 +1,7 @@
 //! The one place of this crate that reads the clock: an alarm that a long query looks at.
 #![allow(clippy::disallowed_methods, reason = "the file that may read the clock")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Rings once a set time is over. Shared between the one who sets it and the one who is to stop.
@@ -9,18 +9,29 @@ use std::time::{Duration, Instant};
 pub(crate) struct Alarm {
     start: Instant,
     due_ms: AtomicU64,
+    stopped: AtomicBool,
 }
 
 impl Alarm {
     /// An alarm that is off.
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), due_ms: AtomicU64::new(u64::MAX) }
+        Self { start: Instant::now(), due_ms: AtomicU64::new(u64::MAX), stopped: AtomicBool::new(false) }
     }
 
     /// Sets it to ring after `time`.
     pub(crate) fn set(&self, time: Duration) {
         let due = self.start.elapsed().saturating_add(time).as_millis();
         self.due_ms.store(u64::try_from(due).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Lets it ring until [`Alarm::forget_stop`], whatever it is set to.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes an earlier stop back.
+    pub(crate) fn forget_stop(&self) {
+        self.stopped.store(false, Ordering::Relaxed);
     }
 
     /// Switches it off.
@@ -30,6 +41,7 @@ impl Alarm {
 
     /// Whether it rings now.
     pub(crate) fn rings(&self) -> bool {
-        self.start.elapsed().as_millis() >= u128::from(self.due_ms.load(Ordering::Relaxed))
+        self.stopped.load(Ordering::Relaxed)
+            || self.start.elapsed().as_millis() >= u128::from(self.due_ms.load(Ordering::Relaxed))
     }
 }

@@ -5,15 +5,17 @@
 //! plugin over its own sample records, as `plugin test`, `release cut` and a release's trial do. Which blocks there are
 //! and what becomes of the results is the caller's business; so is verifying the files of the tree.
 //!
-//! There is one runtime so far, [`sql`], and one kind of data, tables that travel in the release itself.
+//! There are two runtimes so far, [`sql`] and [`process`], and one kind of data, tables that travel in the release itself.
 
 mod clock;
 mod csv_file;
 mod memory;
+pub mod process;
 pub mod samples;
 mod sql;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
@@ -27,7 +29,13 @@ pub trait Plugin: Send {
     /// # Errors
     /// When the fault is the plugin's and not a record's; the block has no results then.
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError>;
+
+    /// Breaks off the block under way, from any thread; the block has no results then. Between blocks it may do nothing.
+    fn stopper(&self) -> Stopper;
 }
+
+/// Breaks off what a plugin does.
+pub type Stopper = Arc<dyn Fn() + Send + Sync>;
 
 /// Which data tables a plugin works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,5 +148,6 @@ pub fn open(tree: &Path, manifest: &PluginManifest, data: Data) -> Result<Box<dy
 fn open_in(folder: &Path, tree: &Path, manifest: &PluginManifest, data: Data) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
+        Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, manifest))),
     }
 }

@@ -1,10 +1,10 @@
 //! `nightshift release cut`: checks everything, signs, pushes.
 //!
 //! In order: (1) look at the central repository: is the version free and above the newest release, is this branch up to
-//! date; (2) make tree, commit and signed tag beside the person's work, as git objects that nothing points at; (3) judge
-//! them as workers will, and run the plugins' samples; (4) ask, when something is uncommitted; (5) push branch and tag,
-//! atomically, by their objects; (6) only then move the clone's own branch and tag. Whatever fails before (6) changes
-//! neither the clone nor the central repository.
+//! date; (2) read and try the programs that were named, make tree, commit and signed tag beside the person's work, as git objects that nothing points at; (3) judge
+//! them as workers will, and run the plugins' samples; (4) ask, when something is uncommitted; (5) put the
+//! programs into the artifact store; (6) push branch and tag, atomically, by their objects; (7) only then move the clone's own
+//! branch and tag, and write its release.toml. Whatever fails before (7) changes neither the clone nor the central repository.
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -12,10 +12,12 @@ use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::Believed;
 use nightshift_manifest::SETTINGS_FILE;
+use nightshift_manifest::binaries::BINARIES_FILE;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
 
+use crate::binaries::BinaryArgs;
 use crate::candidate::{Candidate, Change};
 use crate::checks;
 use crate::figures::{counted, moment};
@@ -35,7 +37,11 @@ const SHOWN: usize = 40;
 /// plugins and their samples, signers, the version), commits what is not committed yet, makes a signed tag vX.Y.Z and
 /// pushes branch and tag together. Workers take it at their next look. A check or a push that fails changes nothing.
 ///
-/// New files outside nightshift.toml, plugins/, data/ and keys/ stay out, unless you `git add` them.
+/// New files outside nightshift.toml, release.toml, plugins/, data/ and keys/ stay out, unless you `git add` them.
+///
+/// With --core or --launcher workers get other programs, too: the file is tried here, named in release.toml by its version,
+/// target, size and SHA-256, and put into the job server's artifact store before anything is pushed (an admin's token is
+/// needed for that). Programs and targets that are not named stay as release.toml has them.
 ///
 /// Plain git does as well: `git tag -s v1.5.0 -m v1.5.0 && git push --atomic origin main v1.5.0`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +54,8 @@ pub(crate) struct Args {
     /// Do not ask before uncommitted changes are committed; release also when nothing changed
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    binaries: BinaryArgs,
 }
 
 /// A release that is ready to be pushed: git objects that nothing points at yet.
@@ -66,6 +74,8 @@ pub(crate) struct Order<'o> {
     pub(crate) no_push: bool,
     /// Ask nothing.
     pub(crate) yes: bool,
+    /// The programs it brings, as the command line names them.
+    pub(crate) binaries: Option<&'o BinaryArgs>,
     /// The key that signs it.
     pub(crate) key: &'o SigningKey,
     /// The key that is to sign the release after it.
@@ -77,7 +87,8 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let clone = GridClone::here(around)?;
     let key = SigningKey::open(&around.config.signing_key)?;
     let version = parse_version(&args.version)?;
-    let order = Order { version, no_push: args.no_push, yes: args.yes, key: &key, next_key: &key };
+    let binaries = Some(&args.binaries);
+    let order = Order { version, no_push: args.no_push, yes: args.yes, binaries, key: &key, next_key: &key };
     cut(&order, &clone, around)
 }
 
@@ -91,7 +102,8 @@ pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -
     }
     let known = releases::judge(clone, tags, None)?;
     check_version(version, &known, clone)?;
-    let candidate = Candidate::of(clone)?;
+    let built = args.binaries.map(|binaries| binaries.read(clone, around)).transpose()?.flatten();
+    let candidate = Candidate::of(clone, built.as_ref().map(|built| built.text.as_str()))?;
     if !args.no_push {
         check_up_to_date(clone, &branch, &candidate.head)?;
     }
@@ -119,10 +131,17 @@ pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -
     }
 
     around.screen.heading(format!("Release {}", version.tag()));
+    if let (Some(built), Some(binaries)) = (&built, args.binaries) {
+        binaries.upload(built, clone, around)?;
+    }
     if !args.no_push {
         push(&made, &branch, clone)?;
     }
     keep(&made, &branch, &candidate, clone)?;
+    if let Some(built) = &built {
+        let path = clone.root.join(BINARIES_FILE);
+        std::fs::write(&path, &built.text).with_context(|| format!("writing {}", path.display()))?;
+    }
     tell(args, &made, &branch, &candidate, clone, around)?;
     if let Some(Ok(Believed { held: Some(held), .. })) = judged.review.verdict(&made.tag) {
         around.screen.warn(held);
@@ -220,7 +239,7 @@ fn left_out_line(left_out: &[String]) -> Option<String> {
         number => (format!("{first} and {number} more"), "them"),
     };
     Some(format!(
-        "{what}: not released, being new and outside {SETTINGS_FILE}, plugins/, data/ and keys/; to release {them} \
+        "{what}: not released, being new and outside {SETTINGS_FILE}, {BINARIES_FILE}, plugins/, data/ and keys/; to release {them} \
          all the same, `git add` {them} first"
     ))
 }

@@ -1,5 +1,6 @@
 //! The real `nightshift` program, used as people use it: in fresh folders, with a configuration of its own.
 
+mod binaries;
 mod demo;
 mod grid;
 mod init;

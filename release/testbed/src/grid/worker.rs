@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nightshift_contract::handoff::SAMPLES;
 use nightshift_contract::layout::StateDir;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -138,9 +139,10 @@ impl Worker {
             .with_context(|| format!("left: {:?}", self.processes()))
     }
 
-    /// Its core, when one runs.
+    /// Its core, when one runs. A core that only tries a release's samples does not count.
     pub fn core(&self) -> Option<Process> {
-        self.processes().into_iter().find(|process| process.name == "nightshift-core")
+        let tries = |process: &Process| process.command_line.split(' ').any(|argument| argument == SAMPLES);
+        self.processes().into_iter().find(|process| process.name == "nightshift-core" && !tries(process))
     }
 
     /// Waits for a core other than `before` to run.

@@ -9,8 +9,10 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+mod trial;
+
 /// An installation: boot, and beside it a launcher that prints its arguments and ends with 8; and one in `broken/` that
-/// lacks the launcher. Made once, before any process is started: a program that is still open for writing in a forked child cannot be run.
+/// lacks the launcher; and a launcher for slots, which says its slot's name and does what the file beside it says. Made once, before any process is started: a program that is still open for writing in a forked child cannot be run.
 fn installed() -> &'static TempDir {
     static INSTALLED: OnceLock<TempDir> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -23,6 +25,10 @@ fn installed() -> &'static TempDir {
         let launcher = folder.path().join("nightshift-launcher");
         fs::write(&launcher, "#!/bin/sh\necho \"$@\" \"$$\"\nexit 8\n").expect("written");
         fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755)).expect("a program");
+        let of_a_slot = folder.path().join("launcher-of-a-slot");
+        fs::write(&of_a_slot, "#!/bin/sh\nbin=${0%/*}\nslot=${bin%/*}\necho ${slot##*/}\n. $bin/does\n")
+            .expect("written");
+        fs::set_permissions(&of_a_slot, fs::Permissions::from_mode(0o755)).expect("a program");
         folder
     })
 }
@@ -51,7 +57,10 @@ fn boot_becomes_the_launcher_and_passes_on_command_and_configuration() {
         let pid = child.id();
         let output = child.wait_with_output().expect("ends");
         assert_eq!(output.status.code(), Some(8), "the launcher's exit code");
-        let same_process = format!("{command} --config /w.toml {pid}\n");
+        let boot = installed().path().join("nightshift-worker").canonicalize().expect("a program");
+        let launcher = boot.with_file_name("nightshift-launcher");
+        let (boot, launcher) = (boot.display(), launcher.display());
+        let same_process = format!("{command} --config /w.toml --boot {boot} --launcher {launcher} {pid}\n");
         assert_eq!(String::from_utf8_lossy(&output.stdout), same_process);
     }
 }

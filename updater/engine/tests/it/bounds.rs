@@ -59,7 +59,7 @@ fn a_fetch_that_takes_too_long_is_ended() {
     let sync = fixture.cycle();
     assert!(!sync.switched);
     assert!(sync.unfetched[0].why.contains("took too long"), "{}", sync.unfetched[0]);
-    fixture.source.limits = nightshift_engine::FetchLimits::default();
+    fixture.source.limits = nightshift_engine::RepositoryLimits::default();
     assert!(fixture.cycle().switched, "it is asked for again");
 }
 

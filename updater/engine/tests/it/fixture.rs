@@ -19,9 +19,17 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::below(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Where the machine has a disk in memory, on that: for tests that sync thousands of times.
+    pub(crate) fn in_memory() -> Self {
+        Self::below(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder"))
+    }
+
+    fn below(folder: TempDir) -> Self {
         // Short enough for a test of silence, long enough for a loaded machine.
         NetworkLimits { connect: Duration::from_secs(3), silence: Duration::from_secs(3) }.set();
-        let folder = tempfile::tempdir().expect("a folder");
         let central = Central::create(&folder.path().join("central.git")).expect("a repository");
         let signers = Signers::parse(&central.signer_line()).expect("a key set");
         let source = Source::new(central.url(), CONTROL, signers);

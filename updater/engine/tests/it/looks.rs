@@ -13,7 +13,7 @@ fn a_look_without_a_flag_sees_the_tags_and_is_noted() {
     let mut fixture = Fixture::new();
     fixture.central.cut("1.0.0").expect("cut");
     let look = fixture.look();
-    assert_eq!(look.stop, None);
+    assert_eq!(look.stops, []);
     assert_eq!(look.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(), ["v1.0.0"]);
     assert_eq!(fixture.engine().last_look().map(|record| record.at.clone()), Some(now()));
 }
@@ -22,9 +22,9 @@ fn a_look_without_a_flag_sees_the_tags_and_is_noted() {
 fn a_stop_flag_on_the_control_branch_is_seen_with_its_reason() {
     let mut fixture = Fixture::new();
     fixture.central.stop("reason = \"wrong prices\"\n").expect("stopped");
-    assert_eq!(fixture.look().stop.expect("stopped").to_string(), "wrong prices (STOP on branch control)");
+    assert_eq!(fixture.look().stops[0].to_string(), "wrong prices (STOP on branch control)");
     fixture.central.start().expect("started");
-    assert_eq!(fixture.look().stop, None);
+    assert_eq!(fixture.look().stops, []);
 }
 
 #[test]
@@ -32,17 +32,17 @@ fn any_spelling_and_any_content_of_the_flag_stops() {
     let mut fixture = Fixture::new();
     for (name, content) in [("stop.txt", ""), ("STOP.toml", "reason = 5"), ("Stop", "help!"), ("STOP", "x = [")] {
         fixture.central.put_control(&[(name, content)]).expect("pushed");
-        assert!(fixture.look().stop.is_some(), "{name}");
+        assert!(!fixture.look().stops.is_empty(), "{name}");
     }
     fixture.central.put_control(&[("STOPPED", "")]).expect("pushed");
-    assert_eq!(fixture.look().stop, None);
+    assert_eq!(fixture.look().stops, []);
 }
 
 #[test]
 fn a_folder_named_stop_stops_too() {
     let mut fixture = Fixture::new();
     fixture.central.put_control(&[("STOP/why", "")]).expect("pushed");
-    assert!(fixture.look().stop.is_some());
+    assert!(!fixture.look().stops.is_empty());
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_ref_named_stop_stops_even_when_the_control_branch_is_gone() {
     fixture.central.push_ref("refs/heads/stop", commit).expect("pushed");
     fixture.central.delete_ref("refs/heads/control").expect("deleted");
     let look = fixture.look();
-    assert_eq!(look.stop.expect("stopped").place, "ref refs/heads/stop");
+    assert_eq!(look.stops[0].place, "ref refs/heads/stop");
     assert_eq!(look.control, None);
 }
 
@@ -141,7 +141,7 @@ fn a_ref_whose_name_is_not_utf8_blinds_nobody() {
     let sync = fixture.cycle();
     assert_eq!(rules(&sync.refused), [("v2.0.0\u{fffd}", Rule::Name)]);
     fixture.central.stop("reason = \"r\"").expect("stopped");
-    assert_eq!(fixture.look().stop.expect("stopped").reason, "r");
+    assert_eq!(fixture.look().stops[0].reason, "r");
 }
 
 #[test]
@@ -151,8 +151,8 @@ fn a_stop_flag_seen_on_a_full_disk_stops_all_the_same() {
     // Nothing can be written where a note of the look is begun.
     std::fs::create_dir(fixture.state.root().join(".look.json.new")).expect("a folder");
     let mut engine = fixture.engine();
-    assert_eq!(engine.look(&now()).expect("looks").stop.expect("stopped").reason, "r");
-    assert!(engine.last_look().expect("a look").stop.is_some());
+    assert_eq!(engine.look(&now()).expect("looks").stops[0].reason, "r");
+    assert!(!engine.last_look().expect("a look").stops.is_empty());
     assert_eq!(fixture.engine().last_look(), None, "the look before, without a flag, counts no more");
 }
 
@@ -165,5 +165,5 @@ fn a_flag_in_a_tree_that_git_would_write_otherwise_stops() {
     let raw = [entry("040000 sub", folder), entry("100644 STOP", flag)].concat();
     let tree = fixture.central.write_object(ObjectType::Tree, &raw).expect("written");
     fixture.central.commit_tree("refs/heads/control", tree).expect("committed");
-    assert!(fixture.look().stop.is_some());
+    assert!(!fixture.look().stops.is_empty());
 }

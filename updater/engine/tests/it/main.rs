@@ -1,7 +1,9 @@
 //! What the engine promises, tried on real repositories: over `file://`, over `git://`, and with tags made by git.
 
 mod approvals;
+mod binaries;
 mod bounds;
+mod crashes;
 mod fixture;
 mod keys;
 mod kills;
@@ -15,4 +17,5 @@ mod revoked;
 mod safe_mode;
 mod switching;
 mod trees;
+mod trials;
 mod trust_page;

@@ -26,7 +26,7 @@ fn releases_and_the_stop_flag_arrive_over_a_git_daemon() {
         fixture.central.cut("1.5.0").expect("cut");
         assert!(fixture.cycle().switched);
         fixture.central.stop("reason = \"r\"").expect("stopped");
-        assert_eq!(fixture.look().stop.expect("stopped").reason, "r");
+        assert_eq!(fixture.look().stops[0].reason, "r");
         fixture.central.start().expect("started");
         fixture.central.put("data/x.txt", "x".repeat(100_000)).expect("put");
         fixture.central.cut("1.6.0").expect("cut");

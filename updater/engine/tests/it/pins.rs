@@ -8,6 +8,7 @@ use nightshift_testbed::central::{Https, Ssh, new_key};
 use crate::fixture::{Fixture, now};
 
 /// A worker of a repository that is served over https, which pins the authority of `pinned`.
+#[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
 fn over_https(name: &str, login: Option<(&str, &str)>, test: impl FnOnce(Fixture, &Https)) {
     let mut fixture = Fixture::new();
     let coded = login.map(|(login, _)| STANDARD.encode(login));
@@ -17,11 +18,11 @@ fn over_https(name: &str, login: Option<(&str, &str)>, test: impl FnOnce(Fixture
     };
     let ca = STANDARD.encode(server.authority());
     fixture.source.url = server.url().to_owned();
-    fixture.source.access =
-        Access::read(Some(&ca), &[], None, login.map(|(_, offered)| offered)).expect("understood");
+    fixture.source.access = Access::read(Some(&ca), &[], None, login.map(|(_, offered)| offered)).expect("understood");
     test(fixture, &server);
 }
 
+#[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
 fn over_ssh(test: impl FnOnce(Fixture, &Ssh)) {
     let mut fixture = Fixture::new();
     let Some(server) = fixture.central.ssh(&fixture.folder.path().join("sshd")).expect("a server") else {
@@ -54,7 +55,7 @@ fn releases_and_the_stop_flag_arrive_over_https_from_the_pinned_authority() {
         fixture.central.cut("1.5.0").expect("cut");
         assert!(fixture.cycle().switched);
         fixture.central.stop("reason = \"r\"").expect("stopped");
-        assert_eq!(fixture.look().stop.expect("stopped").reason, "r");
+        assert_eq!(fixture.look().stops[0].reason, "r");
         fixture.central.start().expect("started");
         fixture.central.put("data/x.txt", "x".repeat(100_000)).expect("put");
         fixture.central.cut("1.6.0").expect("cut");
@@ -96,7 +97,7 @@ fn releases_arrive_over_ssh_from_the_pinned_host_key() {
         fixture.central.cut("1.5.0").expect("cut");
         assert!(fixture.cycle().switched);
         fixture.central.stop("reason = \"r\"").expect("stopped");
-        assert_eq!(fixture.look().stop.expect("stopped").reason, "r");
+        assert_eq!(fixture.look().stops[0].reason, "r");
     });
 }
 

@@ -47,7 +47,7 @@ fn a_clone_with_a_flipped_bit_is_fetched_again() {
     fixture.central.put("data/new.txt", "new").expect("put");
     fixture.central.cut("1.6.0").expect("cut");
     assert!(fixture.cycle().switched);
-    assert_eq!(fixture.look().stop, None);
+    assert_eq!(fixture.look().stops, []);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_tag_that_a_broken_repository_cannot_give_is_named_and_costs_one_clone_at_mo
 
     // It hides no stop flag.
     fixture.central.stop("").expect("stopped");
-    assert!(fixture.look().stop.is_some());
+    assert!(!fixture.look().stops.is_empty());
     fixture.central.start().expect("started");
 
     // Another tag is not kept out, and the broken one is taken once it is mended.
@@ -102,7 +102,7 @@ fn locks_left_behind_by_a_killed_process_are_removed() {
         fs::write(clone.join(lock), "").expect("left behind");
     }
     fixture.central.stop("").expect("stopped");
-    assert!(fixture.look().stop.is_some());
+    assert!(!fixture.look().stops.is_empty());
     fixture.central.start().expect("started");
     fixture.central.cut("1.6.0").expect("cut");
     assert!(fixture.cycle().switched);

@@ -1,6 +1,7 @@
 //! What holds for every input, tried on many.
 
 use jiff::{Timestamp, ToSpan};
+use nightshift_manifest::binaries::{BINARIES_FILE, Binaries, Binary, Digest, Place, Program};
 use nightshift_manifest::hours::{Hours, Window};
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::settings::GridSettings;
@@ -39,7 +40,43 @@ fn hours_line() -> impl Strategy<Value = String> {
     })
 }
 
+/// A program as a release names it.
+fn binary() -> impl Strategy<Value = Binary> {
+    let target = prop::sample::select(vec!["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "riscv64gc-a-b"]);
+    (any::<bool>(), any::<[u64; 3]>(), target, 1..=512_u64 << 20, any::<[u8; 32]>()).prop_map(
+        |(core, [major, minor, patch], target, size, digest)| Binary {
+            program: if core { Program::Core } else { Program::Launcher },
+            version: ReleaseVersion::new(major, minor, patch),
+            target: target.to_owned(),
+            size,
+            sha256: Digest::of_bytes(digest),
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn the_programs_of_a_release_are_read_as_they_were_written(
+        named in prop::collection::vec(binary(), 1..8),
+        noise in "\\PC{0,40}",
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let binaries = named.iter().fold(Binaries::default(), |list, binary| list.with(binary.clone()));
+        let text = binaries.to_toml();
+        prop_assert_eq!(Binaries::parse(&text, BINARIES_FILE), Ok(binaries));
+        let last = named.last().expect("one");
+        let wanted = Binaries::parse(&text, BINARIES_FILE).expect("read");
+        prop_assert!(wanted.iter().any(|binary| binary == last), "the last one named stands");
+        // Noise in between is an error, or no more than a comment: never another program.
+        let mut at = cut.index(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        if let Ok(read) = Binaries::parse(&format!("{}{noise}{}", &text[..at], &text[at..]), BINARIES_FILE) {
+            prop_assert!(read.iter().count() <= named.len());
+        }
+    }
+
     #[test]
     fn no_tag_without_a_good_signature_is_believed(raw in nearly_a_tag()) {
         let signers = Signers::parse(KEY).expect("a key set");
@@ -50,6 +87,8 @@ proptest! {
     fn nothing_a_person_writes_brings_a_parser_down(text in "\\PC{0,200}") {
         let _ = GridSettings::parse(&text, "nightshift.toml");
         let _ = PluginManifest::parse("p", &text);
+        let _ = Binaries::parse(&text, BINARIES_FILE);
+        let _ = text.parse::<Place>();
         let _ = Signers::parse(&text);
         let _ = duration::parse(&text);
         let _ = Hours::always().add(&text);

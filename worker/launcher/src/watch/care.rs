@@ -1,7 +1,7 @@
 //! How the launcher cares for a running core: one pure state machine. Events and the time come in, acts come out.
 //!
 //! ```text
-//!            Start                 wanted: rest, unseen
+//!            Start                 wanted: rest, unseen, stopped after the job
 //!   Pausing ───────▶ Running ─────────────────────────▶ Draining
 //!      ▲               │  │                                │ │
 //!      └── crashed ────┘  └─────── wanted: stopped ───┐    │ │ ended
@@ -20,7 +20,7 @@ use nightshift_contract::message::{FromCore, ToCore};
 use crate::decide::Next;
 
 /// How long a core may take to end after it was told to stop.
-pub const STOP_GRACE: Duration = Duration::from_secs(5);
+pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long a core may say nothing before it counts as hung.
 pub const SILENT_AFTER: Duration = Duration::from_secs(10 * 60);
 /// A core that ends sooner than this, without having got on with a job, crashed quickly.
@@ -41,6 +41,8 @@ pub enum Event {
     Heard(FromCore),
     /// The core ended, with an exit code or (`None`) by a signal; it could not be started counts as ended.
     Ended(Option<i32>),
+    /// The release in force has another core than the one that runs.
+    OtherCore,
     /// About a second has passed.
     Tick,
     /// This launcher was asked to end.
@@ -146,6 +148,11 @@ impl Care {
                 Vec::new()
             }
             Event::Ended(code) => self.ended(code, now),
+            Event::OtherCore if self.phase == Phase::Running => {
+                self.phase = Phase::Draining;
+                vec![Act::Tell(ToCore::Drain("another core takes over".to_owned()))]
+            }
+            Event::OtherCore => Vec::new(),
             Event::Tick => self.tick(now),
             Event::Terminated => {
                 self.terminated = true;
@@ -263,9 +270,9 @@ mod tests {
         let acts = care.on(Event::Wanted(stopped()), START + 10);
         assert_eq!(acts, [Act::Tell(ToCore::Stop("stop flag: a reason".into()))]);
         assert_eq!(care.on(Event::Wanted(stopped()), START + 20), [], "told once");
-        assert_eq!(care.on(Event::Tick, START + 5000), []);
-        assert!(matches!(care.on(Event::Tick, START + 5010).as_slice(), [Act::Kill(_)]));
-        assert_eq!(care.on(Event::Ended(None), START + 5020), [Act::Finish(Finish::AsWanted)]);
+        assert_eq!(care.on(Event::Tick, START + 2000), []);
+        assert!(matches!(care.on(Event::Tick, START + 2010).as_slice(), [Act::Kill(_)]));
+        assert_eq!(care.on(Event::Ended(None), START + 2020), [Act::Finish(Finish::AsWanted)]);
     }
 
     #[test]
@@ -275,6 +282,16 @@ mod tests {
         assert!(matches!(acts.as_slice(), [Act::Tell(ToCore::Drain(_))]), "{acts:?}");
         assert_eq!(care.on(Event::Tick, START + 60_000), [], "a drain has no deadline");
         assert_eq!(care.on(Event::Ended(Some(0)), START + 70_000), [Act::Finish(Finish::AsWanted)]);
+    }
+
+    #[test]
+    fn a_stop_after_the_job_lets_the_core_finish_it_and_one_at_once_does_not() {
+        let mut care = running();
+        let acts = care.on(Event::Wanted(Next::StoppedAfterJob("a reason".into())), START + 10);
+        assert_eq!(acts, [Act::Tell(ToCore::Drain("stop flag: a reason".into()))]);
+        assert_eq!(care.on(Event::Tick, START + 60_000), []);
+        let acts = care.on(Event::Wanted(stopped()), START + 60_010);
+        assert!(matches!(acts.as_slice(), [Act::Tell(ToCore::Stop(_))]), "{acts:?}");
     }
 
     #[test]
@@ -291,6 +308,15 @@ mod tests {
         care.on(Event::Wanted(rest()), START + 10);
         assert_eq!(care.on(Event::Wanted(Next::Work), START + 20), []);
         assert_eq!(care.on(Event::Ended(Some(0)), START + 30), [Act::Start]);
+    }
+
+    #[test]
+    fn another_core_takes_over_after_the_job_in_hand() {
+        let mut care = running();
+        let acts = care.on(Event::OtherCore, START + 10);
+        assert!(matches!(acts.as_slice(), [Act::Tell(ToCore::Drain(_))]), "{acts:?}");
+        assert_eq!(care.on(Event::OtherCore, START + 20), [], "told once");
+        assert_eq!(care.on(Event::Ended(Some(0)), START + 60_000), [Act::Start]);
     }
 
     #[test]

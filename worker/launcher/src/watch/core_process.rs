@@ -1,8 +1,13 @@
 //! The core as a child process: started, spoken to, listened to, and ended with everything it started.
 //!
-//! Its end is seen on a pidfd before it is waited for. Until then the kernel gives its number to nobody else, so its
-//! process group can be killed without hitting a stranger. Dropping a [`CoreProcess`] kills the group too: no way out
-//! of the launcher leaves a core behind, and one that is itself killed closes the core's stdin, which ends the core.
+//! 1. Its end is seen on a pidfd before it is waited for. Until then the kernel gives its number to nobody else, so its
+//!    process group can be killed without hitting a stranger.
+//! 2. Then everything that descends from it is frozen, killed and looked for again, until none is left, however it hides
+//!    (`nightshift-kin`): this process adopts orphans, and the core's mark is in everybody's environment. Only then is its
+//!    end told.
+//! 3. Dropping a [`CoreProcess`] does the same: no way out of the launcher leaves anything behind. A launcher that is
+//!    itself killed closes the core's stdin, and the core ends itself with its descendants; what is left when both are
+//!    killed is the next cycle's ([`crate::leftovers`]).
 #![allow(clippy::disallowed_methods, reason = "the one file of the launcher that starts a process")]
 
 use std::io;
@@ -12,11 +17,14 @@ use std::time::Duration;
 
 use nightshift_contract::handoff::CoreArgs;
 use nightshift_contract::message::{FromCore, ToCore};
+use nightshift_kin::{MARK, Roots};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
+use super::ENDED_WITHIN;
 use crate::process;
+use crate::repository::chain;
 
 /// How long a core may take to read a line; it is small, so a core that does not take it hangs.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
@@ -44,17 +52,21 @@ pub(super) struct CoreProcess {
     stderr: Option<Lines<BufReader<ChildStderr>>>,
     /// The last line it said on stderr.
     last_words: Option<String>,
+    mark: String,
+    /// What of its descendants could not be ended.
+    survivors: Option<String>,
     gone: bool,
 }
 
 impl CoreProcess {
-    /// Starts the core in a process group of its own.
+    /// Starts the core in a process group of its own, with `mark` in its environment.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub(super) fn start(program: &Path, args: &CoreArgs) -> io::Result<CoreProcess> {
+    pub(super) fn start(program: &Path, args: &CoreArgs, mark: &str) -> io::Result<CoreProcess> {
         let mut child = Command::new(program)
             .args(args.to_args())
+            .env(MARK, mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -74,6 +86,8 @@ impl CoreProcess {
             stdout: Some(BufReader::new(stdout).lines()),
             stderr: Some(BufReader::new(stderr).lines()),
             last_words: None,
+            mark: mark.to_owned(),
+            survivors: None,
             gone: false,
         })
     }
@@ -122,7 +136,12 @@ impl CoreProcess {
         self.last_words.as_deref()
     }
 
-    /// Kills the core and its process group.
+    /// What of its descendants could not be ended; `None` when none is left.
+    pub(super) fn survivors(&self) -> Option<&str> {
+        self.survivors.as_deref()
+    }
+
+    /// Kills the core and its process group. What else it started is ended once its end is seen.
     pub(super) fn kill(&self) {
         if !self.gone {
             process::kill_group(self.pid);
@@ -132,6 +151,16 @@ impl CoreProcess {
     /// Clears up after a core that has ended and says how.
     async fn leave(&mut self) -> Option<i32> {
         self.kill();
+        let (mark, pid) = (self.mark.clone(), self.pid);
+        // A thread that broke off ended nothing; the drop of this does it again.
+        let ended = tokio::task::spawn_blocking(move || end_all(&mark, pid)).await;
+        self.survivors = match ended {
+            Ok(survivors) => survivors,
+            Err(broken) => Some(broken.to_string()),
+        };
+        if let Some(survivors) = &self.survivors {
+            tracing::error!(pid, "ending what the core started: {survivors}");
+        }
         let last_words = async {
             while self.stderr.is_some() {
                 let line = next_line(&mut self.stderr).await;
@@ -155,7 +184,25 @@ impl CoreProcess {
 
 impl Drop for CoreProcess {
     fn drop(&mut self) {
-        self.kill();
+        if !self.gone {
+            self.kill();
+            if let Some(survivors) = end_all(&self.mark, self.pid) {
+                tracing::error!(pid = self.pid, "ending what the core started: {survivors}");
+            }
+        }
+    }
+}
+
+/// Ends everything that a core started, and the core itself; says what is left of it. `core` is not buried: somebody
+/// waits for it.
+fn end_all(mark: &str, core: u32) -> Option<String> {
+    let me = std::process::id();
+    // In the tests of this file many cores share one process; there the mark alone tells them apart.
+    let below = (!cfg!(test)).then_some(me);
+    let roots = Roots { below, mark: Some(mark), spare: &[me], leader: None };
+    match nightshift_kin::end(&roots, &[core], ENDED_WITHIN) {
+        Ok(_) => None,
+        Err(survivors) => Some(chain(&survivors)),
     }
 }
 
@@ -203,7 +250,7 @@ mod tests {
             worker: "w".into(),
             asked: false,
         };
-        CoreProcess::start(&program, &args).expect("the script can be started")
+        CoreProcess::start(&program, &args, &uuid::Uuid::new_v4().to_string()).expect("the script can be started")
     }
 
     async fn child_of(core: &mut CoreProcess) -> Running {
@@ -234,6 +281,16 @@ mod tests {
         core.kill();
         assert_eq!(core.next().await, Did::Ended(None));
         assert!(child.ends_within(Duration::from_secs(60)));
+    }
+
+    #[tokio::test]
+    async fn what_a_core_that_ended_by_itself_left_behind_in_another_session_is_ended() {
+        let mut core = start("deserter");
+        let child = child_of(&mut core).await;
+        core.tell(&ToCore::Drain("a reason".into())).await;
+        assert_eq!(core.next().await, Did::Ended(Some(0)));
+        assert!(child.ends_within(Duration::ZERO), "its end is told when nothing of it is left");
+        assert_eq!(core.survivors(), None);
     }
 
     #[tokio::test]

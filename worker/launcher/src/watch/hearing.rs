@@ -1,25 +1,28 @@
-//! Hears of stops at once: asks the job server by long-poll whether its view of the stop flag has changed.
+//! Hears of stops at once: asks the job server by long-poll whether its view of what is stopped has changed.
 //!
-//! Its word alone stops and starts nothing. It only makes the launcher look at the repository now instead of within the
-//! minute, and not more often than every few seconds, whatever a job server says. One that cannot be reached does no
-//! harm: it is asked again later, and later still, at a moment of this worker's own so that thousands do not come back
-//! together; the launcher looks every minute all the same.
+//! What it says is stopped, is stopped, because stopping is the easy direction: whoever may stop there may stop. It
+//! starts nothing that the repository's own flags stop: a changed view also makes the launcher look at the repository
+//! now instead of within the minute, and not more often than every second or so, whatever a job server says. One that
+//! cannot be reached does no harm: it is asked again later, and later still, at a moment of this worker's own so that
+//! thousands do not come back together; the launcher looks every minute all the same, and what was heard last stands.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_client::Client;
+use nightshift_engine::StopFlag;
 use nightshift_wire::StopView;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock;
+use crate::heard::flags_of;
 use crate::repository::chain;
 
 /// How long a job server may wait before it answers that nothing changed.
 const WAIT: Duration = Duration::from_secs(55);
 /// The least time between two looks that are owed to what was heard.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// The pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -27,23 +30,34 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Listens as long as it is kept.
 #[derive(Debug)]
 pub(super) struct Hearing {
-    changes: watch::Receiver<()>,
+    heard: watch::Receiver<Told>,
     task: Option<JoinHandle<()>>,
 }
 
+/// What was heard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// What the job server says is stopped.
+    pub(super) stops: Vec<StopFlag>,
+    /// It is another view than before: look at the repository.
+    pub(super) look: bool,
+}
+
 impl Hearing {
-    /// Begins to listen; without a job server nothing is ever heard.
-    pub(super) fn begin(client: Option<Arc<Client>>) -> Hearing {
-        let (changed, changes) = watch::channel(());
-        let task = client.map(|client| tokio::spawn(listen(client, changed)));
-        Hearing { changes, task }
+    /// Begins to listen, with the stops known already; without a job server nothing is ever heard.
+    pub(super) fn begin(client: Option<Arc<Client>>, known: &[StopFlag]) -> Hearing {
+        let (tell, heard) = watch::channel(Told::default());
+        let known = known.to_vec();
+        let task = client.map(|client| tokio::spawn(listen(client, known, tell)));
+        Hearing { heard, task }
     }
 
-    /// Returns when a look at the repository is due because of what was heard.
-    pub(super) async fn changed(&mut self) {
-        if self.changes.changed().await.is_err() {
+    /// Returns when something was heard that was not known.
+    pub(super) async fn changed(&mut self) -> Told {
+        if self.heard.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+        self.heard.borrow_and_update().clone()
     }
 }
 
@@ -55,7 +69,7 @@ impl Drop for Hearing {
     }
 }
 
-async fn listen(client: Arc<Client>, changed: watch::Sender<()>) {
+async fn listen(client: Arc<Client>, mut known: Vec<StopFlag>, tell: watch::Sender<Told>) {
     let mut ear = Ear::default();
     loop {
         let asked = clock::since_start();
@@ -64,10 +78,14 @@ async fn listen(client: Arc<Client>, changed: watch::Sender<()>) {
         if let Err(error) = &answer {
             tracing::debug!("listening for stops: {}", chain(error));
         }
-        let next = ear.hear(answer.ok().as_ref(), took);
-        if next.look {
-            tracing::info!("the job server's view of the stop flag has changed: looking at the repository now");
-            changed.send_replace(());
+        let answer = answer.ok();
+        let next = ear.hear(answer.as_ref(), took);
+        if let Some(stops) = answer.as_ref().map(flags_of)
+            && (next.look || stops != known)
+        {
+            tracing::info!("the job server's view of what is stopped has changed");
+            known = stops.clone();
+            tell.send_replace(Told { stops, look: next.look });
         }
         tokio::time::sleep(next.pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
     }
@@ -125,7 +143,8 @@ mod tests {
     const NO_TIME: Duration = Duration::ZERO;
 
     fn view(stopped: Option<&str>) -> StopView {
-        StopView { etag: stopped.unwrap_or("none").to_owned(), stopped: stopped.map(ToOwned::to_owned) }
+        let etag = stopped.unwrap_or("none").to_owned();
+        StopView { etag, stopped: stopped.map(ToOwned::to_owned), stops: Vec::new() }
     }
 
     #[test]
@@ -139,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_server_that_changes_its_mind_all_the_time_costs_one_look_every_few_seconds() {
+    fn a_job_server_that_changes_its_mind_all_the_time_costs_one_look_every_second() {
         let mut ear = Ear::default();
         for flag in ["a", "b", "a", "b"] {
             assert_eq!(ear.hear(Some(&view(Some(flag))), NO_TIME).pause, BETWEEN_LOOKS);

@@ -20,7 +20,7 @@ use super::guard::{Author, Guard};
 use super::isolate::{Fault, isolate};
 use super::{statements, tables};
 use crate::clock::Alarm;
-use crate::{BlockError, Data, OpenError, Plugin, memory};
+use crate::{BlockError, Data, OpenError, Plugin, Stopper, memory};
 
 const OPEN_FILE: &str = "open.sqlite.sql";
 const QUERY_FILE: &str = "query.sqlite.sql";
@@ -163,7 +163,13 @@ impl SqlPlugin {
 }
 
 impl Plugin for SqlPlugin {
+    fn stopper(&self) -> Stopper {
+        let alarm = Arc::clone(&self.alarm);
+        Arc::new(move || alarm.stop())
+    }
+
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
+        self.alarm.forget_stop();
         let columns = self.columns_in(block)?;
         let mut seen = HashSet::with_capacity(block.records.len());
         if let Some(record) = block.records.iter().find(|record| !seen.insert(record.id)) {

@@ -1,0 +1,107 @@
+//! Ends a family of processes.
+//!
+//! 1. Look; freeze every member that is not frozen; look again, until a look shows no member that moves. A process that
+//!    forks on and on is outrun in the end: each look freezes all there are, and a frozen one forks no more.
+//! 2. Kill every member, and look again. Until a look shows none.
+//!
+//! Each signal goes through a pidfd that was opened before the process was compared with what the look showed, so that a
+//! number used again is never hit. Members that are children of this process and ended are buried on the way, but for those
+//! somebody waits for: otherwise a chain of forks would fill the table of processes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+
+use crate::clock::Stopwatch;
+use crate::family::{Process, Roots, family};
+use crate::{orphans, proc, wait};
+
+/// So many looks freeze before killing begins, whether the last one showed movement or not: what is killed does not
+/// fork either.
+const FREEZING_LOOKS: u32 = 20;
+
+/// What was ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// So many processes were killed.
+    pub killed: usize,
+}
+
+/// Not everything could be ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Survivors {
+    /// Processes survive SIGKILL: they wait for a disk or a network share that does not answer, or are another user's.
+    #[error("processes {0:?} do not end; they wait for a disk, or are another user's: restart the machine")]
+    Left(Vec<u32>),
+    /// Nobody knows what runs.
+    #[error("reading which processes run from /proc")]
+    Unseen(#[source] io::Error),
+}
+
+/// Ends the family, until none of it is left; `waited_for` are children of this process whose end somebody collects.
+///
+/// # Errors
+/// When some of it is left after `at_most`, or /proc cannot be read.
+pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<Ended, Survivors> {
+    let begun = Stopwatch::start();
+    let mut led = BTreeMap::new();
+    let mut killed = BTreeMap::new();
+    let mut looks = 0;
+    loop {
+        let processes = look(roots, waited_for)?;
+        let members = family(&processes, roots, &led);
+        if members.is_empty() {
+            return Ok(Ended { killed: killed.len() });
+        }
+        led.extend(members.iter().map(|member| (member.pid, member.start)));
+        let moving: Vec<&Process> = members.iter().copied().filter(|member| !member.is_stopped).collect();
+        looks += 1;
+        if !moving.is_empty() && looks <= FREEZING_LOOKS {
+            signal(&moving, Signal::STOP);
+            continue;
+        }
+        signal(&members, Signal::KILL);
+        killed.extend(members.iter().map(|member| (member.pid, member.start)));
+        if begun.elapsed() > at_most {
+            return Err(Survivors::Left(members.iter().map(|member| member.pid).collect()));
+        }
+        wait::a_moment();
+    }
+}
+
+/// The members of the family that are left, by number.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn is_left(roots: &Roots<'_>) -> Result<Vec<u32>, Survivors> {
+    let processes = proc::processes(roots.mark).map_err(Survivors::Unseen)?;
+    Ok(family(&processes, roots, &BTreeMap::new()).iter().map(|member| member.pid).collect())
+}
+
+fn look(roots: &Roots<'_>, waited_for: &[u32]) -> Result<Vec<Process>, Survivors> {
+    let me = std::process::id();
+    let processes = proc::processes(roots.mark).map_err(Survivors::Unseen)?;
+    for process in processes.iter().filter(|process| process.is_zombie && process.parent == me) {
+        if !waited_for.contains(&process.pid) {
+            orphans::reap(process.pid);
+        }
+    }
+    Ok(processes)
+}
+
+/// Sends a signal to each, and to the groups they lead: a signal to a group cannot be outrun by a fork.
+fn signal(processes: &[&Process], signal: Signal) {
+    for process in processes {
+        let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { continue };
+        let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        if proc::process(process.pid).is_none_or(|now| now.start != process.start) {
+            continue;
+        }
+        if process.group == process.pid {
+            let _ = kill_process_group(pid, signal);
+        }
+        let _ = pidfd_send_signal(&pidfd, signal);
+    }
+}

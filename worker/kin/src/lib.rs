@@ -1,0 +1,27 @@
+//! Finds every process that descends from one, however it hides, and ends it. Linux only: it reads /proc.
+//!
+//! A process that wants to outlive its parent leaves its process group and session, forks twice so that its parent is
+//! gone, ignores SIGTERM, renames itself, throws its environment away, or forks without end. Against that:
+//! - whoever starts processes [adopts](adopt_orphans) orphans: what loses its parent becomes its child and stays below
+//!   it, so that descent alone finds everything for as long as it lives;
+//! - everything is started with an unguessable [mark](MARK) in the environment, which descendants inherit; it finds what
+//!   is left when nobody adopted orphans any more, because launcher and core were both killed;
+//! - process groups and sessions led by what was found count as well ([`family`]).
+//!
+//! Ending ([`end`]): look, freeze whatever is found, look again until nothing new comes up, kill it all, look again, until
+//! none is left. A frozen process forks no more, and SIGKILL is not to be ignored. What that does not reach: processes of
+//! another user, and those that other programs start for ours (at, systemd-run).
+
+mod clock;
+mod end;
+mod family;
+mod orphans;
+mod proc;
+mod wait;
+
+pub use end::{Ended, Survivors, end, is_left};
+pub use family::{Process, Roots, family};
+pub use orphans::{adopt_orphans, adopts_orphans, reap_orphans};
+
+/// The name of the environment variable that holds the mark.
+pub const MARK: &str = "NIGHTSHIFT_MARK";

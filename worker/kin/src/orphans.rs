@@ -1,0 +1,48 @@
+//! Orphans: adopted, so that they stay below us, and buried when they end.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::{Pid, WaitOptions, set_child_subreaper, waitpid};
+
+use crate::proc;
+
+static ADOPTS: AtomicBool = AtomicBool::new(false);
+
+/// From now on, what descends from this process and loses its parent becomes its own child, until it ends.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn adopt_orphans() -> io::Result<()> {
+    set_child_subreaper(Pid::from_raw(1))?;
+    ADOPTS.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether this process adopts orphans.
+pub fn adopts_orphans() -> bool {
+    ADOPTS.load(Ordering::Relaxed)
+}
+
+/// Buries ended children of this process that nobody waits for: all but those in `waited_for`, whose end somebody
+/// collects.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn reap_orphans(waited_for: &[u32]) -> io::Result<()> {
+    let me = std::process::id();
+    for process in proc::processes(None)? {
+        if process.parent == me && process.is_zombie && !waited_for.contains(&process.pid) {
+            reap(process.pid);
+        }
+    }
+    Ok(())
+}
+
+/// Buries one child; one that is not ours, or has not ended, stays as it is.
+pub(crate) fn reap(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}

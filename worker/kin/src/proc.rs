@@ -1,0 +1,91 @@
+//! What /proc says about the processes of this machine.
+
+use std::fs;
+use std::io::{self, Read};
+
+use crate::MARK;
+use crate::family::Process;
+
+/// No more of an environment is looked through; the kernel's own limit for one is a few megabytes.
+const MOST_ENVIRONMENT: u64 = 8 << 20;
+
+/// Every process there is. Those whose environment holds the mark are marked, where one is named.
+///
+/// # Errors
+/// When /proc cannot be read: then nobody knows what runs.
+pub(crate) fn processes(mark: Option<&str>) -> io::Result<Vec<Process>> {
+    let mark = mark.map(|mark| format!("{MARK}={mark}\0"));
+    let mut processes = Vec::new();
+    let mut text = String::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        text.clear();
+        // One that ended meanwhile is not there any more.
+        let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read_to_string(&mut text));
+        let process = read.ok().and_then(|_| parse(&text)).or_else(|| lossily(pid));
+        let Some(mut process) = process else { continue };
+        process.is_marked = mark.as_ref().is_some_and(|mark| !process.is_zombie && has(pid, mark.as_bytes()));
+        processes.push(process);
+    }
+    Ok(processes)
+}
+
+/// The process of this number, now.
+pub(crate) fn process(pid: u32) -> Option<Process> {
+    lossily(pid)
+}
+
+/// A name may hold any bytes.
+fn lossily(pid: u32) -> Option<Process> {
+    parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
+}
+
+/// Reads `/proc/PID/stat`. The name, in parentheses, may hold parentheses and blanks itself.
+fn parse(stat: &str) -> Option<Process> {
+    let (pid, rest) = stat.split_once(' ')?;
+    let (_, rest) = rest.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?;
+    let mut number = || fields.next()?.parse::<u32>().ok();
+    let (parent, group, session) = (number()?, number()?, number()?);
+    // The start is field 22, and four after the state were taken: 3 to 6.
+    let start = fields.nth(15)?.parse().ok()?;
+    Some(Process {
+        pid: pid.parse().ok()?,
+        parent,
+        group,
+        session,
+        start,
+        is_zombie: matches!(state, "Z" | "X" | "x"),
+        is_stopped: matches!(state, "T" | "t"),
+        is_marked: false,
+    })
+}
+
+/// Whether the environment of a process holds a variable. Another user's environment cannot be read, and is none of ours.
+fn has(pid: u32, variable: &[u8]) -> bool {
+    let mut environment = Vec::new();
+    let read = fs::File::open(format!("/proc/{pid}/environ"))
+        .and_then(|file| file.take(MOST_ENVIRONMENT).read_to_end(&mut environment));
+    read.is_ok() && environment.windows(variable.len()).any(|part| part == variable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_blanks_and_parentheses_hides_nothing() {
+        let rest = (7..=21).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        let process = parse(&format!("42 (a) Z 1 (b)) T 1 2 3 {rest} 999 23 24")).expect("readable");
+        assert_eq!((process.pid, process.parent, process.group, process.session, process.start), (42, 1, 2, 3, 999));
+        assert!(process.is_stopped && !process.is_zombie);
+    }
+
+    #[test]
+    fn this_process_is_among_all() {
+        let me = std::process::id();
+        let all = processes(None).expect("/proc is there");
+        assert_eq!(all.iter().find(|process| process.pid == me).map(|me| me.start), process(me).map(|me| me.start));
+    }
+}

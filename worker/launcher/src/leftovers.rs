@@ -1,0 +1,74 @@
+//! The mark of the core that was started last, and what is left over of its descendants when everybody who watched over
+//! them was killed.
+//!
+//! 1. Before a core is started, a new mark is written to `core/mark`, durably and together with the machine's fingerprint:
+//!    a copied state folder names processes of another machine, or of another worker on this one.
+//! 2. The core is started with the mark in its environment; descendants inherit it.
+//! 3. The next cycle, under the lock and after the core itself was ended, ends whatever still has the mark.
+
+use std::io;
+
+use nightshift_contract::layout::StateDir;
+use nightshift_kin::{Roots, Survivors};
+use uuid::Uuid;
+
+use crate::machine;
+use crate::swap::{self, Keep};
+use crate::watch::ENDED_WITHIN;
+
+/// Makes a new mark and notes it.
+///
+/// # Errors
+/// When it cannot be noted: then nothing may be started, because nobody could find it again.
+pub fn new_mark(state: &StateDir) -> io::Result<String> {
+    let mark = Uuid::new_v4().simple().to_string();
+    std::fs::create_dir_all(state.core())?;
+    let text = format!("{mark} {}\n", machine::fingerprint(state.root())?);
+    swap::replace(&state.core_mark(), text.as_bytes(), Keep::Durably)?;
+    Ok(mark)
+}
+
+/// Ends every process with the mark of this state folder; how many there were.
+///
+/// # Errors
+/// When some of them survive.
+pub fn end_all(state: &StateDir) -> Result<usize, Survivors> {
+    let Some(mark) = own_mark(state) else { return Ok(0) };
+    let me = [std::process::id()];
+    let roots = Roots { mark: Some(&mark), spare: &me, ..Roots::default() };
+    Ok(nightshift_kin::end(&roots, &[], ENDED_WITHIN)?.killed)
+}
+
+/// The mark, when it was made here.
+fn own_mark(state: &StateDir) -> Option<String> {
+    let text = std::fs::read_to_string(state.core_mark()).ok()?;
+    let (mark, fingerprint) = text.trim().split_once(' ')?;
+    let here = machine::fingerprint(state.root()).ok()?;
+    (!mark.is_empty() && fingerprint == here).then(|| mark.to_owned())
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test needs a process that does not end by itself")]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_has_the_mark_is_ended_by_the_worker_that_made_it_and_by_no_copy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDir::new(folder.path().join("state"));
+        assert_eq!(end_all(&state).expect("nothing noted"), 0);
+        let mark = new_mark(&state).expect("noted");
+        let mut child =
+            Command::new("sleep").arg("3600").env(nightshift_kin::MARK, &mark).spawn().expect("sleep is there");
+        let copy = StateDir::new(folder.path().join("copy"));
+        std::fs::create_dir_all(copy.core()).expect("a folder");
+        std::fs::copy(state.core_mark(), copy.core_mark()).expect("copied");
+        assert_eq!(end_all(&copy).expect("not its own"), 0);
+        assert!(child.try_wait().expect("our child").is_none());
+        assert_eq!(end_all(&state).expect("ended"), 1);
+        assert!(!child.wait().is_ok_and(|status| status.success()));
+        assert_ne!(new_mark(&state).expect("noted"), mark, "each core has its own");
+    }
+}

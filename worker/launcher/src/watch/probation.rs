@@ -1,0 +1,272 @@
+//! What a core's words say about a release on trial, or about the last good one while another is under suspicion: one pure
+//! state machine. Times are milliseconds since the machine's start.
+//!
+//! A release on trial proves itself by its first job, or by an answer of the job server that no job waits: its samples
+//! have passed before. It fails when its core does not stay up, when jobs of a plugin fail [`JOBS`] times without one that
+//! is done, and when the job server says nothing for [`ANSWER_WITHIN`]. The last good one is asked for the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nightshift_contract::message::FromCore;
+use nightshift_engine::{Event, Fault, FaultKind};
+
+/// So many failed jobs of a plugin, and none done, are the release's fault.
+const JOBS: u32 = 3;
+/// How long a core may take to say which release it uses.
+const UP_WITHIN: Duration = Duration::from_secs(120);
+/// How long it may be without any answer of the job server.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30 * 60);
+
+/// Whom to judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Suspect {
+    /// The release on trial, by its tag.
+    OnTrial(String),
+    /// The last good one, by its tag, while another is suspected of this.
+    LastGood(String, FaultKind),
+}
+
+/// What was seen of the core since it was started, or since it uses the release.
+#[derive(Debug)]
+pub(super) struct Probation {
+    suspect: Option<Suspect>,
+    since: u64,
+    running: bool,
+    using: bool,
+    in_hand: bool,
+    done: BTreeSet<String>,
+    failed: BTreeMap<String, (u32, String)>,
+}
+
+impl Probation {
+    pub(super) fn new() -> Probation {
+        Probation {
+            suspect: None,
+            since: 0,
+            running: false,
+            using: false,
+            in_hand: false,
+            done: BTreeSet::new(),
+            failed: BTreeMap::new(),
+        }
+    }
+
+    /// Judges this one from now on; what was seen of the same one counts on.
+    pub(super) fn of(&mut self, suspect: Option<Suspect>, now: u64) {
+        if self.suspect != suspect {
+            let running = self.running;
+            *self = Probation { suspect, since: now, running, ..Probation::new() };
+        }
+    }
+
+    /// A core was started, on the release that is judged.
+    pub(super) fn started(&mut self, now: u64) {
+        (self.since, self.running, self.using, self.in_hand) = (now, true, false, false);
+    }
+
+    /// The core is told to use another release; the job in hand comes first.
+    pub(super) fn told(&mut self, now: u64) {
+        (self.since, self.using) = (now, false);
+    }
+
+    /// No core runs, and that is nobody's fault.
+    pub(super) fn rests(&mut self) {
+        self.running = false;
+    }
+
+    /// The core said something.
+    pub(super) fn hear(&mut self, message: &FromCore, now: u64) -> Option<Event> {
+        let tag = match self.suspect.as_ref()? {
+            Suspect::OnTrial(tag) | Suspect::LastGood(tag, _) => tag,
+        };
+        match message {
+            FromCore::Using(used) => {
+                (self.using, self.in_hand, self.since) = (used == tag, false, now);
+                None
+            }
+            FromCore::Working { done, total, .. } if done < total => {
+                self.in_hand = true;
+                None
+            }
+            FromCore::Working { plugin, .. } => {
+                self.in_hand = false;
+                self.done.insert(plugin.clone());
+                self.can(|fault| match fault {
+                    FaultKind::Jobs(failing) => failing == plugin,
+                    FaultKind::Core | FaultKind::Claim => true,
+                    _ => false,
+                })
+            }
+            FromCore::Failed { plugin, why, .. } => {
+                self.in_hand = false;
+                self.job_failed(plugin, why)
+            }
+            FromCore::Progress if !self.in_hand && self.failed.is_empty() => {
+                self.can(|fault| matches!(fault, FaultKind::Core | FaultKind::Claim))
+            }
+            FromCore::Waiting(_) | FromCore::Progress | FromCore::Woke(_) => None,
+        }
+    }
+
+    /// The core does not stay up, or hangs; `found` says how.
+    pub(super) fn gave_up(&mut self, found: &str) -> Option<Event> {
+        self.running = false;
+        self.cannot(FaultKind::Core, format!("its core does not stay up: {found}"))
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: u64) -> Option<Event> {
+        let waited = Duration::from_millis(now.saturating_sub(self.since));
+        match (self.running, self.using) {
+            (false, _) => None,
+            // A job in hand is done with the release before.
+            (true, false) if waited >= UP_WITHIN && !self.in_hand => {
+                let found = format!("it did not begin within {} s", UP_WITHIN.as_secs());
+                self.cannot(FaultKind::Core, format!("its core does not come up: {found}"))
+            }
+            (true, true) if waited >= ANSWER_WITHIN && !self.in_hand => {
+                let found = "its core gets no answer from the job server".to_owned();
+                self.cannot(FaultKind::Claim, found)
+            }
+            _ => None,
+        }
+    }
+
+    fn job_failed(&mut self, plugin: &str, why: &str) -> Option<Event> {
+        if !self.using {
+            return None;
+        }
+        let failed = self.failed.entry(plugin.to_owned()).or_default();
+        *failed = (failed.0 + 1, why.to_owned());
+        let often = failed.0 >= JOBS && !self.done.contains(plugin);
+        let found = format!("every job of {plugin} fails: {why}");
+        often.then(|| self.cannot(FaultKind::Jobs(plugin.to_owned()), found))?
+    }
+
+    /// What was judged can do what shows these faults to be none of its.
+    fn can(&mut self, shows: impl Fn(&FaultKind) -> bool) -> Option<Event> {
+        match self.suspect.as_ref().filter(|_| self.using)? {
+            Suspect::OnTrial(_) => Some(Event::Proved),
+            Suspect::LastGood(_, fault) => shows(fault).then_some(Event::LastGoodWell),
+        }
+    }
+
+    fn cannot(&self, kind: FaultKind, found: String) -> Option<Event> {
+        match self.suspect.as_ref()? {
+            Suspect::OnTrial(_) => Some(Event::Failed(Fault { kind, found })),
+            Suspect::LastGood(_, fault) => (*fault == kind).then_some(Event::LastGoodToo),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_trial() -> Probation {
+        let mut probation = Probation::new();
+        probation.of(Some(Suspect::OnTrial("v2".into())), 0);
+        probation.started(0);
+        probation
+    }
+
+    fn last_good(fault: FaultKind) -> Probation {
+        let mut probation = Probation::new();
+        probation.of(Some(Suspect::LastGood("v1".into(), fault)), 0);
+        probation.started(0);
+        assert_eq!(probation.hear(&using("v1"), 1), None);
+        probation
+    }
+
+    fn using(tag: &str) -> FromCore {
+        FromCore::Using(tag.into())
+    }
+
+    fn working(done: u64) -> FromCore {
+        FromCore::Working { job: 7, plugin: "p".into(), done, total: 4 }
+    }
+
+    fn failed() -> FromCore {
+        FromCore::Failed { job: 7, plugin: "p".into(), why: "no table".into() }
+    }
+
+    fn kind(event: Option<Event>) -> Option<FaultKind> {
+        match event {
+            Some(Event::Failed(fault)) => Some(fault.kind),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_first_job_done_with_it_proves_a_release_and_one_done_before_does_not() {
+        let mut probation = on_trial();
+        assert_eq!(probation.hear(&working(4), 1), None, "done with the release before");
+        assert_eq!(probation.hear(&using("v2"), 2), None);
+        assert_eq!(probation.hear(&working(0), 3), None);
+        assert_eq!(probation.hear(&FromCore::Progress, 4), None, "a job is in hand, and decides");
+        assert_eq!(probation.hear(&working(4), 5), Some(Event::Proved));
+    }
+
+    #[test]
+    fn where_no_job_waits_the_job_servers_answer_is_enough() {
+        let mut probation = on_trial();
+        probation.hear(&using("v2"), 2);
+        assert_eq!(probation.hear(&FromCore::Waiting("work".into()), 3), None);
+        assert_eq!(probation.hear(&FromCore::Progress, 4), Some(Event::Proved));
+    }
+
+    #[test]
+    fn a_release_that_fails_every_job_of_a_plugin_fails() {
+        let mut probation = on_trial();
+        probation.hear(&using("v2"), 2);
+        assert_eq!(probation.hear(&failed(), 3), None);
+        assert_eq!(probation.hear(&FromCore::Progress, 4), None, "no other job waits, and that proves nothing now");
+        assert_eq!(probation.hear(&failed(), 5), None);
+        assert_eq!(kind(probation.hear(&failed(), 6)), Some(FaultKind::Jobs("p".into())));
+    }
+
+    #[test]
+    fn a_core_that_does_not_stay_up_come_up_or_get_an_answer_fails() {
+        assert_eq!(kind(on_trial().gave_up("a signal")), Some(FaultKind::Core));
+        assert_eq!(on_trial().tick(119_000), None);
+        assert_eq!(kind(on_trial().tick(120_000)), Some(FaultKind::Core));
+        let mut probation = on_trial();
+        probation.hear(&using("v2"), 0);
+        assert_eq!(probation.tick(1_799_000), None);
+        assert_eq!(kind(probation.tick(1_800_000)), Some(FaultKind::Claim));
+        probation.rests();
+        assert_eq!(probation.tick(9_000_000), None, "outside the hours nothing is expected of it");
+    }
+
+    #[test]
+    fn a_long_job_of_the_release_before_is_waited_for() {
+        let mut probation = on_trial();
+        probation.hear(&working(0), 1);
+        assert_eq!(probation.tick(9_000_000), None);
+    }
+
+    #[test]
+    fn the_last_good_release_is_asked_for_what_the_other_could_not_do() {
+        let jobs = || FaultKind::Jobs("p".into());
+        assert_eq!(last_good(jobs()).hear(&FromCore::Progress, 2), None, "an answer says nothing about jobs");
+        assert_eq!(last_good(jobs()).hear(&working(4), 2), Some(Event::LastGoodWell));
+        assert_eq!(last_good(FaultKind::Jobs("other".into())).hear(&working(4), 2), None);
+        assert_eq!(last_good(FaultKind::Core).hear(&FromCore::Progress, 2), Some(Event::LastGoodWell));
+        assert_eq!(last_good(FaultKind::Core).gave_up("a signal"), Some(Event::LastGoodToo));
+        assert_eq!(last_good(FaultKind::Claim).tick(1_800_001), Some(Event::LastGoodToo));
+        let mut probation = last_good(jobs());
+        assert_eq!([probation.hear(&failed(), 2), probation.hear(&failed(), 3)], [None, None]);
+        assert_eq!(probation.hear(&failed(), 4), Some(Event::LastGoodToo));
+    }
+
+    #[test]
+    fn nobody_is_judged_when_nothing_is_on_trial() {
+        let mut probation = Probation::new();
+        probation.started(0);
+        assert_eq!(
+            (probation.hear(&working(4), 1), probation.gave_up("x"), probation.tick(9_999_999)),
+            (None, None, None)
+        );
+    }
+}
