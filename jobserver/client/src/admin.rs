@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use nightshift_wire::{
-    ActionReport, ActionRequest, Batch, BatchId, Explanation, JobHistory, JobId, JobPage, JobQuery, Reason, Worker,
+    ActionReport, ActionRequest, Batch, BatchId, Explanation, JobHistory, JobId, JobPage, JobQuery, OwnStops, Reason,
+    StopRequest, Worker,
     WorkerChange,
 };
 
@@ -16,6 +17,22 @@ use crate::{Client, ClientError};
 const CHANGING: Duration = Duration::from_secs(15 * 60);
 
 impl Client {
+    /// Raises a stop at the job servers; all that stand there afterwards.
+    ///
+    /// # Errors
+    /// See [`Client::claim`].
+    pub async fn raise_stop(&self, stop: &StopRequest) -> Result<OwnStops, ClientError> {
+        self.ask(Ask::post("stopping", "v1/stop", stop)).await?.json().await
+    }
+
+    /// Takes every stop of the job servers away; those there were.
+    ///
+    /// # Errors
+    /// See [`Client::claim`].
+    pub async fn clear_stops(&self) -> Result<OwnStops, ClientError> {
+        self.ask(Ask::delete("taking the stops away", "v1/stop")).await?.json().await
+    }
+
     /// Jobs of any batch, by number; [`JobPage::next`] says where to go on.
     ///
     /// # Errors

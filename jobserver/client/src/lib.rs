@@ -25,6 +25,7 @@ mod clock;
 mod error;
 mod gzip;
 mod people;
+mod rollouts;
 mod servers;
 mod stream;
 

@@ -53,6 +53,14 @@ pub enum NotWanted {
     /// The attempt was given back by its worker.
     #[error("the attempt was given back")]
     GivenBack,
+    /// The release that computed the results is denied.
+    #[error("{release} computed the results, and it is denied: {reason}")]
+    ReleaseDenied {
+        /// Tag of the release.
+        release: String,
+        /// Why it is denied.
+        reason: String,
+    },
 }
 
 /// How results fail to match the job's records one to one.
@@ -80,6 +88,15 @@ pub fn judge(job: &JobFacts, attempt: &AttemptFacts, results: impl IntoIterator<
     match one_each(job, results) {
         Ok(()) => Verdict::Accept,
         Err(wrong) => Verdict::WrongResults(wrong),
+    }
+}
+
+/// Judges a submission that a denied release computed: an attempt that was accepted before the release was denied is
+/// acknowledged as ever; any other is refused with the reason.
+pub fn judge_denied(attempt: &AttemptFacts, release: &str, reason: &str) -> Verdict {
+    match attempt.state {
+        AttemptState::Accepted => Verdict::Repeated,
+        _ => Verdict::NotWanted(NotWanted::ReleaseDenied { release: release.to_owned(), reason: reason.to_owned() }),
     }
 }
 
@@ -173,6 +190,21 @@ mod tests {
         let reason = NotWanted::StaleRevision { given: 1, now: 2 };
         assert_eq!(reason.to_string(), "the job is at revision 2, this attempt works on revision 1");
         assert_eq!(verdict, Verdict::NotWanted(reason));
+    }
+
+    #[test]
+    fn results_of_a_denied_release_are_refused_with_the_reason() {
+        for state in [AttemptState::Running, AttemptState::Lost, AttemptState::GivenBack, AttemptState::Superseded] {
+            let Verdict::NotWanted(reason) = judge_denied(&attempt(state), "v1.5.0", "wrong prices") else {
+                panic!("{state:?} is refused");
+            };
+            assert_eq!(reason.to_string(), "v1.5.0 computed the results, and it is denied: wrong prices");
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_before_its_release_was_denied_is_acknowledged_again() {
+        assert_eq!(judge_denied(&attempt(AttemptState::Accepted), "v1.5.0", "wrong prices"), Verdict::Repeated);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Facts<'a> {
     pub job: &'a Job,
     /// What the stop flag says that keeps every job back; `None` when there is none.
     pub stopped: Option<&'a str>,
+    /// What the stop says that keeps the jobs of its plugin back; `None` when there is none.
+    pub plugin_stopped: Option<&'a str>,
     /// Why its batch is suspended; `None` when it is not.
     pub batch_suspended: Option<&'a str>,
     /// Waiting jobs that go out before it, whoever may take them.
@@ -123,6 +125,9 @@ fn why_it_waits(explanation: &Explanation, facts: &Facts<'_>, now: Moment) -> St
     if let Some(reason) = facts.stopped {
         return format!("the grid is stopped: {reason}; no job goes out until `nightshift start`");
     }
+    if let Some(reason) = facts.plugin_stopped {
+        return format!("plugin {} is stopped: {reason}; its jobs go out again after `nightshift start`", job.plugin);
+    }
     if let Some(reason) = facts.batch_suspended {
         let batch = job.batch;
         return format!("batch {batch} is suspended: {reason}; `nightshift batch resume {batch}` lets its jobs go out");
@@ -213,6 +218,7 @@ mod tests {
                 reason: String::new(),
                 release: "v1.4.0".to_owned(),
                 refused: Vec::new(),
+                trial: None,
                 steps: Vec::new(),
             },
             address: "10.0.0.1".to_owned(),
@@ -230,7 +236,7 @@ mod tests {
     }
 
     fn summary(job: &Job, workers: &[Worker], ahead: u64) -> String {
-        explain(&Facts { job, stopped: None, batch_suspended: None, ahead, workers }, NOW).summary
+        explain(&Facts { job, stopped: None, plugin_stopped: None, batch_suspended: None, ahead, workers }, NOW).summary
     }
 
     #[test]
@@ -242,7 +248,7 @@ mod tests {
         let workers = [untagged(), untagged(), drained, gone, other];
         let job = job();
         let explanation =
-            explain(&Facts { job: &job, stopped: None, batch_suspended: None, ahead: 5, workers: &workers }, NOW);
+            explain(&Facts { job: &job, stopped: None, plugin_stopped: None, batch_suspended: None, ahead: 5, workers: &workers }, NOW);
         assert_eq!(
             explanation.summary,
             "no worker may take it; 1 worker: not heard of for 15 minutes; 1 worker: drained (3 jobs failed); 1 worker: \
@@ -260,7 +266,7 @@ mod tests {
         let workers = [worker("w-1"), busy, stopped];
         let job = job();
         let explanation =
-            explain(&Facts { job: &job, stopped: None, batch_suspended: None, ahead: 0, workers: &workers }, NOW);
+            explain(&Facts { job: &job, stopped: None, plugin_stopped: None, batch_suspended: None, ahead: 0, workers: &workers }, NOW);
         let kept: u64 = explanation.kept_off.iter().map(|group| group.workers).sum();
         assert_eq!((explanation.free, explanation.busy, kept), (1, 1, 1));
     }
@@ -301,6 +307,7 @@ mod tests {
         let suspended = Facts {
             job: &job,
             stopped: None,
+            plugin_stopped: None,
             batch_suspended: Some("prices are wrong"),
             ahead: 0,
             workers: &[worker("w")],
@@ -319,6 +326,7 @@ mod tests {
         let stopped = Facts {
             job: &job,
             stopped: Some("prices are wrong"),
+            plugin_stopped: Some("it is odd"),
             batch_suspended: Some("late"),
             ahead: 0,
             workers: &[],

@@ -6,7 +6,7 @@
 //! results count. [`sizing`]: how many records a job has and how long it may take; [`auto_size`]: the same by measured
 //! speed. [`retry`]: what failures and lost leases lead to. [`breaker`]: when a batch fails too much. [`quota`]: when a
 //! worker does. [`proof`]: whether as much came out of a batch as went in. [`access`]: who may make which request.
-//! [`enrolment`]: which worker is let in. [`network`]: what a network holds.
+//! [`enrolment`]: which worker is let in. [`rollout`]: how a release does, ring by ring. [`network`]: what a network holds.
 
 pub mod acceptance;
 pub mod access;
@@ -23,4 +23,5 @@ pub mod network;
 pub mod proof;
 pub mod quota;
 pub mod retry;
+pub mod rollout;
 pub mod sizing;

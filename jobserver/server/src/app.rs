@@ -16,12 +16,16 @@ use crate::clock::Clock;
 use crate::host::Hosts;
 use crate::metrics::{Figures, Metrics};
 use crate::rate::{Rate, Rates};
+use crate::rollouts::Rollouts;
+use crate::stops::OwnStops;
 use crate::turns::Turns;
 
 /// A running server's parts.
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) releases: Releases,
+    /// What operators stopped.
+    pub(crate) stops: OwnStops,
     /// Who asks, and may they.
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
@@ -32,6 +36,8 @@ pub(crate) struct App {
     pub(crate) turns: Turns,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) figures: Figures,
+    /// How releases spread.
+    pub(crate) rollouts: Rollouts,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
     /// What clients may still ask.
@@ -69,6 +75,8 @@ pub struct Limits {
     pub expire_every: Duration,
     /// How often what is left of broken-off hand-ins is removed.
     pub tidy_every: Duration,
+    /// How often what was done is counted for its release.
+    pub count_every: Duration,
     /// How often what is known of tokens and workers is read anew.
     pub access_every: Duration,
     /// Bytes of a request in JSON.
@@ -103,6 +111,7 @@ impl Default for Limits {
             grace: seconds(10),
             expire_every: seconds(1),
             tidy_every: seconds(10),
+            count_every: seconds(1),
             access_every: seconds(5),
             body: 1024 * 1024,
             submission: 64 * 1024 * 1024,

@@ -8,7 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
+use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::settings::GridSettings;
+use nightshift_manifest::stop::StopFlag;
+use nightshift_manifest::version::ReleaseVersion;
+use nightshift_store::KnownRelease;
 use nightshift_wire::Requirements;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -38,8 +42,14 @@ pub struct Catalogue {
     pub release: Option<String>,
     /// Why there is none, or what is wrong with the repository; empty when all is well.
     pub problem: String,
-    /// What the stop flag says, while there is one.
+    /// What the stop flags say, while there are some.
     pub stopped: Option<String>,
+    /// What `rollout.toml` holds back.
+    pub holds: Holds,
+    /// The release as rollouts are judged by it.
+    pub known: Option<KnownRelease>,
+    /// Each of them; when there is none although `stopped` says something, that stops everything.
+    pub stops: Vec<StopFlag>,
     /// The plugins by name.
     pub plugins: BTreeMap<String, Offered>,
     /// The grid's settings.
@@ -74,6 +84,9 @@ impl Catalogue {
             release: None,
             problem: problem.into(),
             stopped: None,
+            holds: Holds::default(),
+            known: None,
+            stops: Vec::new(),
             plugins: BTreeMap::new(),
             settings: GridSettings::default(),
         }
@@ -93,7 +106,12 @@ impl Catalogue {
             };
             (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables })
         });
-        Catalogue { release: Some(tag), problem: String::new(), stopped: None, plugins: plugins.collect(), settings }
+        Catalogue { release: Some(tag), plugins: plugins.collect(), settings, ..Catalogue::empty("") }
+    }
+
+    /// Why a release is denied, when it is.
+    pub fn denied(&self, tag: &str) -> Option<&str> {
+        self.holds.denied(ReleaseVersion::parse_tag(tag).ok()?)
     }
 
     /// The plugin of this name.

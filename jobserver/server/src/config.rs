@@ -86,7 +86,7 @@ impl Settings {
             }
         };
         let look_every = match &written.look_every {
-            None => Duration::from_secs(10),
+            None => LOOK_EVERY,
             Some(every) => period(every.get_ref()).map_err(|problem| at(every.span(), problem))?,
         };
         let artifact_quota = match &written.artifact_quota {
@@ -219,6 +219,9 @@ fn size(written: &str) -> Result<u64, String> {
     size.ok_or_else(|| format!("artifact_quota = {written:?} is no size: write one like \"500MB\" or \"10GB\""))
 }
 
+/// How often the repository is looked at: running workers hear of a stop through this server, within seconds.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 fn period(every: &str) -> Result<Duration, String> {
     match duration::parse(every).map_err(|problem| format!("look_every: {problem}"))? {
         Duration::ZERO => Err("look_every: write at least \"1s\"".to_owned()),
@@ -256,7 +259,7 @@ mod tests {
         let settings = parse(&text("", "")).expect("good");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:7070");
         assert_eq!(settings.state_dir, Path::new(DEFAULT_STATE_DIR));
-        assert_eq!(settings.look_every, Duration::from_secs(10));
+        assert_eq!(settings.look_every, LOOK_EVERY);
         assert_eq!(settings.repository.control_branch, "control");
         assert_eq!(settings.repository.url, "file:///srv/grid/../central.git");
 

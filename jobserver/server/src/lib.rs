@@ -28,6 +28,8 @@ mod metrics;
 mod pages;
 mod range;
 mod refused;
+mod rollouts;
+mod stops;
 mod turns;
 
 pub mod catalogue;

@@ -30,12 +30,15 @@ pub use crate::app::Limits;
 use crate::artifacts::Artifacts;
 use crate::budget::Budget;
 use crate::catalogue::Releases;
-use crate::chores::{access, expiry, tidy};
+use crate::chores::{access, expiry, rollouts, stops, tidy};
 use crate::clock::Clock;
 use crate::connection::Care;
 pub use crate::host::Hosts;
 use crate::metrics::{Figures, Measured, Metrics};
 use crate::rate::Rates;
+use crate::refused::chain;
+use crate::rollouts::Rollouts;
+use crate::stops::OwnStops;
 use crate::tls::Tls;
 use crate::turns::Turns;
 use crate::{api, connection};
@@ -108,6 +111,7 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     let app = Arc::new(App {
         store: Measured::over(store, Arc::clone(&metrics)),
         releases,
+        stops: OwnStops::new(Arc::clone(&entrance.access)),
         gate: Gate::new(entrance.asks, entrance.access),
         clock,
         limits,
@@ -116,6 +120,7 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
         budget: Budget::new(limits.bodies, limits.bodies_wait, Arc::clone(&metrics)),
         rates: Rates::new(limits.requests, limits.failures),
         figures: Figures::default(),
+        rollouts: Rollouts::default(),
         artifacts: artifacts.map(Arc::new),
         hosts,
         description: OnceLock::new(),
@@ -128,8 +133,14 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     let serving = tokio::spawn(accept(listener, entrance.tls, care));
     let expiring = tokio::spawn(expiry::run(Arc::clone(&app)));
     let tidying = tokio::spawn(tidy::run(Arc::clone(&app)));
+    // Before the first request: what was stopped before a restart stays stopped.
+    if let Err(error) = app.stops.refresh().await {
+        tracing::warn!("{}", chain(&error));
+    }
+    let hearing = tokio::spawn(stops::run(Arc::clone(&app)));
+    let judging = tokio::spawn(rollouts::run(Arc::clone(&app)));
     let knowing = tokio::spawn(access::run(app));
-    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying, knowing] })
+    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying, hearing, judging, knowing] })
 }
 
 impl Running {

@@ -13,7 +13,7 @@ use nightshift_wire::{
     AttemptId, BatchId, Enrolment, EnrolmentState, JobId, JoinRequest, JoinRule, Moment, Role, Token,
 };
 
-use crate::{StoreError, words::Word};
+use crate::{StoreError, Stops, words::Word};
 
 /// A token, and what it is recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct Decided {
 /// What the job server needs of a store to know who asks. When a verb answers `Ok`, what it did is durable; when it fails,
 /// it did nothing.
 #[async_trait]
-pub trait Access: Send + Sync {
+pub trait Access: Stops + Send + Sync {
     /// Everything that changed after the change of this number; after 0, everything there is.
     async fn access_changes(&self, after: i64) -> Result<AccessChanges, StoreError>;
 

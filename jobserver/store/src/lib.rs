@@ -1,7 +1,7 @@
 //! Where batches, jobs, records, attempts and results are kept.
 //!
 //! [`Store`] is what the job server needs, in verbs of the domain, [`Ledger`] the part of it that knows what was handed
-//! in, [`Access`] who is let in; [`sqlite`] is the store that needs no set-up, [`mysql`] the one that several job servers
+//! in, [`Rollouts`] the part that knows how releases do, [`Access`] who is let in; [`sqlite`] is the store that needs no set-up, [`mysql`] the one that several job servers
 //! share. The verbs of job control are written once (`work`): they ask `jobserver/rules` what may happen; a store loads
 //! the rows they need and writes down what they change. Every verb is one step: when it answers, what it did is on disk;
 //! when it fails, nothing happened. No verb reads a clock: `now` comes in, and every moment reaches SQL as a bound
@@ -11,7 +11,9 @@ mod access;
 mod error;
 mod ledger;
 pub mod mysql;
+mod rollouts;
 pub mod sqlite;
+mod stops;
 mod store;
 mod values;
 mod words;
@@ -20,5 +22,7 @@ mod work;
 pub use access::{Access, AccessChanges, AccessRefusal, Decided, KnownToken, KnownWorker};
 pub use error::{Refusal, StoreError};
 pub use ledger::{Computed, Input, Ledger, Noted};
+pub use rollouts::{KnownRelease, Rollouts};
+pub use stops::{NewStop, Stops};
 pub use store::Store;
 pub use values::{Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, RecordWithOutcome};

@@ -9,12 +9,14 @@ use nightshift_wire::{
     Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 
-use crate::{Changed, Counts, ExplainFacts, JobChange, JobResults, Ledger, LostAttempt, NewBatch, StoreError};
+use crate::{
+    Changed, Counts, ExplainFacts, JobChange, JobResults, Ledger, LostAttempt, NewBatch, Rollouts, StoreError,
+};
 
 /// What the job server needs of a store. When a verb answers `Ok`, what it did is durable; when it fails, it did
 /// nothing.
 #[async_trait]
-pub trait Store: Ledger + Send + Sync {
+pub trait Store: Ledger + Rollouts + Send + Sync {
     /// Begins a hand-in. Nothing of the batch can be claimed before [`seal_batch`](Store::seal_batch).
     async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError>;
 
@@ -69,6 +71,17 @@ pub trait Store: Ledger + Send + Sync {
         submissions: Vec<(AttemptId, Submission)>,
         now: Moment,
     ) -> Vec<Result<Receipt, StoreError>>;
+
+    /// Turns results down that a denied release computed: the attempt ends, and its job waits again at once, with nothing
+    /// counted against it. An attempt that was accepted before is acknowledged: only then there is an answer.
+    async fn turn_down(
+        &self,
+        attempt: AttemptId,
+        secret: &str,
+        release: &str,
+        reason: &str,
+        now: Moment,
+    ) -> Result<Option<Receipt>, StoreError>;
 
     /// Ends an attempt without results: its job waits again (after a failure not at once), or is quarantined when it
     /// failed too often; a worker that fails where others succeed is drained. Repeating it, or giving back an attempt that

@@ -1,7 +1,7 @@
 //! States as they stand in the tables: the words of the API and of the CHECK constraints, the same in every store.
 
 use nightshift_rules::attempt::AttemptState;
-use nightshift_wire::{BatchState, JobState, WorkerState};
+use nightshift_wire::{BatchState, JobState, TrialState, WorkerState};
 
 /// A value that is one word in a column.
 pub(crate) trait Word: Copy {
@@ -55,3 +55,5 @@ words!(WorkerState {
     Stopped: "stopped",
     Blocked: "blocked",
 });
+
+words!(TrialState { Running: "running", Good: "good", Bad: "bad", Unknown: "unknown" });

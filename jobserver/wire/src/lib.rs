@@ -31,6 +31,8 @@
 //! | `POST /v1/stop` | [`StopRequest`] | 200 [`OwnStops`]: all that the job server keeps itself |
 //! | `DELETE /v1/stop` | | 200 [`OwnStops`]: those that were taken away |
 //! | `GET /v1/stop?seen=ETAG&wait_ms=N` | | 200 [`StopView`], as soon as it is another one than `seen` or the wait is over |
+//! | `GET /v1/rollouts?worker=ID&seen=ETAG` | | 200 [`Rollouts`], without the releases when they are as they were |
+//! | `GET /v1/rollouts/TAG` | | 200 [`Rollout`] |
 //! | `PUT /v1/artifacts/SHA256` | the file | 201 [`Artifact`]; 200 when it was there |
 //! | `GET`, `HEAD`, `DELETE /v1/artifacts/SHA256` | | 200 the file, or 206 a range of it; 204 when deleted |
 //! | `GET /v1/artifacts` | | 200 list of [`Artifact`] |
@@ -51,6 +53,7 @@ mod job;
 mod problem;
 mod proof;
 mod requirements;
+mod rollout;
 mod worker;
 
 pub use access::{
@@ -73,6 +76,7 @@ pub use job::{
 pub use problem::{Problem, code};
 pub use proof::{BatchReceipt, ByPosition, ByRelease, InputReceipt, Only, ResultsFormat, ResultsQuery};
 pub use requirements::{Machine, Requirements};
+pub use rollout::{RingState, Rollout, RolloutRing, Rollouts, TrialReport, TrialState};
 pub use worker::{Report, Status, StepReport, Worker, WorkerState};
 
 /// Milliseconds since 1970-01-01 UTC by the job server's clock.

@@ -30,6 +30,8 @@ pub mod code {
     pub const WRONG_SECRET: &str = "wrong_secret";
     /// The job is no longer this attempt's.
     pub const NOT_WANTED: &str = "not_wanted";
+    /// The worker's release is denied: it gets no job and its results are not taken.
+    pub const RELEASE_DENIED: &str = "release_denied";
     /// The results do not match the job's records one to one.
     pub const WRONG_RESULTS: &str = "wrong_results";
     /// The batch has no such column.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Machine, Moment};
+use crate::{Machine, Moment, TrialReport};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -53,6 +53,9 @@ pub struct Report {
     pub refused: Vec<String>,
     /// The steps of the cycle.
     pub steps: Vec<StepReport>,
+    /// What it says about the release it tried last; absent when it tried none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialReport>,
 }
 
 /// A worker as the job server knows it.

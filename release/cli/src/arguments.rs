@@ -8,8 +8,9 @@ use crate::commands::{
     batch_delete, batch_errors, batch_list, batch_receipt, batch_results, batch_resume, batch_retry, batch_show,
     batch_submit, batch_suspend, demo, init, job_delete, job_edit, job_explain, job_list, job_resume, job_retry,
     job_show, job_suspend, key_revoke, key_rotate, login, plugin_new, plugin_test, release_approve, release_cut,
-    release_promote, release_status, start, status, stop, token_create, token_list, token_revoke, worker_decide,
-    worker_drain, worker_list, worker_resume, worker_set, worker_show,
+    release_deny, release_pause, release_promote, release_resume, release_rollback, release_status, start, status,
+    stop, token_create, token_list, token_revoke, worker_decide, worker_drain, worker_list, worker_resume, worker_set,
+    worker_show,
 };
 
 const MANUAL: &str = "\
@@ -90,6 +91,10 @@ pub(crate) enum Release {
     Status(release_status::Args),
     Approve(release_approve::Args),
     Promote(release_promote::Args),
+    Pause(release_pause::Args),
+    Resume(release_resume::Args),
+    Deny(release_deny::Args),
+    Rollback(release_rollback::Args),
 }
 
 /// `nightshift key …`

@@ -27,7 +27,11 @@ pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
 pub(crate) mod release_approve;
 pub(crate) mod release_cut;
+pub(crate) mod release_deny;
+pub(crate) mod release_pause;
 pub(crate) mod release_promote;
+pub(crate) mod release_resume;
+pub(crate) mod release_rollback;
 pub(crate) mod release_status;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -55,9 +59,13 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Plugin(Plugin::New(args)) => plugin_new::run(&args, around),
         Command::Plugin(Plugin::Test(args)) => plugin_test::run(&args, around),
         Command::Release(Release::Cut(args)) => release_cut::run(&args, around),
-        Command::Release(Release::Status(args)) => release_status::run(&args, around),
+        Command::Release(Release::Status(args)) => wait_for(release_status::run(&args, around)),
         Command::Release(Release::Approve(args)) => release_approve::run(&args, around),
         Command::Release(Release::Promote(args)) => release_promote::run(&args, around),
+        Command::Release(Release::Pause(args)) => release_pause::run(&args, around),
+        Command::Release(Release::Resume(args)) => release_resume::run(&args, around),
+        Command::Release(Release::Deny(args)) => release_deny::run(&args, around),
+        Command::Release(Release::Rollback(args)) => release_rollback::run(&args, around),
         Command::Key(Key::Rotate(args)) => key_rotate::run(&args, around),
         Command::Key(Key::Revoke(args)) => key_revoke::run(&args, around),
         Command::Stop(args) => stop::run(&args, around),

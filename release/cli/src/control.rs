@@ -1,16 +1,18 @@
-//! Changes the stop flag in the central repository without touching anybody's work: new commits are made from git
+//! Changes the stop flag, and what is held back ([`holds`]), in the central repository without touching anybody's work: new commits are made from git
 //! objects alone and pushed.
 //!
 //! One change, in order: (1) list the refs of the repository; (2) fetch the branches that matter; (3) make the new
 //! trees and commits; (4) push all of it atomically; (5) when that fails because somebody else pushed meanwhile, begin
 //! again. In a clone of the grid its own remote is used, so that its credentials apply; elsewhere a temporary one.
 
+mod holds;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, bail};
 use nightshift_contract::exit::Exit;
-use nightshift_manifest::stop::{StopFlag, is_stop_entry, is_stop_ref};
+use nightshift_manifest::stop::{Scope, StopFlag, is_stop_entry, is_stop_ref};
 
 use crate::git::Git;
 use crate::grid_clone::GridClone;
@@ -80,18 +82,20 @@ impl Control {
         Ok(Self { git, remote: url.clone(), branch, url: url.clone(), work_area: Some(work_area) })
     }
 
-    /// Raises the flag. Returns the one that stands already, when there is one.
-    pub(crate) fn stop(&self, content: &str, message: &str) -> anyhow::Result<Option<StopFlag>> {
+    /// Raises a flag for `scope`. Returns the one that stands already and stops all of that, when there is one.
+    pub(crate) fn stop(&self, scope: &Scope, content: &str, message: &str) -> anyhow::Result<Option<StopFlag>> {
         let control_ref = format!("refs/heads/{}", self.branch);
         self.change("raising the stop flag", |refs| {
             let parent = refs.ids.get(&control_ref);
             let entries = self.entries(&control_ref, parent)?;
-            if let Some(flag) = self.flag(refs, &entries, parent)? {
+            let standing = self.flags(refs, &entries, parent);
+            if let Some(flag) = standing.into_iter().find(|flag| covers(&flag.scope, scope)) {
                 return Ok(Err(flag));
             }
             let blob = self.git.run_with_input(&["hash-object", "-w", "--stdin"], content.as_bytes())?;
+            let name = free_name(&entries);
             let mut entries = entries;
-            entries.push(Entry { what: format!("100644 blob {blob}"), name: "STOP".to_owned() });
+            entries.push(Entry { what: format!("100644 blob {blob}"), name });
             let commit = self.commit(&entries, parent, message)?;
             Ok(Ok(vec![format!("{commit}:{control_ref}")]))
         })
@@ -161,8 +165,8 @@ impl Control {
         Ok(parse_refs(&listed))
     }
 
-    /// The flag that stands now, as workers see it.
-    fn flag(&self, refs: &Refs, entries: &[Entry], commit: Option<&String>) -> anyhow::Result<Option<StopFlag>> {
+    /// The flags that stand now, as workers see them.
+    fn flags(&self, refs: &Refs, entries: &[Entry], commit: Option<&String>) -> Vec<StopFlag> {
         let mut flags: Vec<StopFlag> =
             refs.ids.keys().filter(|name| is_stop_ref(name)).map(|name| StopFlag::of_ref(name)).collect();
         for entry in entries.iter().filter(|entry| is_stop_entry(entry.name.as_bytes())) {
@@ -172,7 +176,7 @@ impl Control {
             };
             flags.push(StopFlag::of_entry(entry.name.as_bytes(), &self.branch, content.as_deref().map(str::as_bytes)));
         }
-        Ok(flags.into_iter().next())
+        flags
     }
 
     /// The root entries of a branch; none when it does not exist.
@@ -199,6 +203,18 @@ impl Control {
         }
         Ok(self.git.run_as_person(&args, message.as_bytes())?)
     }
+}
+
+/// Whether everything that `wished` stops is stopped by `standing`, as soon.
+fn covers(standing: &Scope, wished: &Scope) -> bool {
+    standing == wished || (standing.is_everything() && standing.when() <= wished.when())
+}
+
+/// The first of STOP, STOP.2, STOP.3 … that is no entry yet, in any case.
+fn free_name(entries: &[Entry]) -> String {
+    let taken = |name: &String| entries.iter().any(|entry| entry.name.eq_ignore_ascii_case(name));
+    let numbered = (2..).map(|number: u32| format!("STOP.{number}"));
+    std::iter::once("STOP".to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
 }
 
 /// Reads `git ls-remote --symref`.
@@ -239,6 +255,20 @@ mod tests {
         assert_eq!(refs.default_branch.as_deref(), Some("refs/heads/main"));
         assert_eq!(refs.ids.get("refs/heads/main").map(String::as_str), Some("22"));
         assert_eq!(refs.ids.len(), 2);
+    }
+
+    #[test]
+    fn a_stop_that_another_covers_needs_no_flag_and_a_further_one_gets_a_name_of_its_own() {
+        let scope = |plugin, when| Scope::read(plugin, None, None, when).expect("understood");
+        let everything = Scope::everything();
+        assert!(covers(&everything, &scope(Some("a"), None)) && covers(&everything, &everything));
+        assert!(!covers(&scope(Some("a"), None), &everything));
+        assert!(!covers(&scope(None, Some("after-job")), &everything));
+        let entries = |names: &[&str]| -> Vec<Entry> {
+            names.iter().map(|name| Entry { what: String::new(), name: (*name).to_owned() }).collect()
+        };
+        assert_eq!(free_name(&entries(&["README.md"])), "STOP");
+        assert_eq!(free_name(&entries(&["stop", "STOP.2"])), "STOP.3");
     }
 
     #[test]

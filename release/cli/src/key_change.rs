@@ -65,7 +65,7 @@ impl KeyChange {
         releases::fetch(&self.clone)?;
         let known = releases::judge(&self.clone, Tags::Central, None)?;
         let newest = known.review.newest().map(|newest| newest.version);
-        newest.and_then(|newest| newest.next()).ok_or_else(|| {
+        newest.map(|newest| newest.next()).ok_or_else(|| {
             refusal(
                 Exit::Usage,
                 "there is no release yet whose version could be counted on from; name one, as in 1.0.0",

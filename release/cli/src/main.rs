@@ -26,6 +26,7 @@ mod releases;
 mod requirements;
 mod server;
 mod signing_key;
+mod stopping;
 mod surroundings;
 mod swap;
 mod table;

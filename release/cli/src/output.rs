@@ -4,7 +4,7 @@
 //! progress bars only on a terminal.
 
 use std::fmt::{self, Display};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -81,6 +81,14 @@ impl Screen {
             return Ok(());
         }
         self.bars.suspend(|| ignore_gone_reader(io::stdout().lock().write_all(text.as_bytes())))
+    }
+
+    /// Makes room for data that takes the place of what was written: on a terminal the screen is cleared.
+    pub(crate) fn clear(&self) -> anyhow::Result<()> {
+        match io::stdout().is_terminal() {
+            true => self.data("\x1b[2J\x1b[H"),
+            false => Ok(()),
+        }
     }
 
     /// Writes rows as data.

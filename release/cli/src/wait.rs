@@ -18,8 +18,15 @@ use crate::server::is_over;
 const BATCH: Duration = Duration::from_secs(1);
 /// So many looks without a new result, and the person is told why.
 const PATIENCE: u32 = 5;
+/// How often the rollouts are looked at.
+const ROLLOUTS: Duration = Duration::from_secs(2);
 /// How often something on this machine is looked at.
 const LOCAL: Duration = Duration::from_millis(50);
+
+/// Waits until it is worth looking at rollouts again.
+pub(crate) async fn until_the_next_look() {
+    tokio::time::sleep(ROLLOUTS).await;
+}
 
 /// Waits until nothing more will happen to the batch; `bar` shows its results. A job server that is away is waited for;
 /// where nothing moves, the person is told why, once for each reason.
@@ -63,6 +70,11 @@ pub(crate) async fn until_over(
         }
         tokio::time::sleep(BATCH).await;
     }
+}
+
+/// Waits before workers are counted again.
+pub(crate) async fn between_counts() {
+    tokio::time::sleep(BATCH).await;
 }
 
 /// Why a batch gets no results, and what to do; `None` when a worker is at it.

@@ -55,10 +55,17 @@ impl Grid {
     /// # Errors
     /// As [`Grid::start`].
     pub fn start_on(folder: &Path, repository: Repository, store: Option<&str>) -> Result<Grid> {
+        Grid::start_with(folder, repository, &store.map(|address| format!("store = {address:?}")).unwrap_or_default())
+    }
+
+    /// As [`Grid::start`], with further lines of jobserver.toml in `more`.
+    ///
+    /// # Errors
+    /// As [`Grid::start`].
+    pub fn start_with(folder: &Path, repository: Repository, more: &str) -> Result<Grid> {
         let programs = Programs::beside_this_one()?;
-        let store = store.map(|address| format!("store = {address:?}")).unwrap_or_default();
         let program = programs.path("nightshift-jobserver");
-        let server = JobServer::start_as(&program, &folder.join("jobserver"), &repository, &store)?;
+        let server = JobServer::start_as(&program, &folder.join("jobserver"), &repository, more)?;
         Ok(Grid { folder: folder.to_owned(), programs, repository, server })
     }
 

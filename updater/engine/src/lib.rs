@@ -9,11 +9,13 @@
 //! 2. [`Engine::sync`]: tags above the floor are fetched, verified and read in version order; the highest good one
 //!    that nothing holds back is staged into a slot and switched in. The order of its writes is in `sync.rs`.
 //!    A worker tries a release before it believes in it: `update.rs`.
-//! 3. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
+//! 3. [`Engine::go_back`]: one step back to the last good slot, when the release in force is denied or sent back.
+//! 4. [`Engine::verify_slot`]: the files of the slot in force are hashed against the signed tree before they are used.
 //!
 //! [`binaries`] fetches the programs that a release names. [`review`] judges releases for the people who make them, with nothing fetched, staged or remembered.
 
 mod address;
+mod back;
 pub mod binaries;
 pub mod clock;
 mod fetch;
@@ -48,6 +50,7 @@ use crate::git::Origin;
 use crate::repairs::Repairs;
 use crate::trust_state::{Copies, Remembered};
 pub use address::{AddressError, check_address, check_pins};
+pub use back::{BackError, WentBack};
 pub use git::{GitError, NetworkLimits};
 pub use look::{Look, LookError, LookRecord};
 pub use nightshift_manifest::held::{Held, HeldBy, Promotion, Verified};

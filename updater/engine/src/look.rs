@@ -3,14 +3,16 @@
 //! One connection and one list of refs, in this order:
 //! 1. a ref named `stop` is a stop flag, whatever else can be read;
 //! 2. the control branch is fetched when its commit is not here yet, over the same connection;
-//! 3. its tree is read, from the clone, at every look: only then does the look count. It is noted in `look.json`; where
-//!    that fails, this process goes by what it saw, and the next one by no look at all;
+//! 3. its tree is read (stop flags, and `rollout.toml`, which only holds back), from the clone, at every look: only then
+//!    does the look count. It is noted in `look.json`; where that fails, this process goes by what it saw, and the next
+//!    one by no look at all;
 //! 4. where [`Engine::watch_default_branch`] asks for it, the default branch is read for flags as well.
 
 use std::collections::BTreeSet;
 
 use git2::{ObjectType, Oid};
 use nightshift_manifest::offline::Moment;
+use nightshift_manifest::rollout::{Holds, is_rollout_entry};
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::stop::{self, StopFlag};
 use nightshift_manifest::tree;
@@ -30,6 +32,8 @@ pub struct Look {
     pub at: Moment,
     /// The stop flags that stand.
     pub stops: Vec<StopFlag>,
+    /// What `rollout.toml` holds back; nothing when a ref named `stop` made reading it needless.
+    pub holds: Holds,
     /// The commit of the control branch; absent when a ref named `stop` made reading it needless.
     pub control: Option<String>,
     /// The tags of the repository.
@@ -43,6 +47,9 @@ pub struct LookRecord {
     pub at: Moment,
     /// The stop flags it saw. A note without them is none: nobody knows what it saw.
     pub stops: Vec<StopFlag>,
+    /// What `rollout.toml` held back.
+    #[serde(default)]
+    pub holds: Holds,
     /// The commit of the control branch.
     pub control: Option<String>,
 }
@@ -95,6 +102,7 @@ struct Seen {
     refs: Vec<RemoteRef>,
     control: Option<Oid>,
     stops: Vec<StopFlag>,
+    holds: Holds,
 }
 
 impl Engine {
@@ -109,8 +117,14 @@ impl Engine {
         let seen =
             git::with_clone(self.origin(), |clone| clone.connected(|connection| self.look_once(clone, connection)))?;
         let control = seen.control.map(|id| id.to_string());
-        let look = Look { at: now.clone(), stops: seen.stops, control, tags: tags_of(&seen.refs) };
-        let record = LookRecord { at: look.at.clone(), stops: look.stops.clone(), control: look.control.clone() };
+        let tags = tags_of(&seen.refs);
+        let look = Look { at: now.clone(), stops: seen.stops, holds: seen.holds, control, tags };
+        let record = LookRecord {
+            at: look.at.clone(),
+            stops: look.stops.clone(),
+            holds: look.holds.clone(),
+            control: look.control.clone(),
+        };
         if let Err(error) = state::write_look(&self.state, &record) {
             // A full disk must not hide a flag that was seen, nor leave an older look that says there is none.
             tracing::warn!(
@@ -130,7 +144,7 @@ impl Engine {
             refs.iter().filter(|found| stop::is_stop_ref(&found.name)).map(|found| StopFlag::of_ref(&found.name));
         let by_ref: Vec<StopFlag> = by_ref.collect();
         if !by_ref.is_empty() {
-            return Ok(Seen { refs, control: None, stops: by_ref });
+            return Ok(Seen { refs, control: None, stops: by_ref, holds: Holds::default() });
         }
 
         let branch = &self.source.control_branch;
@@ -141,7 +155,7 @@ impl Engine {
         if !clone.has(control) {
             connection.fetch_within(std::slice::from_ref(&name), self.source.limits.control)?;
         }
-        let mut stops = read_flags(clone, control, branch)?;
+        let (mut stops, holds) = read_control(clone, control, branch)?;
         if self.watches_default_branch
             && let Some(default) = connection.default_branch().filter(|default| *default != name)
             && let Some(id) = refs.iter().find(|found| found.name == default).map(|found| found.id)
@@ -155,7 +169,7 @@ impl Engine {
                 }
             }
         }
-        Ok(Seen { refs, control: Some(control), stops })
+        Ok(Seen { refs, control: Some(control), stops, holds })
     }
 
     fn no_control_branch(&self, refs: &[RemoteRef]) -> LookError {
@@ -179,11 +193,12 @@ fn read_default_branch(
     if !clone.has(id) {
         connection.fetch_within(&[name.to_owned()], connection.control_limit())?;
     }
-    read_flags(clone, id, name.trim_start_matches("refs/heads/"))
+    let (flags, _) = read_control(clone, id, name.trim_start_matches("refs/heads/"))?;
+    Ok(flags)
 }
 
-/// Reads the stop flags at the root of a branch.
-fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Vec<StopFlag>, LookError> {
+/// Reads the stop flags and `rollout.toml` at the root of a branch.
+fn read_control(clone: &LocalClone, commit: Oid, branch: &str) -> Result<(Vec<StopFlag>, Holds), LookError> {
     let no_tree = || LookError::NoTree { branch: branch.to_owned() };
     let tree = tree_of_commit(clone, commit)?.ok_or_else(no_tree)?;
     let (_, raw) = clone.read(tree)?;
@@ -193,10 +208,13 @@ fn read_flags(clone: &LocalClone, commit: Oid, branch: &str) -> Result<Vec<StopF
     for entry in entries.iter().filter(|entry| stop::is_stop_entry(entry.name)) {
         flags.push(StopFlag::of_entry(entry.name, branch, flag_content(clone, entry).as_deref()));
     }
-    Ok(flags)
+    let files: Vec<Option<Vec<u8>>> =
+        entries.iter().filter(|entry| is_rollout_entry(entry.name)).map(|entry| flag_content(clone, entry)).collect();
+    Ok((flags, Holds::of_entries(files.iter().map(Option::as_deref))))
 }
 
-/// The content of a flag; `None` when it is no file, too large or cannot be read. It stops the grid all the same.
+/// The content of a flag, or of `rollout.toml`; `None` when it is no file, too large or cannot be read. It stops, or
+/// holds back, all the same.
 fn flag_content(clone: &LocalClone, entry: &tree::RawEntry<'_>) -> Option<Vec<u8>> {
     let id = Oid::from_bytes(&entry.id).ok()?;
     let is_file = matches!(entry.mode, tree::MODE_FILE | tree::MODE_PROGRAM);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan};
 
@@ -77,6 +77,11 @@ impl Hours {
         })?;
         self.rules.push(rule);
         Ok(())
+    }
+
+    /// The moment at which the clock of the zone shows this.
+    pub fn moment(&self, shown: DateTime) -> Timestamp {
+        self.zone.to_timestamp(shown).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether workers work at `now`, and when that changes.

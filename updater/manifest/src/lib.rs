@@ -9,6 +9,7 @@
 //!   repository to judge), [`trust`] (what a worker remembers: floor, release in force, refusals), [`refusal`],
 //!   [`held`] (what is good and may not come into force yet), [`tree`] (no hostile paths), [`trial`] (the life of an
 //!   update), [`offline`] (how long to carry on unseen).
+//! - Rollout: [`rollout`] (who takes a release when; `rollout.toml`, which only holds back).
 //! - Content: [`binaries`] (`release.toml`; [`machine`]), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]),
 //!   [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
 //!   tree as a whole), [`file_error`] (file, line, what to do).
@@ -27,6 +28,7 @@ pub mod rate;
 pub mod refusal;
 pub mod requires;
 pub mod revoked;
+pub mod rollout;
 pub mod select;
 pub mod settings;
 pub mod signers;

@@ -13,6 +13,7 @@ use crate::duration;
 use crate::file_error::{FileError, read_toml};
 use crate::hours::Hours;
 use crate::rate;
+use crate::rollout::{self, Plan, RolloutTable};
 
 /// More people than this are never asked for.
 const MAX_THRESHOLD: u32 = 20;
@@ -41,6 +42,8 @@ pub struct GridSettings {
     pub error_rate: u32,
     /// Where workers look for the programs of a release, in this order.
     pub binaries_from: Vec<Place>,
+    /// Who takes this release when; `None` when everybody does in the next cycle.
+    pub rollout: Option<Plan>,
 }
 
 impl Default for GridSettings {
@@ -55,6 +58,7 @@ impl Default for GridSettings {
             error_rate: 500,
             threshold: 1,
             binaries_from: vec![Place::JobServer],
+            rollout: None,
         }
     }
 }
@@ -95,6 +99,7 @@ impl GridSettings {
         if let Some(from) = written.binaries.from {
             settings.binaries_from = read_places(&from, &at)?;
         }
+        settings.rollout = written.rollout.map(|table| rollout::read(table, &at)).transpose()?;
         Ok(settings)
     }
 }
@@ -170,6 +175,7 @@ struct SettingsFile {
     trust: TrustTable,
     #[serde(default)]
     binaries: BinariesTable,
+    rollout: Option<Spanned<RolloutTable>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -2,7 +2,8 @@
 //!
 //! The memory changes in a few moves only: [`Trust::pin`] when a person pins other keys, [`Trust::believe`] when a tag was
 //! verified, [`Trust::note_vote`] when an approval or promotion was, [`Trust::deny`] when a release was found bad,
-//! [`Trust::take`] when a release comes into force. `updater/engine` makes each of them durable in one step.
+//! [`Trust::take`] when a release comes into force, [`Trust::go_back`] when it is left for the one before.
+//! `updater/engine` makes each of them durable in one step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -273,6 +274,15 @@ impl Trust {
         };
         self.in_force = Some(release);
     }
+
+    /// Goes one step back, to the release that was in force before; there is no further step. The floor stays, and with
+    /// it everything that was learnt: what was gone back from is not taken again.
+    pub fn go_back(&mut self, before: InForce) {
+        if let Some(left) = self.in_force.replace(before) {
+            self.history.insert(left.version.tag(), left.tag_id);
+        }
+        self.previous_slot = None;
+    }
 }
 
 #[cfg(test)]
@@ -331,6 +341,16 @@ mod tests {
         assert_eq!(trust.floor, Some(ReleaseVersion::new(1, 2, 0)));
         assert_eq!(trust.previous_slot.as_deref(), Some("slot-0"));
         assert_eq!(trust.history.keys().collect::<Vec<_>>(), ["v1.0.0", "v1.1.0", "v1.2.0"]);
+    }
+
+    #[test]
+    fn going_back_is_one_step_and_lowers_no_floor() {
+        let mut trust = Trust::default();
+        trust.take(release(0), &[]);
+        trust.take(release(1), &[]);
+        trust.go_back(release(0));
+        assert_eq!(trust.in_force, Some(release(0)));
+        assert_eq!((trust.floor, trust.previous_slot), (Some(ReleaseVersion::new(1, 1, 0)), None));
     }
 
     #[test]

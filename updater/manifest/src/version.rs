@@ -42,9 +42,9 @@ impl ReleaseVersion {
             .ok_or_else(|| NameError { name: tag.to_owned(), write: probably(tag).tag() })
     }
 
-    /// The next version above this one; `None` above the highest there is.
-    pub fn next(&self) -> Option<Self> {
-        Some(Self { patch: self.patch.checked_add(1)?, ..*self })
+    /// The version with the last number raised.
+    pub const fn next(&self) -> Self {
+        Self { major: self.major, minor: self.minor, patch: self.patch.saturating_add(1) }
     }
 
     /// The name of this version's tag, `vX.Y.Z`.

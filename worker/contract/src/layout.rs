@@ -102,6 +102,10 @@ impl StateDir {
     pub fn downloads(&self) -> PathBuf {
         self.0.join("downloads")
     }
+    /// What the job server said about rings.
+    pub fn rollout(&self) -> PathBuf {
+        self.0.join("rollout.json")
+    }
     /// The clone of the central repository.
     pub fn clone_dir(&self) -> PathBuf {
         self.0.join("repo.git")

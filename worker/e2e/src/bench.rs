@@ -8,6 +8,7 @@ mod cycle_noop;
 mod figure;
 mod job_control;
 mod measure;
+mod stop_latency;
 mod table;
 mod tag_verify;
 
@@ -32,6 +33,7 @@ const GROUPS: &[&[Group]] = &[
     &job_control::DEEP_QUEUE,
     &job_control::BATCH,
     &[job_control::FLEET],
+    &[stop_latency::GROUP],
 ];
 
 fn groups() -> impl Iterator<Item = &'static Group> {

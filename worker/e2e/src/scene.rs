@@ -36,10 +36,22 @@ impl Scene {
         Scene::set_on(None)
     }
 
+    /// A scene without a release whose job server looks as often as it does when nobody says how often.
+    ///
+    /// # Errors
+    /// As [`Scene::set`].
+    pub fn as_shipped() -> Result<Scene> {
+        Scene::set_with("look_every = \"2s\"")
+    }
+
     fn set_on(store: Option<&str>) -> Result<Scene> {
+        Scene::set_with(&store.map(|address| format!("store = {address:?}")).unwrap_or_default())
+    }
+
+    fn set_with(more: &str) -> Result<Scene> {
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let central = Central::create(&folder.path().join("central.git"))?;
-        let grid = Grid::start_on(folder.path(), central.at(&central.url()), store)?;
+        let grid = Grid::start_with(folder.path(), central.at(&central.url()), more)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Scene { grid, central, runtime, folder })
     }
@@ -86,6 +98,31 @@ impl Scene {
         self.central.put("plugins/twice/query.sqlite.sql", query)?;
         self.central.put("plugins/twice/samples/records.csv", "n\n1\n")?;
         self.central.put("plugins/twice/samples/expected.csv", "n,twice,error\n1,2,\n")
+    }
+
+    /// Puts `twice` into the next release as a process plugin, a perl script that works so long on each record and keeps
+    /// a process that hides: in a session of its own, twice forked, deaf to signals and renamed.
+    ///
+    /// # Errors
+    /// When the repository cannot be written.
+    pub fn put_twice_as_a_program(&mut self, each: Duration, block: u32) -> Result<()> {
+        self.put_program("twice", each, block)
+    }
+
+    /// As [`Scene::put_twice_as_a_program`], under another name.
+    ///
+    /// # Errors
+    /// When the repository cannot be written.
+    pub fn put_program(&mut self, name: &str, each: Duration, block: u32) -> Result<()> {
+        let manifest = format!(
+            "runtime = \"process\"\ncommand = [\"perl\", \"twice.pl\"]\nblock = {block}\n\n[input]\nn = \"integer\"\n\n\
+             [output]\ntwice = \"integer\"\n"
+        );
+        let script = format!("my $each = {};\n{PROGRAM}", each.as_secs_f64());
+        self.central.put(&format!("plugins/{name}/plugin.toml"), manifest)?;
+        self.central.put(&format!("plugins/{name}/twice.pl"), script)?;
+        self.central.put(&format!("plugins/{name}/samples/records.csv"), "n\n1\n")?;
+        self.central.put(&format!("plugins/{name}/samples/expected.csv"), "n,twice,error\n1,2,\n")
     }
 
     /// Settings for the next release under which no worker works now.
@@ -212,6 +249,30 @@ impl Scene {
         Ok(())
     }
 }
+
+/// A program that answers twice the number, and what it leaves behind.
+const PROGRAM: &str = r#"use POSIX;
+unless (fork) {
+    setsid();
+    exit if fork;
+    $SIG{$_} = 'IGNORE' for qw(TERM INT HUP QUIT);
+    $0 = 'kworker/0:1';
+    open STDOUT, '>', '/dev/null';
+    open STDIN, '<', '/dev/null';
+    sleep 1000 while 1;
+}
+wait;
+$| = 1;
+while (my $line = <STDIN>) {
+    my @results;
+    while ($line =~ /"id":(\d+),"n":(\d+)/g) {
+        my ($id, $n) = ($1, $2);
+        select undef, undef, undef, $each;
+        push @results, qq({"id":$id,"ok":{"twice":) . 2 * $n . '}}';
+    }
+    print '{"results":[' . join(',', @results) . "]}\n";
+}
+"#;
 
 /// How long the plugin `twice` works on a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,6 +30,7 @@ use crate::lock::{self, Lock, LockError, Taken};
 use crate::programs::ArtifactStore;
 use crate::report::{Findings, Reporter, Step};
 use crate::repository::{Found, Repository, RepositoryError, Visit};
+use crate::rollout::Openings;
 use crate::self_check::SelfCheck;
 use crate::sender::Sender;
 use crate::settings::{JobSource, Settings};
@@ -232,17 +233,17 @@ impl Cycle<'_> {
         Ok(self.ending(&next, &facts))
     }
 
-    /// Opens the clone, to try releases by this worker's means.
+    /// Opens the clone, to take releases when their rings are open and to try them by this worker's means.
     ///
     /// # Errors
-    /// When the state folder cannot be used.
-    pub fn repository(&self) -> Result<Repository, RepositoryError> {
-        let Settings { source, state, jobs, joining, try_again, .. } = self.settings;
+    /// When the state folder cannot be used, or an address is none of a job server.
+    pub fn repository(&self) -> Result<Repository, CycleError> {
+        let Settings { source, state, jobs, joining, try_again, report_timeout, .. } = self.settings;
         let nobody = || Access { pin: joining.pin, ..Access::default() };
         let access = self.credential.as_ref().map_or_else(nobody, |credential| credential.access(joining));
         let job_server = match jobs {
             JobSource::Servers(servers) => {
-                Some(Arc::new(ArtifactStore::new(servers.clone(), access)) as Arc<dyn Shelf>)
+                Some(Arc::new(ArtifactStore::new(servers.clone(), access.clone())) as Arc<dyn Shelf>)
             }
             JobSource::Store { .. } => None,
         };
@@ -254,7 +255,14 @@ impl Cycle<'_> {
             limits: FetchLimits::default(),
             again_after: *try_again,
         };
-        Repository::open(source.clone(), state, means)
+        let servers = match jobs {
+            JobSource::Servers(servers) => servers.as_slice(),
+            JobSource::Store { .. } => &[],
+        };
+        let openings = Openings::of(self.worker(), servers, &access, *report_timeout, state);
+        let mut repository = Repository::open(source.clone(), state, means)?;
+        repository.go_by(openings.map_err(CycleError::JobServer)?);
+        Ok(repository)
     }
 
     /// Tells boot that this launcher came to the end of its cycle in good order, or why it could not look.

@@ -20,6 +20,7 @@ pub mod process;
 pub mod programs;
 pub mod report;
 pub mod repository;
+pub mod rollout;
 pub mod screen;
 pub mod self_check;
 pub mod sender;

@@ -94,6 +94,7 @@ impl Reporter {
             reason,
             release: release.to_owned(),
             refused: refused.to_vec(),
+            trial: None,
             steps: findings.steps(),
         }
     }

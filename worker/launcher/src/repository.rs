@@ -7,13 +7,16 @@ use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{
-    Counts, Engine, Event, FREE, Fault, Held, Means, Moment, OpenError, Release, SlotError, Source, StopFlag, Sync,
-    SyncError, Unfetched,
+    Counts, Engine, Event, FREE, Fault, Held, Look, Means, Moment, OpenError, Release, SlotError, Source, StopFlag,
+    Sync, SyncError, Unfetched,
 };
+use nightshift_manifest::rollout::HeldBack;
+use nightshift_manifest::select;
 use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::stop::{self, Who};
 
 use crate::clock;
+use crate::rollout::Openings;
 
 /// The clone of the central repository and what it says.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Repository {
     whose: (String, String),
     /// What the job server says is stopped.
     heard: Vec<StopFlag>,
+    /// What is known of rings; without it nothing holds releases back.
+    openings: Option<Openings>,
 }
 
 /// What one step of a visit found.
@@ -80,7 +85,7 @@ impl Repository {
         let mut engine = Engine::open(source, state.clone())?;
         engine.try_by(means)?;
         let told = engine.in_force().map(|release| release.tag_id);
-        Ok(Repository { engine, told, whose: Default::default(), heard: Vec::new() })
+        Ok(Repository { engine, told, whose: Default::default(), heard: Vec::new(), openings: None })
     }
 
     /// Says whose it is, and what the job server says is stopped: what stops this worker keeps releases out.
@@ -89,20 +94,24 @@ impl Repository {
         self.heard = heard.to_vec();
     }
 
+    /// Takes releases only when their rings are open, from now on.
+    pub fn go_by(&mut self, openings: Openings) {
+        self.openings = Some(openings);
+    }
+
     /// Looks, and syncs what moved.
     pub fn visit(&mut self) -> Visit {
         let mut sync = Ok(Sync::default());
         let mut trouble = None;
+        let mut went_back = None;
         let looked = self.engine.look(&clock::moment());
         let has_looked = looked.is_ok();
         let look = match looked {
             Ok(look) => match self.what_holds_releases(&look.stops) {
                 Some(flags) => Found::bad(format!("stop flag: {flags}"), "start the grid again with: nightshift start"),
                 None => {
-                    sync = self
-                        .engine
-                        .sync(&look, FREE)
-                        .map_err(|error| Found::failed(&error, "the next cycle tries again"));
+                    went_back = self.go_back(&look);
+                    sync = self.sync(&look).map_err(|error| Found::failed(&error, "the next cycle tries again"));
                     trouble = match &sync {
                         Ok(sync) => sync.unfetched.first().map(ToString::to_string),
                         Err(failed) => Some(failed.found.clone()),
@@ -155,10 +164,13 @@ impl Repository {
                 (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
                 }
-                (None, Ok(sync)) => match sync_in_words(release.as_ref(), self.engine.on_trial().is_some(), &sync) {
-                    Found { found, next } if next.is_empty() && !is_good => Found::bad(found, ROLLED_BACK),
-                    found => found,
-                },
+                (None, Ok(sync)) => {
+                    let words = match sync_in_words(release.as_ref(), self.engine.on_trial().is_some(), &sync) {
+                        Found { found, next } if next.is_empty() && !is_good => Found::bad(found, ROLLED_BACK),
+                        found => found,
+                    };
+                    back_in_words(went_back, words)
+                }
             },
             release,
             settings,
@@ -172,6 +184,30 @@ impl Repository {
         let mut all = seen.to_vec();
         all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
         stop::holds_releases(&all, who).then(|| StopFlag::in_words(&all)).flatten()
+    }
+
+    /// Asks which rings are open, when that matters here, and leaves a release that is denied or sent back: what was left,
+    /// and why; or why it could not be left.
+    fn go_back(&mut self, look: &Look) -> Option<Result<String, String>> {
+        let in_force = self.engine.in_force();
+        let plan = in_force.as_ref().and_then(|release| release.settings().ok()?.rollout);
+        let openings = self.openings.as_mut()?;
+        if plan.is_some() || !select::plan(&look.tags, self.engine.trust()).judge.is_empty() {
+            openings.ask();
+        }
+        let why: HeldBack = openings.go_back(in_force?.version, plan.as_ref(), &look.holds)?;
+        Some(match self.engine.go_back(&why.to_string()) {
+            Ok(went) => Ok(format!("went back from {} to {}, because {why}", went.from.tag, went.to.tag)),
+            Err(error) => Err(format!("{why}; {}", chain(&error))),
+        })
+    }
+
+    /// Brings the highest good release into force that its plan, `rollout.toml` and the rings let through.
+    fn sync(&mut self, look: &Look) -> Result<Sync, SyncError> {
+        match &self.openings {
+            Some(openings) => self.engine.sync(look, &|release| openings.gate(release, &look.holds)),
+            None => self.engine.sync(look, FREE),
+        }
     }
 
     /// The settings of a release. A damaged slot is staged again before giving up.
@@ -265,6 +301,16 @@ fn sync_in_words(release: Option<&Release>, on_trial: bool, sync: &Sync) -> Foun
         (true, false, _) => Found::bad(words, Unfetched::ADVICE),
         (false, true, _) => Found::bad(words, REFUSED),
         (false, false, _) => Found::bad(words, format!("{}; {REFUSED}", Unfetched::ADVICE)),
+    }
+}
+
+/// What a step back adds to what a sync found. A release that was left is a release that was rolled back.
+fn back_in_words(went_back: Option<Result<String, String>>, sync: Found) -> Found {
+    const LEFT: &str = "mend the release that was left and cut it under a higher version";
+    match went_back {
+        None => sync,
+        Some(Ok(went)) => Found::bad(format!("{}; {went}", sync.found), LEFT),
+        Some(Err(why)) => Found::bad(format!("{}; {why}", sync.found), LEFT),
     }
 }
 

@@ -134,6 +134,7 @@ mod tests {
                 reason: "job 7 (name-count), 250 of 1000 records".into(),
                 release: "v1.0.0".into(),
                 refused: vec!["v1.1.0: not signed".into()],
+                trial: None,
                 steps: vec![
                     step("look", true, "no stop flag", ""),
                     step("sync", false, "v1.1.0 was refused", "sign it"),

@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
+use nightshift_rules::acceptance::NotWanted;
 use nightshift_wire::{
     Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Problem, Receipt, Records,
-    Submission, Submissions,
+    Submission, Submissions, code,
 };
 
 use super::Shared;
@@ -80,6 +81,9 @@ pub(super) async fn submit(
     Body(submission): Body<Submission>,
 ) -> Result<Json<Receipt>, Refused> {
     let attempt = number(attempt, "attempt")?;
+    if let Some(reason) = app.releases.now().denied(&submission.provenance.release) {
+        return turn_down(&app, attempt, &submission, reason).await.map(Json);
+    }
     let records = submission.results.len();
     let receipt =
         app.store.submit(attempt, submission, app.clock.now()).await.map_err(while_doing(|| handing_in(attempt)))?;
@@ -108,15 +112,22 @@ pub(super) async fn submit_many(
         );
         return Err(Refused::bad_request(detail));
     }
+    let catalogue = app.releases.now();
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(submissions.len());
     let mut own = Vec::with_capacity(submissions.len());
     for one in submissions {
         let (attempt, submission) = one.into();
         match caller.must_hold(&app.gate, &handing_in(attempt), attempt).await {
-            Ok(()) => {
-                own.push((attempt, submission));
-                answers.push(None);
-            }
+            Ok(()) => match catalogue.denied(&submission.provenance.release) {
+                Some(reason) => answers.push(Some(match turn_down(&app, attempt, &submission, reason).await {
+                    Ok(receipt) => Answer::Receipt(receipt),
+                    Err(refused) => Answer::Problem(refused.problem()),
+                })),
+                None => {
+                    own.push((attempt, submission));
+                    answers.push(None);
+                }
+            },
             Err(refused) => answers.push(Some(Answer::Problem(refused.problem()))),
         }
     }
@@ -134,6 +145,21 @@ pub(super) async fn submit_many(
     Ok(Json(Answers { answers: answers.collect() }))
 }
 
+/// Refuses what a denied release computed, unless it was accepted before; the job waits again at once.
+async fn turn_down(app: &App, attempt: AttemptId, submission: &Submission, reason: &str) -> Result<Receipt, Refused> {
+    let Submission { secret, provenance, .. } = submission;
+    let release = &provenance.release;
+    let answered = app.store.turn_down(attempt, secret, release, reason, app.clock.now()).await;
+    if let Some(receipt) = answered.map_err(while_doing(|| handing_in(attempt)))? {
+        return Ok(receipt);
+    }
+    tracing::warn!(attempt, release, "the results of attempt {attempt} are turned down: {release} is denied: {reason}");
+    app.work.notify_waiters();
+    let denied = NotWanted::ReleaseDenied { release: release.clone(), reason: reason.to_owned() };
+    let detail = format!("{}: {denied}; the worker goes back to the release before by itself", handing_in(attempt));
+    Err(Refused::new(StatusCode::CONFLICT, code::NOT_WANTED, detail))
+}
+
 fn handing_in(attempt: AttemptId) -> String {
     format!("handing in the results of attempt {attempt}")
 }
@@ -141,6 +167,7 @@ fn handing_in(attempt: AttemptId) -> String {
 fn note(app: &App, attempt: AttemptId, receipt: &Receipt, records: usize) {
     let job = receipt.job;
     if !receipt.repeated {
+        app.rollouts.count(attempt);
         app.metrics.results_accepted.inc_by(records as u64);
     }
     if receipt.repeated {
@@ -170,7 +197,10 @@ pub(super) async fn give_back(
     let reason = one_line(&give_back.reason);
     match give_back.cause {
         GiveBackCause::Stopped => tracing::info!(attempt, "attempt {attempt} is given back: {reason}"),
-        GiveBackCause::Failed => tracing::warn!(attempt, "attempt {attempt} failed: {reason}"),
+        GiveBackCause::Failed => {
+            app.rollouts.count(attempt);
+            tracing::warn!(attempt, "attempt {attempt} failed: {reason}");
+        }
     }
     app.work.notify_waiters();
     Ok(StatusCode::NO_CONTENT)

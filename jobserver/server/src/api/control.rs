@@ -1,21 +1,28 @@
-//! Whether the grid is stopped, told as soon as it changes.
+//! What is stopped, told as soon as it changes; and stops that operators raise and take away here.
 //!
 //! Whoever asks says which view it has seen; the answer waits until there is another one, or the wait is over.
 
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
-use nightshift_wire::StopView;
+use nightshift_store::NewStop;
+use nightshift_wire::{OwnStops, StopRequest, StopScope, StopView};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::Shared;
-use super::body::query;
+use super::body::{Body, query};
+use crate::access::Caller;
 use crate::clock::deadline;
-use crate::refused::Refused;
+use crate::refused::{Refused, one_line, while_doing};
+use crate::stops;
+
+/// A reason is shown on one line.
+const LONGEST_REASON: usize = 200;
+/// More stops than this are no plan any more.
+const MOST_STOPS: usize = 100;
 
 /// What has been seen, and how long to wait for something else.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -41,8 +48,9 @@ pub(super) async fn stop(State(app): Shared, uri: Uri) -> Result<Response, Refus
     let asked: Asked = query(&uri)?;
     let end = deadline(Duration::from_millis(asked.wait_ms).min(app.limits.longest_wait));
     let mut releases = app.releases.clone();
+    let mut own = app.stops.changes();
     loop {
-        let view = view(releases.now().stopped.clone());
+        let view = stops::view(&releases.now(), &own.borrow_and_update().clone());
         if view.etag != asked.seen {
             return Ok(answer(view));
         }
@@ -50,6 +58,7 @@ pub(super) async fn stop(State(app): Shared, uri: Uri) -> Result<Response, Refus
             () = app.stopping.cancelled() => return Ok(answer(view)),
             () = tokio::time::sleep_until(end) => return Ok(answer(view)),
             () = releases.changed() => {}
+            Ok(()) = own.changed() => {}
         }
     }
 }
@@ -58,25 +67,45 @@ fn answer(view: StopView) -> Response {
     ([(header::ETAG, format!("\"{}\"", view.etag))], Json(view)).into_response()
 }
 
-/// The view of a stop flag that says `stopped`.
-fn view(stopped: Option<String>) -> StopView {
-    const DIGITS: usize = 16;
-    let etag = match &stopped {
-        None => "none".to_owned(),
-        Some(flag) => format!("{:x}", Sha256::digest(flag))[..DIGITS].to_owned(),
-    };
-    StopView { etag, stopped }
+#[utoipa::path(post, path = "/v1/stop", operation_id = "raiseStop", tag = "grid",
+    summary = "Stops the grid, or a part of it, until somebody takes the stop away",
+    request_body = StopRequest,
+    responses(
+        (status = 200, description = "All stops that the job servers keep themselves", body = OwnStops)
+    )
+)]
+pub(super) async fn raise(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<StopRequest>,
+) -> Result<Json<OwnStops>, Refused> {
+    const DOING: &str = "stopping";
+    let StopRequest { reason, plugin, worker, release, when } = request;
+    let scope = StopScope { plugin, worker, release, when };
+    // A person who says what nobody understands hears so; in a flag that nobody can ask about, it stops everything.
+    stops::read(&scope).map_err(|error| {
+        Refused::bad_request(format!("{DOING}: {error}; leave it out to stop everything, or correct it"))
+    })?;
+    let reason: String = one_line(&reason).chars().take(LONGEST_REASON).collect();
+    if app.stops.now().len() >= MOST_STOPS {
+        let detail = format!("{DOING}: {MOST_STOPS} stops stand already; stop everything, or take them away first");
+        return Err(Refused::bad_request(detail));
+    }
+    let stop = NewStop { reason, scope, by: caller.name().to_owned() };
+    let stops = app.stops.add(&stop, app.clock.now()).await.map_err(while_doing(|| DOING))?;
+    tracing::warn!(by = stop.by, "stopped: {} ({:?})", stop.reason, stop.scope);
+    Ok(Json(OwnStops { stops: stops.to_vec() }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_flag_has_the_same_name_everywhere_and_another_one_another() {
-        let flag = |text: &str| view(Some(text.to_owned())).etag;
-        assert_eq!(flag("fire"), flag("fire"));
-        assert_ne!(flag("fire"), flag("flood"));
-        assert_ne!(flag(""), view(None).etag);
-    }
+#[utoipa::path(delete, path = "/v1/stop", operation_id = "clearStops", tag = "grid",
+    summary = "Takes away every stop that the job servers keep themselves; the repository's flags stay",
+    responses(
+        (status = 200, description = "Those that were taken away", body = OwnStops)
+    )
+)]
+pub(super) async fn clear(State(app): Shared, Extension(caller): Extension<Caller>) -> Result<Json<OwnStops>, Refused> {
+    let stops = app.stops.clear().await.map_err(while_doing(|| "taking the stops away"))?;
+    tracing::warn!(by = caller.name(), "{} stops were taken away", stops.len());
+    app.work.notify_waiters();
+    Ok(Json(OwnStops { stops }))
 }

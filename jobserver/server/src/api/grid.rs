@@ -6,13 +6,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::StatusCode;
-use nightshift_wire::{Report, Status};
+use nightshift_manifest::version::ReleaseVersion;
+use nightshift_wire::{Report, Status, TrialReport};
 
 use super::Shared;
 use super::body::{Body, check_worker};
 use crate::access::Caller;
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
+use crate::stops;
 
 /// A worker heard of within this time counts as there.
 pub(crate) const ACTIVE: Duration = Duration::from_secs(120);
@@ -32,9 +34,32 @@ pub(super) async fn report(
 ) -> Result<StatusCode, Refused> {
     check_worker("taking a report", &report.worker)?;
     caller.must_be("taking a report", &report.worker)?;
+    if let Some(trial) = &report.trial {
+        check_trial(trial)?;
+    }
     let kept = app.store.report(&report, &address.ip().to_string(), app.clock.now()).await;
     kept.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
+    if let Some(trial) = &report.trial {
+        let noted = app.store.note_trial(&report.worker, trial, app.clock.now()).await;
+        noted.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a worker says of its trial stands in keys of the store.
+fn check_trial(trial: &TrialReport) -> Result<(), Refused> {
+    const LONGEST: usize = 64;
+    if ReleaseVersion::parse_tag(&trial.release).is_ok()
+        && trial.release.len() <= LONGEST
+        && trial.ring.len() <= LONGEST
+    {
+        return Ok(());
+    }
+    let detail = format!(
+        "taking a report: its trial names {:?} and ring {:?}; send a release's tag such as v1.5.0, and a ring of its plan",
+        trial.release, trial.ring
+    );
+    Err(Refused::bad_request(detail))
 }
 
 #[utoipa::path(get, path = "/v1/status", operation_id = "status", tag = "grid",
@@ -58,7 +83,7 @@ pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
         now,
         release: catalogue.release.clone(),
         release_problem: catalogue.problem.clone(),
-        stopped: catalogue.stopped.clone(),
+        stopped: stops::everywhere(&stops::all(&catalogue, &app.stops.now()), "").0,
         jobs_waiting: counts.jobs_waiting,
         jobs_running: counts.jobs_running,
         jobs_done: counts.jobs_done,

@@ -22,6 +22,7 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::catalogue::Offered;
 use crate::refused::{Refused, one_line, while_doing};
+use crate::stops;
 
 const DOING: &str = "changing jobs";
 /// The most jobs a list shows at once.
@@ -75,9 +76,12 @@ pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Expl
     let job = number(job, "job")?;
     let facts = app.store.explain(job).await.map_err(while_doing(|| format!("explaining job {job}")))?;
     let catalogue = app.releases.now();
+    let flags = stops::all(&catalogue, &app.stops.now());
+    let (stopped, plugin_stopped) = stops::everywhere(&flags, &facts.job.plugin);
     let facts = explain::Facts {
         job: &facts.job,
-        stopped: catalogue.stopped.as_deref(),
+        stopped: stopped.as_deref(),
+        plugin_stopped: plugin_stopped.as_deref(),
         batch_suspended: facts.batch_suspended.as_deref(),
         ahead: facts.ahead,
         workers: &facts.workers,

@@ -17,6 +17,7 @@ mod openapi;
 mod receipt;
 mod requirements;
 mod results;
+mod rollouts;
 mod stream;
 pub(crate) mod tokens;
 mod workers;
@@ -56,7 +57,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::explain))
         .routes(routes!(artifacts::all))
+        .routes(routes!(control::raise, control::clear))
         .routes(routes!(grid::report))
+        .routes(routes!(rollouts::all))
+        .routes(routes!(rollouts::one))
         .routes(routes!(workers::all))
         .routes(routes!(workers::one, workers::change))
         .routes(routes!(grid::status))

@@ -3,14 +3,18 @@
 //! The engine that decides over releases on workers decides here too, on a clone of the server's own. It blocks, and
 //! so it runs on a thread for blocking work, one look at a time. Looks come every `look_every` and whenever a request
 //! wishes one. A look that fails changes nothing but the catalogue's `problem`: the last release goes on serving, and
-//! a stop flag seen goes on counting, also over a restart. While there is one, no release is taken in.
+//! a stop flag seen goes on counting, also over a restart. While one stops the whole grid, no release is taken in. Flags
+//! count on the default branch, too: people put them there in panic.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::clock::moment;
-use nightshift_engine::{Engine, FREE, Release, ReleaseError, Source, Unfetched};
+use nightshift_engine::{BackError, Engine, HeldBy, Release, ReleaseError, Source, StopFlag, Unfetched, Verified};
+use nightshift_manifest::SETTINGS_FILE;
+use nightshift_manifest::rollout::Holds;
+use nightshift_store::KnownRelease;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -129,8 +133,10 @@ impl Looker {
         match &mut self.engine {
             Some(engine) => Ok(engine),
             empty => {
-                let opened = Engine::open(self.source.clone(), self.folder.clone());
-                Ok(empty.insert(opened.map_err(|error| chain(&error))?))
+                let mut opened =
+                    Engine::open(self.source.clone(), self.folder.clone()).map_err(|error| chain(&error))?;
+                opened.watch_default_branch();
+                Ok(empty.insert(opened))
             }
         }
     }
@@ -140,20 +146,41 @@ impl Looker {
 fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String> {
     let look = engine.look(&moment()).map_err(|error| chain(&error))?;
     seen.note(deadline(Duration::ZERO));
-    if look.stop.is_some() {
+    if look.stops.iter().any(|flag| flag.scope.is_everything()) {
         return Ok(Vec::new());
     }
-    let sync = engine.sync(&look, FREE).map_err(|error| chain(&error))?;
+    let holds = &look.holds;
+    let hold = |release: &Verified<'_>| {
+        let reason = holds.denied(release.version)?;
+        Some(release.held(HeldBy::Denied, format!("{} is denied: {reason}", release.version.tag())))
+    };
+    let sync = engine.sync(&look, &hold).map_err(|error| chain(&error))?;
     let safe_mode = sync.safe_mode.iter().map(|why| {
         format!("{why}; remove trust.*.json, slots and in-force from its state folder to trust the repository afresh")
     });
     let unfetched = sync.unfetched.iter().map(|tag| format!("{tag}; {}", Unfetched::ADVICE));
-    Ok(safe_mode.chain(unfetched).chain(sync.refused.iter().map(ToString::to_string)).collect())
+    let denied = leave_denied(engine, holds);
+    let unreadable = holds.unreadable.iter().map(|why| format!("no worker moves to another release: {why}"));
+    let refused = sync.refused.iter().map(ToString::to_string);
+    Ok(safe_mode.chain(unfetched).chain(refused).chain(unreadable).chain(denied).collect())
+}
+
+/// Goes back from a release that is denied: batches are taken for the one before. Says so when there is none.
+fn leave_denied(engine: &mut Engine, holds: &Holds) -> Option<String> {
+    let release = engine.in_force()?;
+    let reason = holds.denied(release.version)?;
+    match engine.go_back("it is denied") {
+        Ok(_) => None,
+        Err(BackError::NothingBefore) => {
+            Some(format!("{} is denied ({reason}), and there is none before", release.tag))
+        }
+        Err(error) => Some(chain(&error)),
+    }
 }
 
 /// What the engine knows now, after a look or in spite of one that failed.
 fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
-    let stopped = engine.last_look().and_then(|look| look.stop.as_ref()).map(ToString::to_string);
+    let stops = engine.last_look().map(|look| look.stops.clone()).unwrap_or_default();
     let mut problems = match found {
         Ok(problems) => problems,
         Err(problem) => vec![problem],
@@ -172,10 +199,16 @@ fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
         }
     };
     catalogue.problem = problems.join("; ");
-    catalogue.stopped = stopped;
+    catalogue.stopped = StopFlag::in_words(&stops);
+    catalogue.stops = stops;
+    catalogue.holds = engine.last_look().map(|look| look.holds.clone()).unwrap_or_default();
     catalogue
 }
 
 fn offer(release: &Release) -> Result<Catalogue, ReleaseError> {
-    Ok(Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?))
+    let path = release.tree().join(SETTINGS_FILE);
+    let settings = std::fs::read_to_string(&path).map_err(|source| ReleaseError::Unreadable { path, source })?;
+    let known = KnownRelease { tag: release.tag.clone(), tag_id: release.tag_id.clone(), settings };
+    let catalogue = Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?);
+    Ok(Catalogue { known: Some(known), ..catalogue })
 }

@@ -3,4 +3,6 @@
 pub(crate) mod access;
 pub mod expiry;
 pub mod look;
+pub(crate) mod rollouts;
+pub(crate) mod stops;
 pub(crate) mod tidy;

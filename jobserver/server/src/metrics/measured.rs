@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use nightshift_rules::rollout::{Evidence, Halt};
 use nightshift_rules::sizing;
 use nightshift_store::{
-    Changed, Computed, Counts, ExplainFacts, Input, JobChange, JobResults, Ledger, LostAttempt, NewBatch, Noted, Store,
-    StoreError,
+    Changed, Computed, Counts, ExplainFacts, Input, JobChange, JobResults, KnownRelease, Ledger, LostAttempt, NewBatch,
+    Noted, Rollouts, Store, StoreError,
 };
 use nightshift_wire::{
     AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobFilter, JobHistory, JobId, JobPage,
-    Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
+    Lease, Moment, Receipt, Records, Report, Submission, TrialReport, Worker, WorkerChange,
 };
 
 use super::{Metrics, Verb};
@@ -94,6 +95,7 @@ verbs! {
     submit(attempt: AttemptId, submission: Submission, now: Moment) -> Receipt, counts |metrics, receipt| {
         metrics.jobs_completed.inc_by(u64::from(!receipt.repeated));
     };
+    turn_down(attempt: AttemptId, secret: &str, release: &str, reason: &str, now: Moment) -> Option<Receipt>;
     give_back(attempt: AttemptId, give_back: &GiveBack, now: Moment) -> (), counts |metrics, ()| {
         metrics.attempts_given_back.inc();
     };
@@ -127,4 +129,14 @@ verbs! {
     speed(plugin: &str) -> sizing::Measured;
     computed(batch: BatchId, from: u64, to: u64) -> Vec<Computed>;
     jobs_with_errors(batch: BatchId, from: u64, to: u64) -> Vec<u64>;
+}
+
+verbs! {
+    Rollouts:
+    note_release(release: &KnownRelease, now: Moment) -> ();
+    known_releases(limit: u32) -> Vec<KnownRelease>;
+    count_work(attempts: &[AttemptId]) -> ();
+    note_trial(worker: &str, trial: &TrialReport, now: Moment) -> ();
+    note_halt(halt: &Halt) -> ();
+    evidence(releases: &[String]) -> Evidence;
 }

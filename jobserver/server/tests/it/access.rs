@@ -30,6 +30,7 @@ fn report(worker: &str) -> Report {
         reason: String::new(),
         release: String::new(),
         refused: Vec::new(),
+        trial: None,
         steps: Vec::new(),
     }
 }

@@ -173,6 +173,7 @@ async fn a_dry_run_estimates_by_measured_speed_and_by_the_workers_that_are_there
             reason: String::new(),
             release: "v1.0.0".to_owned(),
             refused: Vec::new(),
+            trial: None,
             steps: Vec::new(),
         };
         server.client.report(&report).await.expect("taken");

@@ -16,6 +16,7 @@ fn report(worker: &str, state: WorkerState) -> Report {
         reason: "the release cannot be \"trusted\" & so".to_owned(),
         release: "v1.0.0".to_owned(),
         refused: vec!["v1.1.0: signed by nobody we know".to_owned()],
+        trial: None,
         steps: vec![
             StepReport { step: "look".to_owned(), ok: true, found: "fine".to_owned(), next: String::new() },
             StepReport {

@@ -144,6 +144,7 @@ async fn a_file_that_may_grow_no_further_is_a_full_disk_and_not_the_end() {
         reason,
         release: String::new(),
         refused: Vec::new(),
+        trial: None,
         steps: Vec::new(),
     };
     let mut full = None;

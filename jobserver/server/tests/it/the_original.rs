@@ -144,6 +144,7 @@ async fn two_workers_behind_one_address_are_two() {
             reason: String::new(),
             release: "v1.0.0".to_owned(),
             refused: Vec::new(),
+            trial: None,
             steps: Vec::new(),
         };
         server.client.report(&report).await.expect("heard");

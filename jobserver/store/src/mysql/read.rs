@@ -277,6 +277,7 @@ fn read_worker(mut row: Fields) -> Result<Worker, Failure> {
             reason: row.get("reason")?,
             release: row.get("release")?,
             refused: row.json("refused")?,
+            trial: None,
             steps: row.json("steps")?,
         },
         address: row.get("address")?,

@@ -26,6 +26,7 @@ use crate::{
         leases::Expires,
         submit::Submits,
         submitted::Submitted,
+        turn_down::TurnsDown,
         workers::ChangesWorker,
     },
 };
@@ -193,6 +194,19 @@ impl Store for MysqlStore {
             answers.push(answer.map_err(|failure| failure.of("accepting results")));
         }
         answers
+    }
+
+    async fn turn_down(
+        &self,
+        attempt: AttemptId,
+        secret: &str,
+        release: &str,
+        reason: &str,
+        now: Moment,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let (secret, release, reason) = (secret.to_owned(), release.to_owned(), reason.to_owned());
+        let answered = self.work.run(TurnsDown { attempt, secret, release, reason, now }).await;
+        answered.map_err(|failure| failure.of("turning results down"))
     }
 
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError> {

@@ -16,7 +16,9 @@ mod load;
 mod lock;
 mod read;
 mod readers;
+mod rollouts;
 mod sql;
+mod stops;
 mod workers;
 mod write;
 mod writer;
@@ -55,6 +57,7 @@ use crate::{
         set::WorkingSet,
         submit::Submits,
         submitted::Submitted,
+        turn_down::TurnsDown,
         workers::ChangesWorker,
     },
 };
@@ -357,6 +360,19 @@ impl Store for SqliteStore {
             answers.push(answer.map_err(|failure| failure.of("accepting results")));
         }
         answers
+    }
+
+    async fn turn_down(
+        &self,
+        attempt: AttemptId,
+        secret: &str,
+        release: &str,
+        reason: &str,
+        now: Moment,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let (secret, release, reason) = (secret.to_owned(), release.to_owned(), reason.to_owned());
+        let answered = self.writer.run(TurnsDown { attempt, secret, release, reason, now }).await;
+        answered.map_err(|failure| failure.of("turning results down"))
     }
 
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError> {

@@ -239,6 +239,7 @@ fn read_workers(rows: &mut Rows<'_>) -> Result<Vec<Worker>, Failure> {
                 reason: row.get("reason")?,
                 release: row.get("release")?,
                 refused: json(row, "refused")?,
+                trial: None,
                 steps: json(row, "steps")?,
             },
             address: row.get("address")?,

@@ -18,4 +18,5 @@ pub(crate) mod submit;
 pub(crate) mod submitted;
 mod table;
 pub(crate) mod task;
+pub(crate) mod turn_down;
 pub(crate) mod workers;

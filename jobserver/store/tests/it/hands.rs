@@ -136,6 +136,7 @@ pub(crate) fn report(worker: &str) -> Report {
         reason: "no job waits".to_owned(),
         release: "v1.0.0".to_owned(),
         refused: vec!["v1.1.0: not signed".to_owned()],
+        trial: None,
         steps: vec![StepReport {
             step: "look".to_owned(),
             ok: true,

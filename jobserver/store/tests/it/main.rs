@@ -17,5 +17,6 @@ mod place;
 mod plans;
 mod process;
 mod sqlite;
+mod stops;
 mod suite;
 mod trouble;

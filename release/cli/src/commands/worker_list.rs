@@ -76,6 +76,7 @@ pub(crate) fn example() -> Worker {
             reason: "prices are wrong (STOP on branch control)".into(),
             release: "v1.0.0".into(),
             refused: vec!["v1.1.0: the tag is not signed".into()],
+            trial: None,
             steps: Vec::new(),
         },
         address: "10.0.0.17".into(),

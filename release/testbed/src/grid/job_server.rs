@@ -184,8 +184,9 @@ impl JobServer {
 
     fn config_text(&self) -> String {
         let Repository { url, control_branch, signers } = &self.repository;
+        let look_every = if self.more.contains("look_every") { "" } else { "look_every = \"1s\"\n" };
         format!(
-            "access = {:?}\nlisten = {:?}\nstate_dir = {:?}\nlook_every = \"1s\"\n\n[repository]\nurl = {url:?}\n\
+            "access = {:?}\nlisten = {:?}\nstate_dir = {:?}\n{look_every}\n[repository]\nurl = {url:?}\n\
              control_branch = {control_branch:?}\nsigners = {signers:?}\n",
             if self.guard.is_some() { "tokens" } else { "open" },
             self.address,

@@ -1,6 +1,7 @@
 //! What the engine promises, tried on real repositories: over `file://`, over `git://`, and with tags made by git.
 
 mod approvals;
+mod back;
 mod binaries;
 mod bounds;
 mod crashes;

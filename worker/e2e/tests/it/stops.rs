@@ -53,7 +53,7 @@ fn a_worker_hears_of_a_stop_from_the_job_server_long_before_it_would_look_itself
 fn an_empty_flag_a_garbled_one_and_a_ref_named_stop_all_stop() -> Result<()> {
     let mut scene = Scene::with_release()?;
     let worker = scene.worker("w1")?;
-    for content in ["", "= not toml", "plugin = \"other\"\n"] {
+    for content in ["", "= not toml", "plugin = \"other\"\ncolour = \"red\"\n"] {
         scene.central.stop(content)?;
         let ended = worker.cycle()?;
         assert_eq!(ended.code, Some(6), "{content:?}: {ended:?}");

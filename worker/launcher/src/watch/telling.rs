@@ -100,6 +100,7 @@ mod tests {
             reason: reason.into(),
             release: "v1.0.0".into(),
             refused: Vec::new(),
+            trial: None,
             steps: Vec::new(),
         }
     }

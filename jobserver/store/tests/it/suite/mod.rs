@@ -7,6 +7,7 @@ mod hand_in;
 mod late;
 mod ledger;
 mod look;
+mod rollouts;
 mod work;
 
 use nightshift_testbed::database::Make;
@@ -107,6 +108,12 @@ macro_rules! every_promise {
                 results_are_counted_by_release_and_worker,
                 jobs_with_errors_are_found_by_their_places,
                 the_speed_of_a_plugin_is_that_of_accepted_work;
+            rollouts:
+                work_is_counted_by_release_worker_and_plugin,
+                work_counts_for_the_release_that_computed_it,
+                what_is_known_of_releases_outlives_the_server,
+                a_tag_that_names_another_object_begins_anew,
+                results_that_are_turned_down_put_the_job_back_at_once;
             look:
                 results_come_in_input_order_job_by_job,
                 jobs_come_in_pages_and_tell_their_story,

@@ -1,0 +1,1 @@
+DELETE FROM rollout_work WHERE `release` = :release

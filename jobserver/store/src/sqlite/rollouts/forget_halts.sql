@@ -1,0 +1,1 @@
+DELETE FROM rollout_halts WHERE release = :release

@@ -1,0 +1,1 @@
+DELETE FROM rollout_trials WHERE release = :release

@@ -1,0 +1,4 @@
+INSERT INTO rollout_trials (release, worker, ring, state, samples_passed, samples_failed, reported_at)
+VALUES (:release, :worker, :ring, :state, :samples_passed, :samples_failed, :now)
+ON CONFLICT (release, worker) DO UPDATE
+SET ring = :ring, state = :state, samples_passed = :samples_passed, samples_failed = :samples_failed, reported_at = :now

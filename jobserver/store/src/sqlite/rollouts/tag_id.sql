@@ -1,0 +1,1 @@
+SELECT tag_id FROM rollouts WHERE release = :release

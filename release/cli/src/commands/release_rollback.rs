@@ -1,0 +1,133 @@
+//! `nightshift release rollback`: an old release's tree, released again under a higher version.
+//!
+//! Workers never go below the highest version they had, so going back further than one step is a new release:
+//! 1. look at the central repository: the old release is one that workers believe, the new version is above all others;
+//! 2. take the old tree, but `keys/` as it is in the newest release: keys that were revoked since must not come back;
+//! 3. commit and signed tag are made as objects that nothing points at, and judged as workers will; samples run;
+//! 4. the tag alone is pushed. No branch moves: what is on it is somebody's work, and has to be mended, not lost.
+
+use anyhow::Context;
+use jiff::Timestamp;
+use nightshift_contract::exit::Exit;
+use nightshift_manifest::select::RemoteTag;
+use nightshift_manifest::tag::{TagFields, signed};
+use nightshift_manifest::version::ReleaseVersion;
+
+use crate::checks;
+use crate::grid_clone::GridClone;
+use crate::refusal::{OrRefuse, refusal};
+use crate::releases::{self, Releases, Tags};
+use crate::signing_key::SigningKey;
+use crate::surroundings::Surroundings;
+
+/// The folder that stays as it is now.
+const KEYS: &str = "keys";
+
+/// Release an old release's files again, under a higher version
+///
+/// Workers never take a lower version than they had. This takes the files of the release VERSION, with the keys of the
+/// newest release, and cuts them under a higher version, which spreads as that release's plan says. No branch is moved:
+/// mend what was wrong there before the next `nightshift release cut`. To make workers leave a release at once, for the one
+/// before it: `nightshift release deny`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The release to go back to, such as 1.4.0
+    version: String,
+    /// The version it gets [default: the newest with its last number raised]
+    #[arg(long = "as", value_name = "VERSION")]
+    as_version: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let clone = GridClone::here(around)?;
+    let old = parse_version(&args.version)?;
+    let key = SigningKey::open(&around.config.signing_key)?;
+    releases::fetch(&clone)?;
+    let known = releases::judge(&clone, Tags::Central, None)?;
+    let old_commit = commit_of(&known, old)?;
+    let newest = known.review.newest().context("a release that is believed is among the releases")?;
+    let highest = known.review.tags.iter().filter_map(|tag| ReleaseVersion::parse_tag(&tag.tag.name).ok()).max();
+    let version = match &args.as_version {
+        Some(version) => parse_version(version)?,
+        None => highest.unwrap_or(newest.version).next(),
+    };
+    if highest.is_some_and(|highest| version <= highest) {
+        let highest = highest.unwrap_or(version);
+        let text =
+            format!("{} is not above {}; workers never go back: take a higher version", version.tag(), highest.tag());
+        return Err(refusal(Exit::Usage, text));
+    }
+
+    around.screen.heading(format!("{}: the files of {} again", version.tag(), old.tag()));
+    let message = format!("Release {version}: {} again\n", old.tag());
+    let tree = old_tree(&clone, &old_commit, &newest.commit)?;
+    let commit = clone.git.run_as_person(&["commit-tree", &tree, "-p", &newest.commit], message.as_bytes())?;
+    let identity = clone.git.identity()?;
+    let fields = TagFields {
+        name: version.tag(),
+        commit: commit.clone(),
+        tagger: identity.who,
+        time: Timestamp::from_second(identity.seconds).context("reading git's clock")?,
+        message,
+    };
+    let raw = signed(&fields, key.private())?;
+    let tag_id = clone.git.run_with_input(&["hash-object", "-w", "-t", "tag", "--stdin"], &raw)?;
+    let next = RemoteTag { name: version.tag(), id: tag_id.clone() };
+    checks::check_release(&version.tag(), &releases::judge(&clone, Tags::Central, Some(next))?, &key, around)?;
+    push(&clone, version, &tag_id)?;
+
+    let screen = &around.screen;
+    screen.good(format!("signed {} on commit {}, with the files of {}", version.tag(), &commit[..10], old.tag()));
+    screen.good(format!("pushed it to {}", clone.url()?));
+    screen.say("No branch was moved: mend there what was wrong before the next `nightshift release cut`.");
+    screen.data(&format!("{}\n", version.tag()))?;
+    Ok(Exit::Done)
+}
+
+fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
+    text.strip_prefix('v').unwrap_or(text).parse().map_err(|error| refusal(Exit::Usage, format!("{error}")))
+}
+
+fn commit_of(known: &Releases, version: ReleaseVersion) -> anyhow::Result<String> {
+    match known.review.verdict(&version.tag()) {
+        Some(Ok(release)) => Ok(release.commit.clone()),
+        Some(Err(refused)) => {
+            let text = format!("workers refuse {}: {}; go back to another release", version.tag(), refused.found);
+            Err(refusal(Exit::Usage, text))
+        }
+        None => {
+            let text = format!("there is no release {}; `nightshift release status` lists them", version.tag());
+            Err(refusal(Exit::NotFound, text))
+        }
+    }
+}
+
+/// The old release's files with the keys of the newest one.
+fn old_tree(clone: &GridClone, old: &str, newest: &str) -> anyhow::Result<String> {
+    let area = tempfile::tempdir().context("making a temporary folder")?;
+    let index = area.path().join("index");
+    let git =
+        |args: &[&str]| clone.git.run_with_index(&index, args).context("putting the old release's files together");
+    git(&["read-tree", &format!("{old}^{{tree}}")])?;
+    git(&["rm", "--cached", "-r", "--quiet", "--ignore-unmatch", "--", KEYS])?;
+    let keys = format!("{newest}:{KEYS}");
+    if clone.git.run(&["rev-parse", "--quiet", "--verify", &keys]).is_ok() {
+        git(&["read-tree", &format!("--prefix={KEYS}/"), &keys])?;
+    }
+    git(&["write-tree"])
+}
+
+fn push(clone: &GridClone, version: ReleaseVersion, tag_id: &str) -> anyhow::Result<()> {
+    let update = format!("{tag_id}:refs/tags/{}", version.tag());
+    let pushed = clone.git.run(&["push", "--quiet", "--no-follow-tags", &clone.remote, &update]);
+    let Err(error) = pushed else { return Ok(()) };
+    let listed = clone.git.run(&["ls-remote", &clone.remote, &format!("refs/tags/{}", version.tag())]);
+    if listed.is_ok_and(|listed| listed.starts_with(tag_id)) {
+        return Ok(());
+    }
+    Err(error).or_refuse(Exit::Failed, || {
+        let place = clone.url().unwrap_or_else(|_| clone.remote.clone());
+        format!("pushing {} to {place}; nothing was changed: mend what git says below, then try again", version.tag())
+    })
+}
