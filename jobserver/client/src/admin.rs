@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use nightshift_wire::{
     ActionReport, ActionRequest, Batch, BatchId, Explanation, JobHistory, JobId, JobPage, JobQuery, OwnStops, Reason,
-    StopRequest, Worker,
-    WorkerChange,
+    StopRequest, Worker, WorkerChange,
 };
 
 use crate::ask::Ask;

@@ -247,8 +247,17 @@ mod tests {
         let other = Worker { plugins: vec!["name-count".to_owned()], ..worker("w-other") };
         let workers = [untagged(), untagged(), drained, gone, other];
         let job = job();
-        let explanation =
-            explain(&Facts { job: &job, stopped: None, plugin_stopped: None, batch_suspended: None, ahead: 5, workers: &workers }, NOW);
+        let explanation = explain(
+            &Facts {
+                job: &job,
+                stopped: None,
+                plugin_stopped: None,
+                batch_suspended: None,
+                ahead: 5,
+                workers: &workers,
+            },
+            NOW,
+        );
         assert_eq!(
             explanation.summary,
             "no worker may take it; 1 worker: not heard of for 15 minutes; 1 worker: drained (3 jobs failed); 1 worker: \
@@ -265,8 +274,17 @@ mod tests {
         let stopped = Worker { report: Report { state: WorkerState::Stopped, ..worker("w").report }, ..worker("w") };
         let workers = [worker("w-1"), busy, stopped];
         let job = job();
-        let explanation =
-            explain(&Facts { job: &job, stopped: None, plugin_stopped: None, batch_suspended: None, ahead: 0, workers: &workers }, NOW);
+        let explanation = explain(
+            &Facts {
+                job: &job,
+                stopped: None,
+                plugin_stopped: None,
+                batch_suspended: None,
+                ahead: 0,
+                workers: &workers,
+            },
+            NOW,
+        );
         let kept: u64 = explanation.kept_off.iter().map(|group| group.workers).sum();
         assert_eq!((explanation.free, explanation.busy, kept), (1, 1, 1));
     }

@@ -6,7 +6,7 @@
 //! 2. A view is made when somebody asks and the last one is older than [`FRESH_MS`], else the last one is told.
 //! 3. A ring that does worse is stored as sent back before anybody hears of it, so that it stays so on every server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nightshift_manifest::SETTINGS_FILE;
@@ -18,7 +18,7 @@ use nightshift_rules::rollout::{
     self, Evidence, FORGOTTEN_AFTER_MS, Facts, Halt, Judged, Limits, RingFacts, RingVerdict,
 };
 use nightshift_store::{KnownRelease, StoreError};
-use nightshift_wire::{AttemptId, Moment, RingState, Rollout, RolloutRing, Worker};
+use nightshift_wire::{AttemptId, Moment, RingState, Rollout, RolloutRing, TrialReport, Worker};
 use sha2::{Digest, Sha256};
 
 use crate::api::grid::ACTIVE;
@@ -31,10 +31,15 @@ const JUDGED: u32 = 8;
 /// Attempts that wait to be counted, at most: a store that is away for hours costs evidence, not memory.
 const MOST_UNCOUNTED: usize = 100_000;
 
+/// Workers whose last word on a trial is remembered; more than a grid has.
+const MOST_SAID: usize = 100_000;
+
 /// What is known of releases that spread.
 #[derive(Debug, Default)]
 pub(crate) struct Rollouts {
     uncounted: Mutex<Vec<AttemptId>>,
+    /// What each worker said last about its trial, as it is in the store.
+    said: Mutex<HashMap<String, TrialReport>>,
     last: tokio::sync::Mutex<Last>,
 }
 
@@ -58,6 +63,21 @@ impl Rollouts {
         if uncounted.len() < MOST_UNCOUNTED {
             uncounted.push(attempt);
         }
+    }
+
+    /// Keeps what a worker says about its trial, when it says something else than before: it says it every half minute.
+    pub(crate) async fn note_trial(&self, app: &App, worker: &str, trial: &TrialReport) -> Result<(), StoreError> {
+        let known = || self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().get(worker) == Some(trial) {
+            return Ok(());
+        }
+        app.store.note_trial(worker, trial, app.clock.now()).await?;
+        let mut known = known();
+        if known.len() >= MOST_SAID {
+            known.clear();
+        }
+        known.insert(worker.to_owned(), trial.clone());
+        Ok(())
     }
 
     /// Counts in the store what was collected.

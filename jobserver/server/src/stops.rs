@@ -16,6 +16,8 @@ use crate::catalogue::Catalogue;
 
 /// Where this server's own stops stand, for people.
 const PLACE: &str = "job server";
+/// Where a stop stands that the catalogue tells in words alone.
+const REPOSITORY: &str = "the repository";
 
 /// The stops that operators raised, as last read.
 pub(crate) struct OwnStops {
@@ -66,7 +68,7 @@ impl OwnStops {
 pub(crate) fn all(catalogue: &Catalogue, own: &[OwnStop]) -> Vec<StopFlag> {
     let mut flags = catalogue.stops.clone();
     if let (Some(words), true) = (&catalogue.stopped, flags.is_empty()) {
-        flags.push(StopFlag { place: "the repository".to_owned(), reason: words.clone(), scope: Scope::everything() });
+        flags.push(StopFlag { place: REPOSITORY.to_owned(), reason: words.clone(), scope: Scope::everything() });
     }
     flags.extend(own.iter().map(|stop| StopFlag::told(PLACE, &stop.reason, read(&stop.scope))));
     flags
@@ -130,9 +132,10 @@ pub(crate) fn names_workers(flags: &[StopFlag]) -> bool {
 pub(crate) fn everywhere(flags: &[StopFlag], plugin: &str) -> (Option<String>, Option<String>) {
     let limited = |flag: &&StopFlag| flag.scope.worker().is_none() && flag.scope.release().is_none();
     let words = |of: Option<&str>| {
-        let flags: Vec<StopFlag> =
-            flags.iter().filter(limited).filter(|flag| flag.scope.plugin() == of).cloned().collect();
-        StopFlag::in_words(&flags)
+        let flags = flags.iter().filter(limited).filter(|flag| flag.scope.plugin() == of);
+        let words = flags.map(|flag| if flag.place == REPOSITORY { flag.reason.clone() } else { flag.to_string() });
+        let words: Vec<String> = words.collect();
+        (!words.is_empty()).then(|| words.join("; "))
     };
     (words(None), words(Some(plugin)))
 }

@@ -13,7 +13,7 @@ use nightshift_wire::{
     AttemptId, BatchId, Enrolment, EnrolmentState, JobId, JoinRequest, JoinRule, Moment, Role, Token,
 };
 
-use crate::{StoreError, Stops, words::Word};
+use crate::{Stops, StoreError, words::Word};
 
 /// A token, and what it is recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]

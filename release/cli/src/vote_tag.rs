@@ -73,8 +73,8 @@ impl Voter {
 
     /// Files that changed since the release before it.
     pub(crate) fn changes(&self) -> anyhow::Result<Vec<String>> {
-        let before = self.known.review.tags.iter().filter_map(|reviewed| reviewed.verdict.as_ref().ok());
-        let Some(before) = before.filter(|release| release.version < self.version).next_back() else {
+        let mut before = self.known.review.tags.iter().filter_map(|reviewed| reviewed.verdict.as_ref().ok());
+        let Some(before) = before.rfind(|release| release.version < self.version) else {
             return Ok(Vec::new());
         };
         let commit = &self.release()?.commit;

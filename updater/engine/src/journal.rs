@@ -36,8 +36,8 @@ pub(crate) fn read_boot(state: &StateDir) -> Option<BootState> {
     BootState::parse(&std::fs::read_to_string(state.boot_state()).ok()?)
 }
 
-/// Makes boot's state durable.
+/// Replaces boot's state, which follows from the journal: what a power cut takes back is written anew by the next cycle.
 pub(crate) fn write_boot(state: &StateDir, boot: &BootState) -> Result<(), StateError> {
     let path = state.boot_state();
-    swap::replace_durably(&path, boot.to_text().as_bytes()).map_err(StateError::writing(path))
+    swap::replace_whole(&path, boot.to_text().as_bytes()).map_err(StateError::writing(path))
 }

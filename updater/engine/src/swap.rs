@@ -10,13 +10,18 @@ use crate::steps::{self, Instant};
 
 /// Replaces a file: writes beside it, syncs, renames, syncs the folder.
 pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_whole(path, content)?;
+    sync_folder(parent(path))
+}
+
+/// Replaces a file that can be made again from others: after a power cut it is the old one or the new one, whole.
+pub(crate) fn replace_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = beside(path);
     let mut file = File::create(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
     steps::at(Instant::FileSynced(&beside));
-    fs::rename(&beside, path)?;
-    sync_folder(parent(path))
+    fs::rename(&beside, path)
 }
 
 /// Replaces a file whose loss in a power cut does no harm: readers see old or new, the disk perhaps neither.
@@ -35,15 +40,14 @@ pub(crate) fn put_folder(built: &Path, place: &Path) -> io::Result<()> {
     sync_folder(parent(place))
 }
 
-/// Points a symbolic link elsewhere.
+/// Points a symbolic link elsewhere. It can be made again: after a power cut it is the old one or the new one.
 pub(crate) fn repoint(link: &Path, target: &Path) -> io::Result<()> {
     let beside = beside(link);
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => symlink(target, &beside)?,
     }
-    fs::rename(&beside, link)?;
-    sync_folder(parent(link))
+    fs::rename(&beside, link)
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

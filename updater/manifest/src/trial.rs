@@ -1,5 +1,5 @@
 //! The life of an update on one worker, and what was found bad there: `trial.json`, the journal. Pure; what is done about
-//! it is in `updater/engine` and `worker/launcher`.
+//! it is in `updater/engine` and `worker/launcher`. A test prints the moves into `docs/diagrams/update-life.md`.
 //!
 //! ```text
 //! staged ──▶ checked ──▶ switched ──▶ good            the floor rises to it
@@ -383,13 +383,46 @@ mod tests {
             Event::LastGoodToo,
             Event::Due,
         ];
-        let mut table = String::new();
-        for stage in &stages {
-            let trial = Trial { release: release(6), stage: stage.clone(), doubts: 0 };
-            let legal = events.iter().map(|event| if trial.after(event.clone(), &at(0)).is_ok() { 'x' } else { '.' });
-            table += &legal.chain(['\n']).collect::<String>();
+        let mut table = "# The life of an update\n\nPrinted by a test of `updater/manifest/src/trial.rs` (`UPDATE_DIAGRAMS=1 cargo \
+                         test -p nightshift-manifest`). An empty cell is a move that no update makes.\n\n|"
+            .to_owned();
+        for event in &events {
+            table += &format!(" | {}", words(&format!("{event:?}")));
         }
-        assert_eq!(table, "x..xx...\n.x..x...\n..xxx...\n.....xx.\n.......x\n");
+        table += &format!(" |\n|---{}|\n", "|---".repeat(events.len()));
+        for stage in &stages {
+            let trial = Trial { release: release(6), stage: stage.clone(), doubts: 1 };
+            table += &format!("| **{}**", words(&format!("{stage:?}")));
+            for event in &events {
+                let to = match trial.after(event.clone(), &at(0)) {
+                    Ok(Outcome::Goes(trial)) => words(&format!("{:?}", trial.stage)),
+                    Ok(Outcome::Good) => "good".to_owned(),
+                    Ok(Outcome::Bad(_)) => "bad".to_owned(),
+                    Err(_) => String::new(),
+                };
+                table += &format!(" | {to}");
+            }
+            table += " |\n";
+        }
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/diagrams/update-life.md");
+        #[expect(clippy::disallowed_methods, reason = "a test has no main to read the environment in")]
+        if std::env::var("UPDATE_DIAGRAMS").is_ok() {
+            std::fs::write(file, &table).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(file).expect("the diagram"), table);
+    }
+
+    /// `LastGoodWell(…)` as `last good well`.
+    fn words(name: &str) -> String {
+        let name = name.split(['(', ' ', '{']).next().unwrap_or_default();
+        let mut words = String::new();
+        for letter in name.chars() {
+            if letter.is_uppercase() && !words.is_empty() {
+                words.push(' ');
+            }
+            words.extend(letter.to_lowercase());
+        }
+        words
     }
 
     #[test]

@@ -19,8 +19,8 @@
 //!   downloads/     programs that are being fetched
 //!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
-//!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, and `mark`, what is in
-//!                  its environment and its descendants'
+//!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, `mark`, what is in
+//!                  its environment and its descendants', and `family`, those there were lately
 //!   log/           rotated by day
 //! ```
 
@@ -137,6 +137,10 @@ impl StateDir {
     /// The mark in the environment of the core that a launcher started last.
     pub fn core_mark(&self) -> PathBuf {
         self.core().join("mark")
+    }
+    /// The core's descendants as they were noted last, by number and start.
+    pub fn core_family(&self) -> PathBuf {
+        self.core().join("family")
     }
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {

@@ -52,7 +52,7 @@ pub enum FromCore {
         /// Records of the job.
         total: u64,
     },
-    /// A job goes back because its plugin failed at it: number of the job, plugin, why.
+    /// A job goes back because its plugin failed at it, or is done with nothing but errors: number of the job, plugin, why.
     Failed {
         /// The job's number on the job server.
         job: i64,

@@ -217,7 +217,7 @@ impl Fetcher {
         match answer {
             Ok(Some(claim)) => {
                 (self.state().refused_claims, self.state().none_since) = (0, None);
-                desk.telling.progress();
+                desk.telling.waiting(for_records_of(&claim));
                 self.note(desk, claim, &in_use, hand).await
             }
             Ok(None) if is_ahead => {
@@ -301,7 +301,7 @@ impl Fetcher {
             &pulse,
             desk.pace.heartbeat,
             || written as u64,
-            |_| desk.telling.progress(),
+            |_| desk.telling.waiting(for_records_of(&held.claim)),
         );
         let fetched = tokio::select! {
             fetched = desk.ready_records(&in_use, &held, patience) => fetched.map(drop),
@@ -407,6 +407,12 @@ async fn until_not_any_more(desk: &Desk, release: &ReleaseArgs, plugin: &str) ->
         }
         bell.rung().await;
     }
+}
+
+/// What a core waits for between a claim and its records. It is no progress: a job that waits decides about a release on
+/// trial, and not the answer that there is one.
+fn for_records_of(claim: &Claim) -> String {
+    format!("the records of job {}", claim.job)
 }
 
 /// Waits until a claim for these plugins is not the one to make any more: another release is ordered, or a plugin was

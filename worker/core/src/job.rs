@@ -6,7 +6,7 @@ use std::time::Duration;
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_contract::message::FromCore;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{AttemptId, Claim, Heartbeat, Provenance, Record, RecordResult, Records, Submission};
+use nightshift_wire::{AttemptId, Claim, Heartbeat, Outcome, Provenance, Record, RecordResult, Records, Submission};
 use tokio::time::timeout;
 
 use crate::ahead::{self, InHand};
@@ -167,8 +167,11 @@ impl Desk {
                 hand.is_at(done as u64);
             }
             self.bell.ring();
-            self.telling.working(*job, plugin, done as u64, *total);
             let rest = &records.records[done..];
+            match fruitless(&so_far.results).filter(|_| rest.is_empty()) {
+                Some(why) => self.telling.say(FromCore::Failed { job: *job, plugin: plugin.clone(), why }),
+                None => self.telling.working(*job, plugin, done as u64, *total),
+            }
             if rest.is_empty() {
                 break;
             }
@@ -324,8 +327,35 @@ fn manifest_of<'a>(in_use: &'a InUse, claim: &Claim) -> Result<&'a PluginManifes
     })
 }
 
+/// Why a job came to nothing although it is done: each of its records ended in an error.
+fn fruitless(results: &[RecordResult]) -> Option<String> {
+    let error = |result: &RecordResult| match &result.outcome {
+        Outcome::Error(error) => Some(error.clone()),
+        Outcome::Ok(_) => None,
+    };
+    let first = results.first().and_then(error)?;
+    let all = results.iter().all(|result| error(result).is_some());
+    all.then(|| format!("each of its {} records ended in an error, the first in: {first}", results.len()))
+}
+
 /// Whether `results` are those of the first of `records`.
 fn are_results_of(results: &[RecordResult], records: &Records) -> bool {
     results.len() <= records.records.len()
         && results.iter().zip(&records.records).all(|(result, record)| result.id == record.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_came_to_nothing_when_each_of_its_records_ended_in_an_error() {
+        let result = |id, outcome| RecordResult { id, outcome };
+        let bad = result(1, Outcome::Error("no table".into()));
+        let good = result(2, Outcome::Ok(std::collections::BTreeMap::new()));
+        let why = fruitless(&[bad.clone(), bad.clone()]).expect("nothing");
+        assert_eq!(why, "each of its 2 records ended in an error, the first in: no table");
+        assert_eq!(fruitless(&[bad, good]), None);
+        assert_eq!(fruitless(&[]), None);
+    }
 }

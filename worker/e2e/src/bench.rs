@@ -8,6 +8,7 @@ mod cycle_noop;
 mod figure;
 mod job_control;
 mod measure;
+mod release;
 mod stop_latency;
 mod table;
 mod tag_verify;
@@ -29,6 +30,7 @@ struct Group {
 const GROUPS: &[&[Group]] = &[
     &[cycle_noop::GROUP],
     &[tag_verify::GROUP],
+    &[release::GROUP],
     &job_control::RATE,
     &job_control::DEEP_QUEUE,
     &job_control::BATCH,

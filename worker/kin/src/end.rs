@@ -46,14 +46,20 @@ pub enum Survivors {
 /// When some of it is left after `at_most`, or /proc cannot be read.
 pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<Ended, Survivors> {
     let begun = Stopwatch::start();
-    let mut led = BTreeMap::new();
+    let mut led: BTreeMap<u32, u64> = roots.known.iter().copied().collect();
     let mut killed = BTreeMap::new();
     let mut looks = 0;
+    // Reading every environment takes longest: descent first, which finds nearly everything, and marks at the end.
+    let mut mark = None;
     loop {
-        let processes = look(roots, waited_for)?;
+        let processes = look(roots, mark, waited_for)?;
         let members = family(&processes, roots, &led);
         if members.is_empty() {
-            return Ok(Ended { killed: killed.len() });
+            if mark == roots.mark {
+                return Ok(Ended { killed: killed.len() });
+            }
+            mark = roots.mark;
+            continue;
         }
         led.extend(members.iter().map(|member| (member.pid, member.start)));
         let moving: Vec<&Process> = members.iter().copied().filter(|member| !member.is_stopped).collect();
@@ -71,18 +77,31 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
     }
 }
 
+/// The members of the family by number and start, to be known again later.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn members(roots: &Roots<'_>) -> Result<Vec<(u32, u64)>, Survivors> {
+    let processes = proc::processes(roots.mark, since(roots)).map_err(Survivors::Unseen)?;
+    Ok(family(&processes, roots, &BTreeMap::new()).iter().map(|member| (member.pid, member.start)).collect())
+}
+
 /// The members of the family that are left, by number.
 ///
 /// # Errors
 /// When /proc cannot be read.
 pub fn is_left(roots: &Roots<'_>) -> Result<Vec<u32>, Survivors> {
-    let processes = proc::processes(roots.mark).map_err(Survivors::Unseen)?;
-    Ok(family(&processes, roots, &BTreeMap::new()).iter().map(|member| member.pid).collect())
+    Ok(members(roots)?.into_iter().map(|(pid, _)| pid).collect())
 }
 
-fn look(roots: &Roots<'_>, waited_for: &[u32]) -> Result<Vec<Process>, Survivors> {
+/// What is below a process and has its mark is younger than it.
+fn since(roots: &Roots<'_>) -> u64 {
+    roots.below.and_then(proc::process).map_or(0, |process| process.start)
+}
+
+fn look(roots: &Roots<'_>, mark: Option<&str>, waited_for: &[u32]) -> Result<Vec<Process>, Survivors> {
     let me = std::process::id();
-    let processes = proc::processes(roots.mark).map_err(Survivors::Unseen)?;
+    let processes = proc::processes(mark, since(roots)).map_err(Survivors::Unseen)?;
     for process in processes.iter().filter(|process| process.is_zombie && process.parent == me) {
         if !waited_for.contains(&process.pid) {
             orphans::reap(process.pid);

@@ -30,6 +30,8 @@ pub struct Roots<'a> {
     pub below: Option<u32>,
     /// This process and everything below it.
     pub leader: Option<u32>,
+    /// These, by number and start, as they were found earlier ([`crate::members`]).
+    pub known: &'a [(u32, u64)],
     /// Everything with this mark in its environment.
     pub mark: Option<&'a str>,
     /// Not these, nor what is found through them alone: they belong to somebody else.
@@ -55,7 +57,9 @@ pub fn family<'p>(processes: &'p [Process], roots: &Roots<'_>, led: &BTreeMap<u3
                 members.contains(&leader) || led.get(&leader).is_some_and(|start| is_led(leader, *start))
             };
             let leads = Some(process.pid) == roots.leader;
-            if below || leads || process.is_marked || led_by_one(process.group) || led_by_one(process.session) {
+            let known = roots.known.contains(&(process.pid, process.start));
+            if below || leads || known || process.is_marked || led_by_one(process.group) || led_by_one(process.session)
+            {
                 members.insert(process.pid);
             }
         }
@@ -129,6 +133,13 @@ mod tests {
         assert_eq!(pids(std::slice::from_ref(&in_group)), [200]);
         let stranger = Process { group: 101, start: 8, ..process(101, 1) };
         assert_eq!(pids(&[in_group, stranger]), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn one_that_was_found_earlier_is_known_by_number_and_start() {
+        let all = [process(200, 1), process(201, 200), process(300, 1)];
+        let roots = Roots { known: &[(200, 200), (300, 7)], ..Roots::default() };
+        assert_eq!(found(&all, &roots), [200, 201], "300 is somebody else by now");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! - whoever starts processes [adopts](adopt_orphans) orphans: what loses its parent becomes its child and stays below
 //!   it, so that descent alone finds everything for as long as it lives;
 //! - everything is started with an unguessable [mark](MARK) in the environment, which descendants inherit; it finds what
-//!   is left when nobody adopted orphans any more, because launcher and core were both killed;
+//!   is left when nobody adopted orphans any more, because launcher and core were both killed; what may have erased it by
+//!   then is known by number and start, when it was noted before ([`members`]);
 //! - process groups and sessions led by what was found count as well ([`family`]).
 //!
 //! Ending ([`end`]): look, freeze whatever is found, look again until nothing new comes up, kill it all, look again, until
@@ -19,7 +20,7 @@ mod orphans;
 mod proc;
 mod wait;
 
-pub use end::{Ended, Survivors, end, is_left};
+pub use end::{Ended, Survivors, end, is_left, members};
 pub use family::{Process, Roots, family};
 pub use orphans::{adopt_orphans, adopts_orphans, reap_orphans};
 

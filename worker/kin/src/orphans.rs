@@ -31,7 +31,7 @@ pub fn adopts_orphans() -> bool {
 /// When /proc cannot be read.
 pub fn reap_orphans(waited_for: &[u32]) -> io::Result<()> {
     let me = std::process::id();
-    for process in proc::processes(None)? {
+    for process in proc::processes(None, 0)? {
         if process.parent == me && process.is_zombie && !waited_for.contains(&process.pid) {
             reap(process.pid);
         }

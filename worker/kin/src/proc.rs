@@ -9,12 +9,13 @@ use crate::family::Process;
 /// No more of an environment is looked through; the kernel's own limit for one is a few megabytes.
 const MOST_ENVIRONMENT: u64 = 8 << 20;
 
-/// Every process there is. Those whose environment holds the mark are marked, where one is named.
+/// Every process there is. Those whose environment holds the mark are marked, where one is named; none that started
+/// before `since` is.
 ///
 /// # Errors
 /// When /proc cannot be read: then nobody knows what runs.
-pub(crate) fn processes(mark: Option<&str>) -> io::Result<Vec<Process>> {
-    let mark = mark.map(|mark| format!("{MARK}={mark}\0"));
+pub(crate) fn processes(mark: Option<&str>, since: u64) -> io::Result<Vec<Process>> {
+    let mark = mark.map(|mark| format!("{MARK}={mark}"));
     let mut processes = Vec::new();
     let mut text = String::new();
     for entry in fs::read_dir("/proc")? {
@@ -24,7 +25,8 @@ pub(crate) fn processes(mark: Option<&str>) -> io::Result<Vec<Process>> {
         let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read_to_string(&mut text));
         let process = read.ok().and_then(|_| parse(&text)).or_else(|| lossily(pid));
         let Some(mut process) = process else { continue };
-        process.is_marked = mark.as_ref().is_some_and(|mark| !process.is_zombie && has(pid, mark.as_bytes()));
+        process.is_marked =
+            process.start >= since && mark.as_ref().is_some_and(|mark| !process.is_zombie && has(pid, mark.as_bytes()));
         processes.push(process);
     }
     Ok(processes)
@@ -67,7 +69,7 @@ fn has(pid: u32, variable: &[u8]) -> bool {
     let mut environment = Vec::new();
     let read = fs::File::open(format!("/proc/{pid}/environ"))
         .and_then(|file| file.take(MOST_ENVIRONMENT).read_to_end(&mut environment));
-    read.is_ok() && environment.windows(variable.len()).any(|part| part == variable)
+    read.is_ok() && environment.split(|byte| *byte == 0).any(|one| one == variable)
 }
 
 #[cfg(test)]
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn this_process_is_among_all() {
         let me = std::process::id();
-        let all = processes(None).expect("/proc is there");
+        let all = processes(None, 0).expect("/proc is there");
         assert_eq!(all.iter().find(|process| process.pid == me).map(|me| me.start), process(me).map(|me| me.start));
     }
 }

@@ -184,7 +184,10 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
     let done = cycle.go(&runtime);
     let (ending, report) = match done {
         Ok((ending, state, reason)) => {
-            cycle.note_for_boot();
+            // Giving way is no cycle: a launcher on trial that gave way for ever would never be fallen back from.
+            if !cycle.another_launcher {
+                cycle.note_for_boot();
+            }
             (ending, cycle.report(state, reason))
         }
         Err(error) => {
@@ -412,7 +415,9 @@ impl Cycle<'_> {
 
     /// Says to a repository whose it is and what was heard.
     pub fn introduce(&self, repository: &mut Repository) {
-        repository.know(&self.reporter.worker, &self.reporter.host, &self.heard);
+        let control = &self.settings.source.control_branch;
+        let heard = self.heard.iter().filter(|flag| !heard::is_seen_by_looking(flag, control)).cloned();
+        repository.know(&self.reporter.worker, &self.reporter.host, &heard.collect::<Vec<_>>());
     }
 
     /// This worker's id.
@@ -435,6 +440,11 @@ impl Cycle<'_> {
         if let Some(words) = repairs_in_words(&visit.repairs) {
             tracing::warn!("{words}");
             self.findings.good(Step::Repair, words);
+        }
+        if visit.looked {
+            // What a look sees itself, it knows better than who told of it before.
+            let control = &self.settings.source.control_branch;
+            self.heard.retain(|flag| !heard::is_seen_by_looking(flag, control));
         }
         // A release that was on trial before this launcher began has one of its own perhaps, which boot did not choose.
         if visit.switched || (self.visit.is_none() && visit.on_trial) {
@@ -461,7 +471,8 @@ impl Cycle<'_> {
             JobSource::Servers(_) => reason,
             JobSource::Store { .. } => format!("{reason} (the store is used directly: no job server hears of this)"),
         };
-        self.reporter.report(state, reason, release, refused, &self.findings)
+        let trial = visit.and_then(|visit| visit.trial.clone());
+        Report { trial, ..self.reporter.report(state, reason, release, refused, &self.findings) }
     }
 
     /// Writes the status file; one that cannot be written is noted and nothing more.

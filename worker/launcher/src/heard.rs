@@ -84,7 +84,8 @@ pub fn remember(state: &StateDir, flags: &[StopFlag]) {
     }
 }
 
-fn is_seen_by_looking(flag: &StopFlag, control_branch: &str) -> bool {
+/// Whether a worker's own look at the repository sees a flag itself.
+pub fn is_seen_by_looking(flag: &StopFlag, control_branch: &str) -> bool {
     flag.place.starts_with("ref ") || flag.place.ends_with(&format!(" on branch {control_branch}"))
 }
 

@@ -4,7 +4,10 @@
 //! 1. Before a core is started, a new mark is written to `core/mark`, durably and together with the machine's fingerprint:
 //!    a copied state folder names processes of another machine, or of another worker on this one.
 //! 2. The core is started with the mark in its environment; descendants inherit it.
-//! 3. The next cycle, under the lock and after the core itself was ended, ends whatever still has the mark.
+//! 3. While it runs, its descendants are noted now and then by number and start (`core/family`): a process that renames
+//!    itself may erase its environment on the way.
+//! 4. The next cycle, under the lock and after the core itself was ended, ends whatever still has the mark or was
+//!    noted.
 
 use std::io;
 
@@ -12,9 +15,9 @@ use nightshift_contract::layout::StateDir;
 use nightshift_kin::{Roots, Survivors};
 use uuid::Uuid;
 
-use crate::machine;
 use crate::swap::{self, Keep};
 use crate::watch::ENDED_WITHIN;
+use crate::{clock, machine};
 
 /// Makes a new mark and notes it.
 ///
@@ -35,8 +38,39 @@ pub fn new_mark(state: &StateDir) -> io::Result<String> {
 pub fn end_all(state: &StateDir) -> Result<usize, Survivors> {
     let Some(mark) = own_mark(state) else { return Ok(0) };
     let me = [std::process::id()];
-    let roots = Roots { mark: Some(&mark), spare: &me, ..Roots::default() };
+    let known = noted_family(state, &mark);
+    let roots = Roots { mark: Some(&mark), known: &known, spare: &me, ..Roots::default() };
     Ok(nightshift_kin::end(&roots, &[], ENDED_WITHIN)?.killed)
+}
+
+/// Notes everything below this process, for [`end_all`]. A note that cannot be written is not worth failing for: the mark
+/// finds nearly everything.
+pub fn note_family(state: &StateDir, mark: &str) {
+    let roots = Roots { below: Some(std::process::id()), mark: Some(mark), ..Roots::default() };
+    let Ok(members) = nightshift_kin::members(&roots) else { return };
+    let lines: String = members.iter().map(|(pid, start)| format!("{pid} {start}\n")).collect();
+    let text = format!("{mark} {}\n{lines}", boot());
+    if let Err(error) = swap::replace(&state.core_family(), text.as_bytes(), Keep::UntilPowerCut) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "noting the core's descendants failed");
+    }
+}
+
+/// What was noted under this mark since the machine started: numbers and starts are only of that time.
+fn noted_family(state: &StateDir, mark: &str) -> Vec<(u32, u64)> {
+    let text = std::fs::read_to_string(state.core_family()).unwrap_or_default();
+    let mut lines = text.lines();
+    if lines.next() != Some(format!("{mark} {}", boot()).as_str()) {
+        return Vec::new();
+    }
+    lines
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(pid, start)| Some((pid.parse().ok()?, start.parse().ok()?)))
+        .collect()
+}
+
+/// Names the machine's start.
+fn boot() -> String {
+    clock::moment().boot
 }
 
 /// The mark, when it was made here.

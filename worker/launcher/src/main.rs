@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::handoff::SELF_CHECK;
 use nightshift_contract::layout::DEFAULT_CONFIG;
+use nightshift_engine::binaries::keep_temporary_files_in;
 use nightshift_launcher::installed::Installed;
 use nightshift_launcher::self_check::{self, SelfCheckError};
 use nightshift_launcher::settings::Settings;
@@ -99,6 +100,7 @@ fn run(settings: &Settings, installed: &Installed) -> anyhow::Result<Exit> {
         let folder = settings.state.log();
         return Err(error).with_context(|| format!("writing the log in {}; is this the right user?", folder.display()));
     }
+    keep_temporary_files_in(&settings.state.downloads());
     let ending = cycle::run(settings, installed)?;
     if ending.give_way {
         // Comes back only when it failed; the next cycle tries again.

@@ -14,6 +14,7 @@ use nightshift_manifest::rollout::HeldBack;
 use nightshift_manifest::select;
 use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::stop::{self, Who};
+use nightshift_wire::{TrialReport, TrialState};
 
 use crate::clock;
 use crate::rollout::Openings;
@@ -44,6 +45,8 @@ pub struct Found {
 /// What a visit found.
 #[derive(Debug, Clone)]
 pub struct Visit {
+    /// The repository was really looked at.
+    pub looked: bool,
     /// The stop flags that stand, as far as a look could see.
     pub stops: Vec<StopFlag>,
     /// Why the repository could not be looked at or fetched from, when it could not.
@@ -58,12 +61,12 @@ pub struct Visit {
     pub settings: GridSettings,
     /// Another release came into force.
     pub switched: bool,
-    /// The repository was really looked at.
-    pub looked: bool,
     /// The release in force is on trial.
     pub on_trial: bool,
     /// What the release that was in force before is suspected of; the last good one is in force and has to do better.
     pub suspected: Option<Fault>,
+    /// What is to be said about the release that was tried last.
+    pub trial: Option<TrialReport>,
     /// Releases that are offered and refused, with the reason.
     pub refused: Vec<String>,
     /// Releases that are good and held back, with the reason.
@@ -152,6 +155,7 @@ impl Repository {
             looked: has_looked,
             on_trial: self.engine.on_trial().is_some(),
             suspected: self.engine.suspected().map(|(_, fault)| fault),
+            trial: self.trial(release.as_ref(), sync.as_ref().ok(), &settings),
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).chain(rolled_back).collect(),
             held: sync.iter().flat_map(|sync| &sync.held).cloned().collect(),
             safe_mode: self.engine.safe_mode().map(str::to_owned),
@@ -175,6 +179,27 @@ impl Repository {
             release,
             settings,
         }
+    }
+
+    /// What this worker says about its last trial. A release that is in force and not on trial is good; it got there by its
+    /// plugins' own samples, and by work.
+    fn trial(&self, release: Option<&Release>, sync: Option<&Sync>, settings: &GridSettings) -> Option<TrialReport> {
+        let says = |release: String, state, ring, samples_passed| {
+            Some(TrialReport { release, ring, state, samples_passed, samples_failed: 0 })
+        };
+        if let Some((suspected, _)) = self.engine.suspected() {
+            return says(suspected, TrialState::Unknown, String::new(), 0);
+        }
+        let mut held = sync.iter().flat_map(|sync| &sync.held);
+        if let Some(bad) = held.find(|held| self.engine.is_rolled_back(&held.tag_id)) {
+            return says(bad.tag.clone(), TrialState::Bad, String::new(), 0);
+        }
+        let release = release?;
+        let plan = settings.rollout.as_ref();
+        let ring = plan.zip(self.openings.as_ref()).map(|(plan, openings)| openings.ring(&release.tag, plan));
+        let state = if self.engine.on_trial().is_some() { TrialState::Running } else { TrialState::Good };
+        let samples = release.plugins().map_or(0, |plugins| u32::try_from(plugins.len()).unwrap_or(u32::MAX));
+        says(release.tag.clone(), state, ring.unwrap_or_default(), samples)
     }
 
     /// The flags because of which no release is switched in here; `None` when there are none.

@@ -114,6 +114,12 @@ impl Openings {
         self.heard.go_back(release, plan, holds, &self.worker)
     }
 
+    /// The ring of a plan that this worker belongs to.
+    pub fn ring(&self, tag: &str, plan: &Plan) -> String {
+        let place = plan.ring_of(&self.worker, &self.heard.tags, tag);
+        plan.rings.get(place).map(|ring| ring.name.clone()).unwrap_or_default()
+    }
+
     fn now(&self) -> Option<Timestamp> {
         let (told, at) = self.clock?;
         let passed = Duration::from_millis(clock::since_start().saturating_sub(at));

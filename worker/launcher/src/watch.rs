@@ -48,6 +48,8 @@ use waking::{Owed, Wakefulness};
 /// How long everything that a core started may take to end, once it is killed.
 pub const ENDED_WITHIN: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_secs(1);
+/// After so many ticks the core's descendants are noted anew.
+const NOTE_EVERY: u32 = 5;
 /// How long the job server may take to say what is stopped when a core waits for it.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -60,6 +62,7 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
     let watch = Watch {
         told_stops: Vec::new(),
         wakefulness: Wakefulness::new(clock::clocks()),
+        ticks: 0,
         owed: Owed::default(),
         asking: None,
         next_visit: now + millis(cycle.settings.look_every),
@@ -105,6 +108,7 @@ struct Watch<'c, 's> {
     /// The stopped plugins that the core was told of last.
     told_stops: Vec<PluginStop>,
     wakefulness: Wakefulness,
+    ticks: u32,
     /// What a core that woke waits for.
     owed: Owed,
     /// The job server is being asked what is stopped.
@@ -233,6 +237,12 @@ impl Watch<'_, '_> {
                 self.cycle.lock.mark_progress();
                 let seen = self.probation.tick(clock::since_start());
                 self.to_judge = self.to_judge.take().or(seen);
+                self.ticks += 1;
+                if self.ticks.is_multiple_of(NOTE_EVERY)
+                    && let Some(core) = &self.core
+                {
+                    leftovers::note_family(&self.cycle.settings.state, core.mark());
+                }
                 if let Some(jump) = self.wakefulness.tick(clock::clocks(), TICK) {
                     tracing::info!("{jump}: looking for stops now");
                     self.look_anew();
@@ -444,11 +454,13 @@ impl Watch<'_, '_> {
 
     fn take_in(&mut self, visited: Result<Visited, JoinError>) {
         let pause = if self.look_again { 0 } else { millis(self.cycle.settings.look_every) };
-        self.look_again = false;
+        let stale = std::mem::take(&mut self.look_again);
         self.next_visit = clock::since_start() + pause;
         match visited {
             Ok(visited) => {
-                let (repository, visit) = *visited;
+                let (repository, mut visit) = *visited;
+                // What was heard meanwhile is newer than this look.
+                visit.looked &= !stale;
                 self.place = Place::Here(Box::new(repository));
                 self.cycle.take_in(visit);
                 self.judge_whom();

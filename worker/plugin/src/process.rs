@@ -110,7 +110,9 @@ impl ProcessPlugin {
         let limit = self.manifest.time_per_block;
         let running = match self.running.take() {
             Some(running) => running,
-            None => self.start().map_err(|error| self.fails(format!("starting {}: {error}", self.program.display())))?,
+            None => {
+                self.start().map_err(|error| self.fails(format!("starting {}: {error}", self.program.display())))?
+            }
         };
         // Dropped on every way out but the good one, and then the program is ended.
         let mut running = running;
@@ -195,7 +197,9 @@ impl ProcessPlugin {
     fn checked(&self, values: BTreeMap<String, Value>) -> Outcome {
         for (name, value) in &values {
             let fits = match (self.manifest.output.get(name), value) {
-                (None, _) => return Outcome::Error(format!("the plugin returned column {name}, which it does not declare")),
+                (None, _) => {
+                    return Outcome::Error(format!("the plugin returned column {name}, which it does not declare"));
+                }
                 (Some(_), Value::Null) => true,
                 (Some(ColumnType::Text), value) => value.is_string(),
                 (Some(ColumnType::Integer), value) => value.is_i64(),
@@ -310,8 +314,8 @@ fn typed(record: &Record, columns: &[(usize, &str, ColumnType)]) -> Result<Map<S
             ColumnType::Real => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
         };
         let excerpt = || text.chars().take(40).collect::<String>();
-        let value =
-            value.ok_or_else(|| format!("column {name} is {:?}, which is not of type {}", excerpt(), column_type.name()))?;
+        let value = value
+            .ok_or_else(|| format!("column {name} is {:?}, which is not of type {}", excerpt(), column_type.name()))?;
         fields.insert((*name).to_owned(), value);
     }
     Ok(fields)

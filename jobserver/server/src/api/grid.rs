@@ -40,7 +40,7 @@ pub(super) async fn report(
     let kept = app.store.report(&report, &address.ip().to_string(), app.clock.now()).await;
     kept.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
     if let Some(trial) = &report.trial {
-        let noted = app.store.note_trial(&report.worker, trial, app.clock.now()).await;
+        let noted = app.rollouts.note_trial(&app, &report.worker, trial).await;
         noted.map_err(while_doing(|| format!("taking the report of worker {}", report.worker)))?;
     }
     Ok(StatusCode::NO_CONTENT)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_server::catalogue::Catalogue;
-use nightshift_wire::StopView;
+use nightshift_wire::{JobQuery, JobState, StopRequest, StopView};
 
 use crate::running::{FOREVER, TestServer, catalogue};
 
@@ -38,6 +38,39 @@ async fn who_has_seen_the_view_waits_no_longer_than_asked_and_another_release_is
     assert_eq!(view(&server, &before.etag, Duration::from_millis(10)).await, before);
     let answer = server.ask("GET", "/v1/stop", "", "").await;
     assert_eq!(answer.header("etag"), format!("\"{}\"", before.etag));
+}
+
+#[tokio::test]
+async fn a_stop_raised_here_is_told_keeps_jobs_back_and_is_taken_away() {
+    let server = TestServer::start().await;
+    server.hand_in("name\nAnn\n").await.expect("good");
+    let before = view(&server, "", FOREVER).await;
+    let plugin = server.claim("w-0").await.expect("a job").plugin;
+    let stop = StopRequest { reason: "odd\nresults".into(), plugin: Some(plugin.clone()), ..StopRequest::default() };
+    let raised = async { server.client.raise_stop(&stop).await.expect("taken") };
+    let (heard, raised) = tokio::join!(view(&server, &before.etag, FOREVER), raised);
+    assert_eq!((raised.stops.len(), heard.stops.len()), (1, 1));
+    assert_eq!(heard.stops[0].scope.plugin.as_deref(), Some(plugin.as_str()));
+    server.hand_in("name\nBob\n").await.expect("a batch may come in");
+    assert!(server.claim("w-1").await.is_none(), "its jobs are kept back");
+    let page = server.client.find_jobs(&JobQuery { state: Some(JobState::Waiting), ..JobQuery::default() }).await;
+    let job = page.expect("listed").jobs[0].id;
+    let why = server.client.explain(job).await.expect("explained").summary;
+    assert!(why.contains(&format!("plugin {plugin} is stopped: odd")), "{why}");
+    assert_eq!(server.client.status().await.expect("answered").stopped, None, "the grid as such is not");
+    assert_eq!(server.client.clear_stops().await.expect("taken away"), raised);
+    assert!(server.claim("w-1").await.is_some());
+    assert_eq!(view(&server, "", FOREVER).await, before);
+}
+
+#[tokio::test]
+async fn a_stop_that_nobody_understands_is_refused_because_there_is_somebody_to_ask() {
+    let server = TestServer::start().await;
+    let stop = StopRequest { worker: Some("[ab]".into()), ..StopRequest::default() };
+    let error = server.client.raise_stop(&stop).await.expect_err("refused");
+    assert!(error.to_string().contains("worker = \"[ab]\" not understood"), "{error}");
+    let answer = server.ask("POST", "/v1/stop", "application/json", "{\"colour\":\"red\"}").await;
+    assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod proof;
 mod protocols;
 mod releases;
 mod results;
+mod rollouts;
 mod running;
 mod shutdown;
 mod site;

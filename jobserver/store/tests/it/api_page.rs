@@ -50,8 +50,11 @@ fn examples(kind: &str) -> Vec<Example> {
 /// Four jobs of two records: two are done, one is under way, and with one the plugin fell over once too often.
 async fn tell_the_story(store: &dyn Store) {
     hand_in(store, &[2, 2, 2, 2]).await;
+    let mut ended = Vec::new();
     for (worker, now) in [("anna", BEGINNING), ("bert", BEGINNING + MINUTE)] {
-        finish(store, &claim(store, worker, now).await, now).await;
+        let claimed = claim(store, worker, now).await;
+        finish(store, &claimed, now).await;
+        ended.push(claimed.attempt);
     }
     let under_way = claim(store, "clara", BEGINNING).await;
     beat(store, &under_way, BEGINNING).await;
@@ -60,7 +63,9 @@ async fn tell_the_story(store: &dyn Store) {
         let now = BEGINNING + 60 * MINUTE * round;
         let failing = claim(store, "dora", now).await;
         give_back(store, &failing, GiveBackCause::Failed, "the plugin ran out of memory", now).await;
+        ended.push(failing.attempt);
     }
+    store.count_work(&ended).await.expect("counted");
 }
 
 fn as_line(cells: impl IntoIterator<Item = String>) -> String {

@@ -110,7 +110,8 @@ fn old_tree(clone: &GridClone, old: &str, newest: &str) -> anyhow::Result<String
     let git =
         |args: &[&str]| clone.git.run_with_index(&index, args).context("putting the old release's files together");
     git(&["read-tree", &format!("{old}^{{tree}}")])?;
-    git(&["rm", "--cached", "-r", "--quiet", "--ignore-unmatch", "--", KEYS])?;
+    // Of the index alone: whatever HEAD has, it is not asked, and no file of the person is touched.
+    git(&["rm", "--cached", "--force", "-r", "--quiet", "--ignore-unmatch", "--", KEYS])?;
     let keys = format!("{newest}:{KEYS}");
     if clone.git.run(&["rev-parse", "--quiet", "--verify", &keys]).is_ok() {
         git(&["read-tree", &format!("--prefix={KEYS}/"), &keys])?;

@@ -9,4 +9,5 @@ mod manual;
 mod person;
 mod plugin;
 mod release;
+mod rollout;
 mod stop;

@@ -5,13 +5,17 @@ use crate::person::Person;
 #[test]
 fn the_manual_says_what_every_command_does() {
     let person = Person::new();
-    let commands: [&[&str]; 39] = [
+    let commands: [&[&str]; 43] = [
         &[],
         &["init"],
         &["plugin", "new"],
         &["plugin", "test"],
         &["release", "cut"],
         &["release", "status"],
+        &["release", "pause"],
+        &["release", "resume"],
+        &["release", "deny"],
+        &["release", "rollback"],
         &["stop"],
         &["start"],
         &["batch", "submit"],

@@ -32,6 +32,8 @@ struct State {
     connections: BTreeMap<u64, Connection>,
     /// So many connections were made.
     made: u64,
+    /// So many bytes came from either side.
+    bytes: u64,
     ended: bool,
 }
 
@@ -79,6 +81,11 @@ impl Proxy {
     /// An address of the server, with this proxy's port in its port's place.
     pub fn instead(&self, url: &str) -> String {
         url.replacen(&format!(":{}", self.inner.target), &format!(":{}", self.port), 1)
+    }
+
+    /// So many bytes have come from client and server so far.
+    pub fn bytes(&self) -> u64 {
+        self.inner.lock().bytes
     }
 
     /// Cuts every connection. New ones can be made.
@@ -245,6 +252,7 @@ impl Inner {
         }
         let held = |state: &mut State| state.plan.way == Way::Frozen && state.connections.contains_key(&number);
         let mut state = self.changed.wait_while(state, held).unwrap_or_else(PoisonError::into_inner);
+        state.bytes += piece.len() as u64;
         let State { plan, connections, .. } = &mut *state;
         let connection = connections.get_mut(&number)?;
         Some(plan.judge(&mut connection.memory, direction, piece))

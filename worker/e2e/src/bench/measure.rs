@@ -2,8 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "the one file of the benchmarks that starts commands and reads clocks")]
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::ops::{Add, Sub};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,17 @@ pub(super) fn cost(program: impl AsRef<OsStr>, arguments: &[&OsStr]) -> Result<C
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} ended with {}: {said}", output.status);
     Ok(Cost { wall_ms: millis(wall), cpu_ms: millis(cpu) })
+}
+
+/// How many bytes a program prints that is started in `folder` and told `input`.
+pub(super) fn output_bytes(program: &str, arguments: &[&str], folder: &Path, input: &str) -> Result<usize> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("running {command:?}"))?;
+    child.stdin.take().context("its stdin")?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "{command:?} ended with {}", output.status);
+    Ok(output.stdout.len())
 }
 
 /// The middle of the values; the mean of the two in the middle when their number is even.

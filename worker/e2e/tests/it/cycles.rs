@@ -80,6 +80,24 @@ fn a_copied_worker_becomes_a_worker_of_its_own() -> Result<()> {
 }
 
 #[test]
+fn a_copied_worker_keeps_the_floor() -> Result<()> {
+    let mut scene = Scene::set()?;
+    scene.put_twice(Work::Quick)?;
+    scene.put_closed_hours()?;
+    scene.central.cut("1.1.0")?;
+    let worker = scene.worker("w1")?;
+    assert_eq!(worker.cycle()?.code, Some(0));
+    let copy = scene.worker("w2")?;
+    assert!(copy_folder(worker.state().root(), copy.state().root())?.status.success());
+    scene.central.cut("1.0.5")?;
+    assert_eq!(copy.cycle()?.code, Some(8), "an older release is refused here, too");
+    let status = copy.status().context("a status")?;
+    assert_eq!(status["release"], "v1.1.0");
+    assert_ne!(status["worker"], worker.status().context("a status")?["worker"]);
+    Ok(())
+}
+
+#[test]
 fn a_worker_toml_with_an_unknown_key_is_refused_by_name() -> Result<()> {
     let scene = Scene::set()?;
     let worker = scene.grid.worker("w1", "colour = \"red\"\n")?;

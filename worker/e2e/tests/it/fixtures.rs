@@ -2,6 +2,7 @@
 //! in `worker/e2e/fixtures`, named after the attack or fault, each on a grid of its own.
 //!
 //! `NIGHTSHIFT_FIXTURE=one,two` plays those alone whose names contain one of these words.
+#![allow(clippy::print_stdout, reason = "a test prints which fixture was played")]
 
 mod stage;
 mod story;

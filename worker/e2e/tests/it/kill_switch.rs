@@ -60,6 +60,10 @@ fn what_outlives_launcher_and_core_is_ended_by_the_next_cycle() -> Result<()> {
     let cycle = worker.start_cycle()?;
     hides_something(&worker)?;
     let core = worker.core_runs(None)?;
+    let family = || fs::read_to_string(worker.state().core_family()).unwrap_or_default();
+    let hidden = worker.processes().into_iter().find(|process| process.command_line.starts_with("kworker"));
+    let hidden = hidden.map(|process| format!("\n{} ", process.pid)).unwrap_or_default();
+    wait::until("what hides to be noted, which erased its mark", SOON, || family().contains(&hidden).then_some(()))?;
     // Frozen, the core does not notice that its launcher is gone.
     core.freeze()?;
     cycle.kill();

@@ -71,10 +71,7 @@ fn a_process_that_leaves_its_group_is_ended() {
 
 #[test]
 fn a_process_that_leaves_its_session_and_forks_twice_is_ended() {
-    is_ended(
-        "twice",
-        "exit if fork; setsid(); exit if fork; chdir $ARGV[0] =~ s{/[^/]*$}{}r; ready(); sleep 1000;",
-    );
+    is_ended("twice", "exit if fork; setsid(); exit if fork; chdir $ARGV[0] =~ s{/[^/]*$}{}r; ready(); sleep 1000;");
 }
 
 #[test]

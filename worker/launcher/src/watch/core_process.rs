@@ -53,6 +53,10 @@ pub(super) struct CoreProcess {
     /// The last line it said on stderr.
     last_words: Option<String>,
     mark: String,
+    /// Ends its descendants on a thread of its own.
+    sweep: Option<JoinHandle<Option<String>>>,
+    /// That is done.
+    is_swept: bool,
     /// What of its descendants could not be ended.
     survivors: Option<String>,
     gone: bool,
@@ -87,6 +91,8 @@ impl CoreProcess {
             stderr: Some(BufReader::new(stderr).lines()),
             last_words: None,
             mark: mark.to_owned(),
+            sweep: None,
+            is_swept: false,
             survivors: None,
             gone: false,
         })
@@ -136,6 +142,11 @@ impl CoreProcess {
         self.last_words.as_deref()
     }
 
+    /// The mark in its environment.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
     /// What of its descendants could not be ended; `None` when none is left.
     pub(super) fn survivors(&self) -> Option<&str> {
         self.survivors.as_deref()
@@ -151,15 +162,19 @@ impl CoreProcess {
     /// Clears up after a core that has ended and says how.
     async fn leave(&mut self) -> Option<i32> {
         self.kill();
-        let (mark, pid) = (self.mark.clone(), self.pid);
-        // A thread that broke off ended nothing; the drop of this does it again.
-        let ended = tokio::task::spawn_blocking(move || end_all(&mark, pid)).await;
-        self.survivors = match ended {
-            Ok(survivors) => survivors,
-            Err(broken) => Some(broken.to_string()),
-        };
-        if let Some(survivors) = &self.survivors {
-            tracing::error!(pid, "ending what the core started: {survivors}");
+        if !self.is_swept {
+            // Whoever waits here may be called away; the next wait is for the same sweep.
+            let (mark, pid) = (self.mark.clone(), self.pid);
+            let sweep = || tokio::task::spawn_blocking(move || end_all(&mark, pid));
+            let swept = self.sweep.get_or_insert_with(sweep).await;
+            self.is_swept = true;
+            self.survivors = match swept {
+                Ok(survivors) => survivors,
+                Err(broken) => Some(broken.to_string()),
+            };
+            if let Some(survivors) = &self.survivors {
+                tracing::error!(pid, "ending what the core started: {survivors}");
+            }
         }
         let last_words = async {
             while self.stderr.is_some() {
@@ -199,7 +214,7 @@ fn end_all(mark: &str, core: u32) -> Option<String> {
     let me = std::process::id();
     // In the tests of this file many cores share one process; there the mark alone tells them apart.
     let below = (!cfg!(test)).then_some(me);
-    let roots = Roots { below, mark: Some(mark), spare: &[me], leader: None };
+    let roots = Roots { below, mark: Some(mark), spare: &[me], ..Roots::default() };
     match nightshift_kin::end(&roots, &[core], ENDED_WITHIN) {
         Ok(_) => None,
         Err(survivors) => Some(chain(&survivors)),

@@ -1,5 +1,5 @@
 //! Stories of plugins as their authors write them.
 
-mod sample_plugins;
 mod process_runtime;
+mod sample_plugins;
 mod sql_runtime;

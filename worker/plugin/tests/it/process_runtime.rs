@@ -61,7 +61,10 @@ fn a_program_that_dies_lies_or_babbles_fails_the_block() {
     for (script, why) in [
         ("exit 3", "it ended instead of answering"),
         ("print \"hello\\n\"; <STDIN>; sleep 1000", "its answer is not"),
-        ("<STDIN>; print '{\"results\":[{\"id\":99,\"ok\":{}}]}' . \"\\n\"; $| = 1; print ''; sleep 1000", "record_id 99"),
+        (
+            "<STDIN>; print '{\"results\":[{\"id\":99,\"ok\":{}}]}' . \"\\n\"; $| = 1; print ''; sleep 1000",
+            "record_id 99",
+        ),
     ] {
         let (tree, mut plugin) = plugin(&format!("$| = 1; {script}"), 60);
         let error = plugin.process(&block(&["1"])).expect_err(script);
@@ -78,7 +81,8 @@ fn a_block_is_broken_off_from_another_thread() {
     until("both processes to run", SOON, || (processes_in(tree.path()).len() == 2).then_some(())).expect("run");
     stop();
     assert!(working.join().expect("no panic").is_err());
-    until("none to run", Duration::from_secs(60), || processes_in(tree.path()).is_empty().then_some(())).expect("ended");
+    until("none to run", Duration::from_secs(60), || processes_in(tree.path()).is_empty().then_some(()))
+        .expect("ended");
 }
 
 #[test]
