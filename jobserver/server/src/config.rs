@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nightshift_engine::{Source, check_address};
+use nightshift_engine::{Access, Source, check_address, check_pins};
 use nightshift_manifest::duration;
 use nightshift_manifest::file_error::{FileError, read_toml};
-use nightshift_manifest::signers::Signers;
+use nightshift_manifest::signers::{Signer, Signers};
 use nightshift_store::mysql::Address;
 use serde::Deserialize;
 use toml::Spanned;
@@ -114,16 +114,29 @@ impl Settings {
         check_address(&url, repository.allow_plain).map_err(|error| at(repository.url.span(), error.to_string()))?;
         let signers = Signers::parse(&repository.signers.get_ref().join("\n"))
             .map_err(|error| at(repository.signers.span(), format!("signers: {error}")))?;
+        let recovery = repository
+            .recovery
+            .as_ref()
+            .map(|line| Signer::parse(line.get_ref()).map_err(|error| at(line.span(), format!("recovery: {error}"))));
+        let access = Access::read(
+            repository.ca.as_deref(),
+            &repository.host_keys,
+            repository.key_file.as_deref(),
+            repository.login.as_deref(),
+        )
+        .map_err(|error| at(repository.url.span(), error.to_string()))?;
+        check_pins(&url, &access).map_err(|error| at(repository.url.span(), error.to_string()))?;
+        let recovery = recovery.transpose()?;
         Ok(Settings {
             listen,
             hosts: written.hosts,
             artifact_quota,
             state_dir: folder.join(written.state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into())),
             repository: Source {
-                url,
-                control_branch: repository.control_branch,
                 allow_plain: repository.allow_plain,
-                signers,
+                recovery,
+                access,
+                ..Source::new(url, repository.control_branch, signers)
             },
             look_every,
             store,
@@ -159,8 +172,14 @@ struct RepositoryTable {
     #[serde(default = "control")]
     control_branch: String,
     signers: Spanned<Vec<String>>,
+    recovery: Option<Spanned<String>>,
     #[serde(default)]
     allow_plain: bool,
+    ca: Option<String>,
+    #[serde(default)]
+    host_keys: Vec<String>,
+    key_file: Option<String>,
+    login: Option<String>,
 }
 
 fn control() -> String {

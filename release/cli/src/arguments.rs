@@ -7,9 +7,10 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     batch_delete, batch_errors, batch_list, batch_receipt, batch_results, batch_resume, batch_retry, batch_show,
     batch_submit, batch_suspend, demo, init, job_delete, job_edit, job_explain, job_list, job_resume, job_retry,
-    job_show, job_suspend, login, plugin_new, plugin_test, release_cut, release_deny, release_pause, release_resume,
-    release_rollback, release_status, start, status, stop, token_create, token_list, token_revoke, worker_decide,
-    worker_drain, worker_list, worker_resume, worker_set, worker_show,
+    job_show, job_suspend, key_revoke, key_rotate, login, plugin_new, plugin_test, release_approve, release_cut,
+    release_deny, release_pause, release_promote, release_resume, release_rollback, release_status, start, status,
+    stop, token_create, token_list, token_revoke, worker_decide, worker_drain, worker_list, worker_resume, worker_set,
+    worker_show,
 };
 
 const MANUAL: &str = "\
@@ -27,7 +28,8 @@ Your configuration is $XDG_CONFIG_HOME/nightshift/config.toml (~/.config/nightsh
   jobserver       URL of the job server            (http://127.0.0.1:7070)
   repository      URL of the central repository, for `stop` and `start` outside a clone of it
   control_branch  the branch with the stop flag    (control)
-  signing_key     the private key for releases     (signing_key, beside config.toml)";
+  signing_key     the private key for releases     (signing_key, beside config.toml)
+  recovery_key    where `init` puts the recovery key (recovery_key, beside config.toml)";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     /// Cut releases and see which ones the grid takes
     #[command(subcommand)]
     Release(Release),
+    /// Change the key that signs releases, and revoke keys
+    #[command(subcommand)]
+    Key(Key),
     Stop(stop::Args),
     Start(start::Args),
     /// Hand in batches and fetch their results
@@ -84,10 +89,19 @@ pub(crate) enum Plugin {
 pub(crate) enum Release {
     Cut(release_cut::Args),
     Status(release_status::Args),
+    Approve(release_approve::Args),
+    Promote(release_promote::Args),
     Pause(release_pause::Args),
     Resume(release_resume::Args),
     Deny(release_deny::Args),
     Rollback(release_rollback::Args),
+}
+
+/// `nightshift key …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    Rotate(key_rotate::Args),
+    Revoke(key_revoke::Args),
 }
 
 /// `nightshift batch …`

@@ -29,7 +29,7 @@ pub(crate) fn check_release(
 ) -> anyhow::Result<()> {
     let verdict = releases.review.verdict(tag).with_context(|| format!("{tag} is not among the tags"))?;
     let release = verdict.as_ref().map_err(|refused| match refused.rule {
-        Rule::KnownSigner => {
+        Rule::KnownSigner | Rule::RevokedKey => {
             let text = format!("workers would refuse {tag}: {}; {}", refused.found, refused.advice);
             refusal(Exit::NotAllowed, format!("{text}; nothing was changed"))
         }

@@ -20,12 +20,16 @@ pub(crate) mod job_resume;
 pub(crate) mod job_retry;
 pub(crate) mod job_show;
 pub(crate) mod job_suspend;
+pub(crate) mod key_revoke;
+pub(crate) mod key_rotate;
 pub(crate) mod login;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
+pub(crate) mod release_approve;
 pub(crate) mod release_cut;
 pub(crate) mod release_deny;
 pub(crate) mod release_pause;
+pub(crate) mod release_promote;
 pub(crate) mod release_resume;
 pub(crate) mod release_rollback;
 pub(crate) mod release_status;
@@ -44,7 +48,7 @@ pub(crate) mod worker_show;
 
 use nightshift_contract::exit::Exit;
 
-use crate::arguments::{Batch, Command, Job, Plugin, Release, Token, Worker};
+use crate::arguments::{Batch, Command, Job, Key, Plugin, Release, Token, Worker};
 use crate::server::wait_for;
 use crate::surroundings::Surroundings;
 
@@ -56,10 +60,14 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Plugin(Plugin::Test(args)) => plugin_test::run(&args, around),
         Command::Release(Release::Cut(args)) => release_cut::run(&args, around),
         Command::Release(Release::Status(args)) => wait_for(release_status::run(&args, around)),
+        Command::Release(Release::Approve(args)) => release_approve::run(&args, around),
+        Command::Release(Release::Promote(args)) => release_promote::run(&args, around),
         Command::Release(Release::Pause(args)) => release_pause::run(&args, around),
         Command::Release(Release::Resume(args)) => release_resume::run(&args, around),
         Command::Release(Release::Deny(args)) => release_deny::run(&args, around),
         Command::Release(Release::Rollback(args)) => release_rollback::run(&args, around),
+        Command::Key(Key::Rotate(args)) => key_rotate::run(&args, around),
+        Command::Key(Key::Revoke(args)) => key_revoke::run(&args, around),
         Command::Stop(args) => stop::run(&args, around),
         Command::Start(args) => start::run(&args, around),
         Command::Batch(Batch::Submit(args)) => wait_for(batch_submit::run(&args, around)),

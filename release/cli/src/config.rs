@@ -18,6 +18,7 @@ struct ConfigFile {
     repository: Option<String>,
     control_branch: Option<String>,
     signing_key: Option<PathBuf>,
+    recovery_key: Option<PathBuf>,
 }
 
 /// What the commands believe.
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) control_branch: String,
     /// The private key that signs releases.
     pub(crate) signing_key: PathBuf,
+    /// Where `init` puts the private recovery key.
+    pub(crate) recovery_key: PathBuf,
     /// The file exists.
     pub(crate) written: bool,
 }
@@ -65,6 +68,7 @@ fn parse(text: &str, config_dir: &Path) -> Result<Config, toml::de::Error> {
         control_branch: file.control_branch.unwrap_or_else(|| "control".to_owned()),
         // A relative path is meant from the file it stands in.
         signing_key: config_dir.join(file.signing_key.unwrap_or_else(|| "signing_key".into())),
+        recovery_key: config_dir.join(file.recovery_key.unwrap_or_else(|| "recovery_key".into())),
         written: false,
     })
 }

@@ -17,6 +17,7 @@ mod figures;
 mod git;
 mod grid_clone;
 mod job_change;
+mod key_change;
 mod new_grid;
 mod output;
 mod program;
@@ -31,6 +32,7 @@ mod swap;
 mod table;
 mod templates;
 mod urls;
+mod vote_tag;
 mod wait;
 
 use std::ffi::OsString;

@@ -15,6 +15,9 @@ use crate::surroundings::Surroundings;
 use crate::templates::{self, fill, toml_string};
 use crate::urls::{Listen, file_url};
 
+/// The name beside the recovery key.
+const RECOVERY: &str = "recovery";
+
 /// The branch releases are cut from.
 const MAIN: &str = "main";
 
@@ -41,6 +44,8 @@ pub(crate) struct NewGrid<'a> {
     pub(crate) remote: &'a Remote,
     /// The key that signs releases.
     pub(crate) key: &'a SigningKey,
+    /// The key that counts when those that sign were stolen.
+    pub(crate) recovery: &'a SigningKey,
     /// The job server's URL.
     pub(crate) jobserver: &'a str,
     /// Where the job server listens.
@@ -160,6 +165,8 @@ impl NewGrid<'_> {
             write(&grid.join(path), text.as_bytes())?;
         }
         write(&grid.join(nightshift_manifest::SIGNERS_FILE), format!("{signer}\n").as_bytes())?;
+        let recovery = format!("{}{}\n", templates::RECOVERY, self.recovery.allowed_signers_line(RECOVERY));
+        write(&grid.join(nightshift_manifest::RECOVERY_FILE), recovery.as_bytes())?;
         for path in Samples::iter() {
             let file = Samples::get(&path).with_context(|| format!("unpacking the sample {path}"))?;
             write(&grid.join(path.as_ref()), &file.data)?;
@@ -182,6 +189,7 @@ impl NewGrid<'_> {
             ("repository", toml_string(&self.remote.url)),
             ("control_branch", toml_string(self.control_branch)),
             ("signer", toml_string(signer)),
+            ("recovery", toml_string(&self.recovery.allowed_signers_line(RECOVERY))),
             ("jobserver", toml_string(self.jobserver)),
             ("listen", toml_string(&self.listen.address)),
             ("worker_toml", path("worker.toml")),

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use nightshift_engine::{Review, review};
-use nightshift_manifest::SIGNERS_FILE;
 use nightshift_manifest::select::RemoteTag;
-use nightshift_manifest::signers::Signers;
+use nightshift_manifest::signers::{Signer, Signers};
 use nightshift_manifest::version::looks_like_release;
+use nightshift_manifest::votes::Vote;
+use nightshift_manifest::{RECOVERY_FILE, SIGNERS_FILE};
 use nightshift_wire::Moment;
 
+use crate::git::GitError;
 use crate::grid_clone::GridClone;
 
 /// Where the central repository's branches and tags are kept in the clone, away from the person's own.
@@ -64,26 +66,38 @@ pub(crate) fn judge(clone: &GridClone, which: Tags, next: Option<RemoteTag>) -> 
     for line in listed.lines() {
         let mut fields = line.splitn(3, ' ');
         let (Some(id), Some(seconds), Some(name)) = (fields.next(), fields.next(), fields.next()) else { continue };
-        let Some(name) = name.strip_prefix(&folder).filter(|name| looks_like_release(name)) else { continue };
+        let counts = |name: &&str| looks_like_release(name) || Vote::parse_tag(name).is_some();
+        let Some(name) = name.strip_prefix(&folder).filter(counts) else { continue };
         if let Ok(seconds) = seconds.parse::<Moment>() {
             made_at.insert(name.to_owned(), seconds.saturating_mul(1000));
         }
         tags.push(RemoteTag { name: name.to_owned(), id: id.to_owned() });
     }
     tags.extend(next);
-    let review = review(&clone.root, &tags, &first_keys(clone)?).context("judging the releases")?;
+    let recovery = first_recovery_key(clone)?;
+    let review = review(&clone.root, &tags, &first_keys(clone)?, recovery.as_ref()).context("judging the releases")?;
     Ok(Releases { review, made_at })
 }
 
 /// The keys the grid began with, by the history of the branch that is checked out.
 fn first_keys(clone: &GridClone) -> anyhow::Result<Signers> {
     let what = || format!("looking for the first {SIGNERS_FILE} in the history of {}", clone.root.display());
-    let added = clone
-        .git
-        .run(&["log", "--reverse", "--diff-filter=A", "--format=%H", "HEAD", "--", SIGNERS_FILE])
+    let text = first_of(clone, SIGNERS_FILE)
+        .with_context(what)?
+        .with_context(|| format!("{SIGNERS_FILE} was never committed"))
         .with_context(what)?;
-    let first =
-        added.lines().next().with_context(|| format!("{SIGNERS_FILE} was never committed")).with_context(what)?;
-    let text = clone.git.run(&["cat-file", "blob", &format!("{first}:{SIGNERS_FILE}")]).with_context(what)?;
     Signers::parse(&text).with_context(what)
+}
+
+/// The recovery key the grid began with, when it has one.
+fn first_recovery_key(clone: &GridClone) -> anyhow::Result<Option<Signer>> {
+    let what = || format!("looking for the first {RECOVERY_FILE} in the history of {}", clone.root.display());
+    first_of(clone, RECOVERY_FILE).with_context(what)?.map(|text| Signer::parse(&text).with_context(what)).transpose()
+}
+
+/// A file as it was first committed; `None` when it never was.
+fn first_of(clone: &GridClone, file: &str) -> Result<Option<String>, GitError> {
+    let added = clone.git.run(&["log", "--reverse", "--diff-filter=A", "--format=%H", "HEAD", "--", file])?;
+    let first = added.lines().next().map(|first| clone.git.run(&["cat-file", "blob", &format!("{first}:{file}")]));
+    first.transpose()
 }

@@ -13,6 +13,7 @@ use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey};
 
 use crate::refusal::{OrRefuse, refusal};
+use crate::swap;
 
 /// A key pair that can sign, and where its private half stands (or will stand).
 #[derive(Debug)]
@@ -70,12 +71,24 @@ impl SigningKey {
         let public = self.key.public_key().to_openssh().context("writing the public key as text")?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        let public_path = self.public_path();
+        let public_path = public_path(&self.path);
         std::fs::write(&public_path, format!("{public}\n"))
             .with_context(|| format!("writing {}", public_path.display()))?;
         write_new(&self.path, private.as_bytes())?;
         self.new = false;
         Ok(())
+    }
+
+    /// Takes the place of the key at `place`, which is kept beside it under a name that says whose it is.
+    pub(crate) fn replace(self, place: &Path) -> anyhow::Result<PathBuf> {
+        let retired = retired(place, &Self::open(place)?.fingerprint());
+        // Copied first: at every instant there is a key in its place.
+        for (from, to) in [(place.to_owned(), retired.clone()), (public_path(place), public_path(&retired))] {
+            std::fs::copy(&from, &to).with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
+        }
+        swap::replace_file(&public_path(&self.path), &public_path(place))?;
+        swap::replace_file(&self.path, place)?;
+        Ok(retired)
     }
 
     /// The key itself.
@@ -102,12 +115,20 @@ impl SigningKey {
     pub(crate) fn allowed_signers_line(&self, principal: &str) -> String {
         signers::line(principal, self.key.public_key())
     }
+}
 
-    fn public_path(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".pub");
-        name.into()
-    }
+fn public_path(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".pub");
+    name.into()
+}
+
+/// Where a key goes that signs no more.
+fn retired(place: &Path, fingerprint: &str) -> PathBuf {
+    let plain: String = fingerprint.chars().filter(char::is_ascii_alphanumeric).skip("SHA256".len()).take(12).collect();
+    let mut name = place.to_owned().into_os_string();
+    name.push(format!(".retired-{plain}"));
+    name.into()
 }
 
 /// Writes a file whole or not at all, readable by its owner only; an existing one is not replaced.

@@ -6,6 +6,9 @@ pub(crate) const WORKER: &str = include_str!("../templates/worker.toml");
 pub(crate) const JOBSERVER: &str = include_str!("../templates/jobserver.toml");
 /// The person's `config.toml`.
 pub(crate) const CONFIG: &str = include_str!("../templates/config.toml");
+/// What stands above the recovery key in a grid's repository.
+pub(crate) const RECOVERY: &str =
+    "# The recovery key that worker.toml pins, for people to see. Workers do not read this file.\n";
 /// The note on the control branch.
 pub(crate) const CONTROL_README: &str = include_str!("../templates/control-README.md");
 

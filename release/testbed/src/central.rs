@@ -2,10 +2,13 @@
 //!
 //! Everything is done to the bare repository itself, without a working copy, a network or the machine's git
 //! configuration. Releases are cut from a set of files kept in memory ([`Central::put`], [`Central::cut`]); forged
-//! tags are in [`forgery`], serving it over `git://` in [`daemon`].
+//! tags are in [`forgery`], serving it over `git://` in [`daemon`], over `https://` in [`https`], over `ssh://` in [`ssh`].
 
 pub mod daemon;
 pub mod forgery;
+pub mod https;
+pub mod ssh;
+mod votes;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +26,8 @@ use ssh_key::{Algorithm, PrivateKey};
 use crate::grid;
 pub use daemon::Daemon;
 pub use forgery::Forgery;
+pub use https::Https;
+pub use ssh::Ssh;
 
 /// The control branch's name.
 pub const CONTROL: &str = "control";
@@ -189,6 +194,14 @@ impl Central {
         Ok(self.repository.odb()?.write(kind, raw)?)
     }
 
+    /// Reads any object.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn read_object(&self, id: Oid) -> Result<Vec<u8>> {
+        Ok(self.repository.odb()?.read(id)?.data().to_vec())
+    }
+
     /// Takes the object of a file's content away, as a broken disk does: where it was, and what mends it.
     ///
     /// # Errors
@@ -273,6 +286,24 @@ impl Central {
     /// When the daemon does not come up.
     pub fn daemon(&self) -> Result<Option<Daemon>> {
         Daemon::start(&self.folder)
+    }
+
+    /// Serves it over `https://` on a free port of loopback, with a certificate for `name`; to those who know `login`, when
+    /// there is one (`user:password` in base64). `None` where git has no http-backend.
+    ///
+    /// # Errors
+    /// When the server does not come up.
+    pub fn https(&self, name: &str, login: Option<&str>) -> Result<Option<Https>> {
+        Https::start(&self.folder, name, login)
+    }
+
+    /// Serves it over `ssh://` on a free port of loopback, with what that needs in `area`. `None` where there is no sshd
+    /// that this user can start.
+    ///
+    /// # Errors
+    /// When the server does not come up.
+    pub fn ssh(&self, area: &Path) -> Result<Option<Ssh>> {
+        Ssh::start(&self.folder, area)
     }
 
     /// The fields of a tag on a commit.

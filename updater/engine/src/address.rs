@@ -5,12 +5,29 @@
 
 use std::net::IpAddr;
 
+use crate::reach::Access;
+
 /// An address that is not connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Not of a kind this version knows.
-    #[error("repository = {0:?} is not understood: write file:///folder/central.git or git://host/central.git")]
+    #[error(
+        "repository = {0:?} is not understood: write file:///folder/central.git, https://host/central.git, \
+         ssh://git@host/folder/central.git or git://host/central.git"
+    )]
     Unknown(String),
+    /// Over https, and no authority is pinned.
+    #[error(
+        "repository = {0:?} needs the certificate of its authority (repository_ca in worker.toml, ca in jobserver.toml): \
+         nobody else is believed"
+    )]
+    NoAuthority(String),
+    /// Over ssh, and no host key is pinned.
+    #[error(
+        "repository = {0:?} needs its host keys (repository_host_keys in worker.toml, host_keys in jobserver.toml): \
+         nobody else is believed"
+    )]
+    NoHostKey(String),
     /// Plain, and to another machine.
     #[error(
         "repository = {0:?} is a plain connection to another machine, on which the stop flag can be hidden: set \
@@ -25,6 +42,7 @@ pub fn check_address(url: &str, allow_plain: bool) -> Result<(), AddressError> {
     let (scheme, rest) = url.split_once("://").ok_or_else(unknown)?;
     match scheme {
         "file" if rest.starts_with('/') => Ok(()),
+        "https" | "ssh" => host(rest).map(drop).ok_or_else(unknown),
         "git" | "http" => {
             let host = host(rest).ok_or_else(unknown)?;
             match allow_plain || is_this_machine(host) {
@@ -33,6 +51,15 @@ pub fn check_address(url: &str, allow_plain: bool) -> Result<(), AddressError> {
             }
         }
         _ => Err(unknown()),
+    }
+}
+
+/// Judges whether what the address needs is pinned.
+pub fn check_pins(url: &str, access: &Access) -> Result<(), AddressError> {
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("https") if !access.pins_authority() => Err(AddressError::NoAuthority(url.to_owned())),
+        Some("ssh") if !access.pins_host_key() => Err(AddressError::NoHostKey(url.to_owned())),
+        _ => Ok(()),
     }
 }
 
@@ -69,6 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn https_and_ssh_need_a_pin() {
+        let nothing = Access::default();
+        for url in ["https://central/x", "ssh://git@central:2222/x"] {
+            assert_eq!(check_address(url, false), Ok(()), "{url}");
+            assert!(check_pins(url, &nothing).expect_err(url).to_string().contains("nobody else is believed"), "{url}");
+        }
+        assert_eq!(check_pins("file:///srv/x", &nothing), Ok(()));
+    }
+
+    #[test]
     fn a_plain_connection_to_another_machine_needs_allow_plain() {
         for url in
             ["git://10.0.0.5/x", "http://central/x", "git://127.0.0.1@evil.example/x", "git://localhost.evil.example/x"]
@@ -80,9 +117,16 @@ mod tests {
 
     #[test]
     fn other_addresses_are_refused_with_an_example() {
-        for url in
-            ["/srv/central.git", "file://central.git", "ssh://git@host/x", "git@host:x", "git://", "git:///x", ""]
-        {
+        for url in [
+            "/srv/central.git",
+            "file://central.git",
+            "ssh://git@",
+            "git@host:x",
+            "git://",
+            "git:///x",
+            "",
+            "ftp://a/x",
+        ] {
             assert!(check_address(url, true).expect_err(url).to_string().contains("file:///"), "{url}");
         }
     }

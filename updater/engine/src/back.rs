@@ -17,7 +17,7 @@ use nightshift_manifest::trust::InForce;
 use crate::Engine;
 use crate::release::Release;
 use crate::slot::SlotError;
-use crate::state::{self, StateError};
+use crate::state::StateError;
 use crate::sync::SyncError;
 
 /// A step back that was made.
@@ -86,8 +86,7 @@ impl Engine {
         tracing::warn!("going back from {} to {}", from.tag, to.tag);
         let mut trust = self.trust.clone();
         trust.go_back(before);
-        state::write_trust(&self.state, &trust)?;
-        self.trust = trust;
+        self.remember(trust)?;
         self.settle()?;
         Ok(WentBack { from, to })
     }

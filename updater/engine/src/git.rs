@@ -7,6 +7,7 @@
 //! - A failed fetch over the network does not always say whose fault it is. What could not be fetched into a fresh clone
 //!   either is noted in the clone ([`LocalClone::unfetchable`]), so that it costs a clone once and not at every cycle.
 //!   Repositories that are files are read by [`crate::on_disk`], which knows.
+//! - Who the repository must prove to be, and how much it may send, stands in [`crate::reach`].
 //! - libgit2 never removes what a killed process leaves: `*.lock` files, and half of a pack for each fetch cut off. The
 //!   caller holds the state folder's lock, so whatever lies there before a fetch is stale and removed.
 
@@ -17,16 +18,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
-use git2::{AutotagOption, Binding, Direction, ErrorClass, FetchOptions, ObjectType, Oid, Remote, Repository};
+use git2::{Binding, Direction, ErrorClass, ObjectType, Oid, Remote, Repository};
 use nightshift_contract::layout::StateDir;
 
+use crate::Source;
 use crate::on_disk::{self, Fault, OnDisk};
+use crate::reach::{self, Limit, Over};
+use crate::repairs::{Repair, Repairs};
 
 /// A clone in more packs than this is thrown away and fetched again: every fetch adds one, and nothing repacks them.
 const MAX_PACKS: usize = 50;
 
 /// The file in the clone with the ids of objects that could not be fetched into a fresh one, one a line.
 const UNFETCHABLE: &str = "unfetchable";
+
+/// The file in the clone with the ids of objects that broke the bounds of a fetch, one a line: they are not asked for
+/// again.
+const OVERSIZED: &str = "oversized";
 
 /// Stands in the name of every file that libgit2 has not written to its end.
 const HALF_WRITTEN: &str = "_git2_";
@@ -63,6 +71,14 @@ pub enum GitError {
         #[source]
         source: git2::Error,
     },
+    /// The repository sent more than a fetch may bring, or took longer than it may take.
+    #[error("fetching from {url} was ended, because {why}; look at what was pushed there last")]
+    Unbounded {
+        /// The repository's address.
+        url: String,
+        /// Which bound was broken.
+        why: &'static str,
+    },
     /// The local clone cannot be read or written, also after it was thrown away and fetched again.
     #[error("{doing} in the local clone {path}: check the disk; the folder may be deleted at any time")]
     Clone {
@@ -74,6 +90,18 @@ pub enum GitError {
         #[source]
         source: git2::Error,
     },
+}
+
+impl GitError {
+    /// Whether the bound on bytes was broken: it would be again.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, GitError::Unbounded { why: reach::TOO_LARGE, .. })
+    }
+
+    /// Whether the repository could not be reached, or gave what nobody can use.
+    pub(crate) fn is_theirs(&self) -> bool {
+        matches!(self, GitError::Unreachable { .. } | GitError::Unbounded { .. })
+    }
 }
 
 /// Whether throwing the clone away may help against an error.
@@ -124,39 +152,50 @@ pub(crate) struct RemoteRef {
     pub(crate) id: Oid,
 }
 
+/// What a clone is made from, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'e> {
+    pub(crate) state: &'e StateDir,
+    pub(crate) source: &'e Source,
+    pub(crate) repairs: &'e Repairs,
+}
+
 /// The local clone.
 pub(crate) struct LocalClone {
     path: PathBuf,
-    url: String,
+    /// Absent for somebody's own clone, which is only read.
+    source: Option<Source>,
+    repairs: Repairs,
     repository: Repository,
     /// Made just now, so nothing in it can be damaged.
     pub(crate) is_fresh: bool,
 }
 
 /// A connection to the central repository, after its refs were listed.
-pub(crate) struct Connection<'c> {
+pub(crate) struct Connection<'c, 'r> {
     clone: &'c LocalClone,
-    way: Way<'c>,
+    source: &'c Source,
+    way: Way<'c, 'r>,
     pub(crate) refs: Vec<RemoteRef>,
 }
 
 /// How a repository is reached.
-enum Way<'c> {
+enum Way<'c, 'r> {
     Files(OnDisk),
-    Network(Remote<'c>),
+    Network(&'c mut Remote<'r>),
 }
 
 /// Runs `work` on the clone; when the clone turns out to be damaged, once more on a new one.
 pub(crate) fn with_clone<T, E: From<GitError> + CloneDamage + std::error::Error>(
-    state: &StateDir,
-    url: &str,
+    origin: Origin<'_>,
     mut work: impl FnMut(&LocalClone) -> Result<T, E>,
 ) -> Result<T, E> {
-    let mut attempt = || work(&LocalClone::open(state, url)?);
+    let mut attempt = || work(&LocalClone::open(origin)?);
     match attempt() {
         Err(error) if error.is_clone_damage() => {
             tracing::warn!(%error, "the local clone is damaged: throwing it away and fetching it again");
-            discard(state);
+            origin.repairs.count(Repair::Clone);
+            discard(origin.state);
             attempt()
         }
         done => done,
@@ -182,16 +221,19 @@ fn discard(state: &StateDir) {
 }
 
 impl LocalClone {
-    fn open(state: &StateDir, url: &str) -> Result<Self, GitError> {
+    fn open(origin: Origin<'_>) -> Result<Self, GitError> {
         NetworkLimits::default().set();
-        let path = state.clone_dir();
+        let path = origin.state.clone_dir();
         let is_fresh = !path.join("HEAD").exists();
         let opened = match is_fresh {
             true => Repository::init_bare(&path),
             false => Repository::open_bare(&path),
         };
         match opened {
-            Ok(repository) => Ok(Self { path, url: url.to_owned(), repository, is_fresh }),
+            Ok(repository) => {
+                let (source, repairs) = (Some(origin.source.clone()), origin.repairs.clone());
+                Ok(Self { path, source, repairs, repository, is_fresh })
+            }
             Err(source) => Err(GitError::Clone { doing: "opening the repository", path, source }),
         }
     }
@@ -201,25 +243,41 @@ impl LocalClone {
         NetworkLimits::default().set();
         let path = path.to_owned();
         match Repository::open(&path) {
-            Ok(repository) => Ok(Self { path, url: String::new(), repository, is_fresh: false }),
+            Ok(repository) => Ok(Self { path, source: None, repairs: Repairs::default(), repository, is_fresh: false }),
             Err(source) => Err(GitError::Clone { doing: "opening the repository", path, source }),
         }
     }
 
-    /// Connects and lists the refs, in one go.
-    pub(crate) fn connect(&self) -> Result<Connection<'_>, GitError> {
-        let unreachable = |source| GitError::Unreachable { doing: "connecting to", url: self.url.clone(), source };
-        if let Some(folder) = on_disk::folder(&self.url) {
+    /// Connects, lists the refs in one go, and does `work` over the connection.
+    pub(crate) fn connected<T, E: From<GitError>>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_, '_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(source) = &self.source else {
+            let no_origin = git2::Error::from_str("it is not connected to anything");
+            return Err(self.failed("connecting")(no_origin).into());
+        };
+        let unreachable = |error| unreachable(source, "connecting to", error);
+        if let Some(folder) = on_disk::folder(&source.url) {
             let central = OnDisk::open(folder).map_err(unreachable)?;
             let refs = central.refs().map_err(unreachable)?;
-            return Ok(Connection { clone: self, way: Way::Files(central), refs });
+            return work(&mut Connection { clone: self, source, way: Way::Files(central), refs });
         }
-        let mut remote = self.repository.remote_anonymous(&self.url).map_err(self.failed("preparing a connection"))?;
-        remote.connect(Direction::Fetch).map_err(unreachable)?;
-        let mut refs = list(&remote).map_err(unreachable)?;
+        let mut remote =
+            self.repository.remote_anonymous(&source.url).map_err(self.failed("preparing a connection"))?;
+        let callbacks = source.access.callbacks();
+        let mut network = remote.connect_auth(Direction::Fetch, Some(callbacks), None).map_err(unreachable)?;
+        let mut refs = list(network.remote()).map_err(unreachable)?;
         // `refs/tags/v1^{}` is what the tag object `refs/tags/v1` names, not a ref of its own.
         refs.retain(|found| found.name.starts_with("refs/") && !found.name.ends_with("^{}"));
-        Ok(Connection { clone: self, way: Way::Network(remote), refs })
+        let way = Way::Network(network.remote());
+        work(&mut Connection { clone: self, source, way, refs })
+    }
+
+    /// What a tag gets that broke the bound on bytes before.
+    pub(crate) fn too_large(&self) -> GitError {
+        let url = self.source.as_ref().map(|source| source.url.clone()).unwrap_or_default();
+        GitError::Unbounded { url, why: reach::TOO_LARGE }
     }
 
     /// Whether the object is here.
@@ -229,13 +287,33 @@ impl LocalClone {
 
     /// The objects that could not be fetched although the clone was fresh: the repository is at fault.
     pub(crate) fn unfetchable(&self) -> BTreeSet<Oid> {
-        let noted = fs::read_to_string(self.path.join(UNFETCHABLE)).unwrap_or_default();
-        noted.lines().filter_map(|line| Oid::from_str(line).ok()).collect()
+        self.noted(UNFETCHABLE)
     }
 
     /// Notes the objects that cannot be fetched. A note that is lost costs a clone fetched once more.
     pub(crate) fn note_unfetchable(&self, ids: &BTreeSet<Oid>) {
-        let path = self.path.join(UNFETCHABLE);
+        self.note(UNFETCHABLE, ids);
+    }
+
+    /// The objects that broke the bounds of a fetch, which are not asked for again.
+    pub(crate) fn oversized(&self) -> BTreeSet<Oid> {
+        self.noted(OVERSIZED)
+    }
+
+    /// Notes an object that broke the bounds of a fetch. A note that is lost costs another such fetch.
+    pub(crate) fn note_oversized(&self, id: Oid) {
+        let mut ids = self.oversized();
+        ids.insert(id);
+        self.note(OVERSIZED, &ids);
+    }
+
+    fn noted(&self, file: &str) -> BTreeSet<Oid> {
+        let noted = fs::read_to_string(self.path.join(file)).unwrap_or_default();
+        noted.lines().filter_map(|line| Oid::from_str(line).ok()).collect()
+    }
+
+    fn note(&self, file: &str, ids: &BTreeSet<Oid>) {
+        let path = self.path.join(file);
         let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
         if let Err(error) = fs::write(&path, text) {
             tracing::warn!(%error, "writing {}", path.display());
@@ -264,7 +342,7 @@ impl LocalClone {
     }
 }
 
-impl Connection<'_> {
+impl Connection<'_, '_> {
     /// The branch that the repository itself calls its default one, `refs/heads/NAME`.
     pub(crate) fn default_branch(&self) -> Option<String> {
         match &self.way {
@@ -273,33 +351,51 @@ impl Connection<'_> {
         }
     }
 
-    /// Fetches refs into refs of the same name, with everything they name. A ref that is no longer there is left out.
+    /// Fetches refs of releases into refs of the same name, with everything they name. A ref that is no longer there is
+    /// left out.
     pub(crate) fn fetch(&mut self, refs: &[String]) -> Result<(), GitError> {
-        remove_left_behind(&self.clone.path);
+        self.fetch_within(refs, self.source.limits.releases)
+    }
+
+    /// The bound of what is fetched to see whether the grid is stopped.
+    pub(crate) fn control_limit(&self) -> Limit {
+        self.source.limits.control
+    }
+
+    /// Fetches refs, within bounds.
+    pub(crate) fn fetch_within(&mut self, refs: &[String], limit: Limit) -> Result<(), GitError> {
+        remove_left_behind(&self.clone.path, &self.clone.repairs);
+        let over = Over::default();
         let fetched = match &mut self.way {
-            Way::Files(central) => central.copy(refs, &self.clone.repository),
-            Way::Network(remote) => fetch_over_network(remote, refs, self.clone.is_fresh),
-        };
-        fetched.map_err(|fault| match fault {
-            Fault::Here(source) => self.clone.failed("fetching")(source),
-            Fault::There(source) => {
-                GitError::Unreachable { doing: "fetching from", url: self.clone.url.clone(), source }
+            Way::Files(central) => central.copy(refs, &self.clone.repository, limit, &over),
+            Way::Network(remote) => {
+                let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
+                let mut options = reach::bounded(&self.source.access, limit, &over);
+                let fetched = remote.fetch(&refspecs, Some(&mut options), None);
+                fetched.map_err(|error| fault_of(error, self.clone.is_fresh))
             }
+        };
+        fetched.map_err(|fault| match (over.why(), fault) {
+            (Some(why), _) => GitError::Unbounded { url: self.source.url.clone(), why },
+            (None, Fault::Here(source)) => self.clone.failed("fetching")(source),
+            (None, Fault::There(error)) => unreachable(self.source, "fetching from", error),
         })
     }
 }
 
-fn fetch_over_network(remote: &mut Remote<'_>, refs: &[String], into_fresh_clone: bool) -> Result<(), Fault> {
-    let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
-    let mut options = FetchOptions::new();
-    options.download_tags(AutotagOption::None).update_fetchhead(false);
-    remote.fetch(&refspecs, Some(&mut options), None).map_err(|error| match error.class() {
+fn unreachable(source: &Source, doing: &'static str, error: git2::Error) -> GitError {
+    GitError::Unreachable { doing, url: source.url.clone(), source: error }
+}
+
+/// Whose fault it is that a fetch over the network failed.
+fn fault_of(error: git2::Error, into_fresh_clone: bool) -> Fault {
+    match error.class() {
         ErrorClass::Os | ErrorClass::Filesystem => Fault::Here(error),
         ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh => Fault::There(error),
         // Nothing in a fresh clone can be damaged.
         _ if into_fresh_clone => Fault::There(error),
         _ => Fault::Here(error),
-    })
+    }
 }
 
 /// The refs of a connected remote. A name may hold any bytes, and one that is not UTF-8 must cost nobody the look: what
@@ -322,18 +418,19 @@ fn list(remote: &Remote<'_>) -> Result<Vec<RemoteRef>, git2::Error> {
 }
 
 /// Removes locks and half-written packs. Objects that arrived whole stay.
-fn remove_left_behind(folder: &Path) {
+fn remove_left_behind(folder: &Path, repairs: &Repairs) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             // The folders of single objects hold nothing else.
             if folder.file_name().is_none_or(|name| name != "objects") || path.ends_with("pack") {
-                remove_left_behind(&path);
+                remove_left_behind(&path, repairs);
             }
         } else if path.extension().is_some_and(|extension| extension == "lock")
             || entry.file_name().to_string_lossy().contains(HALF_WRITTEN)
         {
             tracing::warn!("removing {}, left behind by a killed process", path.display());
+            repairs.count(Repair::LeftBehind);
             let _ = fs::remove_file(&path);
         }
     }

@@ -18,28 +18,38 @@ mod address;
 mod back;
 pub mod binaries;
 pub mod clock;
+mod fetch;
 mod git;
 mod journal;
+mod judge;
 mod look;
 mod on_disk;
+mod reach;
 mod release;
+mod repairs;
 mod review;
+mod safe_mode;
 mod slot;
 mod state;
 pub mod steps;
 mod swap;
 mod sync;
+mod trust_state;
 mod update;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_manifest::select::RemoteTag;
-use nightshift_manifest::signers::Signers;
-use nightshift_manifest::trust::{InForce, Trust};
+use nightshift_manifest::signers::{Signer, Signers};
+use nightshift_manifest::trust::{Denied, InForce, Trust};
 
-pub use address::{AddressError, check_address};
+use crate::git::Origin;
+use crate::repairs::Repairs;
+use crate::trust_state::{Copies, Remembered};
+pub use address::{AddressError, check_address, check_pins};
 pub use back::{BackError, WentBack};
 pub use git::{GitError, NetworkLimits};
 pub use look::{Look, LookError, LookRecord};
@@ -48,7 +58,9 @@ pub use nightshift_manifest::offline::Moment;
 pub use nightshift_manifest::refusal::{Refusal, Rule};
 pub use nightshift_manifest::stop::StopFlag;
 pub use nightshift_manifest::trial::{Event, Fault, FaultKind, Journal};
+pub use reach::{Access, AccessError, Limit, RepositoryLimits};
 pub use release::{Release, ReleaseError};
+pub use repairs::{Counts, Repair};
 pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
@@ -58,7 +70,7 @@ pub use update::{Check, Checked, Means, cycle_ended};
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The central repository: `file:///…` or `git://…`.
+    /// The central repository: `file:///…`, `https://…`, `ssh://…` or `git://…`.
     pub url: String,
     /// The branch that holds the stop flag.
     pub control_branch: String,
@@ -66,6 +78,27 @@ pub struct Source {
     pub allow_plain: bool,
     /// The pinned signers, believed until a verified release brings others.
     pub signers: Signers,
+    /// The pinned recovery key: its releases count whatever the keys in force say.
+    pub recovery: Option<Signer>,
+    /// Who the repository must prove to be, and what this machine proves itself by.
+    pub access: Access,
+    /// How much it may send.
+    pub limits: RepositoryLimits,
+}
+
+impl Source {
+    /// A repository that asks for no proof and gives none, with no recovery key.
+    pub fn new(url: impl Into<String>, control_branch: impl Into<String>, signers: Signers) -> Self {
+        Self {
+            url: url.into(),
+            control_branch: control_branch.into(),
+            allow_plain: false,
+            signers,
+            recovery: None,
+            access: Access::default(),
+            limits: RepositoryLimits::default(),
+        }
+    }
 }
 
 /// Keeps one state folder current.
@@ -74,6 +107,11 @@ pub struct Engine {
     source: Source,
     state: StateDir,
     trust: Trust,
+    /// The writes of the trust state so far, and whether one of its copies has to be written again.
+    copies: Copies,
+    /// Why nothing new may come in: nobody knows any more what was in force.
+    safe_mode: Option<String>,
+    repairs: Repairs,
     /// The update under way.
     journal: Journal,
     /// How releases are tried; without it they are taken at once.
@@ -101,12 +139,81 @@ impl Engine {
     /// Reads what the state folder remembers. Nothing is created or changed, so this needs no lock.
     pub fn open(source: Source, state: StateDir) -> Result<Self, OpenError> {
         check_address(&source.url, source.allow_plain)?;
-        let mut trust = state::read_trust(&state)?;
-        trust.pin(&source.signers);
-        let (last_look, journal) = (state::read_look(&state), journal::read(&state)?);
+        check_pins(&source.url, &source.access)?;
+        let mut journal = journal::read(&state)?;
+        let (mut trust, copies, safe_mode) = match trust_state::read(&state)? {
+            Remembered::Nothing => (Trust::default(), Copies::default(), None),
+            Remembered::Trust(trust, copies) => (*trust, copies, None),
+            Remembered::Lost(why) => {
+                let (trust, why) = safe_mode::enter(&state, &source, &why);
+                // Whether it was on trial is of no account: no other release can take its place.
+                journal = Journal::default();
+                (trust, Copies::default(), Some(why))
+            }
+        };
+        trust.pin(&source.signers, source.recovery.as_ref());
+        let last_look = state::read_look(&state);
         let watches_default_branch = false;
-        let (means, seen, in_use) = (None, Vec::new(), BTreeSet::new());
-        Ok(Self { source, state, trust, journal, means, seen, last_look, in_use, watches_default_branch })
+        let (means, seen, repairs, in_use) = (None, Vec::new(), Repairs::default(), BTreeSet::new());
+        Ok(Self {
+            source,
+            state,
+            trust,
+            copies,
+            safe_mode,
+            repairs,
+            journal,
+            means,
+            seen,
+            last_look,
+            in_use,
+            watches_default_branch,
+        })
+    }
+
+    /// Why nothing new may come in, when the trust state was lost: the release in force goes on when its slot proves to be
+    /// what was signed.
+    pub fn safe_mode(&self) -> Option<&str> {
+        self.safe_mode.as_deref()
+    }
+
+    /// What was found damaged and made good since the last time this was asked, noted in the counts of the state folder.
+    pub fn take_repairs(&self) -> Counts {
+        let new = self.repairs.take();
+        if !new.is_empty() {
+            repairs::note(&self.state, &new);
+        }
+        new
+    }
+
+    /// How often each kind of damage was made good since the state folder began.
+    pub fn all_repairs(&self) -> Counts {
+        repairs::read(&self.state)
+    }
+
+    /// Never takes this release again, by the id of its tag object: durable when this returns. Needs the state folder's
+    /// lock, like a sync.
+    ///
+    /// # Errors
+    /// When the state folder cannot be written.
+    pub fn deny(&mut self, tag_id: &str, denied: Denied) -> Result<(), StateError> {
+        let mut trust = self.trust.clone();
+        trust.deny(tag_id, denied);
+        self.remember(trust)
+    }
+
+    /// Makes what is remembered durable, and goes by it. In safe mode nothing is written: a person decides what is
+    /// trusted next.
+    pub(crate) fn remember(&mut self, trust: Trust) -> Result<(), StateError> {
+        if self.safe_mode.is_none() {
+            trust_state::write(&self.state, &trust, &mut self.copies)?;
+        }
+        self.trust = trust;
+        Ok(())
+    }
+
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        Origin { state: &self.state, source: &self.source, repairs: &self.repairs }
     }
 
     /// The release in force; it may be on trial.
@@ -137,6 +244,13 @@ impl Engine {
     /// What is remembered about releases.
     pub fn trust(&self) -> &Trust {
         &self.trust
+    }
+}
+
+impl Drop for Engine {
+    /// Repairs that nobody asked for are counted all the same.
+    fn drop(&mut self) {
+        self.take_repairs();
     }
 }
 

@@ -87,7 +87,7 @@ pub enum LookError {
 impl LookError {
     /// Whether the repository could not be reached: carry on with the release in force for `max_offline`.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, LookError::Git(GitError::Unreachable { .. }))
+        matches!(self, LookError::Git(error) if error.is_theirs())
     }
 }
 
@@ -114,7 +114,8 @@ impl Engine {
     /// Looks at the repository. Fails when the stop flag could not be looked for.
     pub fn look(&mut self, now: &Moment) -> Result<Look, LookError> {
         state::create_folder(&self.state)?;
-        let seen = git::with_clone(&self.state, &self.source.url, |clone| self.look_once(clone))?;
+        let seen =
+            git::with_clone(self.origin(), |clone| clone.connected(|connection| self.look_once(clone, connection)))?;
         let control = seen.control.map(|id| id.to_string());
         let tags = tags_of(&seen.refs);
         let look = Look { at: now.clone(), stops: seen.stops, holds: seen.holds, control, tags };
@@ -136,8 +137,7 @@ impl Engine {
         Ok(look)
     }
 
-    fn look_once(&self, clone: &LocalClone) -> Result<Seen, LookError> {
-        let mut connection = clone.connect()?;
+    fn look_once(&self, clone: &LocalClone, connection: &mut Connection<'_, '_>) -> Result<Seen, LookError> {
         let refs = std::mem::take(&mut connection.refs);
 
         let by_ref =
@@ -153,7 +153,7 @@ impl Engine {
             return Err(self.no_control_branch(&refs));
         };
         if !clone.has(control) {
-            connection.fetch(std::slice::from_ref(&name))?;
+            connection.fetch_within(std::slice::from_ref(&name), self.source.limits.control)?;
         }
         let (mut stops, holds) = read_control(clone, control, branch)?;
         if self.watches_default_branch
@@ -161,7 +161,7 @@ impl Engine {
             && let Some(id) = refs.iter().find(|found| found.name == default).map(|found| found.id)
         {
             // What counts is the control branch, which was read: a fault here hides nothing that has to be seen.
-            match read_default_branch(clone, &mut connection, &default, id) {
+            match read_default_branch(clone, connection, &default, id) {
                 Ok(more) => stops.extend(more),
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
@@ -186,12 +186,12 @@ impl Engine {
 /// Reads the stop flags at the root of the default branch, `refs/heads/NAME`, after fetching what is new of it.
 fn read_default_branch(
     clone: &LocalClone,
-    connection: &mut Connection<'_>,
+    connection: &mut Connection<'_, '_>,
     name: &str,
     id: Oid,
 ) -> Result<Vec<StopFlag>, LookError> {
     if !clone.has(id) {
-        connection.fetch(&[name.to_owned()])?;
+        connection.fetch_within(&[name.to_owned()], connection.control_limit())?;
     }
     let (flags, _) = read_control(clone, id, name.trim_start_matches("refs/heads/"))?;
     Ok(flags)

@@ -14,9 +14,13 @@ use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 use nightshift_manifest::tree;
 
 use crate::git::RemoteRef;
+use crate::reach::{Budget, Limit, Over};
 
 /// An entry of a tree that names a commit of another repository, which nobody has.
 const MODE_SUBMODULE: u32 = 0o160_000;
+
+/// A tag, commit or folder larger than this is copied without what it names.
+const MAX_READ: usize = 64 << 20;
 
 /// Whose fault it is that something could not be copied.
 pub(crate) enum Fault {
@@ -77,7 +81,8 @@ impl OnDisk {
     }
 
     /// Copies refs into refs of the same name, with everything they name. One that is no longer there is left out.
-    pub(crate) fn copy(&self, refs: &[String], clone: &Repository) -> Result<(), Fault> {
+    /// Ends when it is more than `limit` allows, and says so in `over`.
+    pub(crate) fn copy(&self, refs: &[String], clone: &Repository, limit: Limit, over: &Over) -> Result<(), Fault> {
         let mut wanted = Vec::new();
         for name in refs {
             match self.central.refname_to_id(name) {
@@ -86,7 +91,7 @@ impl OnDisk {
                 Err(error) => return Err(Fault::There(error)),
             }
         }
-        self.copy_objects(wanted.iter().map(|(_, id)| *id).collect(), clone)?;
+        self.copy_objects(wanted.iter().map(|(_, id)| *id).collect(), clone, limit, over)?;
         for (name, id) in wanted {
             clone.reference(name, id, true, "copied").map_err(Fault::Here)?;
         }
@@ -94,7 +99,7 @@ impl OnDisk {
     }
 
     /// Copies these objects and what they name. Where the clone has an object it has everything below it, too.
-    fn copy_objects(&self, mut wanted: Vec<Oid>, clone: &Repository) -> Result<(), Fault> {
+    fn copy_objects(&self, mut wanted: Vec<Oid>, clone: &Repository, limit: Limit, over: &Over) -> Result<(), Fault> {
         let there = self.central.odb().map_err(Fault::There)?;
         let here = clone.odb().map_err(Fault::Here)?;
         let mut pack = self.central.packbuilder().map_err(Fault::There)?;
@@ -105,7 +110,11 @@ impl OnDisk {
                 continue;
             }
             pack.insert_object(id, None).map_err(Fault::There)?;
-            let (_, kind) = there.read_header(id).map_err(Fault::There)?;
+            let (size, kind) = there.read_header(id).map_err(Fault::There)?;
+            if kind != ObjectType::Blob && size > MAX_READ {
+                // Whoever judges it refuses it by its size.
+                continue;
+            }
             if kind != ObjectType::Blob {
                 let object = there.read(id).map_err(Fault::There)?;
                 wanted.extend(named_by(kind, object.data()));
@@ -116,8 +125,9 @@ impl OnDisk {
         }
         let mut writer = here.packwriter().map_err(Fault::Here)?;
         let mut broken = None;
+        let mut budget = Budget::begin(limit, over);
         let read = pack.foreach(|bytes| match writer.write_all(bytes) {
-            Ok(()) => true,
+            Ok(()) => budget.spend(bytes.len()),
             Err(error) => {
                 broken = Some(git2::Error::new(ErrorCode::GenericError, ErrorClass::Os, error.to_string()));
                 false

@@ -5,21 +5,28 @@
 
 use std::path::Path;
 
-use git2::Oid;
+use nightshift_manifest::held::{Held, Promotion};
 use nightshift_manifest::refusal::Refusal;
+use nightshift_manifest::revoked::Revoked;
 use nightshift_manifest::select::{self, RemoteTag};
-use nightshift_manifest::signers::Signers;
+use nightshift_manifest::signers::{Signer, Signers};
 use nightshift_manifest::trust::Trust;
 use nightshift_manifest::version::ReleaseVersion;
 
-use crate::git::{GitError, LocalClone};
+use crate::fetch::Faults;
+use crate::git::LocalClone;
+use crate::judge::judge_all;
 use crate::slot::{self, SlotError, StagedFile};
-use crate::sync::{SyncError, judge};
+use crate::sync::SyncError;
 
 /// The releases of a clone.
 pub struct Review {
-    /// Every tag that looks like a release: misnamed ones first, then by version.
+    /// Every tag that looks like a release, and what is refused of those about one: misnamed ones first, then by version.
     pub tags: Vec<Reviewed>,
+    /// The keys that are revoked after all of them.
+    pub revoked: Revoked,
+    /// How many people have to stand behind the next release, the one who signs it among them.
+    pub needed: u32,
     clone: LocalClone,
 }
 
@@ -41,6 +48,10 @@ pub struct Believed {
     pub commit: String,
     /// Who signed it.
     pub signer: String,
+    /// What holds it back on every worker: approvals that are missing.
+    pub held: Option<Held>,
+    /// The rings opened for it early.
+    pub promotions: Vec<Promotion>,
     files: Vec<StagedFile>,
 }
 
@@ -48,46 +59,48 @@ pub struct Believed {
 ///
 /// # Errors
 /// When the clone cannot be read.
-pub fn review(repository: &Path, tags: &[RemoteTag], pinned: &Signers) -> Result<Review, SyncError> {
+pub fn review(
+    repository: &Path,
+    tags: &[RemoteTag],
+    pinned: &Signers,
+    recovery: Option<&Signer>,
+) -> Result<Review, SyncError> {
     let clone = LocalClone::at(repository)?;
     let mut trust = Trust::default();
-    trust.pin(pinned);
+    trust.pin(pinned, recovery);
     let plan = select::plan(tags, &trust);
-    let misnamed = plan.refused.into_iter().map(|refusal| Reviewed {
+    let judged = judge_all(&clone, &plan, &Faults::new(), &trust)?;
+    let refused = |refusal: Refusal| Reviewed {
         tag: RemoteTag { name: refusal.tag.clone(), id: refusal.tag_id.clone() },
         verdict: Err(refusal),
-    });
-    let mut reviewed: Vec<Reviewed> = misnamed.collect();
-    for candidate in plan.judge {
-        let tag = RemoteTag { name: candidate.version.tag(), id: candidate.id.clone() };
-        let id = Oid::from_str(&candidate.id).map_err(|source| GitError::Clone {
-            doing: "looking for a tag in",
-            path: repository.to_owned(),
-            source,
-        })?;
-        let keys = trust.keys_for(&tag.name, &tag.id)?;
-        let outcome = match judge(&clone, id, &candidate, &keys)? {
-            Ok(verified) => {
-                trust.believe(candidate.version, &candidate.id, &keys, verified.signers.as_ref());
-                verified.outcome
-            }
-            Err(refusal) => Err(refusal),
-        };
-        let verdict = outcome.map(|good| Believed {
-            version: candidate.version,
+    };
+    let good = judged.good.into_iter().map(|good| Reviewed {
+        tag: RemoteTag { name: good.release.version.tag(), id: good.release.tag_id.clone() },
+        verdict: Ok(Believed {
+            version: good.release.version,
             commit: good.release.commit,
             signer: good.release.signer,
+            held: good.held,
+            promotions: good.promotions,
             files: good.files,
-        });
-        reviewed.push(Reviewed { tag, verdict });
-    }
-    Ok(Review { tags: reviewed, clone })
+        }),
+    });
+    let mut tags: Vec<Reviewed> = plan.refused.into_iter().chain(judged.refused).map(refused).chain(good).collect();
+    // Approvals and promotions, which are no releases, come first with the misnamed.
+    tags.sort_by_key(|reviewed| ReleaseVersion::parse_tag(&reviewed.tag.name).ok());
+    Ok(Review { tags, needed: judged.trust.needed(), revoked: judged.trust.revoked, clone })
 }
 
 impl Review {
-    /// The release that workers run: the newest that is believed.
+    /// The newest release that is believed, held back or not.
     pub fn newest(&self) -> Option<&Believed> {
         self.tags.iter().filter_map(|reviewed| reviewed.verdict.as_ref().ok()).next_back()
+    }
+
+    /// The newest release that nothing holds back.
+    pub fn newest_free(&self) -> Option<&Believed> {
+        let mut believed = self.tags.iter().filter_map(|reviewed| reviewed.verdict.as_ref().ok());
+        believed.rfind(|release| release.held.is_none())
     }
 
     /// What workers think of a tag; `None` when there is no such tag.

@@ -1,5 +1,6 @@
 //! Slots: one immutable folder per release, `slots/vX.Y.Z-IDPREFIX/`, its files under `tree/`, its programs, where it
-//! brings some, under `bin/`.
+//! brings some, under `bin/`; beside them `slot.json`, which says what it is, and the signed tag and the commit as git has
+//! them, which prove it ([`crate::safe_mode`]).
 //!
 //! A slot is built beside its place and moved there when all of it is on the disk, so a slot that is there is whole.
 //! Files are written read-only and never changed. [`tree_id`] hashes a folder the way git hashes a tree: one wrong bit,
@@ -25,6 +26,13 @@ use crate::steps::{self, Step};
 use crate::swap;
 
 const STAGING: &str = ".staging-";
+
+/// What the slot is, as [`InForce`].
+pub(crate) const RECORD: &str = "slot.json";
+/// The raw tag object.
+pub(crate) const TAG: &str = "tag";
+/// The raw commit object.
+pub(crate) const COMMIT: &str = "commit";
 
 /// Why a slot cannot be staged or used.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +128,11 @@ fn build(
         (programs.fetch)(&staging.join("bin"))?;
     }
     let described = serde_json::to_vec_pretty(release).map_err(io::Error::other);
-    described.and_then(|text| fs::write(staging.join("slot.json"), text)).map_err(writing(staging))?;
+    described.and_then(|text| fs::write(staging.join(RECORD), text)).map_err(writing(staging))?;
+    for (file, id) in [(TAG, &release.tag_id), (COMMIT, &release.commit)] {
+        let id = Oid::from_str(id).map_err(|_| SlotError::Damaged { path: staging.to_owned() })?;
+        fs::write(staging.join(file), clone.read(id)?.1).map_err(writing(staging))?;
+    }
 
     if !is_good(staging, &release.tree) || !has_programs(staging, programs.wanted) {
         return Err(SlotError::Damaged { path: staging.to_owned() });
@@ -166,6 +178,11 @@ fn writing(path: &Path) -> impl FnOnce(io::Error) -> SlotError {
 /// Whether the slot's files hash to the signed tree.
 pub(crate) fn is_good(slot: &Path, tree: &str) -> bool {
     tree_id(&slot.join("tree")).is_ok_and(|id| id.to_string() == tree)
+}
+
+/// What the slot says it is; `None` when it does not say.
+pub(crate) fn record(slot: &Path) -> Option<InForce> {
+    serde_json::from_slice(&fs::read(slot.join(RECORD)).ok()?).ok()
 }
 
 /// Whether these programs are in the slot, byte for byte.

@@ -1,10 +1,9 @@
-//! What the engine persists: `trust.json`, which must survive everything, and `look.json`, which may be lost.
+//! What the engine persists beside the trust state: `look.json`, which may be lost.
 
 use std::io;
 use std::path::PathBuf;
 
 use nightshift_contract::layout::StateDir;
-use nightshift_manifest::trust::Trust;
 
 use crate::look::LookRecord;
 use crate::swap;
@@ -23,18 +22,6 @@ pub enum StateError {
         #[source]
         source: io::Error,
     },
-    /// The memory of releases is damaged. Without its floor an old release could come back, so nothing goes on.
-    #[error(
-        "reading {path}: it is damaged, and the version floor in it keeps old releases out; put it back from a backup, \
-         or delete it to trust the repository afresh"
-    )]
-    Trust {
-        /// The file.
-        path: PathBuf,
-        /// Where it is damaged.
-        #[source]
-        source: serde_json::Error,
-    },
 }
 
 impl StateError {
@@ -47,24 +34,6 @@ impl StateError {
         let path = path.into();
         |source| Self::File { doing: "writing", path, source }
     }
-}
-
-/// The memory of releases; a fresh one when there is none yet.
-pub(crate) fn read_trust(state: &StateDir) -> Result<Trust, StateError> {
-    let path = state.trust();
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Trust::default()),
-        Err(error) => return Err(StateError::reading(path)(error)),
-    };
-    serde_json::from_slice(&text).map_err(|source| StateError::Trust { path, source })
-}
-
-/// Makes the memory of releases durable.
-pub(crate) fn write_trust(state: &StateDir, trust: &Trust) -> Result<(), StateError> {
-    let path = state.trust();
-    let text = serde_json::to_vec_pretty(trust).map_err(io::Error::other);
-    text.and_then(|text| swap::replace_durably(&path, &text)).map_err(StateError::writing(path))
 }
 
 /// The last look; none when the file is absent or torn, which only means looking again before taking jobs.

@@ -25,7 +25,7 @@ use nightshift_contract::layout::StateDir;
 use nightshift_manifest::binaries::{Binaries, Place, Program, Wanted};
 use nightshift_manifest::held::{Held, HeldBy, Verified};
 use nightshift_manifest::trial::{Event, Fault, FaultKind, HeldBack, Journal, Outcome, Stage};
-use nightshift_manifest::trust::InForce;
+use nightshift_manifest::trust::{Denied, InForce};
 use nightshift_manifest::version::ReleaseVersion;
 
 use crate::binaries::{FetchError, FetchLimits, Fetcher, Shelf};
@@ -33,7 +33,7 @@ use crate::release::Release;
 use crate::state::StateError;
 use crate::steps::{self, Step};
 use crate::sync::SyncError;
-use crate::{Engine, clock, journal, state};
+use crate::{Engine, clock, journal};
 
 /// Less free disk than this makes anything fail; nothing is said against a release then.
 const FULL_DISK: u64 = 16 << 20;
@@ -144,6 +144,10 @@ impl Engine {
 
     /// Makes boot's state and the link to the slot in force follow the journal.
     pub(crate) fn settle(&mut self) -> Result<(), SyncError> {
+        if self.safe_mode.is_some() {
+            // What is on the disk stays as it is, until a person decides.
+            return Ok(());
+        }
         if self.means.is_some() {
             let good = self.trust.in_force.as_ref().map(|release| release.slot.clone());
             let wanted = match self.journal.on_trial() {
@@ -282,8 +286,7 @@ impl Engine {
         tracing::info!("{} has proved itself", trial.release.version.tag());
         let mut trust = self.trust.clone();
         trust.take(trial.release, &self.seen);
-        state::write_trust(&self.state, &trust)?;
-        self.trust = trust;
+        self.remember(trust)?;
         steps::done(Step::Committed);
         self.note(Event::Proved)
     }
@@ -309,9 +312,14 @@ impl Engine {
     }
 
     fn change(&mut self, event: Event) -> Result<Option<Outcome>, SyncError> {
+        let tag_id = self.journal.trial.as_ref().map(|trial| trial.release.tag_id.clone());
         let outcome = self.journal.take(event, &clock::moment())?;
-        if let Some(Outcome::Bad(denial)) = &outcome {
+        if let (Some(Outcome::Bad(denial)), Some(tag_id)) = (&outcome, tag_id) {
             tracing::error!("{} is bad and is never taken again here: {}", denial.tag, denial.why);
+            // Beside the journal, which may be lost.
+            let why = HeldBack::Denied(denial).in_words();
+            let denied = Denied { tag: denial.tag.clone(), by: HeldBy::Trial, why };
+            self.deny(&tag_id, denied)?;
         }
         Ok(outcome)
     }

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::binaries::{BINARIES_FILE, Binaries};
 use crate::file_error::FileError;
 use crate::plugin::{PLUGIN_FILE, PluginManifest};
+use crate::revoked::{Revoked, RevokedError};
 use crate::settings::GridSettings;
 use crate::signers::{Signers, SignersError};
-use crate::{SETTINGS_FILE, SIGNERS_FILE};
+use crate::{REVOKED_FILE, SETTINGS_FILE, SIGNERS_FILE};
 
 /// A file that [`Content::parse`] reads may be this large.
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -26,15 +27,22 @@ pub struct Content {
     pub binaries: Option<Binaries>,
 }
 
-/// Whether the bytes of the file at `path` have to be among those given to [`Content::parse`] and [`signers`].
+/// Whether the bytes of the file at `path` have to be among those given to [`Content::parse`], [`signers`] and
+/// [`revoked`].
 pub fn is_manifest(path: &str) -> bool {
-    matches!(path, SETTINGS_FILE | SIGNERS_FILE | BINARIES_FILE)
+    matches!(path, SETTINGS_FILE | SIGNERS_FILE | REVOKED_FILE | BINARIES_FILE)
         || plugin_of(path).is_some_and(|(_, file)| file == PLUGIN_FILE)
 }
 
 /// The key set a release brings; `None` when it brings none and the one in force stays.
 pub fn signers(manifests: &BTreeMap<String, Vec<u8>>) -> Result<Option<Signers>, SignersError> {
     manifests.get(SIGNERS_FILE).map(|bytes| Signers::parse(&String::from_utf8_lossy(bytes))).transpose()
+}
+
+/// The keys a release revokes.
+pub fn revoked(manifests: &BTreeMap<String, Vec<u8>>) -> Result<Revoked, RevokedError> {
+    let text = manifests.get(REVOKED_FILE).map(|bytes| String::from_utf8_lossy(bytes));
+    Revoked::parse(&text.unwrap_or_default())
 }
 
 impl Content {

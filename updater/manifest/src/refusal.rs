@@ -39,15 +39,19 @@ pub enum Rule {
     Signed,
     /// It is signed with an SSH key, in git's namespace.
     SignedWithSsh,
+    /// It is not signed by a key that was revoked.
+    RevokedKey,
     /// It is signed by a key in force.
     KnownSigner,
     /// The signature fits what was signed.
     GoodSignature,
     /// The name inside the signed tag is the name it was found under.
     SameName,
+    /// An approval or promotion names the release's own commit.
+    SameCommit,
     /// Its tree holds plain files only.
     Tree,
-    /// The key set it brings can be read.
+    /// The key set and the revoked keys it brings can be read, and lock nobody out.
     Keys,
     /// Its settings and plugins can be read and are complete.
     Content,
@@ -64,9 +68,11 @@ impl Rule {
             Rule::WellFormed => "well-formed",
             Rule::Signed => "signed",
             Rule::SignedWithSsh => "signed-with-ssh",
+            Rule::RevokedKey => "revoked-key",
             Rule::KnownSigner => "known-signer",
             Rule::GoodSignature => "good-signature",
             Rule::SameName => "same-name",
+            Rule::SameCommit => "same-commit",
             Rule::Tree => "tree",
             Rule::Keys => "keys",
             Rule::Content => "content",

@@ -15,6 +15,9 @@ use crate::hours::Hours;
 use crate::rate;
 use crate::rollout::{self, Plan, RolloutTable};
 
+/// More people than this are never asked for.
+const MAX_THRESHOLD: u32 = 20;
+
 /// Why the settings cannot be taken.
 pub type SettingsError = FileError;
 
@@ -33,6 +36,8 @@ pub struct GridSettings {
     pub lease: Duration,
     /// Failures after which a job is quarantined.
     pub max_attempts: u32,
+    /// How many people have to stand behind a release, the one who signs it among them.
+    pub threshold: u32,
     /// Thousandths of a batch's results that may be errors before it is suspended; 1000 never suspends it.
     pub error_rate: u32,
     /// Where workers look for the programs of a release, in this order.
@@ -51,6 +56,7 @@ impl Default for GridSettings {
             lease: Duration::from_secs(15 * 60),
             max_attempts: 5,
             error_rate: 500,
+            threshold: 1,
             binaries_from: vec![Place::JobServer],
             rollout: None,
         }
@@ -86,6 +92,9 @@ impl GridSettings {
         }
         if let Some(value) = error_rate {
             settings.error_rate = read_rate("error_rate", &value, &at)?;
+        }
+        if let Some(value) = written.trust.threshold {
+            settings.threshold = read_number("threshold", &value, MAX_THRESHOLD, &at)?;
         }
         if let Some(from) = written.binaries.from {
             settings.binaries_from = read_places(&from, &at)?;
@@ -163,6 +172,8 @@ struct SettingsFile {
     #[serde(default)]
     jobs: JobsTable,
     #[serde(default)]
+    trust: TrustTable,
+    #[serde(default)]
     binaries: BinariesTable,
     rollout: Option<Spanned<RolloutTable>>,
 }
@@ -183,6 +194,12 @@ struct JobsTable {
     lease: Option<Spanned<String>>,
     max_attempts: Option<Spanned<i64>>,
     error_rate: Option<Spanned<f64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrustTable {
+    threshold: Option<Spanned<i64>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -226,6 +243,13 @@ mod tests {
             "nightshift.toml, line 2: error_rate = 50 is out of range: write 0.0 to 1.0, as in 0.05"
         );
         assert!(error("[jobs]\nerror_rate = nan\n").contains("out of range"));
+    }
+
+    #[test]
+    fn a_release_may_ask_for_several_people_behind_each_of_the_next() {
+        let threshold = |text: &str| GridSettings::parse(text, "nightshift.toml").expect(text).threshold;
+        assert_eq!((threshold(""), threshold("[trust]\nthreshold = 2\n")), (1, 2));
+        assert!(error("[trust]\nthreshold = 0\n").contains("line 2: threshold = 0 is out of range: write 1 to 20"));
     }
 
     #[test]

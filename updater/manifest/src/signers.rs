@@ -5,15 +5,18 @@
 //! understood must not be read as no limit. Dates in particular limit nothing, because a signer chooses the date of a
 //! tag: a key is revoked by taking its line out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, EcdsaCurve, Fingerprint, HashAlg, PublicKey};
 
+use crate::revoked::Revoked;
+
 /// The namespace git signs in.
 pub const GIT_NAMESPACE: &str = "git";
 
-/// A key set: at least one key. Two sets with the same lines in the same order are equal.
+/// A key set. One that was read has at least one key. Two sets with the same lines in the same order are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signers(Vec<Signer>);
 
@@ -73,20 +76,58 @@ impl Signers {
         self.0.iter().find(|signer| signer.key == *key)
     }
 
+    /// The key set without those of its keys that are revoked; perhaps none is left.
+    pub fn without(&self, revoked: &Revoked) -> Signers {
+        Self(self.0.iter().filter(|signer| !revoked.has(&signer.fingerprint().to_string())).cloned().collect())
+    }
+
+    /// The key set and one key more.
+    pub fn and(mut self, signer: &Signer) -> Signers {
+        if self.find(&signer.key).is_none() {
+            self.0.push(signer.clone());
+        }
+        self
+    }
+
+    /// How many people these are: by their names, and by their keys where two have one name's.
+    pub fn people(&self) -> usize {
+        let names: BTreeSet<&str> = self.iter().map(|signer| signer.name.as_str()).collect();
+        let keys: BTreeSet<String> = self.iter().map(|signer| signer.fingerprint().to_string()).collect();
+        names.len().min(keys.len())
+    }
+
     /// The signers, in the order of their lines.
     pub fn iter(&self) -> impl Iterator<Item = &Signer> {
         self.0.iter()
     }
 }
 
+impl fmt::Display for Signer {
+    /// The key as a line of `allowed_signers`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&line(&self.name, &self.key.clone().into()))
+    }
+}
+
 impl fmt::Display for Signers {
     /// The key set in the format [`Signers::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|signer| writeln!(f, "{}", line(&signer.name, &signer.key.clone().into())))
+        self.0.iter().try_for_each(|signer| writeln!(f, "{signer}"))
     }
 }
 
 impl Signer {
+    /// Reads one line of an `allowed_signers` file: one key and no more.
+    pub fn parse(text: &str) -> Result<Self, SignersError> {
+        let mut signers = Signers::parse(text)?.0;
+        match (signers.pop(), signers.len()) {
+            (Some(signer), 0) => Ok(signer),
+            (_, more) => {
+                Err(SignersError::Line { line: more + 1, problem: "one key is wanted here, and no more".into() })
+            }
+        }
+    }
+
     /// The key's fingerprint as `ssh-keygen -l` shows it: `SHA256:…`.
     pub fn fingerprint(&self) -> Fingerprint {
         self.key.fingerprint(HashAlg::Sha256)

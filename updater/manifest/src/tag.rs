@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
 use crate::refusal::{Refusal, Rule};
+use crate::revoked::Revoked;
 use crate::signers::{GIT_NAMESPACE, Signers};
 use crate::version::{NameError, ReleaseVersion};
+use crate::votes::{Voice, Vote};
 
 /// A tag larger than this is not read.
 pub const MAX_TAG_BYTES: usize = 1 << 20;
@@ -25,6 +27,8 @@ pub struct VerifiedTag {
     pub commit: String,
     /// The name beside the key that signed it.
     pub signer: String,
+    /// The fingerprint of that key, `SHA256:…`.
+    pub fingerprint: String,
     /// When the signer says it was made.
     pub tagger_time: Timestamp,
     /// The message, without the signature.
@@ -55,11 +59,27 @@ pub enum TagRefusal {
         /// `SHA256:…`, as `ssh-keygen -l` shows it.
         fingerprint: String,
     },
+    /// The key was revoked.
+    #[error("the tag is signed with key {fingerprint}, which was revoked ({remark})")]
+    Revoked {
+        /// `SHA256:…`, as `ssh-keygen -l` shows it.
+        fingerprint: String,
+        /// By whom.
+        remark: String,
+    },
     /// The signature does not fit: the tag was changed after it was signed.
     #[error("the signature of {signer} does not fit the tag: it was changed after it was signed")]
     BadSignature {
         /// The name beside the key.
         signer: String,
+    },
+    /// A good approval or promotion, on another commit than the release's.
+    #[error("{signer} signed it for commit {inside}, and the release is another")]
+    OtherCommit {
+        /// The name beside the key.
+        signer: String,
+        /// The commit that was signed.
+        inside: String,
     },
     /// A good tag, found under a name it was not made for.
     #[error("{signer} signed this tag as {inside:?}, not under this name")]
@@ -75,11 +95,25 @@ impl TagRefusal {
     /// What a tag of more than [`MAX_TAG_BYTES`] gets.
     pub const TOO_LARGE: TagRefusal = TagRefusal::Malformed("it is larger than 1 MiB");
 
+    /// The refusal, saying so when the unknown key is one that was revoked.
+    pub fn knowing(self, revoked: &Revoked) -> TagRefusal {
+        match self {
+            TagRefusal::UnknownSigner { fingerprint } => match revoked.remark(&fingerprint) {
+                Some(remark) => TagRefusal::Revoked { remark: remark.to_owned(), fingerprint },
+                None => TagRefusal::UnknownSigner { fingerprint },
+            },
+            other => other,
+        }
+    }
+
     /// The refusal as workers report it.
     pub fn of(&self, tag: &str, tag_id: &str) -> Refusal {
         let sign =
             format!("sign it with a key in force: git tag -f -s {tag} COMMIT (gpg.format=ssh), then push it again");
         let (rule, advice) = match self {
+            TagRefusal::Name(name) if Vote::parse_tag(tag).is_some() => {
+                (Rule::Name, format!("delete the tag and make one named like {}", name.write))
+            }
             TagRefusal::Name(name) => (Rule::Name, format!("delete the tag and release the commit as {}", name.write)),
             TagRefusal::Malformed(_) => {
                 (Rule::WellFormed, "make the tag with git or nightshift release cut".to_owned())
@@ -93,13 +127,23 @@ impl TagRefusal {
                  this key"
                     .to_owned(),
             ),
+            TagRefusal::Revoked { .. } => (
+                Rule::RevokedKey,
+                "find out who pushed it and delete it; a key that was revoked never counts again, release with another"
+                    .to_owned(),
+            ),
+            TagRefusal::OtherCommit { .. } => {
+                (Rule::SameCommit, "look at the release as it is now, and sign the tag again on its commit".to_owned())
+            }
             TagRefusal::BadSignature { .. } => (Rule::GoodSignature, format!("find out who pushed it; then {sign}")),
             TagRefusal::OtherName { .. } => {
                 (Rule::SameName, "find out who pushed it and delete it; cut a release under the new version".to_owned())
             }
         };
         let signer = match self {
-            TagRefusal::BadSignature { signer } | TagRefusal::OtherName { signer, .. } => Some(signer.clone()),
+            TagRefusal::BadSignature { signer }
+            | TagRefusal::OtherName { signer, .. }
+            | TagRefusal::OtherCommit { signer, .. } => Some(signer.clone()),
             _ => None,
         };
         Refusal {
@@ -117,6 +161,31 @@ impl TagRefusal {
 /// Judges the raw tag object that was found under the name `ref_tag` (without `refs/tags/`) by the keys in force.
 pub fn verify(raw: &[u8], ref_tag: &str, signers: &Signers) -> Result<VerifiedTag, TagRefusal> {
     let version = ReleaseVersion::parse_tag(ref_tag)?;
+    verify_named(raw, ref_tag, version, signers)
+}
+
+/// Judges the raw tag object of an approval or promotion that was found under the name `ref_tag`, for a release on
+/// `commit`, by the keys that judge the release.
+pub fn verify_vote(
+    raw: &[u8],
+    ref_tag: &str,
+    vote: &Vote,
+    commit: &str,
+    signers: &Signers,
+) -> Result<Voice, TagRefusal> {
+    let tag = verify_named(raw, ref_tag, vote.version, signers)?;
+    if tag.commit != commit {
+        return Err(TagRefusal::OtherCommit { signer: tag.signer, inside: tag.commit });
+    }
+    Ok(Voice { name: tag.signer, fingerprint: tag.fingerprint })
+}
+
+fn verify_named(
+    raw: &[u8],
+    ref_tag: &str,
+    version: ReleaseVersion,
+    signers: &Signers,
+) -> Result<VerifiedTag, TagRefusal> {
     let (signed, signature) = split_signature(raw)?;
     let fields = Fields::parse(signed)?;
     let armour = signature?;
@@ -132,9 +201,10 @@ pub fn verify(raw: &[u8], ref_tag: &str, signers: &Signers) -> Result<VerifiedTa
         return Err(TagRefusal::MalformedSignature(problem));
     }
 
-    let signer = signers.find(signature.public_key()).ok_or_else(|| TagRefusal::UnknownSigner {
-        fingerprint: signature.public_key().fingerprint(HashAlg::Sha256).to_string(),
-    })?;
+    let fingerprint = signature.public_key().fingerprint(HashAlg::Sha256).to_string();
+    let Some(signer) = signers.find(signature.public_key()) else {
+        return Err(TagRefusal::UnknownSigner { fingerprint });
+    };
     let signer = signer.name.clone();
     let fits = PublicKey::from(signature.public_key().clone()).verify(GIT_NAMESPACE, signed, &signature);
     if fits.is_err() {
@@ -147,6 +217,7 @@ pub fn verify(raw: &[u8], ref_tag: &str, signers: &Signers) -> Result<VerifiedTa
         version,
         commit: fields.commit.to_owned(),
         signer,
+        fingerprint,
         tagger_time: fields.tagger_time,
         message: String::from_utf8_lossy(fields.message).trim().to_owned(),
     })

@@ -282,6 +282,7 @@ mod tests {
             commit: text("commit"),
             tree: text("tree"),
             signer: "ann".into(),
+            judged_by: String::new(),
             slot: text("slot"),
         }
     }

@@ -10,7 +10,9 @@
 //!   status.json    what the last or running cycle found, step by step
 //!   look.json      what the last look at the repository saw, and when
 //!   stops.json     the stops that the job server told of last
-//!   trust.json     version floor, release in force, refused and seen tags
+//!   trust.a.json   version floor, release in force, keys, denied and seen tags
+//!   trust.b.json   the same again: one of the two may be damaged
+//!   repairs.json   how often what was damaged was made good
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   trial.json     how far the update under way is, and what was found bad
 //!   boot.state     which launcher boot becomes, and how often it was tried
@@ -80,9 +82,13 @@ impl StateDir {
     pub fn heard_stops(&self) -> PathBuf {
         self.0.join("stops.json")
     }
-    /// What the engine persists about trust.
-    pub fn trust(&self) -> PathBuf {
-        self.0.join("trust.json")
+    /// What the engine persists about trust, in two copies.
+    pub fn trust(&self) -> [PathBuf; 2] {
+        ["trust.a.json", "trust.b.json"].map(|name| self.0.join(name))
+    }
+    /// How often damage was made good.
+    pub fn repairs(&self) -> PathBuf {
+        self.0.join("repairs.json")
     }
     /// How far the update under way is.
     pub fn trial(&self) -> PathBuf {

@@ -11,6 +11,7 @@ mod measure;
 mod release;
 mod stop_latency;
 mod table;
+mod tag_verify;
 
 use std::path::Path;
 
@@ -28,6 +29,7 @@ struct Group {
 
 const GROUPS: &[&[Group]] = &[
     &[cycle_noop::GROUP],
+    &[tag_verify::GROUP],
     &[release::GROUP],
     &job_control::RATE,
     &job_control::DEEP_QUEUE,

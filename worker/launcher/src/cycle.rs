@@ -15,7 +15,7 @@ use nightshift_client::{Access, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::binaries::{FetchLimits, Shelf};
-use nightshift_engine::{Means, StopFlag};
+use nightshift_engine::{Counts, Means, StopFlag};
 use nightshift_manifest::machine::this_target;
 use nightshift_manifest::offline::{self, Offline};
 use nightshift_manifest::stop::{self, Stops, When, Who};
@@ -409,6 +409,7 @@ impl Cycle<'_> {
             another_launcher: self.another_launcher,
             hours: Some(visit.settings.hours.open_until(clock::now())),
             refused: visit.refused.len(),
+            safe_mode: visit.safe_mode.clone(),
         }
     }
 
@@ -436,6 +437,10 @@ impl Cycle<'_> {
         };
         note(Step::Look, &visit.look);
         note(Step::Sync, &visit.sync);
+        if let Some(words) = repairs_in_words(&visit.repairs) {
+            tracing::warn!("{words}");
+            self.findings.good(Step::Repair, words);
+        }
         if visit.looked {
             // What a look sees itself, it knows better than who told of it before.
             let control = &self.settings.source.control_branch;
@@ -518,6 +523,16 @@ impl Cycle<'_> {
             }
         }
     }
+}
+
+/// What was found damaged and made good; `None` when nothing was.
+fn repairs_in_words(repairs: &Counts) -> Option<String> {
+    let words = repairs.iter().map(|(repair, times)| match times {
+        1 => repair.to_string(),
+        _ => format!("{repair} ({times} times)"),
+    });
+    let words = words.collect::<Vec<_>>().join("; ");
+    (!words.is_empty()).then_some(words)
 }
 
 fn lock_in_words(ended: Option<Duration>) -> String {

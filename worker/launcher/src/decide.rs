@@ -9,6 +9,8 @@ use nightshift_contract::exit::Exit;
 use nightshift_manifest::hours::Window;
 use nightshift_wire::WorkerState;
 
+use crate::repository::SAFE_MODE;
+
 /// What is known when a decision is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -32,6 +34,8 @@ pub struct Facts {
     pub hours: Option<Window>,
     /// Releases that are offered and refused.
     pub refused: usize,
+    /// Why no new release may come in, when what was trusted here is lost.
+    pub safe_mode: Option<String>,
 }
 
 /// What a worker may do now.
@@ -49,6 +53,8 @@ pub enum Next {
     NoRelease(Option<String>),
     /// There are releases, and all of them are refused.
     NoGoodRelease,
+    /// What was trusted here is lost, and nothing proves to be what was in force. Holds what is wrong.
+    SafeMode(String),
     /// The launcher of the release in force takes over. Holds the release.
     GiveWay(String),
     /// The job server does not let this worker in. Holds why, and what to do about it.
@@ -69,6 +75,9 @@ pub fn next(facts: &Facts) -> Next {
     }
     if let Some(reason) = &facts.stop_after_job {
         return Next::StoppedAfterJob(reason.clone());
+    }
+    if let (None, Some(why)) = (&facts.release, &facts.safe_mode) {
+        return Next::SafeMode(why.clone());
     }
     if facts.release.is_none() {
         return match facts.trouble.is_none() && facts.refused > 0 {
@@ -102,8 +111,10 @@ impl Next {
     pub fn exit(&self, facts: &Facts) -> Exit {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) | Next::StoppedAfterJob(_) => Exit::Stopped,
+            _ if facts.safe_mode.is_some() => Exit::Failed,
             _ if facts.refused > 0 => Exit::ReleaseRefused,
             Next::Out(..) => Exit::NotAllowed,
+            Next::SafeMode(_) => Exit::Failed,
             Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => Exit::TryLater,
             Next::Rest(_) | Next::Work | Next::GiveWay(_) => Exit::Done,
         }
@@ -113,7 +124,9 @@ impl Next {
     pub fn state(&self) -> WorkerState {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) | Next::StoppedAfterJob(_) => WorkerState::Stopped,
-            Next::Out(..) | Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => WorkerState::Blocked,
+            Next::Out(..) | Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease | Next::SafeMode(_) => {
+                WorkerState::Blocked
+            }
             Next::Rest(_) => WorkerState::Resting,
             Next::Work | Next::GiveWay(_) => WorkerState::Waiting,
         }
@@ -132,6 +145,7 @@ impl Next {
                 format!("no new jobs, because a stop flag could be missed: {reason}"),
                 "make the central repository reachable; the next cycle goes on by itself",
             ),
+            Next::SafeMode(why) => (why.clone(), SAFE_MODE),
             Next::NoRelease(Some(trouble)) => {
                 (format!("there is no release here yet: {trouble}"), "the next cycle tries again")
             }
@@ -166,6 +180,9 @@ impl Next {
         let mut words: Vec<String> = Vec::new();
         if exit != Exit::Done {
             words.extend(refused.iter().cloned());
+        }
+        if let (Some(why), Exit::Failed) = (facts.safe_mode.as_ref().filter(|why| **why != reason), exit) {
+            words.push(format!("{why}; {SAFE_MODE}"));
         }
         if !to_do.is_empty() {
             words.push(format!("{reason}; {to_do}"));
@@ -261,6 +278,19 @@ mod tests {
         assert_eq!(next(&facts).exit(&facts), Exit::NotAllowed);
         assert!(!next(&facts).is_stop(), "the job in hand is finished");
         assert_eq!(next(&facts).last_words(&facts, &[]), "waits for approval; approve it");
+    }
+
+    #[test]
+    fn in_safe_mode_the_release_in_force_works_on_and_the_exit_code_says_that_something_is_lost() {
+        let why = "safe mode: what is trusted here is lost".to_owned();
+        let facts = Facts { safe_mode: Some(why.clone()), ..working() };
+        assert_eq!((next(&facts), next(&facts).exit(&facts)), (Next::Work, Exit::Failed));
+        assert_eq!(next(&facts).last_words(&facts, &[]), format!("{why}; {SAFE_MODE}"));
+        let nothing = Facts { release: None, ..facts.clone() };
+        assert_eq!((next(&nothing), next(&nothing).exit(&nothing)), (Next::SafeMode(why.clone()), Exit::Failed));
+        assert_eq!(next(&nothing).last_words(&nothing, &[]), format!("{why}; {SAFE_MODE}"));
+        let stopped = Facts { stop_flag: Some("r".into()), ..facts };
+        assert_eq!(next(&stopped).exit(&stopped), Exit::Stopped, "a stop comes before everything");
     }
 
     #[test]

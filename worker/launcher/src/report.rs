@@ -13,6 +13,8 @@ pub enum Step {
     Look,
     /// Fetching, verifying and switching releases.
     Sync,
+    /// What was found damaged and made good.
+    Repair,
     /// The working hours.
     Hours,
     /// Being let in by the job server.
@@ -29,6 +31,7 @@ impl Step {
             Step::Identity => "identity",
             Step::Look => "look",
             Step::Sync => "sync",
+            Step::Repair => "repair",
             Step::Hours => "hours",
             Step::Join => "join",
             Step::Core => "core",

@@ -7,8 +7,8 @@ use std::error::Error;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{
-    Engine, Event, FREE, Fault, Look, Means, Moment, OpenError, Release, SlotError, Source, StopFlag, Sync, SyncError,
-    Unfetched,
+    Counts, Engine, Event, FREE, Fault, Held, Look, Means, Moment, OpenError, Release, SlotError, Source, StopFlag,
+    Sync, SyncError, Unfetched,
 };
 use nightshift_manifest::rollout::HeldBack;
 use nightshift_manifest::select;
@@ -69,6 +69,12 @@ pub struct Visit {
     pub trial: Option<TrialReport>,
     /// Releases that are offered and refused, with the reason.
     pub refused: Vec<String>,
+    /// Releases that are good and held back, with the reason.
+    pub held: Vec<Held>,
+    /// Why no new release may come in, when what was trusted here is lost.
+    pub safe_mode: Option<String>,
+    /// What was found damaged and made good since the visit before.
+    pub repairs: Counts,
     /// When the repository was really looked at last.
     pub last_look: Option<Moment>,
 }
@@ -151,7 +157,13 @@ impl Repository {
             suspected: self.engine.suspected().map(|(_, fault)| fault),
             trial: self.trial(release.as_ref(), sync.as_ref().ok(), &settings),
             refused: sync.iter().flat_map(|sync| &sync.refused).map(ToString::to_string).chain(rolled_back).collect(),
+            held: sync.iter().flat_map(|sync| &sync.held).cloned().collect(),
+            safe_mode: self.engine.safe_mode().map(str::to_owned),
+            repairs: self.engine.take_repairs(),
             sync: match (unreadable, sync) {
+                _ if self.engine.safe_mode().is_some() => {
+                    Found::bad(self.engine.safe_mode().unwrap_or_default(), SAFE_MODE)
+                }
                 (Some(found), _) | (None, Err(found)) => found,
                 (None, Ok(sync)) if nothing_fetched && sync.unfetched.is_empty() => {
                     Found::bad("no release is in force, and none could be fetched", "correct the look first")
@@ -282,6 +294,10 @@ impl Found {
     }
 }
 
+/// What a person can do when what was trusted on a worker is lost.
+pub const SAFE_MODE: &str = "check the disk; then put a copy of trust.a.json back from a backup, or remove trust.*.json, slots \
+                             and in-force from the state folder: the worker then trusts the repository afresh, from the \
+                             pinned keys on";
 /// What a person can do about releases that were rolled back.
 const ROLLED_BACK: &str = "mend the release that was rolled back, and cut it under a higher version";
 

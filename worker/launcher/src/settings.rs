@@ -9,10 +9,10 @@ use nightshift_client::BadPin;
 use nightshift_contract::boot_config;
 use nightshift_contract::holder::STUCK_AFTER;
 use nightshift_contract::layout::{DEFAULT_STATE_DIR, StateDir};
-use nightshift_engine::{Source, check_address};
+use nightshift_engine::{Access, Source, check_address, check_pins};
 use nightshift_manifest::duration;
 use nightshift_manifest::file_error::{FileError, read_toml};
-use nightshift_manifest::signers::Signers;
+use nightshift_manifest::signers::{Signer, Signers};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -32,6 +32,12 @@ pub struct ConfigFile {
     control_branch: Option<String>,
     jobserver: Spanned<Vec<Spanned<String>>>,
     signers: Spanned<Vec<String>>,
+    recovery: Option<Spanned<String>>,
+    repository_ca: Option<String>,
+    #[serde(default)]
+    repository_host_keys: Vec<String>,
+    repository_key_file: Option<String>,
+    repository_login: Option<String>,
     state_dir: Option<Spanned<String>>,
     #[serde(default)]
     allow_plain: bool,
@@ -112,6 +118,13 @@ impl Settings {
             .map_err(|error| at(written.signers.span(), format!("signers: {error}")))?;
         check_address(written.repository.get_ref(), written.allow_plain)
             .map_err(|error| at(written.repository.span(), error.to_string()))?;
+        let access = access(&written, &at)?;
+        let recovery = written
+            .recovery
+            .as_ref()
+            .map(|line| Signer::parse(line.get_ref()).map_err(|error| at(line.span(), format!("recovery: {error}"))));
+        let recovery = recovery.transpose()?;
+        let control_branch = written.control_branch.clone().unwrap_or_else(|| "control".to_owned());
         let jobs = job_source(&written, &at)?;
         let pin = written.jobserver_ca.as_ref().map(|pin| pin.get_ref().parse().map_err(|bad| (pin.span(), bad)));
         let pin = pin.transpose().map_err(|(span, bad): (_, BadPin)| at(span, format!("jobserver_ca: {bad}")))?;
@@ -128,10 +141,10 @@ impl Settings {
         };
         Ok(Settings {
             source: Source {
-                url: written.repository.into_inner(),
-                control_branch: written.control_branch.unwrap_or_else(|| "control".to_owned()),
                 allow_plain: written.allow_plain,
-                signers,
+                recovery,
+                access,
+                ..Source::new(written.repository.into_inner(), control_branch, signers)
             },
             jobs,
             joining: Joining { pin, token: written.join_token },
@@ -145,6 +158,20 @@ impl Settings {
 }
 
 type At<'a> = &'a dyn Fn(std::ops::Range<usize>, String) -> FileError;
+
+/// Who the repository must prove to be, and what this worker proves itself by.
+fn access(written: &ConfigFile, at: At<'_>) -> Result<Access, FileError> {
+    let refused = |problem: String| at(written.repository.span(), problem);
+    let access = Access::read(
+        written.repository_ca.as_deref(),
+        &written.repository_host_keys,
+        written.repository_key_file.as_deref(),
+        written.repository_login.as_deref(),
+    )
+    .map_err(|error| refused(error.to_string()))?;
+    check_pins(written.repository.get_ref(), &access).map_err(|error| refused(error.to_string()))?;
+    Ok(access)
+}
 
 /// Who hands out jobs: job servers, or a store that may be used directly.
 fn job_source(written: &ConfigFile, at: At<'_>) -> Result<JobSource, FileError> {

@@ -155,11 +155,14 @@ fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String
         Some(release.held(HeldBy::Denied, format!("{} is denied: {reason}", release.version.tag())))
     };
     let sync = engine.sync(&look, &hold).map_err(|error| chain(&error))?;
+    let safe_mode = sync.safe_mode.iter().map(|why| {
+        format!("{why}; remove trust.*.json, slots and in-force from its state folder to trust the repository afresh")
+    });
     let unfetched = sync.unfetched.iter().map(|tag| format!("{tag}; {}", Unfetched::ADVICE));
     let denied = leave_denied(engine, holds);
     let unreadable = holds.unreadable.iter().map(|why| format!("no worker moves to another release: {why}"));
     let refused = sync.refused.iter().map(ToString::to_string);
-    Ok(unfetched.chain(refused).chain(unreadable).chain(denied).collect())
+    Ok(safe_mode.chain(unfetched).chain(refused).chain(unreadable).chain(denied).collect())
 }
 
 /// Goes back from a release that is denied: batches are taken for the one before. Says so when there is none.

@@ -45,7 +45,7 @@ impl Grid {
 
     fn look_at(&self, url: &str) -> Releases {
         let signers = Signers::parse(&self.central.signer_line()).expect("the testbed's own line");
-        let source = Source { url: url.to_owned(), control_branch: "control".to_owned(), allow_plain: false, signers };
+        let source = Source::new(url, "control", signers);
         let state = StateDir::new(self.clone_folder());
         look::begin(source, state, FOREVER, CancellationToken::new())
     }

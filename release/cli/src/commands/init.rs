@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use nightshift_client::Pin;
 use nightshift_contract::exit::Exit;
-use nightshift_engine::{AddressError, check_address};
+use nightshift_engine::{Access, AddressError, check_address, check_pins};
 
 use crate::config;
 use crate::new_grid::{NewGrid, Remote};
@@ -24,8 +24,8 @@ use crate::urls::{Listen, listen_for};
 /// Make a grid: central repository, signing key, sample plugins, configurations
 ///
 /// Makes in DIR: central.git, the central repository with its control branch; grid, your clone of it with two sample
-/// plugins; worker.toml and jobserver.toml, ready to run on this machine. The signing key is made in (or taken from)
-/// your configuration and never enters the repository. DIR must be empty or not there yet; when something fails,
+/// plugins; worker.toml and jobserver.toml, ready to run on this machine. The signing key and the recovery key are made in
+/// (or taken from) your configuration and never enter the repository. DIR must be empty or not there yet; when something fails,
 /// nothing is left behind.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -58,6 +58,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         None => Remote::inside(&target)?,
     };
     let mut key = SigningKey::open_or_make(&around.config.signing_key, &around.user)?;
+    let mut recovery = SigningKey::open_or_make(&around.config.recovery_key, "recovery")?;
 
     let workshop = workshop(&target)?;
     let jobserver_ca = args.jobserver_ca.map(|pin| pin.to_string());
@@ -65,6 +66,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         target: &target,
         remote: &remote,
         key: &key,
+        recovery: &recovery,
         jobserver: &args.jobserver,
         listen: &listen,
         jobserver_ca: jobserver_ca.as_deref(),
@@ -74,6 +76,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     grid.build(workshop.path(), around).with_context(|| format!("making {}", target.display()))?;
     let new_key = key.is_new();
     key.save()?;
+    recovery.save()?;
     swap::publish_folder(&workshop.path().join("built"), &target)?;
 
     let screen = &around.screen;
@@ -87,6 +90,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     screen.good(format!("for the job server  {}", target.join("jobserver.toml").display()));
     let origin = if new_key { "new, keep it safe" } else { "yours already" };
     screen.good(format!("signing key         {} ({origin})", key.path().display()));
+    screen.good(format!("recovery key        {}", recovery.path().display()));
+    screen.warn(
+        "move the recovery key to a stick in a safe, and keep no copy here: it is pinned in worker.toml, and its word \
+         counts when a signing key was stolen (`nightshift key revoke --recovery FILE`)",
+    );
     remember(&remote, args, around)?;
     advise(&remote, &listen, around);
     screen.heading("Next:");
@@ -170,14 +178,17 @@ fn advise(remote: &Remote, listen: &Listen, around: &Surroundings) {
             listen.address
         ));
     }
-    match check_address(&remote.url, false) {
+    match check_address(&remote.url, false).and_then(|()| check_pins(&remote.url, &Access::default())) {
         Ok(()) => {}
         Err(AddressError::Plain(url)) => around.screen.warn(format!(
             "{url} is not protected on its way: set allow_plain = true in worker.toml and jobserver.toml if you accept \
              that"
         )),
+        Err(unpinned @ (AddressError::NoAuthority(_) | AddressError::NoHostKey(_))) => {
+            around.screen.warn(format!("before workers and job server start: {unpinned}"));
+        }
         Err(AddressError::Unknown(url)) => around.screen.warn(format!(
-            "workers and job server cannot read {url}: name the same repository as file:///… or git://… in worker.toml \
+            "workers and job server cannot read {url}: name the same repository as ssh://…, https://…, git://… or file:///… in worker.toml \
              (repository) and jobserver.toml (url)"
         )),
     }

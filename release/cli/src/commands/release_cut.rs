@@ -10,6 +10,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
+use nightshift_engine::Believed;
 use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::binaries::BINARIES_FILE;
 use nightshift_manifest::select::RemoteTag;
@@ -64,26 +65,51 @@ struct Made {
     commit: String,
 }
 
+/// What is cut, and by whom.
+#[derive(Debug)]
+pub(crate) struct Order<'o> {
+    /// The version.
+    pub(crate) version: ReleaseVersion,
+    /// Make commit and tag in the clone only.
+    pub(crate) no_push: bool,
+    /// Ask nothing.
+    pub(crate) yes: bool,
+    /// The programs it brings, as the command line names them.
+    pub(crate) binaries: Option<&'o BinaryArgs>,
+    /// The key that signs it.
+    pub(crate) key: &'o SigningKey,
+    /// The key that is to sign the release after it.
+    pub(crate) next_key: &'o SigningKey,
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let clone = GridClone::here(around)?;
-    let version = parse_version(&args.version)?;
-    let branch = clone.branch()?;
     let key = SigningKey::open(&around.config.signing_key)?;
+    let version = parse_version(&args.version)?;
+    let binaries = Some(&args.binaries);
+    let order = Order { version, no_push: args.no_push, yes: args.yes, binaries, key: &key, next_key: &key };
+    cut(&order, &clone, around)
+}
+
+/// Cuts a release.
+pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -> anyhow::Result<Exit> {
+    let (args, version, key) = (order, order.version, order.key);
+    let branch = clone.branch()?;
     let tags = if args.no_push { Tags::Local } else { Tags::Central };
     if !args.no_push {
-        releases::fetch(&clone)?;
+        releases::fetch(clone)?;
     }
-    let known = releases::judge(&clone, tags, None)?;
-    check_version(version, &known, &clone)?;
-    let built = args.binaries.read(&clone, around)?;
-    let candidate = Candidate::of(&clone, built.as_ref().map(|built| built.text.as_str()))?;
+    let known = releases::judge(clone, tags, None)?;
+    check_version(version, &known, clone)?;
+    let built = args.binaries.map(|binaries| binaries.read(clone, around)).transpose()?.flatten();
+    let candidate = Candidate::of(clone, built.as_ref().map(|built| built.text.as_str()))?;
     if !args.no_push {
-        check_up_to_date(&clone, &branch, &candidate.head)?;
+        check_up_to_date(clone, &branch, &candidate.head)?;
     }
 
     let last = known.review.newest();
-    let changes = candidate.changes_since(&clone, last.map(|last| last.commit.as_str()))?;
+    let changes = candidate.changes_since(clone, last.map(|last| last.commit.as_str()))?;
     show_changes(&candidate, &changes, version, &branch, &known, around)?;
     if let (Some(last), true, false) = (last, changes.is_empty(), args.yes) {
         let text = format!(
@@ -93,9 +119,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         return Err(refusal(Exit::Usage, text));
     }
     around.screen.heading("Checks");
-    let made = make(version, &candidate, &key, &clone)?;
+    let made = make(version, &candidate, key, clone)?;
     let next = RemoteTag { name: made.tag.clone(), id: made.tag_id.clone() };
-    checks::check_release(&made.tag, &releases::judge(&clone, tags, Some(next))?, &key, around)?;
+    let judged = releases::judge(clone, tags, Some(next))?;
+    checks::check_release(&made.tag, &judged, order.next_key, around)?;
     if !candidate.uncommitted.is_empty() && !args.yes && around.can_ask {
         let files = counted(candidate.uncommitted.len() as u64, "uncommitted file");
         if !around.screen.ask(&format!("\nCommit {files} and release {}?", version.tag()))? {
@@ -104,23 +131,26 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
 
     around.screen.heading(format!("Release {}", version.tag()));
-    if let Some(built) = &built {
-        args.binaries.upload(built, &clone, around)?;
+    if let (Some(built), Some(binaries)) = (&built, args.binaries) {
+        binaries.upload(built, clone, around)?;
     }
     if !args.no_push {
-        push(&made, &branch, &clone)?;
+        push(&made, &branch, clone)?;
     }
-    keep(&made, &branch, &candidate, &clone)?;
+    keep(&made, &branch, &candidate, clone)?;
     if let Some(built) = &built {
         let path = clone.root.join(BINARIES_FILE);
         std::fs::write(&path, &built.text).with_context(|| format!("writing {}", path.display()))?;
     }
-    tell(args, &made, &branch, &candidate, &clone, around)?;
+    tell(args, &made, &branch, &candidate, clone, around)?;
+    if let Some(Ok(Believed { held: Some(held), .. })) = judged.review.verdict(&made.tag) {
+        around.screen.warn(held);
+    }
     Ok(Exit::Done)
 }
 
 /// `1.5.0`, or `v1.5.0` meaning the same.
-fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
+pub(crate) fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
     text.strip_prefix('v').unwrap_or(text).parse().map_err(|error| refusal(Exit::Usage, format!("{error}")))
 }
 
@@ -283,7 +313,7 @@ fn keep(made: &Made, branch: &str, candidate: &Candidate, clone: &GridClone) -> 
 }
 
 fn tell(
-    args: &Args,
+    args: &Order<'_>,
     made: &Made,
     branch: &str,
     candidate: &Candidate,

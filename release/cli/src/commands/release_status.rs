@@ -120,6 +120,9 @@ fn show(rows: &[Row], args: &Args, around: &Surroundings) -> anyhow::Result<()> 
         let (found, advice) = (row.found.as_deref().unwrap_or_default(), row.advice.as_deref().unwrap_or_default());
         around.screen.warn(format!("{} is refused: {found}; {advice}", row.tag));
     }
+    for row in rows.iter().filter(|row| row.state == "waiting") {
+        around.screen.warn(format!("{} waits: {}", row.tag, row.found.as_deref().unwrap_or_default()));
+    }
     Ok(())
 }
 
@@ -130,16 +133,20 @@ fn rows(releases: &Releases, rollouts: Option<&Rollouts>) -> Vec<Row> {
 
 fn row(reviewed: &Reviewed, releases: &Releases, rollouts: Option<&Rollouts>) -> Row {
     let tag = reviewed.tag.name.clone();
-    let newest = releases.review.newest().map(|newest| newest.version);
+    let newest = releases.review.newest_free().map(|newest| newest.version);
     match &reviewed.verdict {
         Ok(release) => Row {
             tag,
-            state: if newest == Some(release.version) { "newest" } else { "earlier" },
+            state: match &release.held {
+                Some(_) => "waiting",
+                None if newest == Some(release.version) => "newest",
+                None => "earlier",
+            },
             commit: Some(release.commit.clone()),
             signer: Some(release.signer.clone()),
             signed_at: releases.made_at.get(&reviewed.tag.name).copied(),
             rule: None,
-            found: None,
+            found: release.held.as_ref().map(|held| held.why.clone()),
             advice: None,
             rollout: rings::of(rollouts, &reviewed.tag.name).cloned(),
         },

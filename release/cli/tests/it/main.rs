@@ -4,6 +4,7 @@ mod binaries;
 mod demo;
 mod grid;
 mod init;
+mod keys;
 mod manual;
 mod person;
 mod plugin;

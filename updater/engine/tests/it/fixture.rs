@@ -31,12 +31,8 @@ impl Fixture {
         // Short enough for a test of silence, long enough for a loaded machine.
         NetworkLimits { connect: Duration::from_secs(3), silence: Duration::from_secs(3) }.set();
         let central = Central::create(&folder.path().join("central.git")).expect("a repository");
-        let source = Source {
-            url: central.url(),
-            control_branch: CONTROL.to_owned(),
-            allow_plain: false,
-            signers: Signers::parse(&central.signer_line()).expect("a key set"),
-        };
+        let signers = Signers::parse(&central.signer_line()).expect("a key set");
+        let source = Source::new(central.url(), CONTROL, signers);
         let state = StateDir::new(folder.path().join("worker"));
         Self { central, source, state, folder }
     }

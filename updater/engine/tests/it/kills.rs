@@ -22,12 +22,8 @@ fn one_cycle_in_a_process_of_its_own() {
     let folder = Path::new(&folder);
     let source = fs::read_to_string(folder.join("source")).expect("the fixture's source");
     let (url, signers) = source.split_once('\n').expect("two lines");
-    let source = nightshift_engine::Source {
-        url: url.to_owned(),
-        control_branch: "control".to_owned(),
-        allow_plain: false,
-        signers: nightshift_manifest::signers::Signers::parse(signers).expect("a key set"),
-    };
+    let signers = nightshift_manifest::signers::Signers::parse(signers).expect("a key set");
+    let source = nightshift_engine::Source::new(url, "control", signers);
     let mut engine = nightshift_engine::Engine::open(source, StateDir::new(folder.join("worker"))).expect("opens");
     let look = engine.look(&now()).expect("looks");
     engine.sync(&look, FREE).expect("syncs");

@@ -18,6 +18,8 @@ fn every_refusal_of_a_tag_says_what_was_found_and_what_to_do() {
         TagRefusal::NotSsh("GPG"),
         TagRefusal::UnknownSigner { fingerprint: "SHA256:abc".into() },
         TagRefusal::BadSignature { signer: "ann".into() },
+        TagRefusal::Revoked { fingerprint: "SHA256:abc".into(), remark: "by v1.7.0, signed by ben".into() },
+        TagRefusal::OtherCommit { signer: "ann".into(), inside: "0123".into() },
         TagRefusal::OtherName { signer: "ann".into(), inside: "v1.5.0".into() },
     ];
     let texts: Vec<String> = refusals.iter().map(|refusal| refusal.of("v1.6.0", "0123").to_string()).collect();
@@ -34,6 +36,7 @@ fn a_step_back_says_how_to_go_back() {
         commit: String::new(),
         tree: String::new(),
         signer: "ann".into(),
+        judged_by: String::new(),
         slot: String::new(),
     };
     trust.take(release, &[]);

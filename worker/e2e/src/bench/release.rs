@@ -129,12 +129,7 @@ fn engine(central: &Central, url: &str, folder: &Path) -> Result<Engine> {
     let state = StateDir::new(folder.join("worker"));
     let programs = Programs::beside_this_one()?;
     let installed = Installed::new(Some(programs.path(BOOT)), programs.path(LAUNCHER), folder.join("worker.toml"));
-    let source = Source {
-        url: url.to_owned(),
-        control_branch: CONTROL.to_owned(),
-        allow_plain: false,
-        signers: Signers::parse(&central.signer_line())?,
-    };
+    let source = Source::new(url, CONTROL, Signers::parse(&central.signer_line())?);
     fs::create_dir_all(state.root())?;
     let check = SelfCheck { installed, scratch: state.root().join("self-check") };
     let mut engine = Engine::open(source, state)?;

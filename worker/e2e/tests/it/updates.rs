@@ -58,8 +58,10 @@ fn cut(scene: &mut Scene, version: &str, brings: Brings) -> Result<()> {
 
 /// What the worker remembers: the last good release, and the journal.
 fn remembers(worker: &Worker) -> Result<(String, Journal)> {
-    let Ok(trust) = fs::read(worker.state().trust()) else { return Ok(Default::default()) };
-    let trust: serde_json::Value = serde_json::from_slice(&trust)?;
+    let [copy, _] = worker.state().trust();
+    let Ok(text) = fs::read_to_string(copy) else { return Ok(Default::default()) };
+    // The first line is the copy's checksum.
+    let trust: serde_json::Value = serde_json::from_str(text.split_once('\n').map_or("", |(_, trust)| trust))?;
     let journal = match fs::read(worker.state().trial()) {
         Ok(text) => serde_json::from_slice(&text)?,
         Err(_) => Journal::default(),

@@ -84,12 +84,7 @@ impl Fleet {
         central.put("plugins/count/query.sqlite.sql", "SELECT record_id, 1 AS n FROM records").expect("put");
         central.put("nightshift.toml", "[jobs]\nsize = 1\nerror_rate = 1\n").expect("put");
         central.cut("1.0.0").expect("cut");
-        let source = Source {
-            url: central.url(),
-            control_branch: CONTROL.to_owned(),
-            allow_plain: false,
-            signers: Signers::parse(&central.signer_line()).expect("a key set"),
-        };
+        let source = Source::new(central.url(), CONTROL, Signers::parse(&central.signer_line()).expect("a key set"));
 
         let stopping = CancellationToken::new();
         let (clock, hand) = Clock::set_by_hand(begin.as_millisecond());
