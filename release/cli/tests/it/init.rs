@@ -34,9 +34,12 @@ fn the_configurations_are_explained_and_pin_the_signer() {
     let person = Person::with_grid();
     let read = |name: &str| std::fs::read_to_string(person.home().join("grid").join(name)).expect("written");
     let signers = read("grid/keys/allowed_signers");
+    let recovery = read("grid/keys/recovery");
+    let recovery = recovery.lines().last().expect("a line");
     for name in ["worker.toml", "jobserver.toml"] {
         let text = read(name);
-        insta::assert_snapshot!(name, person.same_everywhere(&text.replace(signers.trim(), "[SIGNER]")));
+        let shown = text.replace(signers.trim(), "[SIGNER]").replace(recovery, "[RECOVERY]");
+        insta::assert_snapshot!(name, person.same_everywhere(&shown));
         let table: toml::Table = text.parse().expect("TOML");
         let pinned = table.get("signers").or_else(|| table["repository"].get("signers")).expect("signers");
         let pinned = pinned.as_array().expect("a list")[0].as_str().expect("text");
