@@ -82,6 +82,9 @@ pub enum OpenError {
         /// The version this program knows.
         known: i64,
     },
+    /// The thread that writes cannot be started.
+    #[error("starting the thread that writes to the store: this machine has no room for another")]
+    Thread(#[source] std::io::Error),
     /// Another job server changes the tables and does not come to an end.
     #[error("cannot use the store {address}: another job server has been changing its tables for a minute; try again")]
     Migrating {
@@ -144,10 +147,11 @@ impl MysqlStore {
             (Connections::to_write(address.opts(), limits), Connections::to_read(address.opts(), limits));
         let presence = Presence::begin(address.opts(), limits).await.map_err(away)?;
         let numbers = Arc::new(Numbers::default());
+        let work = Writers::start(address.opts(), limits, &numbers, presence.name()).map_err(OpenError::Thread)?;
         Ok(MysqlStore {
             address: address.clone(),
             limits,
-            work: Writers::start(&writers, &numbers, presence.name()),
+            work,
             writers,
             readers,
             numbers,

@@ -18,6 +18,9 @@
 //! Other servers write to the same tables. What is right does not depend on the queue: a job is handed out only if it waits
 //! when its row is locked. The queue is read anew every second, so that it does not miss for long what others did.
 //!
+//! All of this runs on a thread of its own: a group is a dozen questions to the database one after the other, and among a
+//! thousand requests on the server's own threads each answer would wait for its turn longer than the database took.
+//!
 //! There are three writers, each with connections and a working set of its own. One has the queue: claims, and whatever may
 //! make a job wait. Submissions and signs of life go to another, which works while the first waits for its commit; what
 //! they do to waiting jobs is seen when a claim locks those. Submissions of many rows have the third, so that small ones
@@ -25,22 +28,25 @@
 
 use std::{
     collections::VecDeque,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::Duration,
 };
 
-use mysql_async::params;
+use mysql_async::{Opts, params};
 use tokio::{
+    runtime::Builder,
     sync::mpsc,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{MissedTickBehavior, interval},
 };
 
 use super::{
-    connection::{Connections, Rounds, Tx},
+    connection::{Connections, Limits, Rounds, Tx},
     failure::Failure,
     load::{self, Jobs, Lanes},
     numbers::Numbers,
@@ -90,25 +96,33 @@ struct News {
 type Item = Box<dyn Task<Failure>>;
 
 impl Writers {
-    /// Starts them; `name` is this server's, never used by another.
-    pub(super) fn start(connections: &Connections, numbers: &Arc<Numbers>, name: &str) -> Writers {
+    /// Starts them, on a thread and connections of their own; `name` is this server's, never used by another.
+    pub(super) fn start(opts: &Opts, limits: Limits, numbers: &Arc<Numbers>, name: &str) -> io::Result<Writers> {
         let news = Arc::new(News::default());
-        let start = |kind: &str| {
-            let (queue, items) = mpsc::channel(2 * GROUP);
-            let writer = Writer {
-                marks: [format!("{name} {kind} 0"), format!("{name} {kind} 1")],
-                groups: 0,
-                flight: None,
-                connections: connections.clone(),
-                numbers: Arc::clone(numbers),
-                news: Arc::clone(&news),
-                set: WorkingSet::new(),
-                lanes: Lanes::default(),
-            };
-            tokio::spawn(writer.serve(items));
-            queue
+        let [(jobs, to_jobs), (results, to_results), (large, to_large)] = [(); 3].map(|()| mpsc::channel(2 * GROUP));
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let kinds = [("jobs", to_jobs), ("results", to_results), ("large", to_large)];
+        let (opts, numbers, heard, name) = (opts.clone(), Arc::clone(numbers), Arc::clone(&news), name.to_owned());
+        let serve = async move {
+            let connections = Connections::to_write(&opts, limits);
+            let mut serving = JoinSet::new();
+            for (kind, items) in kinds {
+                let writer = Writer {
+                    marks: [format!("{name} {kind} 0"), format!("{name} {kind} 1")],
+                    groups: 0,
+                    flight: None,
+                    connections: connections.clone(),
+                    numbers: Arc::clone(&numbers),
+                    news: Arc::clone(&heard),
+                    set: WorkingSet::new(),
+                    lanes: Lanes::default(),
+                };
+                serving.spawn(writer.serve(items));
+            }
+            serving.join_all().await;
         };
-        Writers { jobs: start("jobs"), results: start("results"), large: start("large"), news: Arc::clone(&news) }
+        thread::Builder::new().name("store-writer".to_owned()).spawn(move || runtime.block_on(serve))?;
+        Ok(Writers { jobs, results, large, news })
     }
 
     /// Runs a verb and waits until it is durable.

@@ -111,7 +111,8 @@ impl Site {
         let mut line = String::new();
         stream.read_line(&mut line)?;
         let mut words = line.split_whitespace();
-        let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+        let (method, target) =
+            (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
         let (mut length, mut kind, mut login) = (0, String::new(), None);
         loop {
             let mut header = String::new();
