@@ -23,7 +23,7 @@ use nightshift_contract::layout::StateDir;
 
 use crate::Source;
 use crate::on_disk::{self, Fault, OnDisk};
-use crate::reach::{self, Limit, Over};
+use crate::reach::{self, Doubt, Limit, Over};
 use crate::repairs::{Repair, Repairs};
 
 /// A clone in more packs than this is thrown away and fetched again: every fetch adds one, and nothing repacks them.
@@ -71,6 +71,17 @@ pub enum GitError {
         #[source]
         source: git2::Error,
     },
+    /// Somebody answers who does not prove to be the repository.
+    #[error(
+        "connecting to {url}: whoever answers is not the repository that is pinned: {why}; find out who it is, or pin what \
+         the repository shows now"
+    )]
+    Stranger {
+        /// The repository's address.
+        url: String,
+        /// What is wrong with what they show.
+        why: &'static str,
+    },
     /// The repository sent more than a fetch may bring, or took longer than it may take.
     #[error("fetching from {url} was ended, because {why}; look at what was pushed there last")]
     Unbounded {
@@ -100,7 +111,7 @@ impl GitError {
 
     /// Whether the repository could not be reached, or gave what nobody can use.
     pub(crate) fn is_theirs(&self) -> bool {
-        matches!(self, GitError::Unreachable { .. } | GitError::Unbounded { .. })
+        matches!(self, GitError::Unreachable { .. } | GitError::Stranger { .. } | GitError::Unbounded { .. })
     }
 }
 
@@ -265,8 +276,10 @@ impl LocalClone {
         }
         let mut remote =
             self.repository.remote_anonymous(&source.url).map_err(self.failed("preparing a connection"))?;
-        let callbacks = source.access.callbacks();
-        let mut network = remote.connect_auth(Direction::Fetch, Some(callbacks), None).map_err(unreachable)?;
+        let doubt = Doubt::default();
+        let callbacks = source.access.callbacks(&doubt);
+        let connected = remote.connect_auth(Direction::Fetch, Some(callbacks), None);
+        let mut network = connected.map_err(|error| stranger(source, &doubt).unwrap_or_else(|| unreachable(error)))?;
         let mut refs = list(network.remote()).map_err(unreachable)?;
         // `refs/tags/v1^{}` is what the tag object `refs/tags/v1` names, not a ref of its own.
         refs.retain(|found| found.name.starts_with("refs/") && !found.name.ends_with("^{}"));
@@ -365,12 +378,12 @@ impl Connection<'_, '_> {
     /// Fetches refs, within bounds.
     pub(crate) fn fetch_within(&mut self, refs: &[String], limit: Limit) -> Result<(), GitError> {
         remove_left_behind(&self.clone.path, &self.clone.repairs);
-        let over = Over::default();
+        let (over, doubt) = (Over::default(), Doubt::default());
         let fetched = match &mut self.way {
             Way::Files(central) => central.copy(refs, &self.clone.repository, limit, &over),
             Way::Network(remote) => {
                 let refspecs: Vec<String> = refs.iter().map(|name| format!("+{name}:{name}")).collect();
-                let mut options = reach::bounded(&self.source.access, limit, &over);
+                let mut options = reach::bounded(&self.source.access, limit, &over, &doubt);
                 let fetched = remote.fetch(&refspecs, Some(&mut options), None);
                 fetched.map_err(|error| fault_of(error, self.clone.is_fresh))
             }
@@ -378,9 +391,17 @@ impl Connection<'_, '_> {
         fetched.map_err(|fault| match (over.why(), fault) {
             (Some(why), _) => GitError::Unbounded { url: self.source.url.clone(), why },
             (None, Fault::Here(source)) => self.clone.failed("fetching")(source),
-            (None, Fault::There(error)) => unreachable(self.source, "fetching from", error),
+            (None, Fault::There(error)) => {
+                let unreachable = || unreachable(self.source, "fetching from", error);
+                stranger(self.source, &doubt).unwrap_or_else(unreachable)
+            }
         })
     }
+}
+
+/// What somebody gets who does not prove to be the repository.
+fn stranger(source: &Source, doubt: &Doubt) -> Option<GitError> {
+    Some(GitError::Stranger { url: source.url.clone(), why: doubt.why()? })
 }
 
 fn unreachable(source: &Source, doing: &'static str, error: git2::Error) -> GitError {

@@ -137,7 +137,8 @@ impl Access {
     }
 
     /// The callbacks of one connection.
-    pub(crate) fn callbacks(&self) -> RemoteCallbacks<'_> {
+    /// Who is there and is not believed is noted in `doubt`: libgit2 has words of its own for it.
+    pub(crate) fn callbacks<'c>(&'c self, doubt: &'c Doubt) -> RemoteCallbacks<'c> {
         let mut callbacks = RemoteCallbacks::new();
         callbacks.certificate_check(|certificate, host| {
             let proven = match (certificate.as_x509(), certificate.as_hostkey()) {
@@ -147,7 +148,10 @@ impl Access {
             };
             match proven {
                 Ok(()) => Ok(CertificateCheckStatus::CertificateOk),
-                Err(why) => Err(git2::Error::from_str(&format!("{host} is not the repository that is pinned: {why}"))),
+                Err(why) => {
+                    doubt.0.set(Some(why));
+                    Err(git2::Error::from_str(why))
+                }
             }
         });
         let mut asked = 0;
@@ -214,6 +218,17 @@ fn authority(certificate: &[u8]) -> Option<Arc<WebPkiServerVerifier>> {
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
 }
 
+/// Says why the other side is not believed to be the repository.
+#[derive(Debug, Default)]
+pub(crate) struct Doubt(Cell<Option<&'static str>>);
+
+impl Doubt {
+    /// Why, when it is not.
+    pub(crate) fn why(&self) -> Option<&'static str> {
+        self.0.get()
+    }
+}
+
 /// Says why a fetch was ended.
 #[derive(Debug, Default)]
 pub(crate) struct Over(Cell<Option<&'static str>>);
@@ -260,10 +275,10 @@ impl<'f> Budget<'f> {
 }
 
 /// The options of a fetch that ends when it goes beyond `limit`, and says so in `over`.
-pub(crate) fn bounded<'f>(access: &'f Access, limit: Limit, over: &'f Over) -> FetchOptions<'f> {
+pub(crate) fn bounded<'f>(access: &'f Access, limit: Limit, over: &'f Over, doubt: &'f Doubt) -> FetchOptions<'f> {
     let budget = Rc::new(Budget::begin(limit, over));
     let told = Rc::clone(&budget);
-    let mut callbacks = access.callbacks();
+    let mut callbacks = access.callbacks(doubt);
     callbacks.sideband_progress(move |_| told.is_within(0));
     callbacks.transfer_progress(move |progress| budget.is_within(progress.received_bytes() as u64));
     let mut options = FetchOptions::new();

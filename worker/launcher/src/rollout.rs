@@ -45,6 +45,16 @@ impl std::fmt::Debug for Openings {
     }
 }
 
+impl Drop for Openings {
+    /// The watch over a core is asynchronous and ends with what it holds: a runtime that waited for its threads there would
+    /// end the launcher.
+    fn drop(&mut self) {
+        if let Some((runtime, _)) = self.asked.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl Openings {
     /// What `worker` heard last, and the job servers to ask from now on; none when the store is used directly. A request
     /// takes `within` at most.
