@@ -1,5 +1,5 @@
 //! The self-check of a staged release, and what the last good one shows beside it: programs are started apart from any
-//! job, in a folder of their own, for a limited time, and ended with their process group.
+//! job, in a folder of their own, for a limited time, and ended with everything they started.
 //!
 //! 1. A launcher that the release brings shows that it could do a cycle (`self-check`): it reads the configuration and the
 //!    state folder and looks at the repository from a clone of its own.
@@ -20,10 +20,13 @@ use nightshift_contract::exit::Exit;
 use nightshift_contract::handoff::{SAMPLES, SELF_CHECK};
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{Check, Checked, Engine, Fault, FaultKind, LookError, OpenError, Release, Source};
+use nightshift_kin::{MARK, Roots};
 use nightshift_manifest::binaries::Program;
+use uuid::Uuid;
 
 use crate::installed::Installed;
 use crate::process::{self, Running};
+use crate::watch::ENDED_WITHIN;
 
 /// How long a launcher may take to show that it could do a cycle.
 const LAUNCHER_WITHIN: Duration = Duration::from_secs(45);
@@ -120,8 +123,9 @@ impl SelfCheck {
         }
     }
 
-    /// Runs a program to its end, or to the end of its time, in a process group that ends with it.
+    /// Runs a program to its end, or to the end of its time, and ends whatever it started and left behind.
     fn run(&self, mut command: Command, within: Duration) -> io::Result<Tried> {
+        let family = Family::expected()?;
         let _ = fs::remove_dir_all(&self.scratch);
         fs::create_dir_all(&self.scratch)?;
         let said = self.scratch.join("said");
@@ -131,17 +135,45 @@ impl SelfCheck {
             .stdout(Stdio::null())
             .stderr(File::create(&said)?)
             .process_group(0)
+            .env(MARK, &family.mark)
             .spawn()?;
         let ended =
             process::child(child.id()).ok().and_then(Running::find).is_some_and(|child| child.ends_within(within));
         process::kill_group(child.id());
         let status = child.wait()?;
+        family.end();
         let tried = match ended {
             true => Tried::Ended(status, last_words(&said)),
             false => Tried::Hung,
         };
         let _ = fs::remove_dir_all(&self.scratch);
         Ok(tried)
+    }
+}
+
+/// What a program that is tried starts: it has a mark, or is below this process and was not there before.
+struct Family {
+    mark: String,
+    /// This process, and what was below it before: a core that works meanwhile.
+    others: Vec<u32>,
+}
+
+impl Family {
+    fn expected() -> io::Result<Family> {
+        nightshift_kin::adopt_orphans()?;
+        let below = Roots { below: Some(std::process::id()), ..Roots::default() };
+        let there = nightshift_kin::members(&below).map_err(io::Error::other)?;
+        let others = there.into_iter().map(|(pid, _)| pid).chain([std::process::id()]).collect();
+        Ok(Family { mark: Uuid::new_v4().simple().to_string(), others })
+    }
+
+    fn end(&self) {
+        // In the tests of this crate many share one process; there the mark alone tells them apart.
+        let below = (!cfg!(test)).then(std::process::id);
+        let roots = Roots { below, mark: Some(&self.mark), spare: &self.others, ..Roots::default() };
+        if let Err(left) = nightshift_kin::end(&roots, &self.others, ENDED_WITHIN) {
+            tracing::warn!(error = &left as &dyn std::error::Error, "ending what a tried release left behind");
+        }
     }
 }
 
