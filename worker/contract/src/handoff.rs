@@ -7,6 +7,8 @@ use std::path::PathBuf;
 /// A core's first argument when it shall do no jobs, but have the plugins of the slot that is named next pass their own
 /// samples: it ends with 0 when all do, and says else on stderr which does not.
 pub const SAMPLES: &str = "--samples";
+/// Behind the slot of [`SAMPLES`]: whoever holds the core's stdin watches over it, and its end means that nobody does.
+pub const WATCHED: &str = "--watched";
 
 /// A launcher's command when it shall do no cycle, but show that it could: read the configuration and the state folder, and
 /// look at the repository from a clone of its own, in the folder that is named next. It ends with 0, or with 75 when the

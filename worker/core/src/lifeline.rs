@@ -43,7 +43,7 @@ pub fn hold(orders: watch::Sender<Orders>, mark: Option<String>) -> io::Result<(
 }
 
 /// Ends everything that descends from this process or has its mark.
-fn end_descendants(mark: Option<&str>) {
+pub fn end_descendants(mark: Option<&str>) {
     let me = std::process::id();
     let roots = Roots { below: Some(me), mark, spare: &[me], ..Roots::default() };
     let ended = with_running(|running| nightshift_kin::end(&roots, running, ENDED_WITHIN));

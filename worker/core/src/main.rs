@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use nightshift_client::{Access, Client, Timeouts};
 use nightshift_contract::exit::Exit;
-use nightshift_contract::handoff::{CoreArgs, SAMPLES};
+use nightshift_contract::handoff::{CoreArgs, SAMPLES, WATCHED};
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_core::direct::DirectControl;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         return Exit::Done.into();
     }
     if env::args_os().nth(1).is_some_and(|first| first == SAMPLES) {
-        return match samples::run(Path::new(&env::args_os().nth(2).unwrap_or_default())) {
+        return match try_samples() {
             Ok(()) => Exit::Done.into(),
             Err(why) => {
                 complain(&why);
@@ -77,6 +77,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs the samples of the release that the arguments name, and leaves nothing behind that they started.
+fn try_samples() -> Result<(), String> {
+    let slot = env::args_os().nth(2).unwrap_or_default();
+    if env::args_os().nth(3).is_none_or(|third| third != WATCHED) {
+        return samples::run(Path::new(&slot));
+    }
+    let mark = own_mark();
+    let began = nightshift_kin::adopt_orphans()
+        .and_then(|()| lifeline::hold(watch::channel(Orders::default()).0, mark.clone()));
+    began.map_err(|error| format!("preparing to end what samples start: {error}"))?;
+    let tried = samples::run(Path::new(&slot));
+    lifeline::end_descendants(mark.as_deref());
+    tried
+}
+
+/// What the launcher marked this process and everything it starts with.
+fn own_mark() -> Option<String> {
+    env::var_os(nightshift_kin::MARK).and_then(|mark| mark.into_string().ok())
+}
+
 fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     let state = StateDir::new(args.state_dir);
     // Before anything is started: descendants that lose their parents stay below this process, and none of them can
@@ -85,8 +105,7 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     rustix::thread::set_no_new_privs(true).context("giving up rights that programs could gain")?;
     log_to(&state, env::var_os("NIGHTSHIFT_LOG").and_then(|filter| filter.into_string().ok()))?;
     let (ordering, mut orders) = watch::channel(Orders::default());
-    let mark = env::var_os(nightshift_kin::MARK).and_then(|mark| mark.into_string().ok());
-    lifeline::hold(ordering, mark).context("starting the thread that reads stdin")?;
+    lifeline::hold(ordering, own_mark()).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };

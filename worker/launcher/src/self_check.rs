@@ -17,7 +17,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use nightshift_contract::exit::Exit;
-use nightshift_contract::handoff::{SAMPLES, SELF_CHECK};
+use nightshift_contract::handoff::{SAMPLES, SELF_CHECK, WATCHED};
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{Check, Checked, Engine, Fault, FaultKind, LookError, OpenError, Release, Source};
 use nightshift_kin::{MARK, Roots};
@@ -115,7 +115,7 @@ impl SelfCheck {
 
     fn samples(&self, release: &Release) -> io::Result<Tried> {
         let mut command = Command::new(self.installed.of(Some(release), Program::Core));
-        command.arg(SAMPLES).arg(&release.slot);
+        command.arg(SAMPLES).arg(&release.slot).arg(WATCHED);
         match self.run(command, SAMPLES_WITHIN) {
             // A core that this machine cannot start fails its samples.
             Err(error) if is_no_program(&error) => Ok(Tried::Hung),
@@ -131,7 +131,8 @@ impl SelfCheck {
         let said = self.scratch.join("said");
         let mut child = command
             .current_dir(&self.scratch)
-            .stdin(Stdio::null())
+            // Closed when this process is killed: a core that is tried then ends what it started.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(File::create(&said)?)
             .process_group(0)
