@@ -19,8 +19,9 @@ fn scene() -> Result<Scene> {
     Ok(scene)
 }
 
-/// Waits until the program runs and so does what it hides.
+/// Waits until the program runs for a job, and no more to try the release, and so does what it hides.
 fn hides_something(worker: &Worker) -> Result<()> {
+    worker.core_runs(None)?;
     let hidden = || worker.processes().iter().any(|process| process.command_line.starts_with("kworker")).then_some(());
     wait::until("the plugin to hide a process", SOON, hidden)
 }
