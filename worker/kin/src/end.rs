@@ -2,7 +2,7 @@
 //!
 //! 1. Look; freeze every member that is not frozen; look again, until a look shows no member that moves. A process that
 //!    forks on and on is outrun in the end: each look freezes all there are, and a frozen one forks no more.
-//! 2. Kill every member, and look again. Until a look shows none.
+//! 2. Kill every member, and look again. Until several looks in a row show none.
 //!
 //! Each signal goes through a pidfd that was opened before the process was compared with what the look showed, so that a
 //! number used again is never hit. Members that are children of this process and ended are buried on the way, but for those
@@ -21,6 +21,10 @@ use crate::{orphans, proc, wait};
 /// So many looks freeze before killing begins, whether the last one showed movement or not: what is killed does not
 /// fork either.
 const FREEZING_LOOKS: u32 = 20;
+
+/// So many looks in a row have to show nobody: one that forks and ends all the time can be just before and just behind
+/// where a look is.
+const CLEAR_LOOKS: u32 = 8;
 
 /// What was ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +55,20 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
     let mut looks = 0;
     // Reading every environment takes longest: descent first, which finds nearly everything, and marks at the end.
     let mut mark = None;
+    let mut clear = 0;
     loop {
         let processes = look(roots, mark, waited_for)?;
         let members = family(&processes, roots, &led);
         if members.is_empty() {
-            if mark == roots.mark {
+            if clear == CLEAR_LOOKS {
                 return Ok(Ended { killed: killed.len() });
             }
-            mark = roots.mark;
+            // Marks once: what a look misses moves on and on, and so leads to members by descent or by session.
+            mark = if clear == 0 { roots.mark } else { None };
+            clear += 1;
             continue;
         }
+        clear = 0;
         led.extend(members.iter().map(|member| (member.pid, member.start)));
         let moving: Vec<&Process> = members.iter().copied().filter(|member| !member.is_stopped).collect();
         looks += 1;
