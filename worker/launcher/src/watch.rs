@@ -1,9 +1,9 @@
 //! The watch over a core: hears what it does, looks at the repository meanwhile, and does what [`care`] decides.
 //!
 //! Every second the local stop file and the working hours are checked; every `look_every`, and when the job server hears
-//! of a stop, the repository is visited on a thread of its own, so that a repository that hangs delays nothing. A release that came into force is told to the
-//! core, which changes over after the job in hand. Nothing is started without its files being checked against the
-//! signed tree. However the watch ends, no process of the core's is left.
+//! of a stop, the repository is visited on a thread of its own, so that a repository that hangs delays nothing. A release
+//! that came into force is told to the core, which changes over after the job in hand. Nothing is started without its
+//! files being checked against the signed tree. However the watch ends, no process of the core's is left.
 //!
 //! When time jumped (the machine slept, a virtual machine was resumed, this process was frozen), the repository is looked
 //! at and the job server is asked at once. A core that says it woke writes and hands in nothing until it hears that both
@@ -11,13 +11,15 @@
 
 pub mod care;
 mod core_process;
+mod ends;
 mod hearing;
 mod probation;
+mod stopping;
 mod telling;
+mod trial;
 mod waking;
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,8 +27,6 @@ use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
 use nightshift_contract::message::{FromCore, PluginStop, ToCore};
 use nightshift_engine::{Event as TrialEvent, Release, StopFlag};
 use nightshift_manifest::binaries::Program;
-use nightshift_manifest::stop::When;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -36,12 +36,13 @@ use crate::installed::is_same;
 use crate::report::Step;
 use crate::repository::{Repository, Visit, chain};
 use crate::sender::Stream;
-use crate::{clock, decide::Facts, heard, leftovers, lock};
+use crate::{clock, decide::Facts, leftovers, lock};
 pub use care::Finish;
 use care::{Act, Care, Event, Phase};
 use core_process::{CoreProcess, Did};
+use ends::Ends;
 use hearing::{Hearing, Told};
-use probation::{Probation, Suspect};
+use probation::Probation;
 use telling::Telling;
 use waking::{Owed, Wakefulness};
 
@@ -59,7 +60,7 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
     if let Err(error) = nightshift_kin::adopt_orphans() {
         tracing::warn!("orphans go to init and are found by their mark alone: {error}");
     }
-    let watch = Watch {
+    let mut watch = Watch {
         told_stops: Vec::new(),
         wakefulness: Wakefulness::new(clock::clocks()),
         ticks: 0,
@@ -82,7 +83,6 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         told: Vec::new(),
         place: Place::Here(Box::new(repository)),
     };
-    let mut watch = watch;
     watch.judge_whom();
     watch.run().await
 }
@@ -361,77 +361,6 @@ impl Watch<'_, '_> {
         None
     }
 
-    /// Notes what the core's words said about a release, as soon as nobody else uses the clone; what follows from it comes
-    /// with the next visit.
-    fn judge(&mut self) {
-        let Place::Here(repository) = &mut self.place else { return };
-        let Some(event) = self.to_judge.take() else { return };
-        tracing::info!("the trial: {event:?}");
-        match repository.judge(event) {
-            Ok(()) => self.begin_visit(),
-            Err(error) => tracing::error!("noting what the trial showed: {}", chain(&error)),
-        }
-    }
-
-    /// The core does not stay up. Whether that was the fault of a release that is not in force any more.
-    async fn gave_up(&mut self) -> bool {
-        let said = self.last_words.clone().unwrap_or_else(|| "it said nothing".to_owned());
-        let before = self.release_in_force();
-        self.to_judge = self.to_judge.take().or(self.probation.gave_up(&said));
-        if self.to_judge.is_none() {
-            return false;
-        }
-        // Noted when the visit under way is done, and the next one says what is in force now.
-        for _ in 0..2 {
-            if let Place::Visiting(_) = &self.place {
-                let visited = visited(&mut self.place).await;
-                self.take_in(visited);
-            }
-            self.judge();
-        }
-        if let Place::Visiting(_) = &self.place {
-            let visited = visited(&mut self.place).await;
-            self.take_in(visited);
-        }
-        before != self.release_in_force()
-    }
-
-    /// Tells a running core which plugins are stopped, when that changed.
-    async fn tell_stops(&mut self) {
-        let Some(core) = &mut self.core else { return };
-        let stops = self.cycle.stops().plugins.into_iter();
-        let stops: Vec<PluginStop> = stops
-            .map(|(plugin, stop)| PluginStop { plugin, after_job: stop.when == When::AfterJob, reason: stop.reason })
-            .collect();
-        if stops != self.told_stops {
-            tracing::info!("telling the core which plugins are stopped: {} of them", stops.len());
-            core.tell(&ToCore::Stopped(stops.clone())).await;
-            self.told_stops = stops;
-        }
-    }
-
-    /// Looks at the repository and asks the job server, both beginning now.
-    fn look_anew(&mut self) {
-        self.look_again = matches!(self.place, Place::Visiting(_));
-        self.begin_visit();
-        self.hearing = Hearing::begin(self.cycle.sender.client(), &self.cycle.heard);
-        if let Some(before) = self.asking.take() {
-            before.abort();
-        }
-        self.asking = Some(match self.cycle.sender.client() {
-            Some(client) => tokio::spawn(async move { heard::ask(&client, ASKED_WITHIN).await }),
-            None => tokio::spawn(async { None }),
-        });
-    }
-
-    /// Tells a core that woke that everything was looked at.
-    async fn pay_what_is_owed(&mut self) {
-        let Some(core) = &mut self.core else { return };
-        if let Some(number) = self.owed.due() {
-            core.tell(&ToCore::Looked(number)).await;
-        }
-    }
-
     fn begin_visit(&mut self) {
         let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
             Place::Here(repository) => *repository,
@@ -470,20 +399,6 @@ impl Watch<'_, '_> {
                 self.place = Place::Lost;
             }
         }
-    }
-
-    /// Whom the core's words say something about now.
-    fn judge_whom(&mut self) {
-        let Some(visit) = &self.cycle.visit else { return };
-        let suspect = match (&visit.release, &visit.suspected) {
-            // A release is tried by its own launcher.
-            (Some(release), _) if visit.on_trial && !self.cycle.another_launcher => {
-                Some(Suspect::OnTrial(release.tag.clone()))
-            }
-            (Some(release), Some(fault)) => Some(Suspect::LastGood(release.tag.clone(), fault.kind.clone())),
-            _ => None,
-        };
-        self.probation.of(suspect, clock::since_start());
     }
 
     fn facts(&self) -> Facts {
@@ -528,29 +443,6 @@ impl Watch<'_, '_> {
         }
         if due.report {
             self.reports.put(report);
-        }
-    }
-}
-
-/// Signals that ask a launcher to end.
-struct Ends(Vec<Signal>);
-
-impl Ends {
-    /// Listens; a signal that cannot be listened to keeps its own effect, which also ends the launcher.
-    fn new() -> Ends {
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-        let listening: io::Result<Vec<Signal>> = kinds.into_iter().map(signal).collect();
-        Ends(listening.unwrap_or_default())
-    }
-
-    async fn asked(&mut self) {
-        match self.0.as_mut_slice() {
-            [terminate, interrupt, hangup] => tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
-            },
-            _ => std::future::pending().await,
         }
     }
 }
