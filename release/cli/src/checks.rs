@@ -9,6 +9,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_engine::Rule;
 use nightshift_manifest::signers::Signers;
 use nightshift_manifest::{SETTINGS_FILE, SIGNERS_FILE};
+use nightshift_plugin::Host;
 use nightshift_plugin::samples::{self, SampleReport};
 
 use crate::figures::counted;
@@ -74,7 +75,8 @@ fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
     }
     for name in plugins {
         let spinner = around.screen.spinner(&format!("testing {name}"));
-        let report = samples::run(&tree.join("plugins").join(&name), tree).or_refuse(Exit::Usage, nothing_changed)?;
+        let report = samples::run(&tree.join("plugins").join(&name), tree, &Host::default())
+            .or_refuse(Exit::Usage, nothing_changed)?;
         drop(spinner);
         if !say_report(&report, around) {
             let text = format!("plugin {name} fails its own samples; {}", nothing_changed());

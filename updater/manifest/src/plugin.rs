@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::file_error::{FileError, read_toml};
-use crate::requires::{self, Requires, RequiresTable};
+use crate::requires::{self, Requires, RequiresTable, megabytes};
 
 /// Why a plugin's manifest cannot be taken.
 pub type PluginManifestError = FileError;
@@ -20,6 +20,11 @@ pub type Columns = IndexMap<String, ColumnType>;
 /// The file that makes a folder under `plugins/` a plugin.
 pub const PLUGIN_FILE: &str = "plugin.toml";
 
+/// The module of a plugin of the runtime `wasm`, when its manifest names no other.
+const MODULE: &str = "plugin.wasm";
+/// What a plugin may take when its manifest does not say, in megabytes.
+const MEMORY_MB: u64 = 512;
+
 /// A plugin's manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginManifest {
@@ -29,6 +34,8 @@ pub struct PluginManifest {
     pub runtime: Runtime,
     /// The program and its arguments, where the runtime is `process`; else empty.
     pub command: Vec<String>,
+    /// The module in the plugin's folder, where the runtime is `wasm`; else empty.
+    pub module: String,
     /// What it does, for people; may be empty.
     pub description: String,
     /// Records it gets at once.
@@ -37,10 +44,18 @@ pub struct PluginManifest {
     pub input: Columns,
     /// Columns it adds to every record.
     pub output: Columns,
-    /// Names of the data tables it reads; each is `data/NAME.csv` in the release's tree.
+    /// Where its data tables are.
+    pub source: DataSource,
+    /// Names of the data tables it reads.
     pub tables: Vec<String>,
+    /// How texts are compared where the data are on a replica: the name of a collation of that server.
+    pub collation: Option<String>,
     /// How long it may work on one block.
     pub time_per_block: Duration,
+    /// How much memory it may take, in megabytes of a million bytes. Queries on SQLite share the machine's half instead.
+    pub memory_mb: u64,
+    /// Whether it may use the network. Programs alone are asked.
+    pub network: bool,
     /// What it asks of the workers that run it.
     pub requires: Requires,
 }
@@ -51,8 +66,21 @@ pub struct PluginManifest {
 pub enum Runtime {
     /// A query over the block and the data tables.
     Sql,
+    /// A WebAssembly module.
+    Wasm,
     /// Any program that reads blocks as lines of JSON.
     Process,
+}
+
+/// Where the data tables of a plugin are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataSource {
+    /// In the release itself: each is `data/NAME.csv` in its tree.
+    #[default]
+    Repo,
+    /// On the worker's replica of the company's MySQL or MariaDB.
+    Replica,
 }
 
 /// The type of a column's values.
@@ -86,16 +114,19 @@ impl PluginManifest {
 
     /// Paths in the release's tree of the files that this plugin cannot do without.
     pub fn needed_files(&self) -> Vec<String> {
-        let query = match self.runtime {
-            Runtime::Sql => Some(format!("plugins/{}/query.sqlite.sql", self.name)),
+        let program = match (self.runtime, self.source) {
+            (Runtime::Sql, DataSource::Repo) => Some("query.sqlite.sql"),
+            (Runtime::Sql, DataSource::Replica) => Some("query.mysql.sql"),
+            (Runtime::Wasm, _) => Some(self.module.as_str()),
             // A program in the plugin's folder is named by its path there; any other is the machine's.
-            Runtime::Process => {
-                let program = self.command.first().filter(|program| program.contains('/'));
-                program.map(|program| format!("plugins/{}/{}", self.name, program.trim_start_matches("./")))
-            }
+            (Runtime::Process, _) => self.command.first().map(String::as_str).filter(|program| program.contains('/')),
         };
-        let tables = self.tables.iter().map(|table| format!("data/{table}.csv"));
-        query.into_iter().chain(tables).collect()
+        let program = program.map(|file| format!("plugins/{}/{}", self.name, file.trim_start_matches("./")));
+        let tables = match self.source {
+            DataSource::Repo => self.tables.as_slice(),
+            DataSource::Replica => &[],
+        };
+        program.into_iter().chain(tables.iter().map(|table| format!("data/{table}.csv"))).collect()
     }
 
     /// Reads the manifest of the plugin in the folder `name`.
@@ -122,18 +153,35 @@ impl PluginManifest {
             return Err(FileError::whole(&file, problem));
         }
         let command = command(written.runtime, written.command).map_err(|problem| FileError::whole(&file, problem))?;
-        let tables = written.data.map(|data| tables(data, &at)).transpose()?.unwrap_or_default();
+        let module = module(written.runtime, written.module, &at)?;
+        if let Some(network) = &written.network
+            && written.runtime != Runtime::Process
+        {
+            return Err(at(
+                network.span(),
+                "network is for the process runtime, no other reaches it: remove it".to_owned(),
+            ));
+        }
+        let memory = written.limits.memory.map(|memory| {
+            megabytes(memory.get_ref()).map_err(|problem| at(memory.span(), format!("memory: {problem}")))
+        });
+        let data = written.data.map(|data| data_tables(data, &at)).transpose()?.unwrap_or_default();
 
         Ok(Self {
             name: name.to_owned(),
             runtime: written.runtime,
             command,
+            module,
             description: written.description,
             block,
             input,
             output,
-            tables,
+            source: data.source,
+            tables: data.tables,
+            collation: data.collation,
             time_per_block: Duration::from_secs(u64::from(seconds)),
+            memory_mb: memory.transpose()?.unwrap_or(MEMORY_MB),
+            network: written.network.is_some_and(Spanned::into_inner),
             requires: requires::read(written.requires, &at)?,
         })
     }
@@ -175,8 +223,26 @@ fn columns(written: IndexMap<Spanned<String>, ColumnType>, at: At<'_>) -> Result
     Ok(columns)
 }
 
-fn tables(data: DataTable, at: At<'_>) -> Result<Vec<String>, PluginManifestError> {
-    let DataTable { source: DataSource::Repo, tables } = data;
+/// What `[data]` says, read.
+#[derive(Default)]
+struct Data {
+    source: DataSource,
+    tables: Vec<String>,
+    collation: Option<String>,
+}
+
+fn data_tables(data: DataTable, at: At<'_>) -> Result<Data, PluginManifestError> {
+    let DataTable { source, tables, collation } = data;
+    if let Some(name) = &collation {
+        if source == DataSource::Repo {
+            let problem = "collation is for data on the replica: remove it, or write source = \"replica\"";
+            return Err(at(name.span(), problem.to_owned()));
+        }
+        if !is_identifier(name.get_ref()) {
+            let problem = format!("{:?} is no collation: write a name as in \"utf8mb4_general_ci\"", name.get_ref());
+            return Err(at(name.span(), problem));
+        }
+    }
     let mut read: Vec<String> = Vec::new();
     for table in tables {
         let span = table.span();
@@ -193,14 +259,39 @@ fn tables(data: DataTable, at: At<'_>) -> Result<Vec<String>, PluginManifestErro
         }
         read.push(table);
     }
-    Ok(read)
+    Ok(Data { source, tables: read, collation: collation.map(Spanned::into_inner) })
+}
+
+/// The file of a runtime that is a module, and of no other.
+fn module(runtime: Runtime, written: Option<Spanned<String>>, at: At<'_>) -> Result<String, PluginManifestError> {
+    match (runtime, written) {
+        (Runtime::Wasm, None) => Ok(MODULE.to_owned()),
+        (Runtime::Wasm, Some(module)) => {
+            let name = module.get_ref();
+            let leads_out = name.starts_with('/') || name.split('/').any(|part| part.is_empty() || part == "..");
+            match leads_out || !(name.ends_with(".wasm") || name.ends_with(".wat")) {
+                true => {
+                    let problem = format!(
+                        "{name:?} is no module of this plugin: write a file below its folder that ends in .wasm or .wat"
+                    );
+                    Err(at(module.span(), problem))
+                }
+                false => Ok(module.into_inner()),
+            }
+        }
+        (_, Some(module)) => {
+            let problem = "module is for the wasm runtime: remove it, or write runtime = \"wasm\"";
+            Err(at(module.span(), problem.to_owned()))
+        }
+        (_, None) => Ok(String::new()),
+    }
 }
 
 /// The command of a runtime that needs one, and of no other.
 fn command(runtime: Runtime, written: Option<Vec<String>>) -> Result<Vec<String>, String> {
     match (runtime, written) {
-        (Runtime::Sql, None) => Ok(Vec::new()),
-        (Runtime::Sql, Some(_)) => {
+        (Runtime::Sql | Runtime::Wasm, None) => Ok(Vec::new()),
+        (Runtime::Sql | Runtime::Wasm, Some(_)) => {
             Err("command is for the process runtime: remove it, or write runtime = \"process\"".to_owned())
         }
         (Runtime::Process, Some(command)) => {
@@ -245,6 +336,8 @@ fn number(
 struct PluginFile {
     runtime: Runtime,
     command: Option<Vec<String>>,
+    module: Option<Spanned<String>>,
+    network: Option<Spanned<bool>>,
     #[serde(default)]
     description: String,
     block: Option<Spanned<i64>>,
@@ -262,18 +355,14 @@ struct PluginFile {
 struct DataTable {
     source: DataSource,
     tables: Vec<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum DataSource {
-    Repo,
+    collation: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LimitsTable {
     seconds_per_block: Option<Spanned<i64>>,
+    memory: Option<Spanned<String>>,
 }
 
 #[cfg(test)]
@@ -318,6 +407,41 @@ mod tests {
     }
 
     #[test]
+    fn a_module_stands_in_its_plugins_folder() {
+        let with = |module: &str| SMALL.replace("\"sql\"", &format!("\"wasm\"\n{module}"));
+        let manifest = PluginManifest::parse("name-count", &with("")).expect("well formed");
+        assert_eq!(manifest.needed_files(), ["plugins/name-count/plugin.wasm"]);
+        let text = PluginManifest::parse("name-count", &with("module = \"src/count.wat\"")).expect("well formed");
+        assert_eq!(text.needed_files(), ["plugins/name-count/src/count.wat"]);
+        for outside in ["../a.wasm", "/a.wasm", "a", "x//a.wasm"] {
+            assert!(error(&with(&format!("module = {outside:?}"))).contains("no module of this plugin"), "{outside}");
+        }
+        assert!(error(&SMALL.replace("\"sql\"", "\"sql\"\nmodule = \"a.wasm\"")).contains("for the wasm runtime"));
+        assert!(error(&with("network = true")).contains("network is for the process runtime"));
+    }
+
+    #[test]
+    fn data_on_the_replica_need_no_file_in_the_release_and_may_have_a_collation() {
+        let with = |data: &str| format!("{SMALL}[data]\n{data}\n");
+        let replica = with("source = \"replica\"\ntables = [\"people\"]\ncollation = \"utf8mb4_bin\"");
+        let manifest = PluginManifest::parse("name-count", &replica).expect("well formed");
+        assert_eq!((manifest.source, manifest.collation.as_deref()), (DataSource::Replica, Some("utf8mb4_bin")));
+        assert_eq!(manifest.needed_files(), ["plugins/name-count/query.mysql.sql"]);
+        assert!(error(&replica.replace("replica", "repo")).contains("collation is for data on the replica"));
+        assert!(error(&replica.replace("utf8mb4_bin", "a b")).contains("no collation"));
+    }
+
+    #[test]
+    fn memory_is_limited_also_when_nothing_is_said() {
+        let memory = |text: &str| PluginManifest::parse("name-count", text).map(|manifest| manifest.memory_mb);
+        assert_eq!(memory(SMALL), Ok(512));
+        assert_eq!(memory(&format!("{SMALL}[limits]\nmemory = \"2GB\"\n")), Ok(2_000));
+        assert!(
+            error(&format!("{SMALL}[limits]\nmemory = \"much\"\n")).contains("line 7: memory: \"much\" is no amount")
+        );
+    }
+
+    #[test]
     fn columns_keep_the_order_they_were_written_in() {
         let text = "runtime = \"sql\"\nblock = 10\n[input]\nzip = \"text\"\nage = \"integer\"\n[output]\nscore = \"real\"\n\
                     person = \"text\"\n[data]\nsource = \"repo\"\ntables = [\"people\"]\n[limits]\nseconds_per_block = 5\n";
@@ -330,9 +454,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_by_name_and_line() {
-        let message = error(&format!("{SMALL}[limits]\nmemory = 5\n"));
+        let message = error(&format!("{SMALL}[limits]\nspeed = 5\n"));
         assert!(
-            message.starts_with("plugins/name-count/plugin.toml, line 7: ") && message.contains("`memory`"),
+            message.starts_with("plugins/name-count/plugin.toml, line 7: ") && message.contains("`speed`"),
             "{message}"
         );
         assert!(error(&SMALL.replace("sql", "cobol")).contains("`cobol`"));

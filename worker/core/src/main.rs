@@ -22,6 +22,7 @@ use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
 use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
+use nightshift_plugin::Host;
 use nightshift_plugin::process::with_running;
 use nightshift_store::mysql::Address;
 use tokio::sync::watch;
@@ -81,13 +82,13 @@ fn main() -> ExitCode {
 fn try_samples() -> Result<(), String> {
     let slot = env::args_os().nth(2).unwrap_or_default();
     if env::args_os().nth(3).is_none_or(|third| third != WATCHED) {
-        return samples::run(Path::new(&slot));
+        return samples::run(Path::new(&slot), &Host::default());
     }
     let mark = own_mark();
     let began = nightshift_kin::adopt_orphans()
         .and_then(|()| lifeline::hold(watch::channel(Orders::default()).0, mark.clone()));
     began.map_err(|error| format!("preparing to end what samples start: {error}"))?;
-    let tried = samples::run(Path::new(&slot));
+    let tried = samples::run(Path::new(&slot), &Host::default());
     lifeline::end_descendants(mark.as_deref());
     tried
 }
@@ -117,6 +118,7 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
         orders,
         tell: tell_launcher()?,
         pace: Pace::default(),
+        host: Host::default(),
         moments: Box::new(Unwatched),
     };
     runtime.spawn(bury_orphans());

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use nightshift_manifest::plugin::{PLUGIN_FILE, PluginManifest};
-use nightshift_plugin::{Data, Plugin};
+use nightshift_plugin::{Data, Host, Plugin};
 
 use crate::causes::with_causes;
 
@@ -28,7 +28,7 @@ pub(crate) struct Ready {
 ///
 /// # Errors
 /// When the release's plugins cannot even be listed.
-pub(crate) fn open_all(slot: &Path) -> Result<Opened, String> {
+pub(crate) fn open_all(slot: &Path, host: &Host) -> Result<Opened, String> {
     let tree = slot.join("tree");
     let folder = tree.join("plugins");
     let unreadable = |error| format!("listing the plugins in {}: {error}", folder.display());
@@ -39,7 +39,7 @@ pub(crate) fn open_all(slot: &Path) -> Result<Opened, String> {
             continue;
         }
         let name = entry.file_name().to_string_lossy().into_owned();
-        match open(&tree, &entry.path(), &name) {
+        match open(&tree, &entry.path(), &name, host) {
             Ok(ready) => drop(opened.ready.insert(name, ready)),
             Err(reason) => drop(opened.left_out.insert(name, reason)),
         }
@@ -47,10 +47,10 @@ pub(crate) fn open_all(slot: &Path) -> Result<Opened, String> {
     Ok(opened)
 }
 
-fn open(tree: &Path, folder: &Path, name: &str) -> Result<Ready, String> {
+fn open(tree: &Path, folder: &Path, name: &str, host: &Host) -> Result<Ready, String> {
     let text = fs::read_to_string(folder.join(PLUGIN_FILE))
         .map_err(|error| format!("reading {}: {error}", PluginManifest::path_of(name)))?;
     let manifest = PluginManifest::parse(name, &text).map_err(|error| with_causes(&error))?;
-    let plugin = nightshift_plugin::open(tree, &manifest, Data::Release).map_err(|error| with_causes(&error))?;
+    let plugin = nightshift_plugin::open(tree, &manifest, Data::Release, host).map_err(|error| with_causes(&error))?;
     Ok(Ready { manifest, plugin })
 }

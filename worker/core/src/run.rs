@@ -15,6 +15,7 @@ use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::settings::GridSettings;
+use nightshift_plugin::Host;
 use tokio::sync::watch;
 
 use crate::awake::Awake;
@@ -47,6 +48,8 @@ pub struct Core {
     pub tell: Tell,
     /// How long to wait for what.
     pub pace: Pace,
+    /// What the machine offers plugins.
+    pub host: Host,
     /// Is told of every named instant.
     pub moments: Box<dyn Moments>,
 }
@@ -115,7 +118,7 @@ impl Core {
             InUse { release: self.release.clone(), catalogue: Catalogue::default(), settings: GridSettings::default() };
         let desk = Desk {
             control: self.control,
-            bench: Workbench::start().map_err(CoreError::Thread)?,
+            bench: Workbench::start(self.host).map_err(CoreError::Thread)?,
             spool,
             worker: self.worker,
             orders: self.orders,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use nightshift_manifest::plugin::PLUGIN_FILE;
-use nightshift_plugin::samples;
+use nightshift_plugin::{Host, samples};
 
 use crate::causes::with_causes;
 
@@ -13,7 +13,7 @@ use crate::causes::with_causes;
 ///
 /// # Errors
 /// The plugins that do not pass, and why, in words.
-pub fn run(slot: &Path) -> Result<(), String> {
+pub fn run(slot: &Path, host: &Host) -> Result<(), String> {
     let tree = slot.join("tree");
     let folder = tree.join("plugins");
     let mut failed = Vec::new();
@@ -27,7 +27,7 @@ pub fn run(slot: &Path) -> Result<(), String> {
         if !plugin.join(PLUGIN_FILE).is_file() || !plugin.join("samples/records.csv").is_file() {
             continue;
         }
-        match samples::run(&plugin, &tree) {
+        match samples::run(&plugin, &tree, host) {
             Ok(report) => failed.extend(report.differences.first().map(ToString::to_string)),
             Err(error) => failed.push(with_causes(&error)),
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::Stopper;
+use nightshift_plugin::{Host, Stopper};
 use nightshift_wire::{RecordResult, Records};
 use tokio::sync::oneshot;
 
@@ -52,12 +52,12 @@ pub(crate) struct Workbench {
 type Stoppers = Arc<Mutex<BTreeMap<String, Stopper>>>;
 
 impl Workbench {
-    /// Starts the thread, with no plugin open.
-    pub(crate) fn start() -> io::Result<Workbench> {
+    /// Starts the thread, with no plugin open; plugins will find `host`.
+    pub(crate) fn start(host: Host) -> io::Result<Workbench> {
         let (to_thread, tasks) = mpsc::channel();
         let stoppers = Stoppers::default();
         let to_note = Arc::clone(&stoppers);
-        std::thread::Builder::new().name("plugins".to_owned()).spawn(move || work(&tasks, &to_note))?;
+        std::thread::Builder::new().name("plugins".to_owned()).spawn(move || work(&tasks, &to_note, &host))?;
         Ok(Workbench { tasks: to_thread, stoppers })
     }
 
@@ -84,7 +84,7 @@ impl Workbench {
     }
 }
 
-fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers) {
+fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers, host: &Host) {
     let mut opened = Opened::default();
     while let Ok(task) = tasks.recv() {
         // A reply that nobody waits for any more is dropped.
@@ -93,7 +93,7 @@ fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers) {
                 // The old instances go first: two releases' data tables need not fit into memory at once.
                 opened = Opened::default();
                 lock(stoppers).clear();
-                let result = open_all(&slot).map(|new| {
+                let result = open_all(&slot, host).map(|new| {
                     opened = new;
                     let ready = opened.ready.iter();
                     *lock(stoppers) = ready.map(|(name, ready)| (name.clone(), ready.plugin.stopper())).collect();

@@ -7,8 +7,12 @@
 //!
 //! There are two runtimes so far, [`sql`] and [`process`], and one kind of data, tables that travel in the release itself.
 
+mod block;
 mod clock;
 mod csv_file;
+mod field;
+mod host;
+mod isolate;
 mod memory;
 pub mod process;
 pub mod samples;
@@ -21,6 +25,8 @@ use std::time::Duration;
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{PluginManifest, Runtime};
 use nightshift_wire::{RecordResult, Records};
+
+pub use crate::host::Host;
 
 /// A plugin that is open and ready for blocks.
 pub trait Plugin: Send {
@@ -141,13 +147,24 @@ pub enum BlockError {
 ///
 /// # Errors
 /// The file at fault, where there is one the line, and what to do.
-pub fn open(tree: &Path, manifest: &PluginManifest, data: Data) -> Result<Box<dyn Plugin>, OpenError> {
-    open_in(&tree.join("plugins").join(&manifest.name), tree, manifest, data)
+pub fn open(tree: &Path, manifest: &PluginManifest, data: Data, host: &Host) -> Result<Box<dyn Plugin>, OpenError> {
+    open_in(&tree.join("plugins").join(&manifest.name), tree, manifest, data, host)
 }
 
-fn open_in(folder: &Path, tree: &Path, manifest: &PluginManifest, data: Data) -> Result<Box<dyn Plugin>, OpenError> {
+fn open_in(
+    folder: &Path,
+    tree: &Path,
+    manifest: &PluginManifest,
+    data: Data,
+    _host: &Host,
+) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
+        Runtime::Wasm => Err(FileError::whole(
+            &PluginManifest::path_of(&manifest.name),
+            "this version of Nightshift runs no wasm: write another runtime",
+        )
+        .into()),
         Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, manifest))),
     }
 }

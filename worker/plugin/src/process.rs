@@ -10,7 +10,7 @@
 //! What it says on standard error is dropped. It runs as the worker's own user, without a sandbox of its own.
 #![allow(clippy::disallowed_methods, reason = "the one file of this crate that starts processes; `Running` ends them")]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,13 @@ use std::time::Duration;
 
 use nightshift_kin::Roots;
 use nightshift_manifest::plugin::{ColumnType, PluginManifest};
-use nightshift_wire::{Outcome, Record, RecordId, RecordResult, Records};
+use nightshift_wire::{Outcome, RecordResult, Records};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::block::{self, Answers};
+use crate::field::{Field, TypedRecord};
+use crate::isolate::Fault;
 use crate::{BlockError, Plugin, Stopper};
 
 /// The answer to one block is no longer than this, in bytes: as much as a job server takes for a whole job.
@@ -79,44 +82,38 @@ impl ProcessPlugin {
         ProcessPlugin { manifest, program, folder, running: None, stop }
     }
 
-    fn fails(&self, reason: impl Into<String>) -> BlockError {
-        BlockError::Fails { plugin: self.manifest.name.clone(), reason: reason.into() }
-    }
-
-    /// The block as the line the program reads, and the records that do not reach it, with why.
-    fn question(&self, block: &Records) -> Result<(Vec<u8>, HashMap<RecordId, String>), BlockError> {
-        let place = |name: &str| block.columns.iter().position(|column| column == name);
-        let columns = self.manifest.input.iter().map(|(name, column_type)| match place(name) {
-            Some(index) => Ok((index, name.as_str(), *column_type)),
-            None => Err(BlockError::MissingColumn { plugin: self.manifest.name.clone(), column: name.clone() }),
-        });
-        let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
-        let (mut records, mut untyped, mut seen) = (Vec::new(), HashMap::new(), BTreeSet::new());
-        for record in &block.records {
-            if !seen.insert(record.id) {
-                return Err(BlockError::RepeatedRecord { record: record.id });
-            }
-            match typed(record, &columns) {
-                Ok(fields) => records.push(Value::Object(fields)),
-                Err(problem) => drop(untyped.insert(record.id, problem)),
-            }
+    /// One run: the records as one line to the program, and what it answers.
+    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration) -> Result<Vec<Outcome>, Fault> {
+        let answer = self.ask(&self.question(records), time)?;
+        let judged = self.judge(&answer, records);
+        if judged.is_err() {
+            // Nobody knows what it says next.
+            self.running = None;
         }
-        let mut line = json!({ "records": records }).to_string().into_bytes();
-        line.push(b'\n');
-        Ok((line, untyped))
+        judged
     }
 
-    fn ask(&mut self, line: &[u8]) -> Result<Vec<u8>, BlockError> {
-        let limit = self.manifest.time_per_block;
+    /// The records as the line the program reads.
+    fn question(&self, records: &[TypedRecord<'_>]) -> Vec<u8> {
+        let names = self.manifest.input.keys();
+        let object = |record: &TypedRecord<'_>| {
+            let fields = names.clone().cloned().zip(record.fields.iter().map(|field| json_of(*field)));
+            Value::Object(std::iter::once(("id".to_owned(), record.id.into())).chain(fields).collect())
+        };
+        let mut line = json!({ "records": records.iter().map(object).collect::<Vec<_>>() }).to_string().into_bytes();
+        line.push(b'\n');
+        line
+    }
+
+    fn ask(&mut self, line: &[u8], limit: Duration) -> Result<Vec<u8>, Fault> {
+        let fails = |reason: String| Fault::OfRun(reason);
         let running = match self.running.take() {
             Some(running) => running,
-            None => {
-                self.start().map_err(|error| self.fails(format!("starting {}: {error}", self.program.display())))?
-            }
+            None => self.start().map_err(|error| fails(format!("starting {}: {error}", self.program.display())))?,
         };
         // Dropped on every way out but the good one, and then the program is ended.
         let mut running = running;
-        let Some(mut stdin) = running.stdin.take() else { return Err(self.fails("its standard input is gone")) };
+        let Some(mut stdin) = running.stdin.take() else { return Err(fails("its standard input is gone".to_owned())) };
         let answered = std::thread::scope(|scope| {
             // Beside the reading: a program may begin to answer before it has read everything.
             let writing = scope.spawn(move || stdin.write_all(line).and_then(|()| stdin.flush()).map(|()| stdin));
@@ -133,15 +130,14 @@ impl ProcessPlugin {
                 Ok(line)
             }
             (Ok(Err(error)), _) if error.kind() == io::ErrorKind::FileTooLarge => {
-                let most = usize::try_from(LONGEST_ANSWER).unwrap_or(usize::MAX);
-                Err(BlockError::TooMuch { plugin: self.manifest.name.clone(), most })
+                Err(fails(format!("it answered with more than {} MiB", LONGEST_ANSWER >> 20)))
             }
-            (Ok(Err(error)), _) => Err(self.fails(format!("reading its answer: {error}"))),
+            (Ok(Err(error)), _) => Err(fails(format!("reading its answer: {error}"))),
             (Err(RecvTimeoutError::Timeout), _) => {
-                Err(self.fails(format!("it was not done after {} s", limit.as_secs_f32())))
+                Err(fails(format!("it was not done after {} s", limit.as_secs_f32())))
             }
-            (Err(RecvTimeoutError::Disconnected), _) => Err(self.fails("it ended instead of answering")),
-            (Ok(Ok(_)), _) => Err(self.fails("it answered without reading the block")),
+            (Err(RecvTimeoutError::Disconnected), _) => Err(fails("it ended instead of answering".to_owned())),
+            (Ok(Ok(_)), _) => Err(fails("it answered without reading the block".to_owned())),
         }
     }
 
@@ -174,23 +170,22 @@ impl ProcessPlugin {
         Ok(running)
     }
 
-    fn judge(&self, answer: &[u8], asked: &BTreeSet<RecordId>) -> Result<HashMap<RecordId, Outcome>, BlockError> {
+    fn judge(&self, answer: &[u8], records: &[TypedRecord<'_>]) -> Result<Vec<Outcome>, Fault> {
         let answer: Answer = serde_json::from_slice(answer)
-            .map_err(|error| self.fails(format!("its answer is not {{\"results\":[…]}} on one line: {error}")))?;
-        let mut outcomes = HashMap::new();
+            .map_err(|error| Fault::OfRun(format!("its answer is not {{\"results\":[…]}} on one line: {error}")))?;
+        let mut answers = Answers::to(records);
         for RecordResult { id, outcome } in answer.results {
-            if !asked.contains(&id) {
-                return Err(BlockError::ForeignRow { plugin: self.manifest.name.clone(), found: id.to_string() });
+            if !answers.is_asked(id) {
+                let (plugin, found) = (self.manifest.name.clone(), id.to_string());
+                return Err(Fault::OfBlock(BlockError::ForeignRow { plugin, found }));
             }
             let outcome = match outcome {
                 Outcome::Ok(values) => self.checked(values),
                 error @ Outcome::Error(_) => error,
             };
-            if outcomes.insert(id, outcome).is_some() {
-                outcomes.insert(id, Outcome::Error("the plugin returned several results for this record".to_owned()));
-            }
+            answers.note(id, outcome);
         }
-        Ok(outcomes)
+        Ok(answers.into_outcomes())
     }
 
     /// Values of the columns that `[output]` declares, and of their types.
@@ -215,30 +210,8 @@ impl ProcessPlugin {
 
 impl Plugin for ProcessPlugin {
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
-        let (line, mut untyped) = self.question(block)?;
-        let asked: BTreeSet<RecordId> =
-            block.records.iter().map(|record| record.id).filter(|id| !untyped.contains_key(id)).collect();
-        let mut outcomes = match asked.is_empty() {
-            true => HashMap::new(),
-            false => {
-                let answer = self.ask(&line)?;
-                let judged = self.judge(&answer, &asked);
-                if judged.is_err() {
-                    // Nobody knows what it says next.
-                    self.running = None;
-                }
-                judged?
-            }
-        };
-        let missing = || Outcome::Error("the plugin returned no result for this record".to_owned());
-        let results = block.records.iter().map(|record| RecordResult {
-            id: record.id,
-            outcome: match untyped.remove(&record.id) {
-                Some(problem) => Outcome::Error(problem),
-                None => outcomes.remove(&record.id).unwrap_or_else(missing),
-            },
-        });
-        Ok(results.collect())
+        let manifest = self.manifest.clone();
+        block::process(&manifest, block, |records, time, _room| self.run(records, time))
     }
 
     fn stopper(&self) -> Stopper {
@@ -300,25 +273,13 @@ fn next_line(stdout: &mut BufReader<ChildStdout>) -> Option<io::Result<Vec<u8>>>
     }
 }
 
-fn typed(record: &Record, columns: &[(usize, &str, ColumnType)]) -> Result<Map<String, Value>, String> {
-    let mut fields = Map::new();
-    fields.insert("id".to_owned(), record.id.into());
-    for (index, name, column_type) in columns {
-        let Some(text) = record.values.get(*index) else {
-            return Err(format!("the record has no value in column {name}"));
-        };
-        let value = match column_type {
-            ColumnType::Text => Some(Value::from(text.as_str())),
-            _ if text.is_empty() => Some(Value::Null),
-            ColumnType::Integer => text.parse::<i64>().ok().map(Value::from),
-            ColumnType::Real => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
-        };
-        let excerpt = || text.chars().take(40).collect::<String>();
-        let value = value
-            .ok_or_else(|| format!("column {name} is {:?}, which is not of type {}", excerpt(), column_type.name()))?;
-        fields.insert((*name).to_owned(), value);
+fn json_of(field: Field<'_>) -> Value {
+    match field {
+        Field::Null => Value::Null,
+        Field::Text(text) => text.into(),
+        Field::Integer(number) => number.into(),
+        Field::Real(number) => number.into(),
     }
-    Ok(fields)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

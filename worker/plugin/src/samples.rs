@@ -13,7 +13,7 @@ use nightshift_wire::{Outcome, Record, RecordResult, Records};
 use serde_json::Value;
 
 use crate::csv_file::CsvFile;
-use crate::{BlockError, Data, OpenError, open_in};
+use crate::{BlockError, Data, Host, OpenError, open_in};
 
 const RECORDS: &str = "samples/records.csv";
 const EXPECTED: &str = "samples/expected.csv";
@@ -87,7 +87,7 @@ pub enum SampleError {
 ///
 /// # Errors
 /// When there are no samples, or they cannot be run. Results that differ are no error: see [`SampleReport`].
-pub fn run(folder: &Path, tree: &Path) -> Result<SampleReport, SampleError> {
+pub fn run(folder: &Path, tree: &Path, host: &Host) -> Result<SampleReport, SampleError> {
     let manifest = manifest(folder)?;
     let name_of = |file: &str| format!("plugins/{}/{file}", manifest.name);
     let records = records(&folder.join(RECORDS), &name_of(RECORDS), &manifest)?;
@@ -97,7 +97,7 @@ pub fn run(folder: &Path, tree: &Path) -> Result<SampleReport, SampleError> {
         let problem = format!("{lines} expected results for {records} records in records.csv: write one line for each");
         return Err(FileError::whole(&name_of(EXPECTED), problem).into());
     }
-    let results = process(folder, tree, &manifest, &records, Data::Samples)?;
+    let results = process((folder, tree), &manifest, &records, Data::Samples, host)?;
     let differences = expected.rows.iter().zip(&results).flat_map(|(row, result)| expected.compare(row, result));
     Ok(SampleReport { plugin: manifest.name.clone(), records: results.len(), differences: differences.collect() })
 }
@@ -113,10 +113,11 @@ pub fn try_records(
     csv: &Path,
     name: &str,
     data: Data,
+    host: &Host,
 ) -> Result<(PluginManifest, Records, Vec<RecordResult>), SampleError> {
     let manifest = manifest(folder)?;
     let records = records(csv, name, &manifest)?;
-    let results = process(folder, tree, &manifest, &records, data)?;
+    let results = process((folder, tree), &manifest, &records, data, host)?;
     Ok((manifest, records, results))
 }
 
@@ -128,13 +129,13 @@ fn manifest(folder: &Path) -> Result<PluginManifest, SampleError> {
 }
 
 fn process(
-    folder: &Path,
-    tree: &Path,
+    (folder, tree): (&Path, &Path),
     manifest: &PluginManifest,
     records: &Records,
     data: Data,
+    host: &Host,
 ) -> Result<Vec<RecordResult>, SampleError> {
-    let mut plugin = open_in(folder, tree, manifest, data)?;
+    let mut plugin = open_in(folder, tree, manifest, data, host)?;
     let mut results = Vec::with_capacity(records.records.len());
     for block in records.records.chunks(manifest.block as usize) {
         let block = Records { columns: records.columns.clone(), records: block.to_vec() };

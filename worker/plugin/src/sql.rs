@@ -7,13 +7,12 @@
 //!    `query.sqlite.sql` runs, which may only read. It returns `record_id`, the output columns and perhaps `error`.
 //!
 //! A query that fails or takes too long is tried again on halves of the block, down to the record at fault
-//! ([`isolate`]): one poisonous record costs its own result and no other.
+//! ([`crate::isolate`]): one poisonous record costs its own result and no other.
 
 mod answer;
 mod errors;
 mod guard;
 mod instance;
-mod isolate;
 mod statements;
 mod tables;
 

@@ -12,6 +12,7 @@ use nightshift_contract::message::FromCore;
 use nightshift_core::moments::{Moment, Moments, Unwatched};
 use nightshift_core::pace::{AheadPace, Pace};
 use nightshift_core::{Core, Ended, JobControl, Orders};
+use nightshift_plugin::Host;
 use tokio::sync::{Notify, watch};
 
 /// Nothing in these tests takes longer, even on a busy machine.
@@ -99,6 +100,7 @@ impl Worker {
             orders,
             tell: Box::new(move |message| telling.hear(message)),
             pace: pace(),
+            host: Host::default(),
             moments: Box::new(Unwatched),
         };
         TestCore { core, ordering, told }

@@ -1,14 +1,12 @@
 //! An open plugin of the `sql` runtime: its database, its query, and the way of a block through them.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
-use nightshift_manifest::plugin::{ColumnType, PluginManifest};
-use nightshift_wire::{Outcome, Record, RecordResult, Records};
+use nightshift_manifest::plugin::PluginManifest;
+use nightshift_wire::{Outcome, RecordResult, Records};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -17,9 +15,11 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use super::answer::AnswerShape;
 use super::errors::{in_file, is_interrupted, message};
 use super::guard::{Author, Guard};
-use super::isolate::{Fault, isolate};
 use super::{statements, tables};
+use crate::block::{self, Answers, LARGEST_ANSWER};
 use crate::clock::Alarm;
+use crate::field::{Field, TypedRecord};
+use crate::isolate::Fault;
 use crate::{BlockError, Data, OpenError, Plugin, Stopper, memory};
 
 const OPEN_FILE: &str = "open.sqlite.sql";
@@ -28,13 +28,8 @@ const QUERY_FILE: &str = "query.sqlite.sql";
 const OPEN_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// No value is longer than this, in bytes; a runaway concatenation ends here and not with the machine's memory.
 const LONGEST_VALUE: i32 = 64 << 20;
-/// The answers to one block hold no more bytes of text than this: as much as a job server takes for a whole job.
-const LARGEST_ANSWER: usize = 64 << 20;
 /// SQLite looks at the alarm after so many steps of its virtual machine: about a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 50_000;
-/// A part of a block that is tried again gets its share of the block's time, but at least this.
-const SHORTEST_RUN: Duration = Duration::from_secs(1);
-
 /// A plugin of the `sql` runtime.
 pub(crate) struct SqlPlugin {
     connection: Connection,
@@ -85,19 +80,6 @@ impl SqlPlugin {
         Ok(SqlPlugin { connection, guard, alarm, manifest: manifest.clone(), insert, query, shape })
     }
 
-    /// Where each input column stands in the block.
-    fn columns_in(&self, block: &Records) -> Result<Vec<(usize, String, ColumnType)>, BlockError> {
-        let place = |name: &String| block.columns.iter().position(|column| column == name);
-        self.manifest
-            .input
-            .iter()
-            .map(|(name, column_type)| match place(name) {
-                Some(index) => Ok((index, name.clone(), *column_type)),
-                None => Err(BlockError::MissingColumn { plugin: self.manifest.name.clone(), column: name.clone() }),
-            })
-            .collect()
-    }
-
     /// One run of the query: an outcome for each of `records`, in order. They take away from `room`, in bytes of text.
     fn run(&self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
         let plugin = || self.manifest.name.clone();
@@ -124,8 +106,8 @@ impl SqlPlugin {
         let mut insert = transaction.prepare_cached(&self.insert)?;
         for record in records {
             insert.raw_bind_parameter(1, record.id)?;
-            for (index, value) in record.values.iter().enumerate() {
-                insert.raw_bind_parameter(index + 2, ToSqlOutput::Borrowed(*value))?;
+            for (index, field) in record.fields.iter().enumerate() {
+                insert.raw_bind_parameter(index + 2, sqlite(*field))?;
             }
             insert.raw_execute()?;
         }
@@ -135,30 +117,24 @@ impl SqlPlugin {
 
     /// Runs the query and sorts its rows by record.
     fn ask(&self, records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, RunFault> {
-        let places: HashMap<i64, usize> =
-            records.iter().enumerate().map(|(place, record)| (record.id, place)).collect();
-        let mut answers = vec![Answer::None; records.len()];
+        let mut answers = Answers::to(records);
         let mut query = self.connection.prepare_cached(&self.query)?;
         let mut rows = query.query([])?;
         let mut size = 0;
         while let Some(row) = rows.next()? {
             let id = self.shape.record_id(row)?.map_err(RunFault::ForeignRow)?;
-            let Some(&place) = places.get(&id) else { return Err(RunFault::ForeignRow(id.to_string())) };
-            answers[place] = match std::mem::replace(&mut answers[place], Answer::None) {
-                Answer::None => {
-                    let (outcome, more) = self.shape.outcome(row)?;
-                    size += more;
-                    if size > *room {
-                        return Err(RunFault::TooMuch);
-                    }
-                    Answer::One(outcome)
-                }
-                Answer::One(_) => Answer::Many(2),
-                Answer::Many(rows) => Answer::Many(rows.saturating_add(1)),
-            };
+            if !answers.is_asked(id) {
+                return Err(RunFault::ForeignRow(id.to_string()));
+            }
+            let (outcome, more) = self.shape.outcome(row)?;
+            size += more;
+            if size > *room {
+                return Err(RunFault::TooMuch);
+            }
+            answers.note(id, outcome);
         }
         *room -= size;
-        Ok(answers.into_iter().map(Answer::into_outcome).collect())
+        Ok(answers.into_outcomes())
     }
 }
 
@@ -170,61 +146,7 @@ impl Plugin for SqlPlugin {
 
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
         self.alarm.forget_stop();
-        let columns = self.columns_in(block)?;
-        let mut seen = HashSet::with_capacity(block.records.len());
-        if let Some(record) = block.records.iter().find(|record| !seen.insert(record.id)) {
-            return Err(BlockError::RepeatedRecord { record: record.id });
-        }
-
-        // Records without the types that [input] declares never reach the query.
-        let mut typed: Vec<TypedRecord<'_>> = Vec::with_capacity(block.records.len());
-        let mut untyped: HashMap<i64, String> = HashMap::new();
-        for record in &block.records {
-            match typed_values(record, &columns) {
-                Ok(values) => typed.push(TypedRecord { id: record.id, values }),
-                Err(problem) => drop(untyped.insert(record.id, problem)),
-            }
-        }
-
-        let limit = self.manifest.time_per_block;
-        let mut room = LARGEST_ANSWER;
-        let run = |range: Range<usize>| {
-            let share = limit.mul_f64(range.len() as f64 / typed.len() as f64);
-            self.run(&typed[range], share.max(SHORTEST_RUN.min(limit)), &mut room)
-        };
-        let mut outcomes = isolate(&self.manifest.name, typed.len(), run)?.into_iter();
-        let results = block.records.iter().map(|record| RecordResult {
-            id: record.id,
-            outcome: match untyped.remove(&record.id) {
-                Some(problem) => Outcome::Error(problem),
-                None => outcomes.next().unwrap_or_else(|| Answer::None.into_outcome()),
-            },
-        });
-        Ok(results.collect())
-    }
-}
-
-/// A record whose values have the types that `[input]` declares.
-struct TypedRecord<'a> {
-    id: i64,
-    values: Vec<ValueRef<'a>>,
-}
-
-/// The rows that came back for one record.
-#[derive(Clone)]
-enum Answer {
-    None,
-    One(Outcome),
-    Many(u32),
-}
-
-impl Answer {
-    fn into_outcome(self) -> Outcome {
-        match self {
-            Answer::None => Outcome::Error("the plugin returned no row for this record".to_owned()),
-            Answer::One(outcome) => outcome,
-            Answer::Many(rows) => Outcome::Error(format!("the plugin returned {rows} rows for this record")),
-        }
+        block::process(&self.manifest, block, |records, time, room| self.run(records, time, room))
     }
 }
 
@@ -280,46 +202,12 @@ fn check_query(
     AnswerShape::of(file, &statement.column_names().collect::<Vec<_>>(), &manifest.output)
 }
 
-/// The values of a record as the query gets them; the error names the column at fault.
-fn typed_values<'a>(record: &'a Record, columns: &[(usize, String, ColumnType)]) -> Result<Vec<ValueRef<'a>>, String> {
-    columns
-        .iter()
-        .map(|(index, name, column_type)| {
-            let Some(text) = record.values.get(*index) else {
-                return Err(format!("the record has no value in column {name}"));
-            };
-            typed(text, *column_type).ok_or_else(|| {
-                format!("column {name} is {:?}, which is not of type {}", excerpt(text), column_type.name())
-            })
-        })
-        .collect()
-}
-
-/// An empty field is an empty text, but no number.
-fn typed(text: &str, column_type: ColumnType) -> Option<ValueRef<'_>> {
-    match column_type {
-        ColumnType::Text => Some(ValueRef::Text(text.as_bytes())),
-        _ if text.is_empty() => Some(ValueRef::Null),
-        ColumnType::Integer => text.parse().ok().map(ValueRef::Integer),
-        ColumnType::Real => text.parse().ok().filter(|number: &f64| number.is_finite()).map(ValueRef::Real),
-    }
-}
-
-fn excerpt(text: &str) -> String {
-    text.chars().take(40).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_field_is_read_as_the_type_its_column_declares() {
-        assert_eq!(typed("", ColumnType::Text), Some(ValueRef::Text(b"")));
-        assert_eq!(typed("", ColumnType::Integer), Some(ValueRef::Null));
-        assert_eq!(typed("-12", ColumnType::Integer), Some(ValueRef::Integer(-12)));
-        assert_eq!(typed("1.5", ColumnType::Integer), None);
-        assert_eq!(typed("1e3", ColumnType::Real), Some(ValueRef::Real(1000.0)));
-        assert_eq!(typed("NaN", ColumnType::Real), None);
-    }
+/// A field as SQLite takes it.
+fn sqlite(field: Field<'_>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match field {
+        Field::Null => ValueRef::Null,
+        Field::Text(text) => ValueRef::Text(text.as_bytes()),
+        Field::Integer(number) => ValueRef::Integer(number),
+        Field::Real(number) => ValueRef::Real(number),
+    })
 }

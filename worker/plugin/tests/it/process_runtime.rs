@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{BlockError, Data, Plugin, open};
+use nightshift_plugin::{BlockError, Data, Host, Plugin, open};
 use nightshift_testbed::grid::processes_in;
 use nightshift_testbed::wait::{SOON, until};
 use nightshift_wire::{Outcome, Record, Records};
@@ -25,7 +25,7 @@ fn plugin(script: &str, seconds: u32) -> (TempDir, Box<dyn Plugin>) {
         folder.join("twice.pl").display()
     );
     let manifest = PluginManifest::parse("twice", &text).expect("well formed");
-    let plugin = open(tree.path(), &manifest, Data::Release).expect("opens");
+    let plugin = open(tree.path(), &manifest, Data::Release, &Host::default()).expect("opens");
     (tree, plugin)
 }
 

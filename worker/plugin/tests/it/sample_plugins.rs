@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::settings::GridSettings;
-use nightshift_plugin::{Data, samples};
+use nightshift_plugin::{Data, Host, samples};
 use nightshift_testbed::people::{self, COLUMNS, Matching, Names, Person, Record};
 use nightshift_wire::{Outcome, RecordResult, Records};
 
@@ -34,7 +34,7 @@ fn tree_with(people: &[Person]) -> tempfile::TempDir {
 fn run(plugin: &str, tree: &Path, columns: &[&str], records: Vec<Vec<String>>) -> Vec<RecordResult> {
     let text = fs::read_to_string(tree.join("plugins").join(plugin).join("plugin.toml")).expect("reads the manifest");
     let manifest = PluginManifest::parse(plugin, &text).expect("a good manifest");
-    let mut open = nightshift_plugin::open(tree, &manifest, Data::Release).expect("opens");
+    let mut open = nightshift_plugin::open(tree, &manifest, Data::Release, &Host::default()).expect("opens");
     let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
     let records: Vec<_> = (1..).zip(records).map(|(id, values)| nightshift_wire::Record { id, values }).collect();
     let blocks = records.chunks(manifest.block as usize);
@@ -64,7 +64,8 @@ fn match_records(people: &[Person], records: &[Record]) -> Matching {
 #[test]
 fn the_sample_plugins_pass_their_own_samples() {
     for plugin in ["name-count", "match-person"] {
-        let report = samples::run(&sample_tree().join("plugins").join(plugin), &sample_tree()).expect("runs");
+        let report =
+            samples::run(&sample_tree().join("plugins").join(plugin), &sample_tree(), &Host::default()).expect("runs");
         let differences: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
         assert!(report.is_good() && report.records >= 7, "{plugin}: {differences:#?}");
     }

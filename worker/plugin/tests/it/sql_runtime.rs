@@ -3,7 +3,7 @@
 use std::fs;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{BlockError, Data, OpenError, Plugin, samples};
+use nightshift_plugin::{BlockError, Data, Host, OpenError, Plugin, samples};
 use nightshift_wire::{Outcome, Record, RecordResult, Records};
 
 /// A release tree with one plugin `p`: input `name` (text) and `age` (integer), output `hits` (integer).
@@ -38,7 +38,7 @@ impl Tree {
 
     fn open_as(&self, manifest: &str) -> Result<Box<dyn Plugin>, OpenError> {
         let manifest = PluginManifest::parse("p", manifest).expect("a good manifest");
-        nightshift_plugin::open(self.0.path(), &manifest, Data::Release)
+        nightshift_plugin::open(self.0.path(), &manifest, Data::Release, &Host::default())
     }
 
     fn refusal(&self) -> String {
@@ -116,7 +116,7 @@ fn the_open_script_prepares_temporary_tables_and_indexes() {
 #[test]
 fn a_record_without_a_row_or_with_several_gets_an_error_of_its_own() {
     let tree = Tree::new("SELECT record_id, 1 AS hits FROM records, people WHERE people.name = records.name");
-    let expected = ["the plugin returned 2 rows for this record", "the plugin returned no row for this record", "1"];
+    let expected = ["the plugin returned 2 results for this record", "the plugin returned no result for this record", "1"];
     assert_eq!(tree.outcomes(&[("Anna", "1"), ("Cleo", "1"), ("Bert", "1")]), expected);
 }
 
@@ -309,7 +309,7 @@ fn samples_that_differ_are_shown_with_line_column_and_both_values() {
         .with("plugins/p/samples/records.csv", "name,age\nAnna,1\nBert,x\n")
         .with("plugins/p/samples/expected.csv", "hits,error\n3,\n1,\n");
     let folder = tree.0.path().join("plugins/p");
-    let report = samples::run(&folder, tree.0.path()).expect("runs");
+    let report = samples::run(&folder, tree.0.path(), &Host::default()).expect("runs");
     let shown: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
@@ -319,15 +319,18 @@ fn samples_that_differ_are_shown_with_line_column_and_both_values() {
         ]
     );
     tree.write("plugins/p/samples/people.csv", "name\nAnna\nAnna\nAnna\n");
-    let report = samples::run(&folder, tree.0.path()).expect("runs");
+    let report = samples::run(&folder, tree.0.path(), &Host::default()).expect("runs");
     assert_eq!(report.differences.len(), 1, "the sample table takes the place of the release's");
 }
 
 #[test]
 fn samples_that_are_missing_or_too_few_are_an_error() {
     let tree = Tree::new(COUNT);
-    let error =
-        || samples::run(&tree.0.path().join("plugins/p"), tree.0.path()).expect_err("no good samples").to_string();
+    let error = || {
+        samples::run(&tree.0.path().join("plugins/p"), tree.0.path(), &Host::default())
+            .expect_err("no good samples")
+            .to_string()
+    };
     assert_eq!(error(), "plugins/p/samples/records.csv: the file is missing: add it");
     tree.write("plugins/p/samples/records.csv", "name,age\nAnna,1\n");
     tree.write("plugins/p/samples/expected.csv", "hits\n");

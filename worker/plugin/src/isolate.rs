@@ -1,4 +1,4 @@
-//! Finds the records on which a query fails, so that they cost no other record its result.
+//! Finds the records on which a plugin fails, so that they cost no other record its result.
 //!
 //! A run that fails is repeated on its two halves, down to single records. When too many runs fail, or every record
 //! fails by itself, the plugin is at fault and not a record.
@@ -15,7 +15,7 @@ const MOST_FAILED_RUNS: u32 = 64;
 const TELLING_BLOCK: usize = 8;
 
 /// Why a run over a part of the block gave no outcomes.
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// A record of it may be the cause.
     OfRun(String),
     /// No record is.
@@ -23,7 +23,7 @@ pub(super) enum Fault {
 }
 
 /// Runs over `count` records; `run` gives one outcome for each record of the range it gets, in order.
-pub(super) fn isolate(
+pub(crate) fn isolate(
     plugin: &str,
     count: usize,
     mut run: impl FnMut(Range<usize>) -> Result<Vec<Outcome>, Fault>,
