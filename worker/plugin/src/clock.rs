@@ -34,6 +34,11 @@ impl Alarm {
         self.stopped.store(false, Ordering::Relaxed);
     }
 
+    /// Whether it was stopped, and that not taken back.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// Switches it off.
     pub(crate) fn off(&self) {
         self.due_ms.store(u64::MAX, Ordering::Relaxed);
@@ -43,5 +48,32 @@ impl Alarm {
     pub(crate) fn rings(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
             || self.start.elapsed().as_millis() >= u128::from(self.due_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// Lets so much through in a burst, and then one more each second.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    burst: f64,
+    left: f64,
+    looked: Instant,
+}
+
+impl Allowance {
+    /// All of `burst` is there.
+    pub(crate) fn of(burst: u32) -> Self {
+        Self { burst: burst.into(), left: burst.into(), looked: Instant::now() }
+    }
+
+    /// Takes one, where there is one.
+    pub(crate) fn take(&mut self) -> bool {
+        let now = Instant::now();
+        self.left = (self.left + (now - self.looked).as_secs_f64()).min(self.burst);
+        self.looked = now;
+        let there = self.left >= 1.0;
+        if there {
+            self.left -= 1.0;
+        }
+        there
     }
 }

@@ -5,19 +5,23 @@
 //! plugin over its own sample records, as `plugin test`, `release cut` and a release's trial do. Which blocks there are
 //! and what becomes of the results is the caller's business; so is verifying the files of the tree.
 //!
-//! There are two runtimes so far, [`sql`] and [`process`], and one kind of data, tables that travel in the release itself.
+//! There are three runtimes, [`sql`], [`wasm`] and [`process`]. What they share: the way of a block ([`block`]), how a record
+//! at fault is found ([`isolate`]), what an answer must be ([`outcome`]), and the data that code may query ([`data`]).
 
 mod block;
 mod clock;
 mod csv_file;
+mod data;
 mod field;
 mod host;
 mod isolate;
+mod log_lines;
 mod memory;
 mod outcome;
 pub mod process;
 pub mod samples;
 mod sql;
+mod wasm;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -157,15 +161,11 @@ fn open_in(
     tree: &Path,
     manifest: &PluginManifest,
     data: Data,
-    _host: &Host,
+    host: &Host,
 ) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
-        Runtime::Wasm => Err(FileError::whole(
-            &PluginManifest::path_of(&manifest.name),
-            "this version of Nightshift runs no wasm: write another runtime",
-        )
-        .into()),
+        Runtime::Wasm => Ok(Box::new(wasm::WasmPlugin::open(folder, tree, manifest, data, host)?)),
         Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, manifest))),
     }
 }

@@ -13,7 +13,9 @@ mod answer;
 mod errors;
 mod guard;
 mod instance;
+mod reader;
 mod statements;
 mod tables;
 
 pub(crate) use instance::SqlPlugin;
+pub(crate) use reader::SqliteReader;

@@ -163,7 +163,8 @@ impl From<rusqlite::Error> for RunFault {
     }
 }
 
-fn connect(alarm: &Arc<Alarm>) -> rusqlite::Result<Connection> {
+/// An empty database in memory, whose statements end when `alarm` rings.
+pub(super) fn connect(alarm: &Arc<Alarm>) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     connection.execute_batch(statements::TEMPORARY_IN_MEMORY)?;
     // The limit is one for the whole process, and this can only lower it.
@@ -203,7 +204,7 @@ fn check_query(
 }
 
 /// A field as SQLite takes it.
-fn sqlite(field: Field<'_>) -> ToSqlOutput<'_> {
+pub(super) fn sqlite(field: Field<'_>) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(match field {
         Field::Null => ValueRef::Null,
         Field::Text(text) => ValueRef::Text(text.as_bytes()),
