@@ -14,6 +14,7 @@ mod field;
 mod host;
 mod isolate;
 mod memory;
+mod outcome;
 pub mod process;
 pub mod samples;
 mod sql;

@@ -126,7 +126,7 @@ impl SqlPlugin {
             if !answers.is_asked(id) {
                 return Err(RunFault::ForeignRow(id.to_string()));
             }
-            let (outcome, more) = self.shape.outcome(row)?;
+            let (outcome, more) = self.shape.outcome(row, &self.manifest.output)?;
             size += more;
             if size > *room {
                 return Err(RunFault::TooMuch);
