@@ -5,7 +5,8 @@
 //! plugin over its own sample records, as `plugin test`, `release cut` and a release's trial do. Which blocks there are
 //! and what becomes of the results is the caller's business; so is verifying the files of the tree.
 //!
-//! There are two runtimes so far, [`sql`] and [`process`], and one kind of data, tables that travel in the release itself.
+//! There are two runtimes so far, [`sql`] and [`process`] (which runs programs in a [`sandbox`]), and one kind of data, tables
+//! that travel in the release itself.
 
 mod block;
 mod clock;
@@ -17,6 +18,7 @@ mod memory;
 mod outcome;
 pub mod process;
 pub mod samples;
+pub mod sandbox;
 mod sql;
 
 use std::path::Path;
@@ -76,6 +78,14 @@ pub enum OpenError {
         /// How long it was given.
         limit: Duration,
     },
+    /// Its program may not be run, cannot be started, or cannot open its data.
+    #[error("plugin {plugin} has no program that runs: {reason}")]
+    Program {
+        /// The plugin.
+        plugin: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// SQLite failed before any file of the plugin was used.
     #[error("preparing SQLite for plugin {plugin}")]
     Sqlite {
@@ -125,6 +135,12 @@ pub enum BlockError {
         /// Bytes that one block may bring.
         most: usize,
     },
+    /// The block was broken off on purpose.
+    #[error("plugin {plugin} was stopped in the middle of a block")]
+    Stopped {
+        /// The plugin.
+        plugin: String,
+    },
     /// The plugin fails, not only on single records.
     #[error("plugin {plugin} fails on this block: {reason}")]
     Fails {
@@ -157,7 +173,7 @@ fn open_in(
     tree: &Path,
     manifest: &PluginManifest,
     data: Data,
-    _host: &Host,
+    host: &Host,
 ) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
@@ -166,6 +182,6 @@ fn open_in(
             "this version of Nightshift runs no wasm: write another runtime",
         )
         .into()),
-        Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, manifest))),
+        Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, tree, manifest, data, host)?)),
     }
 }
