@@ -36,6 +36,7 @@ use crate::outcome::LARGEST_RESULT;
 use crate::sandbox::{Network, may_run};
 use crate::{BlockError, Data, Host, OpenError, Plugin, Stopper, csv_file};
 
+pub(crate) use self::life::heard;
 pub use self::life::with_running;
 
 /// How long a program may take to open its data.

@@ -27,7 +27,7 @@ use std::sync::{Arc, OnceLock};
 use nightshift_contract::handoff::SANDBOX;
 use nightshift_contract::protections::Protections;
 
-pub(crate) use cell::{Cell, Network, Purpose};
+pub(crate) use cell::{Cell, Network, Purpose, Shown};
 pub(crate) use limits::Limits;
 pub(crate) use place::Place;
 pub use policy::may_run;

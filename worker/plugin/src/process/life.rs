@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use nightshift_kin::{MARK, Roots};
 use super::said::Said;
 use super::talk::Talk;
 use super::warden::Warden;
-use crate::sandbox::{Cell, Limits, Network, Place, Purpose, Sandbox};
+use crate::sandbox::{Cell, Limits, Network, Place, Purpose, Sandbox, Shown};
 
 /// How long an ended program's processes may take to be gone.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
@@ -32,6 +32,21 @@ static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 pub fn with_running<T>(work: impl FnOnce(&[u32]) -> T) -> T {
     let running = lock(&RUNNING);
     work(&running.iter().copied().collect::<Vec<_>>())
+}
+
+/// Runs a process to its end that does nothing but say something.
+///
+/// # Errors
+/// When it cannot be started, or its end not be seen.
+pub(crate) fn heard(command: &mut Command) -> io::Result<Output> {
+    let mut all = lock(&RUNNING);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let number = child.id();
+    all.insert(number);
+    drop(all);
+    let output = child.wait_with_output();
+    lock(&RUNNING).remove(&number);
+    output
 }
 
 /// What is started, and how it is locked in.
@@ -110,11 +125,11 @@ impl Program {
 
     fn cell(&self, place: &Place) -> Cell {
         let program = self.command.first().map(String::as_str).unwrap_or_default();
-        let mut readable = place.readable();
+        let mut readable = place.readable.clone();
         // A name without a slash is looked for where programs are.
         let program = match program.contains('/') {
             true if program.starts_with('/') => {
-                readable.push(program.into());
+                readable.push(Shown::there(program.into()));
                 program.into()
             }
             true => place.folder.join(program),

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::cell::{Cell, Network};
+use super::cell::{Cell, Network, Shown};
 use super::fence::SYSTEM;
 
 /// Where bubblewrap may be installed.
@@ -42,8 +42,8 @@ pub(super) fn arguments(
     for folder in ["/tmp", "/dev/shm"] {
         add(&[&"--perms", &"1777", &"--size", &size, &"--tmpfs", &folder]);
     }
-    for path in cell.readable.iter().chain([&cell.launcher]) {
-        add(&[&"--ro-bind", path, path]);
+    for shown in cell.readable.iter().chain([&Shown::there(cell.launcher.clone())]) {
+        add(&[&"--ro-bind", &shown.from, &shown.at]);
     }
     if let Network::Socket(path) = &cell.network {
         add(&[&"--ro-bind", path, path]);
@@ -68,9 +68,9 @@ mod tests {
 
     #[test]
     fn a_program_sees_the_system_and_its_own_files_and_no_network_unless_it_declares_it() {
-        let cell = Cell { launcher: "/n".into(), readable: vec!["/s/plugins/p".into()], ..Cell::default() };
+        let cell = Cell { launcher: "/n".into(), readable: vec![Shown { from: "/c/p".into(), at: "/s/p".into() }], ..Cell::default() };
         let alone = words(&cell);
-        for part in ["--unshare-net", "--symlink usr/bin /bin", "--ro-bind /s/plugins/p /s/plugins/p", "-- /n x"] {
+        for part in ["--unshare-net", "--symlink usr/bin /bin", "--ro-bind /c/p /s/p", "-- /n x"] {
             assert!(alone.contains(part), "{part} in {alone}");
         }
         assert_eq!(alone.matches(" /etc").count(), 2, "/etc/ssl alone, from and to: {alone}");

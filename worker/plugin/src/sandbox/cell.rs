@@ -18,7 +18,7 @@ pub(crate) struct Cell {
     /// The folder the program is started in.
     pub(crate) folder: PathBuf,
     /// Files and folders it may read and run, beside the system's.
-    pub(crate) readable: Vec<PathBuf>,
+    pub(crate) readable: Vec<Shown>,
     /// The one folder it may write to; empty inside bubblewrap, where it is `/tmp`.
     pub(crate) scratch: PathBuf,
     /// What it may reach by sockets.
@@ -33,6 +33,22 @@ pub(crate) struct Cell {
     pub(crate) is_inside: bool,
     /// As on a machine without landlock.
     pub(crate) without_landlock: bool,
+}
+
+/// A file or folder, and where a program sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// Where it is.
+    pub(crate) from: PathBuf,
+    /// Where it is seen; somewhere else only in a view of its own.
+    pub(crate) at: PathBuf,
+}
+
+impl Shown {
+    /// Seen where it is.
+    pub(crate) fn there(path: PathBuf) -> Shown {
+        Shown { at: path.clone(), from: path }
+    }
 }
 
 /// What the process does once it is locked in.

@@ -53,7 +53,8 @@ pub(super) fn put_up(cell: &Cell) -> Result<u8, RulesetError> {
     let reading = AccessFs::from_read(NEWEST);
     let writing = AccessFs::from_all(NEWEST)
         & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSock | AccessFs::IoctlDev | AccessFs::ResolveUnix);
-    for path in SYSTEM.map(PathBuf::from).iter().chain(&settings()).chain(&cell.readable) {
+    let own = cell.readable.iter().map(|shown| &shown.at);
+    for path in SYSTEM.map(PathBuf::from).iter().chain(&settings()).chain(own) {
         fence = allow(fence, path, reading)?;
     }
     let looks = AccessFs::ReadFile | AccessFs::ReadDir;

@@ -12,20 +12,22 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{Sandbox, user};
+use super::{Sandbox, Shown, user};
 
 /// How the folders of running programs begin; the number of the process that made it follows.
 const PREFIX: &str = "nightshift-plugin-";
 /// For everybody: through, but not to be listed.
 const THROUGH: u32 = 0o711;
 
-/// The folders of one running program.
+/// The folders of one running program, as it sees them.
 pub(crate) struct Place {
     /// The plugin's folder.
     pub(crate) folder: PathBuf,
     /// The data tables, by name.
     pub(crate) tables: BTreeMap<String, PathBuf>,
-    /// Where it may write, as it sees it.
+    /// Everything that it may read.
+    pub(crate) readable: Vec<Shown>,
+    /// Where it may write.
     pub(crate) scratch: PathBuf,
     /// The same, where it is a folder of the machine's.
     pub(crate) on_disk: Option<PathBuf>,
@@ -38,50 +40,74 @@ impl Place {
     /// # Errors
     /// When a folder cannot be made, or a file not copied.
     pub(crate) fn prepare(sandbox: &Sandbox, folder: &Path, tables: &BTreeMap<String, PathBuf>) -> io::Result<Place> {
-        let (in_memory, copies) = (sandbox.has_namespaces(), user::is_root());
+        let (has_view, copies) = (sandbox.has_namespaces(), user::is_root());
+        let absolute = |(name, path): (&String, &PathBuf)| Ok((name.clone(), std::path::absolute(path)?));
         let mut place = Place {
             folder: std::path::absolute(folder)?,
-            tables: tables.iter().map(|(name, path)| Ok((name.clone(), std::path::absolute(path)?))).collect::<io::Result<_>>()?,
+            tables: tables.iter().map(absolute).collect::<io::Result<_>>()?,
+            readable: Vec::new(),
             scratch: PathBuf::from("/tmp"),
             on_disk: None,
             _area: None,
         };
-        if in_memory && !copies {
+        if has_view && !copies {
+            place.readable = place.paths().cloned().map(Shown::there).collect();
             return Ok(place);
         }
         let area = tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempdir()?;
         if copies {
-            fs::set_permissions(area.path(), Permissions::from_mode(THROUGH))?;
-            let data = area.path().join("data");
-            copy_folder(&place.folder, &area.path().join("plugin"))?;
-            fs::create_dir(&data)?;
-            fs::set_permissions(&data, Permissions::from_mode(0o755))?;
-            for (name, path) in &mut place.tables {
-                let copy = data.join(format!("{name}.csv"));
-                copy_file(path, &copy)?;
-                *path = copy;
+            let originals: Vec<PathBuf> = place.paths().cloned().collect();
+            let copied = copy_all(area.path(), &place)?;
+            match has_view {
+                // In a view of its own the copies stand where the originals do.
+                true => {
+                    let pairs = copied.paths().cloned().zip(originals);
+                    place.readable = pairs.map(|(from, at)| Shown { from, at }).collect();
+                }
+                false => place = copied,
             }
-            place.folder = area.path().join("plugin");
         }
-        if !in_memory {
-            place.scratch = area.path().join("scratch");
-            fs::create_dir(&place.scratch)?;
-            fs::set_permissions(&place.scratch, Permissions::from_mode(0o700))?;
-            place.on_disk = Some(place.scratch.clone());
+        if !has_view {
+            let scratch = area.path().join("scratch");
+            make_folder(&scratch, 0o700)?;
+            place.readable = place.paths().cloned().map(Shown::there).collect();
+            place.scratch = scratch.clone();
+            place.on_disk = Some(scratch);
         }
         place._area = Some(area);
         Ok(place)
     }
 
-    /// Everything that the program may read.
-    pub(crate) fn readable(&self) -> Vec<PathBuf> {
-        std::iter::once(&self.folder).chain(self.tables.values()).cloned().collect()
+    /// The plugin's folder and its tables.
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.folder).chain(self.tables.values())
     }
 }
 
+/// The place with copies of its folder and tables in `area`.
+fn copy_all(area: &Path, place: &Place) -> io::Result<Place> {
+    fs::set_permissions(area, Permissions::from_mode(THROUGH))?;
+    let (folder, data) = (area.join("plugin"), area.join("data"));
+    copy_folder(&place.folder, &folder)?;
+    make_folder(&data, 0o755)?;
+    let mut tables = BTreeMap::new();
+    for (name, path) in &place.tables {
+        let copy = data.join(format!("{name}.csv"));
+        copy_file(path, &copy)?;
+        tables.insert(name.clone(), copy);
+    }
+    let scratch = place.scratch.clone();
+    Ok(Place { folder, tables, readable: Vec::new(), scratch, on_disk: None, _area: None })
+}
+
+fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    fs::create_dir(path)?;
+    // Whatever the umask takes away.
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
-    fs::set_permissions(to, Permissions::from_mode(0o755))?;
+    make_folder(to, 0o755)?;
     for entry in fs::read_dir(from)? {
         let (path, copy, kind) = { let entry = entry?; (entry.path(), to.join(entry.file_name()), entry.file_type()?) };
         match kind {

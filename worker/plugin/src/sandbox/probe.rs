@@ -1,11 +1,11 @@
 //! Tries what a machine can lock programs in by: a process that locks itself in and says what it got.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use nightshift_contract::protections::Protections;
 
 use super::{Cell, Limits, Protection, Sandbox, bubblewrap, place};
+use crate::process::heard;
 
 /// What was found.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub(super) fn probe(sandbox: &Sandbox) -> Found {
         match attempt(sandbox, bubblewrap.clone()) {
             Ok(protections) => return Found { bubblewrap, protections, trouble: None },
             Err(why) => {
-                tracing::info!("locking programs in {}: {why}", if bubblewrap.is_some() { "by bubblewrap" } else { "" });
+                let way = if bubblewrap.is_some() { "by bubblewrap" } else { "without bubblewrap" };
+                tracing::info!("locking programs in {way} does not work: {why}");
                 trouble = Some(why);
             }
         }
@@ -41,7 +42,7 @@ pub(super) fn probe(sandbox: &Sandbox) -> Found {
 
 fn attempt(sandbox: &Sandbox, bubblewrap: Option<PathBuf>) -> Result<Protections, String> {
     let cell = Cell { bubblewrap, limits: SMALL, ..sandbox.bare_cell() };
-    let output = sandbox.command(&cell, &[]).stdin(Stdio::null()).output();
+    let output = heard(&mut sandbox.command(&cell, &[]));
     let output = output.map_err(|error| format!("starting {}: {error}", sandbox.launcher.display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
