@@ -9,7 +9,6 @@ use nightshift_contract::exit::Exit;
 use nightshift_engine::Rule;
 use nightshift_manifest::signers::Signers;
 use nightshift_manifest::{SETTINGS_FILE, SIGNERS_FILE};
-use nightshift_plugin::Host;
 use nightshift_plugin::samples::{self, SampleReport};
 
 use crate::figures::counted;
@@ -75,7 +74,7 @@ fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
     }
     for name in plugins {
         let spinner = around.screen.spinner(&format!("testing {name}"));
-        let report = samples::run(&tree.join("plugins").join(&name), tree, &Host::default())
+        let report = samples::run(&tree.join("plugins").join(&name), tree, &around.host)
             .or_refuse(Exit::Usage, nothing_changed)?;
         drop(spinner);
         if !say_report(&report, around) {

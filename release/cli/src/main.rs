@@ -43,6 +43,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use nightshift_contract::exit::Exit;
+use nightshift_plugin::Host;
+use nightshift_plugin::sandbox::{self, Sandbox};
 
 use crate::arguments::Arguments;
 use crate::output::Screen;
@@ -50,6 +52,10 @@ use crate::refusal::{exit_of, refusal};
 use crate::surroundings::Surroundings;
 
 fn main() -> ExitCode {
+    // Before anything else: this process may be one that becomes a plugin's program.
+    if let Some(exit) = sandbox::entered(std::env::args_os()) {
+        return exit;
+    }
     // Ends the program itself on --help, --version and wrong usage, with 0 and 2.
     let arguments = Arguments::parse();
     let screen = || Screen::new(stderr().is_terminal(), variable("NO_COLOR").is_none());
@@ -73,6 +79,7 @@ fn surroundings(screen: Screen) -> anyhow::Result<Surroundings> {
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "nightshift".into());
     Ok(Surroundings {
         screen,
+        host: Host { sandbox: std::env::current_exe().ok().map(Sandbox::new), ..Host::default() },
         config: config::read(&config_dir)?,
         credentials: credentials::read(&config_dir)?,
         config_dir,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use nightshift_plugin::Host;
+
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::git::Git;
@@ -12,6 +14,8 @@ use crate::output::Screen;
 pub(crate) struct Surroundings {
     /// Where output goes, and how.
     pub(crate) screen: Screen,
+    /// The machine as plugins find it; this program locks theirs in.
+    pub(crate) host: Host,
     /// The person's configuration folder, `$XDG_CONFIG_HOME/nightshift`.
     pub(crate) config_dir: PathBuf,
     /// What the person configured.

@@ -148,6 +148,10 @@ impl PluginManifest {
                 ));
             }
         }
+        if written.runtime == Runtime::Process && input.contains_key("id") {
+            let problem = "id is the record's number on a program's line: give the input another name".to_owned();
+            return Err(FileError::whole(&file, problem));
+        }
         if let Some(name) = output.keys().find(|name| input.keys().any(|other| other.eq_ignore_ascii_case(name))) {
             let problem = format!("{name} is an input and an output: give the output another name");
             return Err(FileError::whole(&file, problem));
@@ -398,6 +402,7 @@ mod tests {
             PluginManifest::parse("name-count", &with("command = [\"python3\", \"c.py\"]")).expect("well formed");
         assert_eq!(of_machine.needed_files(), [] as [&str; 0]);
         assert!(error(&with("")).contains("command is missing"));
+        assert!(error(&with("command = [\"x\"]").replace("name = ", "id = ")).contains("id is the record's number"));
         assert!(error(&with("command = [\"../other/count\"]")).contains("names no program"));
         assert!(error(&with("command = []")).contains("names no program"));
         assert!(

@@ -10,6 +10,10 @@ pub const SAMPLES: &str = "--samples";
 /// Behind the slot of [`SAMPLES`]: whoever holds the core's stdin watches over it, and its end means that nobody does.
 pub const WATCHED: &str = "--watched";
 
+/// A program's first argument when it shall do nothing of its own, but lock itself in as the next argument says and become
+/// a plugin's program. The core and the command line know it; see `worker/plugin/src/sandbox`.
+pub const SANDBOX: &str = "--sandbox";
+
 /// A launcher's command when it shall do no cycle, but show that it could: read the configuration and the state folder, and
 /// look at the repository from a clone of its own, in the folder that is named next. It ends with 0, or with 75 when the
 /// repository could not be looked at.
@@ -31,6 +35,8 @@ pub struct CoreArgs {
     pub worker: String,
     /// The job server asks who comes: the first line on stdin is a [`crate::message::ToCore::Access`].
     pub asked: bool,
+    /// Plugins whose programs may run on a machine that cannot lock them in.
+    pub allow_unsandboxed: Vec<String>,
 }
 
 /// How a core gets in at a job server that asks who comes. Never an argument or in the environment, where others could
@@ -105,14 +111,19 @@ impl CoreArgs {
             args.push("--store-password-file".into());
             args.push(file.into());
         }
+        for plugin in &self.allow_unsandboxed {
+            args.push("--allow-unsandboxed".into());
+            args.push(plugin.into());
+        }
         args
     }
 
-    /// Reads arguments without the program name. Every argument but the password file is required, `--jobserver` at least once.
+    /// Reads arguments without the program name. Every argument but `--access`, the password file and
+    /// `--allow-unsandboxed` is required, `--jobserver` at least once.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CoreArgs, BadArgs> {
         let (mut state_dir, mut slot, mut tag, mut commit, mut worker) = (None, None, None, None, None);
         let mut store_password_file = None;
-        let mut jobservers = Vec::new();
+        let (mut jobservers, mut allow_unsandboxed) = (Vec::new(), Vec::new());
         let mut asked = false;
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
@@ -127,6 +138,7 @@ impl CoreArgs {
                 "--access" if value == "stdin" => asked = true,
                 "--jobserver" => jobservers.push(text(value)?),
                 "--store-password-file" => store_password_file = Some(PathBuf::from(value)),
+                "--allow-unsandboxed" => allow_unsandboxed.push(text(value)?),
                 other => return Err(BadArgs(format!("{other} is unknown"))),
             }
         }
@@ -145,6 +157,7 @@ impl CoreArgs {
             store_password_file,
             worker: worker.ok_or_else(|| missing("--worker"))?,
             asked,
+            allow_unsandboxed,
         })
     }
 }
@@ -165,6 +178,7 @@ mod tests {
             store_password_file: None,
             worker: "w-1".into(),
             asked: true,
+            allow_unsandboxed: vec!["old-php".into()],
         }
     }
 

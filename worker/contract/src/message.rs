@@ -5,6 +5,7 @@
 //! launcher of different releases get along.
 
 use crate::handoff::{AccessArgs, ReleaseArgs};
+use crate::protections::Protections;
 
 /// What a launcher tells its core.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub enum FromCore {
     },
     /// The release whose plugins the core now uses: its tag.
     Using(String),
+    /// What plugins' programs are locked in by on this machine.
+    Protected(Protections),
     /// The machine slept, or the core was frozen: nothing is written or handed in before [`ToCore::Looked`] with this
     /// number.
     Woke(u64),
@@ -136,6 +139,7 @@ impl FromCore {
             }
             FromCore::Failed { job, plugin, why } => line(&["failed", &job.to_string(), plugin, why]),
             FromCore::Using(tag) => line(&["using", tag]),
+            FromCore::Protected(protections) => line(&["protected", &protections.to_words()]),
             FromCore::Woke(number) => line(&["woke", &number.to_string()]),
         }
     }
@@ -155,6 +159,7 @@ impl FromCore {
                 Some(FromCore::Failed { job: job.parse().ok()?, plugin: (*plugin).to_owned(), why: (*why).to_owned() })
             }
             ["using", tag] => Some(FromCore::Using((*tag).to_owned())),
+            ["protected", words] => Some(FromCore::Protected(Protections::from_words(words))),
             ["woke", number] => Some(FromCore::Woke(number.parse().ok()?)),
             _ => None,
         }
@@ -193,6 +198,7 @@ mod tests {
             FromCore::Working { job: 7, plugin: "name-count".into(), done: 3, total: 1000 },
             FromCore::Failed { job: 7, plugin: "name-count".into(), why: "no such table".into() },
             FromCore::Using("v1.2.3".into()),
+            FromCore::Protected(Protections { bubblewrap: true, landlock: 6, seccomp: true, own_user: true }),
             FromCore::Woke(3),
         ] {
             assert_eq!(FromCore::parse(&message.to_line()), Some(message));

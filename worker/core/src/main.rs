@@ -24,6 +24,7 @@ use nightshift_core::moments::Unwatched;
 use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
 use nightshift_plugin::Host;
 use nightshift_plugin::process::with_running;
+use nightshift_plugin::sandbox::{self, Sandbox};
 use nightshift_store::mysql::Address;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
@@ -40,6 +41,10 @@ const BURY_EVERY: Duration = Duration::from_secs(10);
 const LOGS_KEPT: usize = 7;
 
 fn main() -> ExitCode {
+    // Before anything else: this process may be one that becomes a plugin's program.
+    if let Some(exit) = sandbox::entered(env::args_os()) {
+        return exit;
+    }
     if env::args_os().nth(1).is_some_and(|first| first == "--version") {
         // Nobody is left to be told when standard output is gone.
         drop(writeln!(io::stdout(), "nightshift-core {}", env!("CARGO_PKG_VERSION")));
@@ -82,13 +87,13 @@ fn main() -> ExitCode {
 fn try_samples() -> Result<(), String> {
     let slot = env::args_os().nth(2).unwrap_or_default();
     if env::args_os().nth(3).is_none_or(|third| third != WATCHED) {
-        return samples::run(Path::new(&slot), &Host::default());
+        return samples::run(Path::new(&slot), &host(Vec::new()));
     }
     let mark = own_mark();
     let began = nightshift_kin::adopt_orphans()
         .and_then(|()| lifeline::hold(watch::channel(Orders::default()).0, mark.clone()));
     began.map_err(|error| format!("preparing to end what samples start: {error}"))?;
-    let tried = samples::run(Path::new(&slot), &Host::default());
+    let tried = samples::run(Path::new(&slot), &host(Vec::new()));
     lifeline::end_descendants(mark.as_deref());
     tried
 }
@@ -96,6 +101,12 @@ fn try_samples() -> Result<(), String> {
 /// What the launcher marked this process and everything it starts with.
 fn own_mark() -> Option<String> {
     env::var_os(nightshift_kin::MARK).and_then(|mark| mark.into_string().ok())
+}
+
+/// The machine as plugins find it; this program locks theirs in.
+fn host(allow_unsandboxed: Vec<String>) -> Host {
+    let sandbox = env::current_exe().ok().map(Sandbox::new);
+    Host { sandbox, allow_unsandboxed, mark: own_mark(), ..Host::default() }
 }
 
 fn run(args: CoreArgs) -> anyhow::Result<Ended> {
@@ -109,6 +120,7 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     lifeline::hold(ordering, own_mark()).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
+    let host = host(args.allow_unsandboxed);
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
         control: control(args.jobservers, &access, args.store_password_file.as_deref())?,
@@ -116,9 +128,9 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
         worker: args.worker,
         release: args.release,
         orders,
-        tell: tell_launcher()?,
+        tell: tell_launcher(host.sandbox.clone())?,
         pace: Pace::default(),
-        host: Host::default(),
+        host,
         moments: Box::new(Unwatched),
     };
     runtime.spawn(bury_orphans());
@@ -166,11 +178,13 @@ fn control(
     Ok(Arc::new(DirectControl::new(address)))
 }
 
-/// A way to stdout that never blocks: a thread does the writing. A launcher that is gone is the lifeline's business.
-fn tell_launcher() -> anyhow::Result<Box<dyn Fn(FromCore) + Send + Sync>> {
+/// A way to stdout that never blocks: a thread does the writing, and says first what programs are locked in by. A launcher
+/// that is gone is the lifeline's business.
+fn tell_launcher(sandbox: Option<Sandbox>) -> anyhow::Result<Box<dyn Fn(FromCore) + Send + Sync>> {
     let (say, said) = mpsc::channel::<FromCore>();
     let speak = move || {
-        for message in said {
+        let protections = sandbox.map(|sandbox| FromCore::Protected(sandbox.protections()));
+        for message in protections.into_iter().chain(said) {
             let mut stdout = io::stdout().lock();
             if stdout.write_all(message.to_line().as_bytes()).and_then(|()| stdout.flush()).is_err() {
                 break;

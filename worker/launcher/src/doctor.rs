@@ -19,6 +19,7 @@ use crate::decide::window_in_words;
 use crate::identity::{self, Verdict};
 use crate::join::Credential;
 use crate::lock::{self, Taken};
+use crate::report::Step;
 use crate::repository::chain;
 use crate::settings::{JobSource, Settings};
 use crate::{clock, machine, screen, status, stop_file};
@@ -38,6 +39,7 @@ pub fn run(settings: &Settings, core: &Path, json: bool) -> io::Result<Exit> {
         check_identity(&settings.state),
         check_stop_file(&settings.state),
         check_core(core),
+        check_sandbox(&settings.state),
     ];
     let mut checks = checks.to_vec();
     checks.extend(check_repository(settings));
@@ -96,6 +98,14 @@ fn check_core(core: &Path) -> StepReport {
         true => good("core", format!("{} is there", core.display())),
         false => bad("core", format!("{} is not there", core.display()), "install all programs of a build together"),
     }
+}
+
+/// What the last core found: the launcher itself knows no sandbox.
+fn check_sandbox(state: &StateDir) -> StepReport {
+    let name = Step::Sandbox.name();
+    let last = status::read(state).ok().flatten();
+    let found = last.and_then(|status| status.report.steps.into_iter().find(|step| step.step == name));
+    found.unwrap_or_else(|| good(name, "not known yet; a core says so when it starts"))
 }
 
 fn check_repository(settings: &Settings) -> Vec<StepReport> {

@@ -1,5 +1,6 @@
 //! What a cycle found, step by step, made into the report that people read: in `status.json` and on the job server.
 
+use nightshift_contract::protections::Protections;
 use nightshift_wire::{Report, StepReport, WorkerState};
 
 /// The steps of a cycle, in their order.
@@ -21,6 +22,8 @@ pub enum Step {
     Join,
     /// The core and what it does.
     Core,
+    /// What plugins' programs are locked in by.
+    Sandbox,
 }
 
 impl Step {
@@ -35,6 +38,7 @@ impl Step {
             Step::Hours => "hours",
             Step::Join => "join",
             Step::Core => "core",
+            Step::Sandbox => "sandbox",
         }
     }
 }
@@ -53,6 +57,18 @@ impl Findings {
     pub fn bad(&mut self, step: Step, found: impl Into<String>, next: impl Into<String>) {
         let report = StepReport { step: step.name().into(), ok: false, found: found.into(), next: next.into() };
         self.note(step, report);
+    }
+
+    /// What this machine locks programs in by.
+    pub fn protections(&mut self, protections: Protections) {
+        match protections.keep_from_files() {
+            true => self.good(Step::Sandbox, protections.to_string()),
+            false => self.bad(
+                Step::Sandbox,
+                format!("{protections}: process plugins run only where worker.toml allows them by name"),
+                "install bubblewrap, or name plugins you trust: allow_unsandboxed = [\"NAME\"] in worker.toml",
+            ),
+        }
     }
 
     /// The steps in their order.

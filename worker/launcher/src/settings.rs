@@ -12,6 +12,7 @@ use nightshift_contract::layout::{DEFAULT_STATE_DIR, StateDir};
 use nightshift_engine::{Access, Source, check_address, check_pins};
 use nightshift_manifest::duration;
 use nightshift_manifest::file_error::{FileError, read_toml};
+use nightshift_manifest::plugin::check_plugin_name;
 use nightshift_manifest::signers::{Signer, Signers};
 use serde::Deserialize;
 use toml::Spanned;
@@ -46,6 +47,8 @@ pub struct ConfigFile {
     jobserver_ca: Option<Spanned<String>>,
     join_token: Option<String>,
     store_password_file: Option<Spanned<String>>,
+    #[serde(default)]
+    allow_unsandboxed: Vec<Spanned<String>>,
     look_every: Option<Spanned<String>>,
     report_timeout: Option<Spanned<String>>,
     stuck_after: Option<Spanned<String>>,
@@ -61,6 +64,8 @@ pub struct Settings {
     pub jobs: JobSource,
     /// How the worker gets in there.
     pub joining: Joining,
+    /// Plugins whose programs may run where nothing keeps them from this worker's files.
+    pub allow_unsandboxed: Vec<String>,
     /// Where everything is kept.
     pub state: StateDir,
     /// The time between two looks while a core runs.
@@ -148,6 +153,7 @@ impl Settings {
             },
             jobs,
             joining: Joining { pin, token: written.join_token },
+            allow_unsandboxed: plugins(&written.allow_unsandboxed, &at)?,
             state,
             look_every: length("look_every", written.look_every, LOOK_EVERY)?,
             report_timeout: length("report_timeout", written.report_timeout, REPORT_TIMEOUT)?,
@@ -171,6 +177,15 @@ fn access(written: &ConfigFile, at: At<'_>) -> Result<Access, FileError> {
     .map_err(|error| refused(error.to_string()))?;
     check_pins(written.repository.get_ref(), &access).map_err(|error| refused(error.to_string()))?;
     Ok(access)
+}
+
+/// The names of plugins.
+fn plugins(written: &[Spanned<String>], at: At<'_>) -> Result<Vec<String>, FileError> {
+    let check = |name: &Spanned<String>| match check_plugin_name(name.get_ref()) {
+        Ok(()) => Ok(name.get_ref().clone()),
+        Err(problem) => Err(at(name.span(), format!("allow_unsandboxed: {problem}"))),
+    };
+    written.iter().map(check).collect()
 }
 
 /// Who hands out jobs: job servers, or a store that may be used directly.
@@ -320,6 +335,14 @@ mod tests {
         let elsewhere = toml("").replace("http://127.0.0.1:7070", "http://10.0.0.5:7070");
         assert!(refusal(&elsewhere).starts_with("worker.toml, line 2: "), "{}", refusal(&elsewhere));
         assert!(Settings::parse(&(elsewhere + "allow_plain = true\n"), "worker.toml").is_ok());
+    }
+
+    #[test]
+    fn programs_that_may_run_unsandboxed_are_plugins_by_name() {
+        let settings = Settings::parse(&toml("allow_unsandboxed = [\"old-php\"]"), "worker.toml").expect("good");
+        assert_eq!(settings.allow_unsandboxed, ["old-php"]);
+        let error = refusal(&toml("allow_unsandboxed = [\"*\"]"));
+        assert!(error.starts_with("worker.toml, line 4: allow_unsandboxed: "), "{error}");
     }
 
     fn direct(more: &str) -> String {

@@ -183,6 +183,9 @@ impl Watch<'_, '_> {
                     tracing::info!("the core uses {tag}");
                     still_in_use(&mut self.told, tag);
                 }
+                if let FromCore::Protected(protections) = message {
+                    self.cycle.findings.protections(protections);
+                }
                 if let FromCore::Woke(number) = message {
                     tracing::info!("the core woke: looking for stops before it goes on");
                     self.owed.core_woke(number);
@@ -312,6 +315,7 @@ impl Watch<'_, '_> {
             store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
             worker: self.cycle.worker().to_owned(),
             asked: self.cycle.credential.is_some(),
+            allow_unsandboxed: self.cycle.settings.allow_unsandboxed.clone(),
         };
         let mark = match leftovers::new_mark(&self.cycle.settings.state) {
             Ok(mark) => mark,

@@ -7,13 +7,26 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nightshift_manifest::csv::{Fault, Place, Row, Rows};
 use nightshift_manifest::file_error::FileError;
 
+use crate::Data;
+
 /// How much of the file is read at a time.
 const PIECE: usize = 64 * 1024;
+
+/// The file of a data table for the plugin in `folder` of the release in `tree`, and what messages call it.
+pub(crate) fn of_table(table: &str, folder: &Path, tree: &Path, data: Data) -> (PathBuf, String) {
+    let sample = folder.join("samples").join(format!("{table}.csv"));
+    match data {
+        Data::Samples if sample.is_file() => (sample, format!("samples/{table}.csv")),
+        Data::Samples | Data::Release => {
+            (tree.join("data").join(format!("{table}.csv")), format!("data/{table}.csv"))
+        }
+    }
+}
 
 /// A CSV file with a header, open for reading.
 pub(crate) struct CsvFile {

@@ -5,7 +5,7 @@
 //! plugin over its own sample records, as `plugin test`, `release cut` and a release's trial do. Which blocks there are
 //! and what becomes of the results is the caller's business; so is verifying the files of the tree.
 //!
-//! There are three runtimes, [`sql`], [`wasm`] and [`process`]. What they share: the way of a block ([`block`]), how a record
+//! There are three runtimes, [`sql`], [`wasm`] and [`process`] (which runs programs in a [`sandbox`]). What they share: the way of a block ([`block`]), how a record
 //! at fault is found ([`isolate`]), what an answer must be ([`outcome`]), and the data that code may query ([`data`]).
 
 mod block;
@@ -20,6 +20,7 @@ mod memory;
 mod outcome;
 pub mod process;
 pub mod samples;
+pub mod sandbox;
 mod sql;
 mod wasm;
 
@@ -80,6 +81,14 @@ pub enum OpenError {
         /// How long it was given.
         limit: Duration,
     },
+    /// Its program may not be run, cannot be started, or cannot open its data.
+    #[error("plugin {plugin} has no program that runs: {reason}")]
+    Program {
+        /// The plugin.
+        plugin: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// SQLite failed before any file of the plugin was used.
     #[error("preparing SQLite for plugin {plugin}")]
     Sqlite {
@@ -129,6 +138,12 @@ pub enum BlockError {
         /// Bytes that one block may bring.
         most: usize,
     },
+    /// The block was broken off on purpose.
+    #[error("plugin {plugin} was stopped in the middle of a block")]
+    Stopped {
+        /// The plugin.
+        plugin: String,
+    },
     /// The plugin fails, not only on single records.
     #[error("plugin {plugin} fails on this block: {reason}")]
     Fails {
@@ -166,6 +181,6 @@ fn open_in(
     match manifest.runtime {
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
         Runtime::Wasm => Ok(Box::new(wasm::WasmPlugin::open(folder, tree, manifest, data, host)?)),
-        Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, manifest))),
+        Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, tree, manifest, data, host)?)),
     }
 }

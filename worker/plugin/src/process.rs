@@ -1,287 +1,221 @@
 //! The `process` runtime: any program that reads blocks on its standard input and answers on its standard output.
 //!
-//! 1. The program is started with the first block, in the plugin's folder, as a process group of its own, and stays until
-//!    it is stopped, dropped or fails; then it is started again with the next block.
-//! 2. A block is one line of JSON to it, `{"records":[{"id":7,"name":"Bob"}]}`; its answer one line from it,
-//!    `{"results":[{"id":7,"ok":{"hits":3}},{"id":8,"error":"no name"}]}`, one result for each record, in any order.
-//! 3. One that takes longer than the block's time, says more than a block may bring, or does not answer as it must, is
-//!    ended with everything it started; the block has no results then.
+//! 1. The program is started when the plugin is opened, if it has data to open, else with its first block; locked in
+//!    ([`crate::sandbox`]), in its plugin's folder. It stays until it is stopped, dropped or fails, and is then started again
+//!    with the next run.
+//! 2. Each line to it is one of JSON ([`question`]), and so is each answer ([`answer`]): first what its data are, where it has
+//!    any, then block after block. How they go to and fro is [`talk`]'s business.
+//! 3. One that takes longer than a block's time, says more than a block may bring, takes more than it may ([`warden`]), or does
+//!    not answer as it must, is ended with everything it started ([`life`]).
 //!
-//! What it says on standard error is dropped. It runs as the worker's own user, without a sandbox of its own.
-#![allow(clippy::disallowed_methods, reason = "the one file of this crate that starts processes; `Running` ends them")]
+//! What it says on standard error goes to the log ([`said`]).
 
-use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
+mod answer;
+mod life;
+mod question;
+mod said;
+mod talk;
+mod warden;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use nightshift_kin::Roots;
-use nightshift_manifest::plugin::PluginManifest;
+use nightshift_manifest::file_error::FileError;
+use nightshift_manifest::plugin::{DataSource, PluginManifest};
 use nightshift_wire::{Outcome, RecordResult, Records};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::block::{self, Answers};
-use crate::field::{Field, TypedRecord};
+use self::life::{Program, Running, StopSwitch};
+use self::question::Question;
+use crate::block::{self, LARGEST_ANSWER};
+use crate::field::TypedRecord;
 use crate::isolate::Fault;
-use crate::outcome::{self, Found};
-use crate::{BlockError, Plugin, Stopper};
+use crate::outcome::LARGEST_RESULT;
+use crate::sandbox::{Network, may_run};
+use crate::{BlockError, Data, Host, OpenError, Plugin, Stopper, csv_file};
 
-/// The answer to one block is no longer than this, in bytes: as much as a job server takes for a whole job.
-const LONGEST_ANSWER: u64 = 64 << 20;
-/// How long an ended program's processes may take to be gone.
-const ENDED_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) use self::life::heard;
+pub use self::life::with_running;
 
-/// The programs that run now. While it is locked, none is started or waited for.
-static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-
-/// Does something with the numbers of the processes that this crate started and waits for, while none is added.
-pub fn with_running<T>(work: impl FnOnce(&[u32]) -> T) -> T {
-    let running = lock(&RUNNING);
-    work(&running.iter().copied().collect::<Vec<_>>())
-}
+/// How long a program may take to open its data.
+const OPEN_LIMIT: Duration = Duration::from_secs(5 * 60);
+/// An answer to the line about the data is no longer than this, in bytes.
+const LONGEST_OPENED: usize = 64 << 10;
+/// What stands around a result on its line, in bytes.
+const FRAME: usize = 1 << 10;
 
 /// A plugin of the `process` runtime.
 pub(crate) struct ProcessPlugin {
     manifest: PluginManifest,
-    program: PathBuf,
-    folder: PathBuf,
+    program: Program,
+    /// What the program is told of its data before its first block.
+    opening: Opening,
+    question: Question,
     running: Option<Running>,
     /// What stops it from another thread.
     stop: Arc<StopSwitch>,
 }
 
-/// The number of the running program, for whoever wants to stop it.
-#[derive(Default)]
-struct StopSwitch(Mutex<Option<u32>>);
-
-/// A running program.
-struct Running {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    lines: Receiver<io::Result<Vec<u8>>>,
-    stop: Arc<StopSwitch>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answer {
-    results: Vec<RecordResult>,
+/// What a program is told of its data.
+enum Opening {
+    /// Nothing: it has none.
+    None,
+    /// The tables of the release, as files.
+    Tables,
+    /// How it gets at the replica, with rights to read only.
+    Replica(Value),
 }
 
 impl ProcessPlugin {
-    /// The plugin in `folder`; nothing is started yet.
-    pub(crate) fn open(folder: &Path, manifest: &PluginManifest) -> ProcessPlugin {
-        let program = manifest.command.first().map(String::as_str).unwrap_or_default();
-        // A name without a slash is looked for where programs are.
-        let program = if program.contains('/') { folder.join(program) } else { program.into() };
-        let (manifest, folder, stop) = (manifest.clone(), folder.to_owned(), Arc::default());
-        ProcessPlugin { manifest, program, folder, running: None, stop }
+    /// Opens the plugin in `folder` of the release in `tree`. A program that has data is started.
+    pub(crate) fn open(
+        folder: &Path,
+        tree: &Path,
+        manifest: &PluginManifest,
+        data: Data,
+        host: &Host,
+    ) -> Result<ProcessPlugin, OpenError> {
+        let not_run = |reason: String| OpenError::Program { plugin: manifest.name.clone(), reason };
+        let sandbox = host.sandbox.clone().ok_or_else(|| not_run("there is no sandbox to run it in".to_owned()))?;
+        may_run(&sandbox.protections(), &host.allow_unsandboxed, &manifest.name).map_err(not_run)?;
+        if let Some(trouble) = sandbox.trouble() {
+            return Err(not_run(format!("the sandbox does not work: {trouble}")));
+        }
+        let (opening, network) = opening(manifest)?;
+        let tables = match opening {
+            Opening::Tables => tables(folder, tree, manifest, data)?,
+            Opening::None | Opening::Replica(_) => BTreeMap::new(),
+        };
+        let stop = Arc::<StopSwitch>::default();
+        let program = Program {
+            plugin: manifest.name.clone(),
+            command: manifest.command.clone(),
+            folder: folder.to_owned(),
+            tables,
+            network: if manifest.network { Network::All } else { network },
+            memory: manifest.memory_mb.saturating_mul(1_000_000),
+            sandbox,
+            mark: host.mark.clone(),
+        };
+        let question = Question::with(manifest);
+        let manifest = manifest.clone();
+        let mut plugin = ProcessPlugin { manifest, program, opening, question, running: None, stop };
+        if !matches!(plugin.opening, Opening::None) {
+            let started = plugin.start();
+            plugin.running = Some(started.map_err(|reason| OpenError::Program {
+                plugin: plugin.manifest.name.clone(),
+                reason,
+            })?);
+        }
+        Ok(plugin)
+    }
+
+    /// Starts the program and has it open its data; the error is why it could not, in words.
+    fn start(&self) -> Result<Running, String> {
+        let mut running = self.program.start(&self.stop).map_err(|error| format!("starting its program: {error}"))?;
+        let line = match &self.opening {
+            Opening::None => return Ok(running),
+            Opening::Tables => question::open_tables(running.tables()),
+            Opening::Replica(connection) => question::open_replica(connection),
+        };
+        let opened = running.ask(&line, LONGEST_OPENED, OPEN_LIMIT).and_then(|line| answer::opened(&line));
+        match opened {
+            Ok(()) => Ok(running),
+            Err(why) => Err(format!("opening its data: {}", running.end_after(why))),
+        }
     }
 
     /// One run: the records as one line to the program, and what it answers.
     fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
-        let answer = self.ask(&self.question(records), time)?;
-        let judged = self.judge(&answer, records, room);
-        if judged.is_err() {
-            // Nobody knows what it says next.
-            self.running = None;
-        }
-        judged
+        let done = match self.stop.is_stopped() {
+            true => Err(self.stopped()),
+            false => self.converse(records, time, room),
+        };
+        // Whatever went wrong once it was stopped went wrong because it was.
+        if done.is_err() && self.stop.is_stopped() { Err(self.stopped()) } else { done }
     }
 
-    /// The records as the line the program reads.
-    fn question(&self, records: &[TypedRecord<'_>]) -> Vec<u8> {
-        let names = self.manifest.input.keys();
-        let object = |record: &TypedRecord<'_>| {
-            let fields = names.clone().cloned().zip(record.fields.iter().map(|field| json_of(*field)));
-            Value::Object(std::iter::once(("id".to_owned(), record.id.into())).chain(fields).collect())
-        };
-        let mut line = json!({ "records": records.iter().map(object).collect::<Vec<_>>() }).to_string().into_bytes();
-        line.push(b'\n');
-        line
-    }
-
-    fn ask(&mut self, line: &[u8], limit: Duration) -> Result<Vec<u8>, Fault> {
-        let fails = |reason: String| Fault::OfRun(reason);
-        let running = match self.running.take() {
-            Some(running) => running,
-            None => self.start().map_err(|error| fails(format!("starting {}: {error}", self.program.display())))?,
-        };
-        // Dropped on every way out but the good one, and then the program is ended.
-        let mut running = running;
-        let Some(mut stdin) = running.stdin.take() else { return Err(fails("its standard input is gone".to_owned())) };
-        let answered = std::thread::scope(|scope| {
-            // Beside the reading: a program may begin to answer before it has read everything.
-            let writing = scope.spawn(move || stdin.write_all(line).and_then(|()| stdin.flush()).map(|()| stdin));
-            let line = running.lines.recv_timeout(limit);
-            if !matches!(line, Ok(Ok(_))) {
-                running.end();
+    fn converse(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
+        // Kept on the good way out only: otherwise nobody knows what it says next.
+        let mut running = match self.running.take() {
+            Some(running) if !running.has_ended() => running,
+            ended => {
+                if let Some(ended) = ended {
+                    let why = ended.end_after("it ended between two blocks".to_owned());
+                    tracing::warn!(plugin = self.manifest.name, "plugin {}: {why}; it is started again", self.manifest.name);
+                }
+                self.start().map_err(Fault::OfRun)?
             }
-            (line, writing.join())
-        });
-        match answered {
-            (Ok(Ok(line)), Ok(Ok(stdin))) => {
-                running.stdin = Some(stdin);
+        };
+        let most = LARGEST_ANSWER.min(records.len().saturating_mul(LARGEST_RESULT)) + records.len() * FRAME;
+        let answered = running.ask(self.question.of(records), most, time);
+        let judged = answered
+            .map_err(Fault::OfRun)
+            .and_then(|line| answer::judge(&line, records, &self.manifest, room).inspect(|_| running.take_back(line)));
+        match judged {
+            Ok(outcomes) => {
                 self.running = Some(running);
-                Ok(line)
+                Ok(outcomes)
             }
-            (Ok(Err(error)), _) if error.kind() == io::ErrorKind::FileTooLarge => {
-                Err(fails(format!("it answered with more than {} MiB", LONGEST_ANSWER >> 20)))
-            }
-            (Ok(Err(error)), _) => Err(fails(format!("reading its answer: {error}"))),
-            (Err(RecvTimeoutError::Timeout), _) => {
-                Err(fails(format!("it was not done after {} s", limit.as_secs_f32())))
-            }
-            (Err(RecvTimeoutError::Disconnected), _) => Err(fails("it ended instead of answering".to_owned())),
-            (Ok(Ok(_)), _) => Err(fails("it answered without reading the block".to_owned())),
+            Err(Fault::OfRun(why)) => Err(Fault::OfRun(running.end_after(why))),
+            Err(fault) => Err(fault),
         }
     }
 
-    fn start(&self) -> io::Result<Running> {
-        // Until the number is noted nobody else may collect the child's end.
-        let mut all = lock(&RUNNING);
-        let mut child = Command::new(&self.program)
-            .args(&self.manifest.command[1..])
-            .current_dir(&self.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()?;
-        all.insert(child.id());
-        drop(all);
-        *lock(&self.stop.0) = Some(child.id());
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let (say, lines) = sync_channel(1);
-        let running = Running { child, stdin, lines, stop: Arc::clone(&self.stop) };
-        let stdout = stdout.ok_or_else(|| io::Error::other("it was started without its pipes"))?;
-        std::thread::Builder::new().name("plugin's answers".to_owned()).spawn(move || {
-            let mut stdout = BufReader::new(stdout);
-            while let Some(line) = next_line(&mut stdout) {
-                if say.send(line).is_err() {
-                    break;
-                }
-            }
-        })?;
-        Ok(running)
-    }
-
-    fn judge(&self, answer: &[u8], records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, Fault> {
-        let answer: Answer = serde_json::from_slice(answer)
-            .map_err(|error| Fault::OfRun(format!("its answer is not {{\"results\":[…]}} on one line: {error}")))?;
-        let mut answers = Answers::to(records);
-        for RecordResult { id, outcome } in answer.results {
-            if !answers.is_asked(id) {
-                let (plugin, found) = (self.manifest.name.clone(), id.to_string());
-                return Err(Fault::OfBlock(BlockError::ForeignRow { plugin, found }));
-            }
-            let (outcome, more) = match &outcome {
-                Outcome::Ok(values) => {
-                    let values = values.iter().map(|(name, value)| (name.as_str(), found(value)));
-                    outcome::of_values(&self.manifest.output, values)
-                }
-                Outcome::Error(error) => outcome::of_error(error.as_bytes()),
-            };
-            outcome::fit(&self.manifest.name, more, room)?;
-            answers.note(id, outcome);
-        }
-        Ok(answers.into_outcomes())
+    fn stopped(&self) -> Fault {
+        Fault::OfBlock(BlockError::Stopped { plugin: self.manifest.name.clone() })
     }
 }
 
 impl Plugin for ProcessPlugin {
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
+        self.stop.forget();
         let manifest = self.manifest.clone();
         block::process(&manifest, block, |records, time, room| self.run(records, time, room))
     }
 
     fn stopper(&self) -> Stopper {
         let stop = Arc::clone(&self.stop);
-        Arc::new(move || {
-            // Its end is collected by the thread that talks to it, which waits for this lock first.
-            if let Some(number) = *lock(&stop.0) {
-                end_all(number);
-            }
-        })
+        Arc::new(move || stop.stop())
     }
 }
 
-impl Running {
-    /// Ends the program with everything it started.
-    fn end(&mut self) {
-        let number = self.child.id();
-        let mut stop = lock(&self.stop.0);
-        if stop.take() != Some(number) {
-            return;
-        }
-        end_all(number);
-        let mut all = lock(&RUNNING);
-        // It was killed, or ended by itself.
-        let _ = self.child.wait();
-        all.remove(&number);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Ends a program that was started here and not waited for, and everything below it. Where this process adopts orphans,
-/// what no other running program is above goes as well: it detached itself from one.
-fn end_all(number: u32) {
-    let others: Vec<u32> = lock(&RUNNING).iter().copied().filter(|other| *other != number).collect();
-    let me = std::process::id();
-    let roots = match nightshift_kin::adopts_orphans() {
-        true => Roots { below: Some(me), spare: &others, ..Roots::default() },
-        false => Roots { leader: Some(number), ..Roots::default() },
-    };
-    let waited_for: Vec<u32> = others.iter().copied().chain([number]).collect();
-    // What survives here is the launcher's, which ends everything below the core.
-    let _ = nightshift_kin::end(&roots, &waited_for, ENDED_WITHIN);
-}
-
-/// The next line without its end; `None` at the end of the stream.
-fn next_line(stdout: &mut BufReader<ChildStdout>) -> Option<io::Result<Vec<u8>>> {
-    let mut line = Vec::new();
-    match stdout.take(LONGEST_ANSWER + 1).read_until(b'\n', &mut line) {
-        Err(error) => Some(Err(error)),
-        Ok(0) => None,
-        Ok(_) if line.last() == Some(&b'\n') => Some(Ok(line)),
-        Ok(read) if read as u64 > LONGEST_ANSWER => Some(Err(io::ErrorKind::FileTooLarge.into())),
-        Ok(_) => None,
-    }
-}
-
-fn json_of(field: Field<'_>) -> Value {
-    match field {
-        Field::Null => Value::Null,
-        Field::Text(text) => text.into(),
-        Field::Integer(number) => number.into(),
-        Field::Real(number) => number.into(),
-    }
-}
-
-/// A value of JSON's as every runtime's are judged.
-fn found(value: &Value) -> Found<'_> {
-    match value {
-        Value::Null => Found::Null,
-        Value::String(text) => Found::Text(text.as_bytes()),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => Found::Integer(whole),
-            (None, Some(real)) => Found::Real(real),
-            (None, None) => Found::Other(format!("the number {number}")),
+/// What the program is told of its data, and what it needs of the network for that.
+fn opening(manifest: &PluginManifest) -> Result<(Opening, Network), OpenError> {
+    match manifest.source {
+        DataSource::Repo if manifest.tables.is_empty() => Ok((Opening::None, Network::None)),
+        DataSource::Repo => Ok((Opening::Tables, Network::None)),
+        DataSource::Replica => match replica() {
+            Some((connection, network)) => Ok((Opening::Replica(connection), network)),
+            None => Err(FileError::whole(
+                &PluginManifest::path_of(&manifest.name),
+                "programs get no connection to the replica here: write source = \"repo\", or a query",
+            )
+            .into()),
         },
-        other => Found::Other(other.to_string()),
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// How programs get at this machine's replica, and by which socket or port; `None` while it has none for them.
+fn replica() -> Option<(Value, Network)> {
+    None
+}
+
+/// The files of the data tables.
+fn tables(
+    folder: &Path,
+    tree: &Path,
+    manifest: &PluginManifest,
+    data: Data,
+) -> Result<BTreeMap<String, PathBuf>, OpenError> {
+    let file = |table: &String| {
+        let (path, name) = csv_file::of_table(table, folder, tree, data);
+        match path.is_file() {
+            true => Ok((table.clone(), path)),
+            false => Err(FileError::whole(&name, "it is not there, and plugin.toml names it under [data]: add it").into()),
+        }
+    };
+    manifest.tables.iter().map(file).collect()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{Data, Host, samples};
+use nightshift_plugin::{Data, samples};
 use nightshift_wire::{Outcome, RecordResult, Records};
 
 use crate::checks::say_report;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     let Some(file) = &args.records else {
         let spinner = around.screen.spinner(&format!("testing {}", args.name));
-        let report = samples::run(&folder, &clone.root, &Host::default())
+        let report = samples::run(&folder, &clone.root, &around.host)
             .or_refuse(Exit::Usage, || format!("testing {}", args.name))?;
         drop(spinner);
         if say_report(&report, around) {
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 fn try_records(folder: &Path, tree: &Path, file: &Path, around: &Surroundings) -> anyhow::Result<Exit> {
     let name = file.display().to_string();
     let (manifest, records, results) =
-        samples::try_records(folder, tree, &around.resolve(file), &name, Data::Release, &Host::default())
+        samples::try_records(folder, tree, &around.resolve(file), &name, Data::Release, &around.host)
             .or_refuse(Exit::Usage, || format!("testing {}", folder.display()))?;
     around.screen.data(&as_csv(&manifest, &records, &results)?)?;
     let errors = results.iter().filter(|result| matches!(result.outcome, Outcome::Error(_))).count();

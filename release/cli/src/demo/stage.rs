@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Parser;
 use nightshift_client::{Client, Timeouts};
 use nightshift_contract::exit::Exit;
+use nightshift_plugin::Host;
 use nightshift_testbed::grid::{Grid, Repository, Worker};
 use nightshift_testbed::people;
 
@@ -47,6 +48,8 @@ impl Prepared {
         let config_dir = folder.join("config");
         let around = Surroundings {
             screen: Screen::silent(),
+            // The sample plugins are queries.
+            host: Host::default(),
             config: config::read(&config_dir)?,
             credentials: Default::default(),
             config_dir,

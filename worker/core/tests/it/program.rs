@@ -29,6 +29,7 @@ impl Program {
             jobservers: vec![jobserver.to_owned()],
             store_password_file: None,
             worker: "w-1".to_owned(),
+            allow_unsandboxed: Vec::new(),
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_nightshift-core"))
             .args(args.to_args())

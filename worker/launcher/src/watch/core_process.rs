@@ -264,6 +264,7 @@ mod tests {
             store_password_file: None,
             worker: "w".into(),
             asked: false,
+            allow_unsandboxed: Vec::new(),
         };
         CoreProcess::start(&program, &args, &uuid::Uuid::new_v4().to_string()).expect("the script can be started")
     }

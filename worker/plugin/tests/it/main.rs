@@ -1,7 +1,10 @@
 //! Stories of plugins as their authors write them.
 
 mod conformance;
+mod hostile;
 mod process_runtime;
+mod program_plugins;
 mod sample_plugins;
 mod sql_runtime;
 mod wasm_runtime;
+mod stage;

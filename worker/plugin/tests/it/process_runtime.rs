@@ -1,95 +1,119 @@
 //! The `process` runtime with real programs, written in perl because every Debian has it.
 
 use std::fs;
-use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{BlockError, Data, Host, Plugin, open};
-use nightshift_testbed::grid::processes_in;
+use nightshift_plugin::{BlockError, Data, open};
 use nightshift_testbed::wait::{SOON, until};
-use nightshift_wire::{Outcome, Record, Records};
-use tempfile::TempDir;
 
-/// Answers twice the number, after `more` has run.
-const TWICE: &str = "$| = 1; while (my $l = <STDIN>) { my @r; while ($l =~ /\"id\":(\\d+),\"n\":(\\d+)/g) { push @r, \
-                     qq({\"id\":$1,\"ok\":{\"twice\":) . 2 * $2 . '}}' } print '{\"results\":[' . join(',', @r) . \"]}\\n\" }";
-
-fn plugin(script: &str, seconds: u32) -> (TempDir, Box<dyn Plugin>) {
-    let tree = tempfile::tempdir().expect("a folder");
-    let folder = tree.path().join("plugins/twice");
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::write(folder.join("twice.pl"), script).expect("a file");
-    let text = format!(
-        "runtime = \"process\"\ncommand = [\"perl\", \"{}\"]\n[input]\nn = \"integer\"\n[output]\ntwice = \"integer\"\n\
-         [limits]\nseconds_per_block = {seconds}\n",
-        folder.join("twice.pl").display()
-    );
-    let manifest = PluginManifest::parse("twice", &text).expect("well formed");
-    let plugin = open(tree.path(), &manifest, Data::Release, &Host::default()).expect("opens");
-    (tree, plugin)
-}
-
-fn block(numbers: &[&str]) -> Records {
-    let records = (1..).zip(numbers).map(|(id, n)| Record { id, values: vec![(*n).to_owned()] });
-    Records { columns: vec!["n".to_owned()], records: records.collect() }
-}
+use crate::stage::{Stage, block, host, host_without_a_fence, in_each_sandbox, said};
 
 #[test]
 fn a_program_answers_block_after_block_and_runs_on_between_them() {
-    let (_tree, mut plugin) = plugin(&format!("my $n = 0; {TWICE}"), 60);
-    for _ in 0..3 {
-        let results = plugin.process(&block(&["1", "x", "3"])).expect("answers");
-        let values: Vec<String> = results.iter().map(|result| serde_json::to_string(result).expect("plain")).collect();
-        assert_eq!(values[0], r#"{"id":1,"ok":{"twice":2}}"#);
-        assert!(matches!(&results[1].outcome, Outcome::Error(why) if why.contains("not of type integer")));
-        assert_eq!(values[2], r#"{"id":3,"ok":{"twice":6}}"#);
-    }
+    in_each_sandbox(|host| {
+        let stage = Stage::poisoned("return ++$main::count");
+        let mut plugin = stage.open(host).expect("opens");
+        for round in 1..4 {
+            let results = plugin.process(&block(&["a", "poison", "\u{e4}"])).expect("answers");
+            assert_eq!(results.iter().map(said).collect::<Vec<_>>(), ["fine".to_owned(), round.to_string(), "fine".to_owned()]);
+        }
+        assert_eq!(stage.processes(), 1);
+        drop(plugin);
+        assert_eq!(stage.processes(), 0, "dropping a plugin ends its program");
+    });
 }
 
 #[test]
-fn a_program_that_hangs_is_ended_with_what_it_started_and_started_again() {
-    let script = format!("unless (-e 'been') {{ open F, '>', 'been'; fork; fork; sleep 1000 }} {TWICE}");
-    let (tree, mut plugin) = plugin(&script, 1);
-    let error = plugin.process(&block(&["1"])).expect_err("it hangs");
-    assert!(matches!(&error, BlockError::Fails { reason, .. } if reason.contains("not done after 1 s")), "{error}");
-    assert_eq!(processes_in(tree.path()), [], "nothing of it is left");
-    assert_eq!(plugin.process(&block(&["4"])).expect("started again").len(), 1);
+fn a_large_block_goes_there_and_back_through_pipes_that_are_smaller() {
+    let stage = Stage::with(
+        "$| = 1; while (my $l = <STDIN>) { $l =~ s/\"records\"/\"results\"/; $l =~ s/\"n\":(\"[^\"]*\")/\"ok\":{\"said\":$1}/g; print $l }",
+    );
+    let text = "x".repeat(3_000);
+    let said = stage.run(&host(), &vec![text.as_str(); 2_000]).expect("6 MB each way");
+    assert!(said.len() == 2_000 && said.iter().all(|said| *said == text));
 }
 
 #[test]
-fn a_program_that_dies_lies_or_babbles_fails_the_block() {
-    for (script, why) in [
-        ("exit 3", "it ended instead of answering"),
-        ("print \"hello\\n\"; <STDIN>; sleep 1000", "its answer is not"),
-        (
-            "<STDIN>; print '{\"results\":[{\"id\":99,\"ok\":{}}]}' . \"\\n\"; $| = 1; print ''; sleep 1000",
-            "record_id 99",
-        ),
-    ] {
-        let (tree, mut plugin) = plugin(&format!("$| = 1; {script}"), 60);
-        let error = plugin.process(&block(&["1"])).expect_err(script);
-        assert!(error.to_string().contains(why), "{script}: {error}");
-        assert_eq!(processes_in(tree.path()), []);
-    }
+fn a_program_that_ended_between_two_blocks_is_started_again_and_no_record_pays_for_it() {
+    let stage = Stage::poisoned("$SIG{ALRM} = sub { exit 0 }; alarm 1; return 'dying'");
+    let mut plugin = stage.open(&host()).expect("opens");
+    assert_eq!(said(&plugin.process(&block(&["poison"])).expect("answers")[0]), "dying");
+    until("the program to end", SOON, || (stage.processes() == 0).then_some(())).expect("it ends");
+    assert_eq!(said(&plugin.process(&block(&["a"])).expect("answers")[0]), "fine");
 }
 
 #[test]
-fn a_block_is_broken_off_from_another_thread() {
-    let (tree, mut plugin) = plugin("fork; sleep 1000", 600);
+fn a_block_is_broken_off_from_another_thread_at_once_and_the_next_one_works() {
+    let stage = Stage::poisoned("fork; sleep 1000");
+    let mut plugin = stage.open(&host()).expect("opens");
     let stop = plugin.stopper();
-    let working = std::thread::spawn(move || plugin.process(&block(&["1"])).map(|results| results.len()));
-    until("both processes to run", SOON, || (processes_in(tree.path()).len() == 2).then_some(())).expect("run");
+    let working = std::thread::spawn(move || {
+        let stopped = plugin.process(&block(&["a", "poison", "b"]));
+        (stopped, plugin.process(&block(&["a"])).map(|results| said(&results[0])))
+    });
+    until("both processes to run", SOON, || (stage.processes() == 2).then_some(())).expect("run");
     stop();
-    assert!(working.join().expect("no panic").is_err());
-    until("none to run", Duration::from_secs(60), || processes_in(tree.path()).is_empty().then_some(()))
-        .expect("ended");
+    let (stopped, next) = working.join().expect("no panic");
+    assert!(matches!(stopped, Err(BlockError::Stopped { .. })), "{stopped:?}");
+    assert_eq!(next.expect("works"), "fine");
+}
+
+/// A plugin with data, whose program answers the line about them with the perl expression `answer`.
+fn with_data(answer: &str) -> Stage {
+    let stage = Stage::with(&format!(
+        "$| = 1; my $open = <STDIN>; my ($file) = $open =~ /\"people\":\"([^\"]*)\"/; open my $f, '<', $file or die \"$file: $!\";\n\
+         my @rows = <$f>; print {answer} . \"\\n\"; while (my $l = <STDIN>) {{ $l =~ /\"id\":(\\d+)/;\n\
+         print '{{\"results\":[{{\"id\":' . $1 . ',\"ok\":{{\"said\":\"' . @rows . \" rows\\\"}}}}]}}\\n\" }}"
+    ));
+    fs::create_dir(stage.path().join("data")).expect("a folder");
+    fs::write(stage.path().join("data/people.csv"), "name\nanna\nbob\n").expect("a file");
+    stage
 }
 
 #[test]
-fn dropping_a_plugin_ends_its_program() {
-    let (tree, mut plugin) = plugin(&format!("fork; {TWICE}"), 60);
-    plugin.process(&block(&["1"])).expect("answers");
-    assert!(!processes_in(tree.path()).is_empty());
-    drop(plugin);
-    assert_eq!(processes_in(tree.path()), []);
+fn a_program_with_data_opens_them_before_its_first_block() {
+    in_each_sandbox(|host| {
+        let mut stage = with_data("'{\"opened\":true}'");
+        stage.limits = "[data]\nsource = \"repo\"\ntables = [\"people\"]".to_owned();
+        let mut plugin = stage.open(host).expect("opens");
+        assert_eq!(stage.processes(), 1, "it runs before its first block");
+        assert_eq!(said(&plugin.process(&block(&["a"])).expect("answers")[0]), "3 rows");
+    });
+}
+
+#[test]
+fn a_program_that_cannot_open_its_data_is_no_plugin_and_says_why() {
+    for (answer, why) in [
+        ("'{\"error\":\"a column is missing\"}'", "opening its data: a column is missing"),
+        ("'ready'", "it should answer {\"opened\":true}"),
+        ("die('no module')", "it ended instead of answering"),
+    ] {
+        let mut stage = with_data(answer);
+        stage.limits = "[data]\nsource = \"repo\"\ntables = [\"people\"]".to_owned();
+        let error = stage.open(&host()).err().expect(answer).to_string();
+        assert!(error.contains(why) && error.contains("plugin p"), "{answer}: {error}");
+        assert!(!answer.contains("die") || error.contains("it said last: no module"), "{error}");
+        assert_eq!(stage.processes(), 0);
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let stage = Stage::with("");
+    let text = "runtime = \"process\"\ncommand = [\"no-such-program\"]\n[input]\nn = \"text\"\n[output]\nsaid = \"text\"\n";
+    let manifest = PluginManifest::parse("p", text).expect("well formed");
+    let mut plugin = open(stage.path(), &manifest, Data::Release, &host()).expect("opens");
+    let results = plugin.process(&block(&["a"])).expect("a block of one record");
+    let why = said(&results[0]);
+    assert!(why.contains("starting no-such-program: No such file"), "{why}");
+}
+
+#[test]
+fn where_nothing_keeps_programs_from_files_only_those_that_are_allowed_by_name_run() {
+    let stage = Stage::poisoned("return 'ran'");
+    let mut host = host_without_a_fence();
+    let refused = stage.open(&host).err().expect("refused").to_string();
+    assert!(refused.contains("allow_unsandboxed = [\"p\"]") && refused.contains("install bubblewrap"), "{refused}");
+    host.allow_unsandboxed = vec!["p".to_owned()];
+    assert_eq!(stage.run(&host, &["poison"]).expect("allowed"), ["ran"]);
 }

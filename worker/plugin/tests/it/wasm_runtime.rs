@@ -281,7 +281,7 @@ fn a_plugin_that_fails_on_every_record_fails_the_block() {
 #[test]
 fn a_module_comes_out_of_the_cache_as_it_went_in() {
     let (tree, manifest) = tree(&answering("(i64.const 42)", ""), "");
-    let host = Host { cache: Some(tree.path().join("cache/wasm")) };
+    let host = Host { cache: Some(tree.path().join("cache/wasm")), ..Host::default() };
     for _ in 0..2 {
         let mut plugin = open(tree.path(), &manifest, Data::Release, &host).expect("opens");
         assert_eq!(one(&mut *plugin), Ok(42));

@@ -1,0 +1,247 @@
+//! The lines that a program answers with, judged. Pure.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use nightshift_manifest::plugin::PluginManifest;
+use nightshift_wire::{Outcome, RecordId};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+
+use crate::BlockError;
+use crate::block::Answers;
+use crate::field::TypedRecord;
+use crate::isolate::Fault;
+use crate::outcome::{self, Found};
+
+/// Whether the program opened its data.
+///
+/// # Errors
+/// Why not, as it says itself or because it says something else.
+pub(super) fn opened(line: &[u8]) -> Result<(), String> {
+    let expected = "it should answer {\"opened\":true} or {\"error\":\"why\"}";
+    let answer: OpenedLine<'_> = serde_json::from_slice(line).map_err(|error| format!("{expected}: {error}"))?;
+    match (answer.opened, answer.error) {
+        (Some(true), None) => Ok(()),
+        (_, Some(Text(error))) => Err(error.into_owned()),
+        (_, None) => Err(expected.to_owned()),
+    }
+}
+
+/// An outcome for each of `records`, in order, from the program's line; takes from `room`.
+///
+/// # Errors
+/// When it is no such line, says something of records nobody asked for, or more than there is room for.
+pub(super) fn judge(
+    line: &[u8],
+    records: &[TypedRecord<'_>],
+    manifest: &PluginManifest,
+    room: &mut usize,
+) -> Result<Vec<Outcome>, Fault> {
+    let text = std::str::from_utf8(line).map_err(|_| Fault::OfRun("its answer is not UTF-8".to_owned()))?;
+    let answer: ResultsLine<'_> = serde_json::from_str(text)
+        .map_err(|error| Fault::OfRun(format!("its answer is not {{\"results\":[…]}} on one line: {error}")))?;
+    let mut answers = Answers::to(records);
+    for ResultPart { id, ok, error } in answer.results {
+        if !answers.is_asked(id) {
+            let (plugin, found) = (manifest.name.clone(), id.to_string());
+            return Err(Fault::OfBlock(BlockError::ForeignRow { plugin, found }));
+        }
+        let (outcome, size) = match (ok, error) {
+            (Some(values), None) => {
+                let values = values.0.iter().map(|(name, value)| (name.as_ref(), value.found()));
+                outcome::of_values(&manifest.output, values)
+            }
+            (None, Some(Text(error))) => outcome::of_error(error.as_bytes()),
+            _ => outcome::of_error(b"the plugin returned neither ok nor error for this record, or both"),
+        };
+        outcome::fit(&manifest.name, size, room)?;
+        answers.note(id, outcome);
+    }
+    Ok(answers.into_outcomes())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenedLine<'a> {
+    opened: Option<bool>,
+    #[serde(borrow)]
+    error: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResultsLine<'a> {
+    #[serde(borrow)]
+    results: Vec<ResultPart<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResultPart<'a> {
+    id: RecordId,
+    #[serde(borrow)]
+    ok: Option<Values<'a>>,
+    #[serde(borrow)]
+    error: Option<Text<'a>>,
+}
+
+/// Columns and their values, most of them still where they stand on the line.
+struct Values<'a>(Vec<(Cow<'a, str>, Scalar<'a>)>);
+
+/// A value as JSON has it.
+enum Scalar<'a> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Cow<'a, str>),
+    Other(&'static str),
+}
+
+impl Scalar<'_> {
+    fn found(&self) -> Found<'_> {
+        match self {
+            Scalar::Null => Found::Null,
+            Scalar::Integer(whole) => Found::Integer(*whole),
+            Scalar::Real(real) => Found::Real(*real),
+            Scalar::Text(text) => Found::Text(text.as_bytes()),
+            Scalar::Other(what) => Found::Other((*what).to_owned()),
+        }
+    }
+}
+
+/// A text; where nothing in it is escaped, as it stands on the line.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Columns;
+        impl<'de> Visitor<'de> for Columns {
+            type Value = Values<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with a value for each output column")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some((Text(name), value)) = map.next_entry()? {
+                    values.push((name, value));
+                }
+                Ok(Values(values))
+            }
+        }
+        deserializer.deserialize_map(Columns)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Scalar<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                Ok(Scalar::Null)
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(Scalar::Other(if value { "true" } else { "false" }))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+                Ok(Scalar::Integer(value))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+                Ok(i64::try_from(value).map_or(Scalar::Real(value as f64), Scalar::Integer))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
+                Ok(Scalar::Real(value))
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Borrowed(value)))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Owned(value.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other("a list"))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other("an object"))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(line: &[u8]) -> Result<Vec<Outcome>, String> {
+        let text = "runtime = \"process\"\ncommand = [\"x\"]\n[input]\na = \"text\"\n[output]\nn = \"integer\"\nt = \"text\"\n";
+        let manifest = PluginManifest::parse("p", text).expect("well formed");
+        let records = [TypedRecord { id: 1, fields: vec![] }, TypedRecord { id: 2, fields: vec![] }];
+        judge(line, &records, &manifest, &mut 1_000).map_err(|fault| match fault {
+            Fault::OfRun(why) => why,
+            Fault::OfBlock(error) => error.to_string(),
+        })
+    }
+
+    fn errors(line: &str) -> Vec<String> {
+        let outcomes = judged(line.as_bytes()).expect("taken");
+        outcomes.iter().map(|outcome| serde_json::to_string(outcome).expect("plain")).collect()
+    }
+
+    #[test]
+    fn results_may_come_in_any_order_and_each_has_values_or_an_error() {
+        assert_eq!(
+            errors(r#"{"results":[{"id":2,"error":"no \"name\""},{"id":1,"ok":{"n":3,"t":"\u00e4"}}]}"#),
+            [r#"{"ok":{"n":3,"t":"ä"}}"#, r#"{"error":"no \"name\""}"#]
+        );
+        let both = errors(r#"{"results":[{"id":1,"ok":{},"error":"x"},{"id":2}]}"#);
+        assert!(both.iter().all(|outcome| outcome.contains("neither ok nor error")), "{both:?}");
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_its_column_costs_its_record_an_error() {
+        for (value, found) in [("[1]", "a list"), ("{}", "an object"), ("true", "true"), ("18446744073709551615", "the real")] {
+            let line = format!(r#"{{"results":[{{"id":1,"ok":{{"n":{value}}}}},{{"id":2,"ok":{{"n":null}}}}]}}"#);
+            let outcomes = errors(&line);
+            assert!(outcomes[0].contains(found), "{outcomes:?}");
+            assert_eq!(outcomes[1], r#"{"ok":{}}"#);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        assert_eq!(judged(b"{\"results\":[\xff]}"), Err("its answer is not UTF-8".to_owned()));
+        for line in ["", "hello", "{\"results\":[]}x", "{\"results\":[{\"id\":1,\"more\":2}]}", "{}"] {
+            assert!(judged(line.as_bytes()).is_err_and(|why| why.contains("not {\"results\":[…]}")), "{line}");
+        }
+        assert!(judged(br#"{"results":[{"id":3,"ok":{}}]}"#).is_err_and(|why| why.contains("record_id 3")));
+    }
+
+    #[test]
+    fn data_are_opened_or_it_says_why_not() {
+        assert_eq!(opened(b"{\"opened\":true}"), Ok(()));
+        assert_eq!(opened(b"{\"error\":\"no memory\"}"), Err("no memory".to_owned()));
+        for other in ["{\"opened\":false}", "{}", "ready", "{\"results\":[]}"] {
+            assert!(opened(other.as_bytes()).is_err_and(|why| why.contains("it should answer")), "{other}");
+        }
+    }
+}
