@@ -112,13 +112,13 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
         control: control(args.jobservers, &access, args.store_password_file.as_deref())?,
+        host: Host { cache: Some(state.compiled_modules()) },
         state,
         worker: args.worker,
         release: args.release,
         orders,
         tell: tell_launcher()?,
         pace: Pace::default(),
-        host: Host::default(),
         moments: Box::new(Unwatched),
     };
     runtime.spawn(bury_orphans());

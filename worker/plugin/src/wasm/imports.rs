@@ -120,14 +120,16 @@ fn query(
             Err(_) => ControlFlow::Break(()),
         }
     });
+    // The last rows are rows of this query too: until they are taken there is no other.
+    let taken = match (ended, asked) {
+        (Err(error), _) => Err(error),
+        (Ok(ControlFlow::Break(())), _) => Ok(()),
+        (Ok(ControlFlow::Continue(())), Ok(())) => lot.hand_over(&mut caller).map(drop),
+        (_, Err(QueryError::BrokenOff)) => Err(Trap::Interrupt.into()),
+        (_, Err(failed @ QueryError::Failed(_))) => refused(failed.to_string()),
+    };
     caller.data_mut().belongings.data = Some(data);
-    let flow = ended?;
-    match asked {
-        Ok(()) if flow.is_continue() => lot.hand_over(&mut caller).map(drop),
-        Ok(()) => Ok(()),
-        Err(QueryError::BrokenOff) => Err(Trap::Interrupt.into()),
-        Err(failed @ QueryError::Failed(_)) => refused(failed.to_string()),
-    }
+    taken
 }
 
 impl Lot {

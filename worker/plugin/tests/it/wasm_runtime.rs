@@ -328,6 +328,42 @@ fn a_module_comes_out_of_the_cache_as_it_went_in() {
 }
 
 #[test]
+fn the_template_of_a_module_passes_its_own_samples() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/template");
+    let report = nightshift_plugin::samples::run(&folder, &folder, &Host::default()).expect("runs");
+    assert!(report.is_good() && report.records == 3, "{:?}", report.differences);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "runs the compiler as an author does")]
+fn the_templates_source_in_c_builds_to_what_passes_the_samples_too() {
+    let there = |program: &str| std::process::Command::new(program).arg("--version").output().is_ok();
+    if !there("clang") || !there("wasm-ld") {
+        println!("NOT RUN: clang and wasm-ld are not installed (Debian: clang, lld)");
+        return;
+    }
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
+    let tree = tempfile::tempdir().expect("a folder");
+    let folder = tree.path().join("shout");
+    fs::create_dir_all(folder.join("samples")).expect("a folder");
+    for file in ["plugin.toml", "plugin.c", "samples/records.csv", "samples/expected.csv"] {
+        fs::copy(guests.join("template").join(file), folder.join(file)).expect("copies it");
+    }
+    fs::copy(guests.join("nightshift.h"), folder.join("nightshift.h")).expect("copies it");
+    // The command stands in the source.
+    let source = fs::read_to_string(folder.join("plugin.c")).expect("the source");
+    let command = source.lines().find_map(|line| line.split_once("clang ")).expect("the command").1.to_owned();
+    let built =
+        std::process::Command::new("clang").args(command.split(' ')).current_dir(&folder).output().expect("starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let manifest =
+        fs::read_to_string(folder.join("plugin.toml")).expect("the manifest").replace("plugin.wat", "plugin.wasm");
+    fs::write(folder.join("plugin.toml"), manifest).expect("writes it");
+    let report = nightshift_plugin::samples::run(&folder, &folder, &Host::default()).expect("runs");
+    assert!(report.is_good() && report.records == 3, "{:?}", report.differences);
+}
+
+#[test]
 fn the_echo_guest_gives_back_what_it_got() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/echo");
     let report = nightshift_plugin::samples::run(&folder, &folder, &Host::default()).expect("runs");
