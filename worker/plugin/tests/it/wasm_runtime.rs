@@ -352,9 +352,10 @@ fn the_templates_source_in_c_builds_to_what_passes_the_samples_too() {
     fs::copy(guests.join("nightshift.h"), folder.join("nightshift.h")).expect("copies it");
     // The command stands in the source.
     let source = fs::read_to_string(folder.join("plugin.c")).expect("the source");
-    let command = source.lines().find_map(|line| line.split_once("clang ")).expect("the command").1.to_owned();
+    let command = source.lines().find_map(|line| line.trim_start_matches([' ', '*']).strip_prefix("clang --target"));
+    let arguments = format!("--target{}", command.expect("the command"));
     let built =
-        std::process::Command::new("clang").args(command.split(' ')).current_dir(&folder).output().expect("starts");
+        std::process::Command::new("clang").args(arguments.split(' ')).current_dir(&folder).output().expect("starts");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let manifest =
         fs::read_to_string(folder.join("plugin.toml")).expect("the manifest").replace("plugin.wat", "plugin.wasm");
