@@ -21,6 +21,7 @@
 //!   in-force       symbolic link to the slot in force, switched by rename
 //!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, `mark`, what is in
 //!                  its environment and its descendants', and `family`, those there were lately
+//!   cache/wasm/    compiled modules of plugins (0700): thrown away at will
 //!   log/           rotated by day
 //! ```
 
@@ -145,6 +146,10 @@ impl StateDir {
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {
         self.core().join("attempts")
+    }
+    /// The folder of compiled modules.
+    pub fn compiled_modules(&self) -> PathBuf {
+        self.0.join("cache/wasm")
     }
     /// The folder of log files.
     pub fn log(&self) -> PathBuf {

@@ -120,7 +120,7 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     lifeline::hold(ordering, own_mark()).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
-    let host = host(args.allow_unsandboxed);
+    let host = Host { cache: Some(state.compiled_modules()), ..host(args.allow_unsandboxed) };
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
         control: control(args.jobservers, &access, args.store_password_file.as_deref())?,

@@ -30,7 +30,9 @@ impl LogLines {
         let plugin = &self.plugin;
         match std::mem::take(&mut self.dropped) {
             0 => tracing::info!(%plugin, "plugin {plugin}: {}", readable(line)),
-            dropped => tracing::info!(%plugin, "plugin {plugin} ({dropped} lines before are left out): {}", readable(line)),
+            dropped => {
+                tracing::info!(%plugin, "plugin {plugin} ({dropped} lines before are left out): {}", readable(line))
+            }
         }
     }
 }

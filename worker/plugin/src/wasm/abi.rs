@@ -229,10 +229,8 @@ mod tests {
     #[test]
     fn a_block_is_written_as_the_page_says() {
         let record = |id, fields| TypedRecord { id, fields };
-        let records = [
-            record(7, vec![Field::Text("é"), Field::Integer(-2)]),
-            record(-1, vec![Field::Real(1.5), Field::Null]),
-        ];
+        let records =
+            [record(7, vec![Field::Text("é"), Field::Integer(-2)]), record(-1, vec![Field::Real(1.5), Field::Null])];
         let mut bytes = vec![9; 3];
         write_block(&mut bytes, 2, &records);
         let mut expected = vec![2, 0, 0, 0, 2, 0, 0, 0];

@@ -16,7 +16,7 @@ use crate::clock::Alarm;
 /// The version of the ABI.
 const ABI: u32 = 1;
 /// `open` may take so many times as long as a block.
-const OPEN_TIMES: u32 = 10;
+const OPEN_TIMES: u32 = 5;
 
 /// An instance that is ready for blocks.
 pub(super) struct Guest {
@@ -56,9 +56,7 @@ impl Guest {
             false => Ok(UpdateDeadline::Continue(1)),
         });
         match ready(&mut store, module, alarm, manifest.time_per_block) {
-            Ok((memory, alloc, process)) => {
-                Ok(Guest { store, alarm: Arc::clone(alarm), memory, alloc, process })
-            }
+            Ok((memory, alloc, process)) => Ok(Guest { store, alarm: Arc::clone(alarm), memory, alloc, process }),
             Err(broken) => Err((broken, store.into_data().belongings)),
         }
     }
@@ -100,7 +98,8 @@ fn ready(store: &mut Store<State>, module: &Module, alarm: &Alarm, time: Duratio
         let instance = linker.instantiate(&mut *store, module)?;
         let version = instance.get_typed_func::<(), u32>(&mut *store, VERSION)?.call(&mut *store, ())?;
         if version != ABI {
-            let why = format!("it is written for version {version} of the ABI, and this Nightshift knows version {ABI}");
+            let why =
+                format!("it is written for version {version} of the ABI, and this Nightshift knows version {ABI}");
             return Err(wasmtime::Error::new(Refused(why)));
         }
         Ok(instance)

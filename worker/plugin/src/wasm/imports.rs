@@ -15,8 +15,8 @@ use crate::data::{Queries, QueryError};
 use crate::field::Field;
 use crate::log_lines::LogLines;
 
-/// The functions that a guest may import, the query first.
-pub(super) const IMPORTS: [&str; 2] = ["query", "log"];
+/// The functions that a guest may import, the query first, and how many parameters of 32 bits each has.
+pub(super) const IMPORTS: [(&str, usize); 2] = [("query", 7), ("log", 2)];
 /// A query's text, and its parameters, are no longer than this, in bytes.
 const LONGEST_QUERY: usize = 1 << 20;
 /// So much of a line is read at all, in bytes.
@@ -42,7 +42,7 @@ pub(super) struct Refused(pub(super) String);
 
 /// Gives `linker` what a guest may call.
 pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let [query_name, log_name] = IMPORTS;
+    let [(query_name, _), (log_name, _)] = IMPORTS;
     linker.func_wrap(NIGHTSHIFT, query_name, query)?;
     linker.func_wrap(NIGHTSHIFT, log_name, log)?;
     Ok(())
@@ -120,14 +120,16 @@ fn query(
             Err(_) => ControlFlow::Break(()),
         }
     });
+    // The last rows are rows of this query too: until they are taken there is no other.
+    let taken = match (ended, asked) {
+        (Err(error), _) => Err(error),
+        (Ok(ControlFlow::Break(())), _) => Ok(()),
+        (Ok(ControlFlow::Continue(())), Ok(())) => lot.hand_over(&mut caller).map(drop),
+        (_, Err(QueryError::BrokenOff)) => Err(Trap::Interrupt.into()),
+        (_, Err(failed @ QueryError::Failed(_))) => refused(failed.to_string()),
+    };
     caller.data_mut().belongings.data = Some(data);
-    let flow = ended?;
-    match asked {
-        Ok(()) if flow.is_continue() => lot.hand_over(&mut caller).map(drop),
-        Ok(()) => Ok(()),
-        Err(QueryError::BrokenOff) => Err(Trap::Interrupt.into()),
-        Err(failed @ QueryError::Failed(_)) => refused(failed.to_string()),
-    }
+    taken
 }
 
 impl Lot {
@@ -164,7 +166,11 @@ impl Lot {
         abi::write_head(&mut lot, self.columns, count);
         lot.append(&mut self.bytes);
         if self.memory.write(&mut *caller, self.place as usize, &lot).is_err() {
-            return refused(format!("the place for rows is outside of its memory: {} bytes at {}", lot.len(), self.place));
+            return refused(format!(
+                "the place for rows is outside of its memory: {} bytes at {}",
+                lot.len(),
+                self.place
+            ));
         }
         Ok(match self.rows.call(&mut *caller, (self.context, self.place, lot.len() as u32))? {
             0 => ControlFlow::Continue(()),

@@ -11,7 +11,7 @@ use wasmtime::Module;
 
 use super::abi::{self, Answer};
 use super::guest::{Broken, Guest};
-use super::imports::{Belongings, IMPORTS};
+use super::imports::Belongings;
 use super::{cache, engine, module};
 use crate::block::{self, Answers};
 use crate::clock::Alarm;
@@ -58,7 +58,7 @@ impl WasmPlugin {
         module::check(&module).map_err(refused)?;
 
         let alarm = Arc::new(Alarm::new());
-        let data = match module::imports(&module, IMPORTS[0]) {
+        let data = match module::asks(&module) {
             true => Some(data::open(folder, tree, manifest, data, &alarm)?),
             false => None,
         };
@@ -74,12 +74,7 @@ impl WasmPlugin {
     }
 
     /// One run: an outcome for each of `records`, in order. They take away from `room`, in bytes of text.
-    fn run(
-        &mut self,
-        records: &[TypedRecord<'_>],
-        time: Duration,
-        room: &mut usize,
-    ) -> Result<Vec<Outcome>, Fault> {
+    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
         let mut guest = match std::mem::replace(&mut self.state, Life::Away) {
             Life::Ready(guest) => guest,
             Life::Gone(belongings) => self.made_anew(*belongings)?,

@@ -42,36 +42,41 @@ pub(super) fn read(folder: &Path, manifest: &PluginManifest) -> Result<Vec<u8>, 
         .map_err(|source| OpenError::Read { file: file.clone(), source })?;
     match bytes.len() as u64 > LARGEST_MODULE {
         true => {
-            let problem = format!("the module has more than {} MiB: strip it, or make it smaller", LARGEST_MODULE >> 20);
+            let problem =
+                format!("the module has more than {} MiB: strip it, or make it smaller", LARGEST_MODULE >> 20);
             Err(FileError::whole(&file, problem).into())
         }
         false => Ok(bytes),
     }
 }
 
-/// Whether the module imports `name`.
-pub(super) fn imports(module: &Module, name: &str) -> bool {
-    module.imports().any(|import| import.module() == NIGHTSHIFT && import.name() == name)
+/// Whether the module imports the query.
+pub(super) fn asks(module: &Module) -> bool {
+    module.imports().any(|import| import.module() == NIGHTSHIFT && import.name() == IMPORTS[0].0)
 }
 
 /// Checks what the module imports and exports; the error says what to do.
 pub(super) fn check(module: &Module) -> Result<(), String> {
+    use ValType::{I32, I64};
     for import in module.imports() {
-        if import.module() != NIGHTSHIFT || !IMPORTS.contains(&import.name()) {
-            let known = IMPORTS.join(" and ");
+        let (from, name) = (import.module(), import.name());
+        let known = IMPORTS.iter().find(|(known, _)| from == NIGHTSHIFT && name == *known);
+        let Some((_, parameters)) = known else {
             return Err(format!(
-                "it imports {}.{}, and there is only {known} of {NIGHTSHIFT}: build it without WASI and without what needs \
-                 an operating system",
-                import.module(),
-                import.name()
+                "it imports {from}.{name}, and there is only {} and {} of {NIGHTSHIFT}: build it without WASI and without \
+                 what needs an operating system",
+                IMPORTS[0].0, IMPORTS[1].0
             ));
+        };
+        let parameters = vec![I32; *parameters];
+        if !matches!(import.ty(), ExternType::Func(found) if has_type(&found, &parameters, None)) {
+            return Err(format!("its import {name} is not {}", signature(&parameters, None)));
         }
     }
     if !matches!(module.get_export(MEMORY), Some(ExternType::Memory(_))) {
         return Err(format!("it does not export its memory as {MEMORY}"));
     }
-    use ValType::{I32, I64};
-    let asks = imports(module, IMPORTS[0]);
+    let asks = asks(module);
     for (name, parameters, result, is_needed) in [
         (VERSION, &[][..], I32, true),
         (ALLOC, &[I32][..], I32, true),
@@ -80,10 +85,10 @@ pub(super) fn check(module: &Module) -> Result<(), String> {
         (ROWS, &[I32, I32, I32][..], I32, asks),
     ] {
         match module.get_export(name) {
-            Some(ExternType::Func(found)) if has_type(&found, parameters, &result) => {}
-            Some(_) => return Err(format!("its export {name} is not {}", signature(parameters, &result))),
+            Some(ExternType::Func(found)) if has_type(&found, parameters, Some(&result)) => {}
+            Some(_) => return Err(format!("its export {name} is not {}", signature(parameters, Some(&result)))),
             None if is_needed => {
-                return Err(format!("it does not export {name}, {}", signature(parameters, &result)));
+                return Err(format!("it does not export {name}, {}", signature(parameters, Some(&result))));
             }
             None => {}
         }
@@ -91,15 +96,16 @@ pub(super) fn check(module: &Module) -> Result<(), String> {
     Ok(())
 }
 
-fn has_type(found: &FuncType, parameters: &[ValType], result: &ValType) -> bool {
+fn has_type(found: &FuncType, parameters: &[ValType], result: Option<&ValType>) -> bool {
     let same = |(one, other): (ValType, &ValType)| ValType::eq(&one, other);
     found.params().len() == parameters.len()
         && found.params().zip(parameters).all(same)
-        && found.results().len() == 1
-        && found.results().all(|found| same((found, result)))
+        && found.results().len() == usize::from(result.is_some())
+        && found.results().zip(result).all(same)
 }
 
-fn signature(parameters: &[ValType], result: &ValType) -> String {
+fn signature(parameters: &[ValType], result: Option<&ValType>) -> String {
     let parameters: Vec<String> = parameters.iter().map(ToString::to_string).collect();
-    format!("a function ({}) -> {result}", parameters.join(", "))
+    let result = result.map(|result| format!(" -> {result}")).unwrap_or_default();
+    format!("a function ({}){result}", parameters.join(", "))
 }

@@ -44,7 +44,8 @@ fn block(what: &[&str]) -> Records {
 fn records(values: &[[&str; 3]]) -> Records {
     let columns = ["what", "n", "x"].map(str::to_owned).to_vec();
     // Numbers that are no places.
-    let record = |(index, values): (i64, &[&str; 3])| Record { id: 500 - 3 * index, values: values.map(str::to_owned).to_vec() };
+    let record =
+        |(index, values): (i64, &[&str; 3])| Record { id: 500 - 3 * index, values: values.map(str::to_owned).to_vec() };
     Records { columns, records: (0..).zip(values).map(record).collect() }
 }
 
@@ -67,7 +68,10 @@ fn everywhere_results_in(block: &Records, expected: &[&str]) {
             let results = shown(&mut *plugin, block).unwrap_or_else(|error| panic!("{runtime}: {error}"));
             assert_eq!(results.len(), expected.len(), "{runtime}: {results:?}");
             for (found, expected) in results.iter().zip(expected) {
-                assert!(found == expected || found.starts_with("error: ") && is_reason(expected, found), "{runtime}: {found}");
+                assert!(
+                    found == expected || found.starts_with("error: ") && is_reason(expected, found),
+                    "{runtime}: {found}"
+                );
             }
         }
     }
@@ -95,7 +99,7 @@ fn values_of_every_type_go_in_and_come_back() {
         &[
             GOOD,
             r#"{"part":-0.25,"said":"good","whole":-9223372036854775808}"#,
-            r#"{"part":1e300,"said":"","whole":9223372036854775807}"#,
+            r#"{"part":1e+300,"said":"","whole":9223372036854775807}"#,
             "{\"part\":0.5,\"said\":\"Grüße, 世界 \u{10ffff}\",\"whole\":0}",
             r#"{"part":0.1,"said":"quote \" and \\ and \u0001","whole":1}"#,
             r#"{"said":"nulls"}"#,

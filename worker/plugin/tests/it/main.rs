@@ -2,6 +2,7 @@
 
 mod conformance;
 mod hostile;
+mod name_count;
 mod process_runtime;
 mod program_plugins;
 mod sample_plugins;
