@@ -70,13 +70,19 @@ mod tests {
     fn words(cell: &Cell) -> String {
         let inside = ["x".into()];
         let etc = ["/etc/ssl".into()];
-        let all = arguments(cell, Path::new("/n"), inside, &etc, |path| (path == Path::new("/bin")).then(|| "usr/bin".into()));
+        let all = arguments(cell, Path::new("/n"), inside, &etc, |path| {
+            (path == Path::new("/bin")).then(|| "usr/bin".into())
+        });
         all.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn a_program_sees_the_system_and_its_own_files_and_no_network_unless_it_declares_it() {
-        let cell = Cell { launcher: "/n".into(), readable: vec![Shown { from: "/c/p".into(), at: "/s/p".into() }], ..Cell::default() };
+        let cell = Cell {
+            launcher: "/n".into(),
+            readable: vec![Shown { from: "/c/p".into(), at: "/s/p".into() }],
+            ..Cell::default()
+        };
         let alone = words(&cell);
         for part in ["--unshare-net", "--symlink usr/bin /bin", "--ro-bind /c/p /s/p", "-- /n x"] {
             assert!(alone.contains(part), "{part} in {alone}");

@@ -49,7 +49,9 @@ pub(crate) fn in_each_sandbox(mut test: impl FnMut(&Host)) {
         let is_there = if name == "bubblewrap" { found.bubblewrap } else { found.landlock > 0 };
         match is_there {
             true => test(&host),
-            false => writeln!(std::io::stderr(), "\nNOT RUN: programs behind {name}: {advice}").expect("standard error"),
+            false => {
+                writeln!(std::io::stderr(), "\nNOT RUN: programs behind {name}: {advice}").expect("standard error")
+            }
         }
     }
 }
