@@ -110,9 +110,12 @@ fn since(roots: &Roots<'_>) -> u64 {
 fn look(roots: &Roots<'_>, mark: Option<&str>, waited_for: &[u32]) -> Result<Vec<Process>, Survivors> {
     let me = std::process::id();
     let processes = proc::processes(mark, since(roots)).map_err(Survivors::Unseen)?;
-    for process in processes.iter().filter(|process| process.is_zombie && process.parent == me) {
-        if !waited_for.contains(&process.pid) {
-            orphans::reap(process.pid);
+    // Where no orphans are adopted, every child was started by somebody who waits for it.
+    if orphans::adopts_orphans() {
+        for process in processes.iter().filter(|process| process.is_zombie && process.parent == me) {
+            if !waited_for.contains(&process.pid) {
+                orphans::reap(process.pid);
+            }
         }
     }
     Ok(processes)

@@ -22,9 +22,7 @@ pub(crate) fn of_table(table: &str, folder: &Path, tree: &Path, data: Data) -> (
     let sample = folder.join("samples").join(format!("{table}.csv"));
     match data {
         Data::Samples if sample.is_file() => (sample, format!("samples/{table}.csv")),
-        Data::Samples | Data::Release => {
-            (tree.join("data").join(format!("{table}.csv")), format!("data/{table}.csv"))
-        }
+        Data::Samples | Data::Release => (tree.join("data").join(format!("{table}.csv")), format!("data/{table}.csv")),
     }
 }
 

@@ -104,10 +104,8 @@ impl ProcessPlugin {
         let mut plugin = ProcessPlugin { manifest, program, opening, question, running: None, stop };
         if !matches!(plugin.opening, Opening::None) {
             let started = plugin.start();
-            plugin.running = Some(started.map_err(|reason| OpenError::Program {
-                plugin: plugin.manifest.name.clone(),
-                reason,
-            })?);
+            plugin.running =
+                Some(started.map_err(|reason| OpenError::Program { plugin: plugin.manifest.name.clone(), reason })?);
         }
         Ok(plugin)
     }
@@ -137,14 +135,23 @@ impl ProcessPlugin {
         if done.is_err() && self.stop.is_stopped() { Err(self.stopped()) } else { done }
     }
 
-    fn converse(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
+    fn converse(
+        &mut self,
+        records: &[TypedRecord<'_>],
+        time: Duration,
+        room: &mut usize,
+    ) -> Result<Vec<Outcome>, Fault> {
         // Kept on the good way out only: otherwise nobody knows what it says next.
         let mut running = match self.running.take() {
             Some(running) if !running.has_ended() => running,
             ended => {
                 if let Some(ended) = ended {
                     let why = ended.end_after("it ended between two blocks".to_owned());
-                    tracing::warn!(plugin = self.manifest.name, "plugin {}: {why}; it is started again", self.manifest.name);
+                    tracing::warn!(
+                        plugin = self.manifest.name,
+                        "plugin {}: {why}; it is started again",
+                        self.manifest.name
+                    );
                 }
                 self.start().map_err(Fault::OfRun)?
             }
@@ -214,7 +221,9 @@ fn tables(
         let (path, name) = csv_file::of_table(table, folder, tree, data);
         match path.is_file() {
             true => Ok((table.clone(), path)),
-            false => Err(FileError::whole(&name, "it is not there, and plugin.toml names it under [data]: add it").into()),
+            false => {
+                Err(FileError::whole(&name, "it is not there, and plugin.toml names it under [data]: add it").into())
+            }
         }
     };
     manifest.tables.iter().map(file).collect()

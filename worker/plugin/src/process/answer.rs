@@ -219,7 +219,9 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_its_column_costs_its_record_an_error() {
-        for (value, found) in [("[1]", "a list"), ("{}", "an object"), ("true", "true"), ("18446744073709551615", "the real")] {
+        for (value, found) in
+            [("[1]", "a list"), ("{}", "an object"), ("true", "true"), ("18446744073709551615", "the real")]
+        {
             let line = format!(r#"{{"results":[{{"id":1,"ok":{{"n":{value}}}}},{{"id":2,"ok":{{"n":null}}}}]}}"#);
             let outcomes = errors(&line);
             assert!(outcomes[0].contains(found), "{outcomes:?}");

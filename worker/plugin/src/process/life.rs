@@ -106,7 +106,8 @@ impl Program {
         let made = match streams {
             (Some(stdin), Some(stdout), Some(stderr)) => {
                 let watched = (number, cell.limits, place.on_disk.clone(), Arc::clone(stop));
-                Talk::over(stdin, stdout).and_then(|talk| Ok((talk, Said::listen(&self.plugin, stderr)?, Warden::over(watched)?)))
+                Talk::over(stdin, stdout)
+                    .and_then(|talk| Ok((talk, Said::listen(&self.plugin, stderr)?, Warden::over(watched)?)))
             }
             _ => Err(io::Error::other("it was started without its pipes")),
         };

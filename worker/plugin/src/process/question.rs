@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_block_is_one_line_of_json_whatever_its_texts_hold() {
-        let text = "runtime = \"process\"\ncommand = [\"x\"]\n[input]\na = \"text\"\nb = \"real\"\n[output]\nc = \"text\"\n";
+        let text =
+            "runtime = \"process\"\ncommand = [\"x\"]\n[input]\na = \"text\"\nb = \"real\"\n[output]\nc = \"text\"\n";
         let mut question = Question::with(&PluginManifest::parse("p", text).expect("well formed"));
         let awkward = "\"\\\n\t\u{0}\u{2028}ä";
         let records = [

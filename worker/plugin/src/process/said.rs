@@ -133,7 +133,10 @@ mod tests {
         for part in [&b"a b"[..], b"c\n\n\x1b[31mred\xff\n", &[b'x'; 3 * LONGEST_LINE], b"\nend\n", b"no end"] {
             lines.feed(part, |line| taken.push(line.to_owned()));
         }
-        assert_eq!(taken, ["a bc".to_owned(), " [31mred\u{fffd}".to_owned(), "x".repeat(LONGEST_LINE), "end".to_owned()]);
+        assert_eq!(
+            taken,
+            ["a bc".to_owned(), " [31mred\u{fffd}".to_owned(), "x".repeat(LONGEST_LINE), "end".to_owned()]
+        );
     }
 
     #[test]

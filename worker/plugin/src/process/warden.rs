@@ -49,7 +49,10 @@ impl Warden {
         let (at_work, asleep) = (Arc::clone(&is_at_work), Arc::clone(&sleeps));
         std::thread::Builder::new().name("plugin's warden".to_owned()).spawn(move || {
             while pause(&woken, &at_work, &asleep) {
-                let taken = Taken { memory: memory_of(number), scratch: scratch.as_deref().map_or(0, |s| size_of(s, limits.scratch)) };
+                let taken = Taken {
+                    memory: memory_of(number),
+                    scratch: scratch.as_deref().map_or(0, |s| size_of(s, limits.scratch)),
+                };
                 if let Some(verdict) = judge(taken, limits) {
                     return stop.condemn(number, verdict);
                 }
@@ -85,7 +88,11 @@ fn pause(woken: &Receiver<()>, is_at_work: &AtomicBool, sleeps: &AtomicBool) -> 
 fn judge(taken: Taken, limits: Limits) -> Option<String> {
     let mega = |bytes: u64| bytes / 1_000_000;
     if taken.memory > limits.memory {
-        return Some(format!("its processes take {} MB of memory together, and may take {} (memory under [limits])", mega(taken.memory), mega(limits.memory)));
+        return Some(format!(
+            "its processes take {} MB of memory together, and may take {} (memory under [limits])",
+            mega(taken.memory),
+            mega(limits.memory)
+        ));
     }
     (taken.scratch > limits.scratch)
         .then(|| format!("it has more than {} MB in its scratch folder", mega(limits.scratch)))
@@ -95,7 +102,10 @@ fn judge(taken: Taken, limits: Limits) -> Option<String> {
 fn memory_of(number: u32) -> u64 {
     let others = others(number);
     let members = nightshift_kin::members(&roots(number, &others)).unwrap_or_default();
-    members.iter().map(|(pid, _)| fs::read_to_string(format!("/proc/{pid}/status")).map_or(0, |text| resident(&text))).sum()
+    members
+        .iter()
+        .map(|(pid, _)| fs::read_to_string(format!("/proc/{pid}/status")).map_or(0, |text| resident(&text)))
+        .sum()
 }
 
 /// The memory of a process in bytes, from the text of its `/proc/PID/status`: its own, shared without a file, swapped out.
@@ -140,7 +150,8 @@ mod tests {
 
     #[test]
     fn memory_of_a_process_is_what_it_does_not_share_by_files() {
-        let status = "Name:\tx\nVmRSS:\t 900 kB\nRssAnon:\t 100 kB\nRssFile:\t 700 kB\nRssShmem:\t 20 kB\nVmSwap:\t 3 kB\n";
+        let status =
+            "Name:\tx\nVmRSS:\t 900 kB\nRssAnon:\t 100 kB\nRssFile:\t 700 kB\nRssShmem:\t 20 kB\nVmSwap:\t 3 kB\n";
         assert_eq!(resident(status), 123 * 1024);
         assert_eq!(resident("Name:\tkthread\n"), 0);
     }

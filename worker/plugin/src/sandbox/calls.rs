@@ -76,6 +76,32 @@ const REFUSED: &[c_long] = &[
     libc::SYS_semget,
     libc::SYS_mq_open,
 ];
+/// Calls that change files by their owner's right, which landlock has no rules about: refused where the worker is the owner.
+const MODES: &[c_long] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    SYS_FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    // Before Linux 6.2 landlock had no rule about it either.
+    libc::SYS_truncate,
+];
+const SYS_FCHMODAT2: c_long = 452;
+/// Calls that change another process's place in the queue.
+const PRIORITIES: &[c_long] =
+    &[libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_sched_setattr, libc::SYS_sched_setaffinity];
 /// Namespaces that `clone` could make.
 const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNS,
@@ -97,26 +123,26 @@ const SHORT_POINTERS: Option<c_long> = Some(0x4000_0000);
 #[cfg(not(target_arch = "x86_64"))]
 const SHORT_POINTERS: Option<c_long> = None;
 
-/// Whom a program may signal.
+/// What a program shares with its worker that other rules do not keep it from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signals {
-    /// Whom the kernel lets it, because something else keeps it from strangers.
-    ByOthersRules,
-    /// Its first process alone, the one with this number: its own user runs more than it.
-    Only(u32),
+pub(super) struct SharedUser {
+    /// The number of the program's first process.
+    pub(super) me: u32,
+    /// The kernel lets it signal the worker.
+    pub(super) with_signals: bool,
 }
 
-/// Filters the calls of this process and of what it becomes; whether this architecture has filters.
+/// Filters the calls of this process and of what it becomes, which may share the worker's user; whether this architecture has filters.
 ///
 /// # Errors
 /// When the kernel refuses, which no supported one does.
-pub(super) fn filter(network: &Network, signals: Signals) -> Result<bool, Error> {
+pub(super) fn filter(network: &Network, shared: Option<SharedUser>) -> Result<bool, Error> {
     let Ok(architecture) = TargetArch::try_from(std::env::consts::ARCH) else { return Ok(false) };
     let refuse = |errno: i32, rules| -> Result<BpfProgram, Error> {
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), architecture)?;
         Ok(filter.try_into()?)
     };
-    let refused = refuse(libc::EPERM, rules(network, signals)?)?;
+    let refused = refuse(libc::EPERM, rules(network, shared)?)?;
     // Its flags are out of a filter's sight; libraries take clone when the kernel does not know it.
     let unknown = refuse(libc::ENOSYS, [(libc::SYS_clone3, Vec::new())].into())?;
     seccompiler::apply_filter(&unknown)?;
@@ -126,24 +152,36 @@ pub(super) fn filter(network: &Network, signals: Signals) -> Result<bool, Error>
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-fn rules(network: &Network, signals: Signals) -> Result<Rules, Error> {
+fn rules(network: &Network, shared: Option<SharedUser>) -> Result<Rules, Error> {
     let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     let newspaces = NAMESPACES.iter().map(|flag| rule(0, SeccompCmpOp::MaskedEq(*flag as u64), *flag as u64));
     rules.insert(libc::SYS_clone, newspaces.collect::<Result<_, _>>()?);
     rules.insert(libc::SYS_ioctl, equal(1, &TYPING)?);
     rules.insert(libc::SYS_socket, sockets(network)?);
     rules.insert(libc::SYS_prlimit64, vec![rule(0, SeccompCmpOp::Ne, 0)?]);
-    if let Signals::Only(me) = signals {
+    if let Some(SharedUser { me, with_signals }) = shared {
         let me = u64::from(me);
-        // 0 is its own group, which nobody else is in.
-        let stranger = SeccompRule::new(vec![condition(0, SeccompCmpOp::Ne, me)?, condition(0, SeccompCmpOp::Ne, 0)?])?;
-        rules.insert(libc::SYS_kill, vec![stranger]);
-        for call in [libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo] {
-            rules.insert(call, vec![rule(0, SeccompCmpOp::Ne, me)?]);
+        // 0 is itself, or its own group, which nobody else is in.
+        let another = |argument| {
+            Ok::<_, Error>(vec![SeccompRule::new(vec![
+                condition(argument, SeccompCmpOp::Ne, me)?,
+                condition(argument, SeccompCmpOp::Ne, 0)?,
+            ])?])
+        };
+        rules.extend(MODES.iter().map(|call| (*call, Vec::new())));
+        rules.insert(libc::SYS_setpriority, another(1)?);
+        for call in PRIORITIES {
+            rules.insert(*call, another(0)?);
         }
-        rules.extend([libc::SYS_tkill, libc::SYS_pidfd_send_signal].map(|call| (call, Vec::new())));
-        rules.insert(libc::SYS_fcntl, equal(1, &SIGNALS_BY_FILE)?);
-        rules.entry(libc::SYS_ioctl).or_default().extend(equal(1, &SIGNALS_BY_DEVICE)?);
+        if with_signals {
+            rules.insert(libc::SYS_kill, another(0)?);
+            for call in [libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo] {
+                rules.insert(call, vec![rule(0, SeccompCmpOp::Ne, me)?]);
+            }
+            rules.extend([libc::SYS_tkill, libc::SYS_pidfd_send_signal].map(|call| (call, Vec::new())));
+            rules.insert(libc::SYS_fcntl, equal(1, &SIGNALS_BY_FILE)?);
+            rules.entry(libc::SYS_ioctl).or_default().extend(equal(1, &SIGNALS_BY_DEVICE)?);
+        }
     }
     if let Some(bit) = SHORT_POINTERS {
         let again: Rules = rules.iter().map(|(call, rules)| (call | bit, rules.clone())).collect();

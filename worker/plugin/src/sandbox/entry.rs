@@ -19,7 +19,7 @@ use nightshift_contract::protections::Protections;
 use rustix::fs::chown;
 use rustix::process::{Gid, Signal, Uid, set_parent_process_death_signal, setsid};
 
-use super::calls::{self, Signals};
+use super::calls::{self, SharedUser};
 use super::cell::{Cell, Purpose};
 use super::{bubblewrap, fence, limits, user};
 
@@ -74,20 +74,23 @@ fn become_program(cell: &Cell) -> Result<ExitCode, String> {
         user::become_user(user).map_err(|error| format!("becoming user {user}: {error}"))?;
     }
     if !cell.is_inside {
-        set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| format!("ending with the worker: {error}"))?;
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|error| format!("ending with the worker: {error}"))?;
     }
     rustix::thread::set_no_new_privs(true).map_err(|error| format!("giving up rights that it could gain: {error}"))?;
     let landlock = match cell.without_landlock {
         true => 0,
         false => fence::put_up(cell).map_err(|error| format!("keeping it from files by landlock: {error}"))?,
     };
-    let keeps_signals = cell.is_inside || cell.user.is_some() || landlock >= KEEPS_SIGNALS;
-    let signals = if keeps_signals { Signals::ByOthersRules } else { Signals::Only(std::process::id()) };
+    let shares_user = !cell.is_inside && cell.user.is_none();
+    let shared = SharedUser { me: std::process::id(), with_signals: landlock < KEEPS_SIGNALS };
+    let shared = shares_user.then_some(shared);
     if let Purpose::Run { .. } = cell.purpose {
         std::env::set_current_dir(&cell.folder)
             .map_err(|error| format!("going to the folder {}: {error}", cell.folder.display()))?;
     }
-    let seccomp = calls::filter(&cell.network, signals).map_err(|error| format!("filtering its system calls: {error}"))?;
+    let seccomp =
+        calls::filter(&cell.network, shared).map_err(|error| format!("filtering its system calls: {error}"))?;
     match &cell.purpose {
         Purpose::Run { program, arguments } => {
             Err(format!("starting {}: {}", program.display(), Command::new(program).args(arguments).exec()))

@@ -109,7 +109,10 @@ fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     make_folder(to, 0o755)?;
     for entry in fs::read_dir(from)? {
-        let (path, copy, kind) = { let entry = entry?; (entry.path(), to.join(entry.file_name()), entry.file_type()?) };
+        let (path, copy, kind) = {
+            let entry = entry?;
+            (entry.path(), to.join(entry.file_name()), entry.file_type()?)
+        };
         match kind {
             kind if kind.is_dir() => copy_folder(&path, &copy)?,
             kind if kind.is_symlink() => symlink(fs::read_link(&path)?, &copy)?,

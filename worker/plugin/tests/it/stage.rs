@@ -40,7 +40,7 @@ fn launcher() -> PathBuf {
 }
 
 /// Does `test` in each way in which this machine can keep a program from files, and says which it cannot.
-pub(crate) fn in_each_sandbox(test: impl Fn(&Host)) {
+pub(crate) fn in_each_sandbox(mut test: impl FnMut(&Host)) {
     for (name, host, advice) in [
         ("bubblewrap", host(), "install bubblewrap, and let users make namespaces"),
         ("landlock", host_without_bubblewrap(), "boot a kernel of 5.13 or later with lsm=landlock"),
@@ -49,7 +49,9 @@ pub(crate) fn in_each_sandbox(test: impl Fn(&Host)) {
         let is_there = if name == "bubblewrap" { found.bubblewrap } else { found.landlock > 0 };
         match is_there {
             true => test(&host),
-            false => writeln!(std::io::stderr(), "\nNOT RUN: programs behind {name}: {advice}").expect("standard error"),
+            false => {
+                writeln!(std::io::stderr(), "\nNOT RUN: programs behind {name}: {advice}").expect("standard error")
+            }
         }
     }
 }
@@ -61,7 +63,7 @@ pub(crate) fn has_a_view(host: &Host) -> bool {
 
 /// A tree with one plugin, a perl script.
 pub(crate) struct Stage {
-    tree: TempDir,
+    pub(crate) tree: TempDir,
     /// Added to `[limits]` and before the first table.
     pub(crate) limits: String,
     pub(crate) top: String,
