@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::replica::Replica;
+
 /// The machine, as plugins find it.
 #[derive(Debug, Clone, Default)]
 pub struct Host {
     /// The folder in which compiled modules are kept from one start to the next; without one they are compiled each time.
     pub cache: Option<PathBuf>,
+    /// The replica with the company's data, for plugins with `source = "replica"`; without one they do not open.
+    pub replica: Option<Replica>,
 }

@@ -5,7 +5,8 @@
 //! plugin over its own sample records, as `plugin test`, `release cut` and a release's trial do. Which blocks there are
 //! and what becomes of the results is the caller's business; so is verifying the files of the tree.
 //!
-//! There are two runtimes so far, [`sql`] and [`process`], and one kind of data, tables that travel in the release itself.
+//! There are two runtimes so far, [`sql`] and [`process`], and two kinds of data: tables that travel in the release itself,
+//! and those on the worker's replica of the company's MySQL or MariaDB ([`Replica`]).
 
 mod block;
 mod clock;
@@ -15,6 +16,7 @@ mod host;
 mod isolate;
 mod memory;
 pub mod process;
+mod replica;
 pub mod samples;
 mod sql;
 
@@ -23,10 +25,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
-use nightshift_manifest::plugin::{PluginManifest, Runtime};
+use nightshift_manifest::plugin::{DataSource, PluginManifest, Runtime};
 use nightshift_wire::{RecordResult, Records};
 
 pub use crate::host::Host;
+pub use crate::replica::{Replica, ReplicaError, SCRATCH_SCHEMA};
 
 /// A plugin that is open and ready for blocks.
 pub trait Plugin: Send {
@@ -67,13 +70,50 @@ pub enum OpenError {
     /// One of its files says something that cannot be taken.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Its `open.sqlite.sql` takes too long.
+    /// Its `open.sqlite.sql` or `open.mysql.sql` takes too long.
     #[error("running {file}: not done after {} s; prepare less, or in fewer steps", limit.as_secs())]
     TooSlow {
         /// The file.
         file: String,
         /// How long it was given.
         limit: Duration,
+    },
+    /// Its data are on the replica, and there is none here.
+    #[error(
+        "plugin {plugin} reads tables on the replica, and this worker has none: write [replica] with its url into worker.toml"
+    )]
+    NoReplica {
+        /// The plugin.
+        plugin: String,
+    },
+    /// The replica with its data is away.
+    #[error("plugin {plugin} does not get at its data on {replica}: {reason}")]
+    DataAway {
+        /// The plugin.
+        plugin: String,
+        /// The replica, without a password.
+        replica: String,
+        /// Why.
+        reason: String,
+    },
+    /// The account on the replica has more rights than plugins may have.
+    #[error("plugin {plugin} is not opened on {replica}: {problem}")]
+    Rights {
+        /// The plugin.
+        plugin: String,
+        /// The replica, without a password.
+        replica: String,
+        /// What the account can do, and what cures it.
+        problem: String,
+    },
+    /// The machine gives no means to wait for a server.
+    #[error("preparing to wait for the replica, for plugin {plugin}")]
+    Runtime {
+        /// The plugin.
+        plugin: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// SQLite failed before any file of the plugin was used.
     #[error("preparing SQLite for plugin {plugin}")]
@@ -86,7 +126,7 @@ pub enum OpenError {
     },
 }
 
-/// Why a block has no results: the plugin is at fault, or its caller.
+/// Why a block has no results: the plugin is at fault, its caller, or the data are away.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockError {
     /// The block lacks a column of `[input]`.
@@ -132,6 +172,19 @@ pub enum BlockError {
         /// Why it failed first.
         reason: String,
     },
+    /// The replica with the plugin's data is away: neither the plugin nor a record is at fault.
+    #[error("plugin {plugin} does not get at its data on {replica}: {reason}")]
+    DataAway {
+        /// The plugin.
+        plugin: String,
+        /// The replica, without a password.
+        replica: String,
+        /// Why.
+        reason: String,
+    },
+    /// The plugin had to be opened again, and does not any more.
+    #[error("opening the plugin again after its connection was lost")]
+    Reopening(#[source] FileError),
     /// SQLite failed while the block was handed to the plugin.
     #[error("handing the block to plugin {plugin}")]
     Sqlite {
@@ -156,9 +209,12 @@ fn open_in(
     tree: &Path,
     manifest: &PluginManifest,
     data: Data,
-    _host: &Host,
+    host: &Host,
 ) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
+        Runtime::Sql if manifest.source == DataSource::Replica => {
+            Ok(Box::new(sql::ReplicaPlugin::open(folder, manifest, host.replica.as_ref())?))
+        }
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
         Runtime::Wasm => Err(FileError::whole(
             &PluginManifest::path_of(&manifest.name),
