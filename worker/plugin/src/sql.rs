@@ -12,7 +12,7 @@ mod sqlite;
 
 use std::path::Path;
 
-use crate::{BlockError, OpenError};
+use crate::OpenError;
 
 pub(crate) use mysql::ReplicaPlugin;
 pub(crate) use sqlite::SqlPlugin;

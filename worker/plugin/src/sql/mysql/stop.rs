@@ -1,4 +1,4 @@
-//! Breaks off a query from any thread: it is gone from the server when [`Stop::now`] returns, if that answers at all.
+//! Breaks off a query from any thread: when [`Stop::now`] returns, the server was told to end it, if it answers at all.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -62,7 +62,7 @@ impl Stop {
                 drop(runtime.block_on(kill(&replica, id)));
             }
             // Nobody may be waiting any more.
-            drop(done.send(()));
+            let _ = done.send(());
         };
         if std::thread::Builder::new().name("query-stopper".to_owned()).spawn(end).is_ok() {
             let _ = wait.recv_timeout(STOPPING);
