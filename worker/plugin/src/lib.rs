@@ -15,6 +15,7 @@ mod field;
 mod host;
 mod isolate;
 mod memory;
+mod outcome;
 pub mod process;
 mod replica;
 pub mod samples;

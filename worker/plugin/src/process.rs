@@ -10,7 +10,7 @@
 //! What it says on standard error is dropped. It runs as the worker's own user, without a sandbox of its own.
 #![allow(clippy::disallowed_methods, reason = "the one file of this crate that starts processes; `Running` ends them")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nightshift_kin::Roots;
-use nightshift_manifest::plugin::{ColumnType, PluginManifest};
+use nightshift_manifest::plugin::PluginManifest;
 use nightshift_wire::{Outcome, RecordResult, Records};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use crate::block::{self, Answers};
 use crate::field::{Field, TypedRecord};
 use crate::isolate::Fault;
+use crate::outcome::{self, Found};
 use crate::{BlockError, Plugin, Stopper};
 
 /// The answer to one block is no longer than this, in bytes: as much as a job server takes for a whole job.
@@ -83,9 +84,9 @@ impl ProcessPlugin {
     }
 
     /// One run: the records as one line to the program, and what it answers.
-    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration) -> Result<Vec<Outcome>, Fault> {
+    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
         let answer = self.ask(&self.question(records), time)?;
-        let judged = self.judge(&answer, records);
+        let judged = self.judge(&answer, records, room);
         if judged.is_err() {
             // Nobody knows what it says next.
             self.running = None;
@@ -170,7 +171,7 @@ impl ProcessPlugin {
         Ok(running)
     }
 
-    fn judge(&self, answer: &[u8], records: &[TypedRecord<'_>]) -> Result<Vec<Outcome>, Fault> {
+    fn judge(&self, answer: &[u8], records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, Fault> {
         let answer: Answer = serde_json::from_slice(answer)
             .map_err(|error| Fault::OfRun(format!("its answer is not {{\"results\":[…]}} on one line: {error}")))?;
         let mut answers = Answers::to(records);
@@ -179,39 +180,24 @@ impl ProcessPlugin {
                 let (plugin, found) = (self.manifest.name.clone(), id.to_string());
                 return Err(Fault::OfBlock(BlockError::ForeignRow { plugin, found }));
             }
-            let outcome = match outcome {
-                Outcome::Ok(values) => self.checked(values),
-                error @ Outcome::Error(_) => error,
+            let (outcome, more) = match &outcome {
+                Outcome::Ok(values) => {
+                    let values = values.iter().map(|(name, value)| (name.as_str(), found(value)));
+                    outcome::of_values(&self.manifest.output, values)
+                }
+                Outcome::Error(error) => outcome::of_error(error.as_bytes()),
             };
+            outcome::fit(&self.manifest.name, more, room)?;
             answers.note(id, outcome);
         }
         Ok(answers.into_outcomes())
-    }
-
-    /// Values of the columns that `[output]` declares, and of their types.
-    fn checked(&self, values: BTreeMap<String, Value>) -> Outcome {
-        for (name, value) in &values {
-            let fits = match (self.manifest.output.get(name), value) {
-                (None, _) => {
-                    return Outcome::Error(format!("the plugin returned column {name}, which it does not declare"));
-                }
-                (Some(_), Value::Null) => true,
-                (Some(ColumnType::Text), value) => value.is_string(),
-                (Some(ColumnType::Integer), value) => value.is_i64(),
-                (Some(ColumnType::Real), value) => value.is_number(),
-            };
-            if !fits {
-                return Outcome::Error(format!("the plugin returned {value} in column {name}, which has another type"));
-            }
-        }
-        Outcome::Ok(values)
     }
 }
 
 impl Plugin for ProcessPlugin {
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
         let manifest = self.manifest.clone();
-        block::process(&manifest, block, |records, time, _room| self.run(records, time))
+        block::process(&manifest, block, |records, time, room| self.run(records, time, room))
     }
 
     fn stopper(&self) -> Stopper {
@@ -279,6 +265,20 @@ fn json_of(field: Field<'_>) -> Value {
         Field::Text(text) => text.into(),
         Field::Integer(number) => number.into(),
         Field::Real(number) => number.into(),
+    }
+}
+
+/// A value of JSON's as every runtime's are judged.
+fn found(value: &Value) -> Found<'_> {
+    match value {
+        Value::Null => Found::Null,
+        Value::String(text) => Found::Text(text.as_bytes()),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => Found::Integer(whole),
+            (None, Some(real)) => Found::Real(real),
+            (None, None) => Found::Other(format!("the number {number}")),
+        },
+        other => Found::Other(other.to_string()),
     }
 }
 

@@ -95,7 +95,7 @@ impl ReplicaPlugin {
                 self.open = Some(open);
                 return Err(Fault::OfRun(why));
             }
-            let work = Work { replica: &self.replica, stop: &self.stop, time };
+            let work = Work { replica: &self.replica, manifest: &self.manifest, stop: &self.stop, time };
             let (done, usable) = self.runtime.block_on(work.ask(&mut open, records, &block, room));
             if usable {
                 self.open = Some(open);
@@ -137,6 +137,7 @@ impl Plugin for ReplicaPlugin {
 /// One run under watch.
 struct Work<'a> {
     replica: &'a Replica,
+    manifest: &'a PluginManifest,
     stop: &'a Stop,
     time: Duration,
 }
@@ -179,7 +180,7 @@ impl Work<'_> {
                 if !answers.is_asked(record) {
                     return Err(RunFault::ForeignRow(record.to_string()));
                 }
-                let Ok((outcome, more)) = shape.outcome(read);
+                let Ok((outcome, more)) = shape.outcome(&self.manifest.output, read);
                 size += more;
                 if size > most {
                     return Err(RunFault::TooMuch);

@@ -126,7 +126,7 @@ impl SqlPlugin {
             if !answers.is_asked(id) {
                 return Err(RunFault::ForeignRow(id.to_string()));
             }
-            let (outcome, more) = self.shape.outcome(|index| cell(row, index))?;
+            let (outcome, more) = self.shape.outcome(&self.manifest.output, |index| cell(row, index))?;
             size += more;
             if size > *room {
                 return Err(RunFault::TooMuch);

@@ -43,17 +43,17 @@ fn is_ended_in_time(query: &str) {
 
 #[test]
 fn a_query_that_deletes_is_refused() {
-    is_refused("DELETE FROM people", &[""]);
+    is_refused("DELETE FROM people", &["error in your SQL syntax", "denied"]);
 }
 
 #[test]
 fn a_query_that_deletes_behind_its_own_with_is_refused() {
-    is_refused("WITH x AS (SELECT 1 AS a) DELETE FROM people WHERE person_id IN (SELECT a FROM x)", &[""]);
+    is_refused("WITH x AS (SELECT 1 AS a) DELETE FROM people WHERE person_id IN (SELECT a FROM x)", &["error in your SQL syntax", "denied"]);
 }
 
 #[test]
 fn a_query_that_updates_is_refused() {
-    is_refused("UPDATE people SET name = 'x'", &[""]);
+    is_refused("UPDATE people SET name = 'x'", &["error in your SQL syntax", "denied"]);
 }
 
 #[test]
@@ -83,17 +83,17 @@ fn a_query_that_locks_rows_is_refused() {
 
 #[test]
 fn a_query_that_changes_a_setting_is_refused() {
-    is_refused("SET GLOBAL max_connections = 1", &[""]);
+    is_refused("SET GLOBAL max_connections = 1", &["error in your SQL syntax", "denied"]);
 }
 
 #[test]
 fn a_query_that_kills_is_refused() {
-    is_refused("KILL 1", &[""]);
+    is_refused("KILL 1", &["error in your SQL syntax", "denied"]);
 }
 
 #[test]
 fn a_query_of_several_statements_is_refused() {
-    is_refused(&format!("{COUNT}; DROP TABLE people"), "more than one statement");
+    is_refused(&format!("{COUNT}; DROP TABLE people"), &["more than one statement"]);
 }
 
 #[test]
