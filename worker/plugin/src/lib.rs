@@ -87,7 +87,7 @@ pub enum OpenError {
         /// The plugin.
         plugin: String,
     },
-    /// The replica with its data is away.
+    /// The replica with its data is away. [`open`] itself lets that pass: the first block says it.
     #[error("plugin {plugin} does not get at its data on {replica}: {reason}")]
     DataAway {
         /// The plugin.

@@ -12,7 +12,8 @@
 //! 5. Each block is one execution: a read-only transaction with a view of its own, never older than step 1.
 //!
 //! A run that takes too long, or is stopped, is killed on the server through a second connection. A connection that is
-//! lost is made again once, from step 1 on; then the data are away, which is no fault of the plugin.
+//! lost is made again once, from step 1 on; then the data are away, which is no fault of the plugin. An instance opens also
+//! while the replica is away, and looks again at each block.
 
 mod cell;
 mod failure;

@@ -38,7 +38,7 @@ pub(crate) struct ReplicaPlugin {
     replica: Replica,
     manifest: Arc<PluginManifest>,
     files: Files,
-    /// `None` after a connection was lost, until the next block.
+    /// `None` while the replica is away, until the next block.
     open: Option<Open>,
     stop: Arc<Stop>,
 }
@@ -73,7 +73,11 @@ impl ReplicaPlugin {
         let files = Files { script, query };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| OpenError::Runtime { plugin: plugin(), source })?;
-        let open = Some(runtime.block_on(open(&replica, manifest, &files))?);
+        // A replica that is away now may be there at the first block.
+        let open = match runtime.block_on(open(&replica, manifest, &files)) {
+            Err(OpenError::DataAway { .. }) => None,
+            opened => Some(opened?),
+        };
         let stop = Arc::new(Stop::new(replica.clone()));
         Ok(ReplicaPlugin { runtime, replica, manifest: Arc::new(manifest.clone()), files, open, stop })
     }
