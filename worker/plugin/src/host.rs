@@ -11,4 +11,6 @@ pub struct Host {
     pub cache: Option<PathBuf>,
     /// The replica with the company's data, for plugins with `source = "replica"`; without one they do not open.
     pub replica: Option<Replica>,
+    /// A server that nobody else uses, with all rights, for samples that only a MySQL or MariaDB can run.
+    pub private_server: Option<Replica>,
 }

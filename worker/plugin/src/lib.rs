@@ -52,7 +52,8 @@ pub type Stopper = Arc<dyn Fn() + Send + Sync>;
 pub enum Data {
     /// The release's: `TREE/data/NAME.csv`.
     Release,
-    /// The plugin's sample tables, `samples/NAME.csv` in its folder, and the release's where it has none.
+    /// The plugin's sample tables, `samples/NAME.csv` in its folder, and the release's where it has none. A query for the
+    /// replica runs on them by its twin for SQLite, or on a private server ([`Host::private_server`]).
     Samples,
 }
 
@@ -81,9 +82,19 @@ pub enum OpenError {
     },
     /// Its data are on the replica, and there is none here.
     #[error(
-        "plugin {plugin} reads tables on the replica, and this worker has none: write [replica] with its url into worker.toml"
+        "plugin {plugin} reads tables on the replica, and there is none: write [replica] with its url into worker.toml, or \
+         name one with --data where you try the plugin"
     )]
     NoReplica {
+        /// The plugin.
+        plugin: String,
+    },
+    /// Its samples need a server of their own, and there is none here.
+    #[error(
+        "the samples of plugin {plugin} were not run: they need a MySQL or MariaDB of their own (install \
+         mariadb-server-core and mariadb-client), or write query.sqlite.sql beside query.mysql.sql"
+    )]
+    NoPrivateServer {
         /// The plugin.
         plugin: String,
     },
@@ -213,9 +224,17 @@ fn open_in(
     host: &Host,
 ) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
-        Runtime::Sql if manifest.source == DataSource::Replica => {
-            Ok(Box::new(sql::ReplicaPlugin::open(folder, manifest, host.replica.as_ref())?))
-        }
+        Runtime::Sql if manifest.source == DataSource::Replica => match data {
+            Data::Release => Ok(Box::new(sql::ReplicaPlugin::open(folder, manifest, host.replica.as_ref())?)),
+            Data::Samples if folder.join(sql::SQLITE_QUERY).exists() => {
+                Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?))
+            }
+            Data::Samples => {
+                let server = host.private_server.as_ref();
+                let server = server.ok_or_else(|| OpenError::NoPrivateServer { plugin: manifest.name.clone() })?;
+                Ok(Box::new(sql::ReplicaPlugin::open_samples(folder, tree, manifest, server)?))
+            }
+        },
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
         Runtime::Wasm => Err(FileError::whole(
             &PluginManifest::path_of(&manifest.name),

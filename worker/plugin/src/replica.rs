@@ -46,6 +46,12 @@ impl Replica {
         Replica(OptsBuilder::from_opts(self.0.clone()).pass(Some(password)).into())
     }
 
+    /// The same server, as another account without a password and with another schema.
+    pub(crate) fn as_account(&self, user: &str, schema: &str) -> Replica {
+        let opts = OptsBuilder::from_opts(self.0.clone()).user(Some(user)).pass(None::<&str>).db_name(Some(schema));
+        Replica(opts.into())
+    }
+
     /// The schema that has the data tables.
     pub fn schema(&self) -> &str {
         self.0.db_name().unwrap_or_default()

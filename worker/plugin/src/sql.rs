@@ -10,12 +10,12 @@ mod answer;
 mod mysql;
 mod sqlite;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::OpenError;
+use crate::{Data, OpenError};
 
 pub(crate) use mysql::ReplicaPlugin;
-pub(crate) use sqlite::SqlPlugin;
+pub(crate) use sqlite::{QUERY_FILE as SQLITE_QUERY, SqlPlugin};
 
 /// How long a plugin's preparatory script may take, and looking at its query.
 const OPEN_LIMIT: std::time::Duration = std::time::Duration::from_secs(5 * 60);
@@ -28,6 +28,16 @@ enum RunFault<E> {
     ForeignRow(String),
     /// It answered with more than the block may bring.
     TooMuch,
+}
+
+/// The file with a data table, and what messages call it.
+fn table_file(table: &str, folder: &Path, tree: &Path, data: Data) -> (PathBuf, String) {
+    let released = tree.join("data").join(format!("{table}.csv"));
+    let sample = folder.join("samples").join(format!("{table}.csv"));
+    match data {
+        Data::Samples if sample.is_file() => (sample, format!("samples/{table}.csv")),
+        Data::Samples | Data::Release => (released, format!("data/{table}.csv")),
+    }
 }
 
 /// A file in a plugin's folder that `name` stands for in messages.

@@ -19,6 +19,7 @@ mod cell;
 mod failure;
 mod grants;
 mod instance;
+mod private;
 mod script;
 mod session;
 mod statements;

@@ -13,4 +13,4 @@ mod instance;
 mod statements;
 mod tables;
 
-pub(crate) use instance::SqlPlugin;
+pub(crate) use instance::{QUERY_FILE, SqlPlugin};

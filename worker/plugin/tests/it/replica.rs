@@ -4,4 +4,5 @@ mod answers;
 mod away;
 mod hostile;
 mod opening;
+mod own_samples;
 mod site;

@@ -16,7 +16,7 @@ use super::cell::cell;
 use super::failure::Failure;
 use super::session::{Session, is_no_collation, kill};
 use super::stop::Stop;
-use super::{script, statements};
+use super::{private, script, statements};
 use crate::block::{self, Answers, LARGEST_ANSWER};
 use crate::field::TypedRecord;
 use crate::isolate::Fault;
@@ -80,6 +80,19 @@ impl ReplicaPlugin {
         };
         let stop = Arc::new(Stop::new(replica.clone()));
         Ok(ReplicaPlugin { runtime, replica, manifest: Arc::new(manifest.clone()), files, open, stop })
+    }
+
+    /// Opens the plugin in `folder` on its sample tables, in a database of its own on `server`.
+    pub(crate) fn open_samples(
+        folder: &Path,
+        tree: &Path,
+        manifest: &PluginManifest,
+        server: &Replica,
+    ) -> Result<ReplicaPlugin, OpenError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| OpenError::Runtime { plugin: manifest.name.clone(), source })?;
+        let own = runtime.block_on(private::make(server, folder, tree, manifest))?;
+        ReplicaPlugin::open(folder, manifest, Some(&own))
     }
 
     /// One run of the query, on a new connection when there is none or it turns out to be lost.

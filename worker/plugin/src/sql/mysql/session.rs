@@ -129,6 +129,23 @@ impl Session {
     }
 }
 
+/// A connection with all rights to a private server.
+pub(super) struct Administrator(Conn);
+
+impl Administrator {
+    pub(super) async fn connect(server: &Replica) -> Result<Administrator, Failure> {
+        Ok(Administrator(connection(server).await?))
+    }
+
+    /// Runs a statement.
+    pub(super) async fn run(&mut self, statement: &str, values: Vec<Value>) -> Result<(), Failure> {
+        match values.is_empty() {
+            true => within(STEP, self.0.query_drop(statement)).await,
+            false => within(STEP, self.0.exec_drop(statement, values)).await,
+        }
+    }
+}
+
 /// Ends what the connection `id` does on the server, through a connection of its own.
 pub(super) async fn kill(replica: &Replica, id: u32) -> Result<(), Failure> {
     let mut connection = connection(replica).await?;

@@ -14,6 +14,35 @@ pub(super) const READ_COMMITTED: &str = include_str!("read_committed.sql");
 pub(super) const READ_ONLY: &str = include_str!("read_only.sql");
 pub(super) const GRANTS: &str = include_str!("grants.sql");
 
+/// The schema of a plugin's samples on a private server, and the account that reads it.
+pub(super) const PRIVATE_NAME: &str = "nightshift_samples";
+pub(super) const PRIVATE_DATABASE: &str = include_str!("private_database.sql");
+/// A column whose values are no longer, in characters, can be indexed as a whole.
+const INDEXABLE: usize = 255;
+
+/// A sample table: every column is text.
+pub(super) fn create_sample_table(
+    table: &str,
+    columns: &[String],
+    rows: &[Vec<String>],
+    collation: Option<&str>,
+) -> String {
+    let column = |(place, name): (usize, &String)| {
+        let short = rows.iter().all(|row| row[place].chars().count() <= INDEXABLE);
+        let text = if short { format!("VARCHAR({INDEXABLE})") } else { "LONGTEXT".to_owned() };
+        let collation = collation.map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+        format!("{} {text} CHARACTER SET utf8mb4{collation} NOT NULL", quoted(name))
+    };
+    let columns: Vec<String> = columns.iter().enumerate().map(column).collect();
+    format!("CREATE TABLE {PRIVATE_NAME}.{} ({})", quoted(table), columns.join(", "))
+}
+
+/// Rows of a sample table.
+pub(super) fn insert_sample_rows(table: &str, columns: usize, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    format!("INSERT INTO {PRIVATE_NAME}.{} VALUES {}", quoted(table), vec![row; rows].join(", "))
+}
+
 /// The block as a common table expression, on one line: `records(record_id, the input columns)` from a list of lists in
 /// JSON, its one parameter. Whatever does not fit a column is an error and not NULL.
 pub(super) fn records(input: &Columns, collation: &str) -> String {

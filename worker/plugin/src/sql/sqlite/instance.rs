@@ -25,7 +25,7 @@ use crate::sql::{OPEN_LIMIT, RunFault, read};
 use crate::{BlockError, Data, OpenError, Plugin, Stopper, memory};
 
 const OPEN_FILE: &str = "open.sqlite.sql";
-const QUERY_FILE: &str = "query.sqlite.sql";
+pub(crate) const QUERY_FILE: &str = "query.sqlite.sql";
 /// No value is longer than this, in bytes; a runaway concatenation ends here and not with the machine's memory.
 const LONGEST_VALUE: i32 = 64 << 20;
 /// SQLite looks at the alarm after so many steps of its virtual machine: about a millisecond.

@@ -9,6 +9,7 @@ use super::errors::message;
 use super::statements;
 use crate::Data;
 use crate::csv_file::CsvFile;
+use crate::sql::table_file;
 
 /// Loads `table` for the plugin in `folder` of the release in `tree`. Every column becomes text.
 pub(super) fn load(
@@ -18,12 +19,7 @@ pub(super) fn load(
     tree: &Path,
     data: Data,
 ) -> Result<(), FileError> {
-    let released = tree.join("data").join(format!("{table}.csv"));
-    let sample = folder.join("samples").join(format!("{table}.csv"));
-    let (path, name) = match data {
-        Data::Samples if sample.is_file() => (sample, format!("samples/{table}.csv")),
-        Data::Samples | Data::Release => (released, format!("data/{table}.csv")),
-    };
+    let (path, name) = table_file(table, folder, tree, data);
     let mut csv = CsvFile::open(&path, &name)?;
     let refused =
         |error: rusqlite::Error| FileError::whole(&name, format!("SQLite does not take it: {}", message(&error)));
