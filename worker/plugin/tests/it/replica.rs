@@ -5,4 +5,5 @@ mod away;
 mod hostile;
 mod opening;
 mod own_samples;
+mod people;
 mod site;
