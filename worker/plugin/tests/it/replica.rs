@@ -5,5 +5,5 @@ mod away;
 mod hostile;
 mod opening;
 mod own_samples;
-mod people;
-mod site;
+pub(crate) mod people;
+pub(crate) mod site;
