@@ -14,6 +14,7 @@ use nightshift_plugin::samples::{self, SampleReport};
 use crate::figures::counted;
 use crate::refusal::{OrRefuse, refusal};
 use crate::releases::Releases;
+use crate::sample_server::SampleServer;
 use crate::signing_key::SigningKey;
 use crate::surroundings::Surroundings;
 
@@ -72,10 +73,18 @@ fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
     if plugins.is_empty() {
         around.screen.warn("no plugins: workers will have nothing to run; begin one with `nightshift plugin new`");
     }
+    let mut server = SampleServer::on(&around.host);
     for name in plugins {
         let spinner = around.screen.spinner(&format!("testing {name}"));
-        let report = samples::run(&tree.join("plugins").join(&name), tree, &around.host)
-            .or_refuse(Exit::Usage, nothing_changed)?;
+        let folder = tree.join("plugins").join(&name);
+        let report = match samples::run(&folder, tree, server.host_for(&folder)?) {
+            Err(error) if error.is_for_want_of_a_server() => {
+                drop(spinner);
+                around.screen.warn(error);
+                continue;
+            }
+            report => report.or_refuse(Exit::Usage, nothing_changed)?,
+        };
         drop(spinner);
         if !say_report(&report, around) {
             let text = format!("plugin {name} fails its own samples; {}", nothing_changed());

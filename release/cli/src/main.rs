@@ -24,6 +24,7 @@ mod program;
 mod refusal;
 mod releases;
 mod requirements;
+mod sample_server;
 mod server;
 mod signing_key;
 mod stopping;

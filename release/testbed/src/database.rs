@@ -61,6 +61,8 @@ pub struct Wishes {
     pub binlog: bool,
     /// Further settings, each as it stands on the command line: `--max-connections=20`.
     pub settings: Vec<String>,
+    /// What it does before it answers, each time it starts; each statement on one line.
+    pub statements: Vec<String>,
 }
 
 /// A running server; ended at once, as a power cut would end it, when it is dropped.

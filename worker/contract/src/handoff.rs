@@ -31,6 +31,10 @@ pub struct CoreArgs {
     pub jobservers: Vec<String>,
     /// A file with the password for the store, when it is used directly and needs one.
     pub store_password_file: Option<PathBuf>,
+    /// The replica with the company's data, such as `mysql://reader@127.0.0.1:3306/company`, when the worker has one.
+    pub replica: Option<String>,
+    /// A file with the password for the replica, when it needs one.
+    pub replica_password_file: Option<PathBuf>,
     /// The worker's enrolled identity.
     pub worker: String,
     /// The job server asks who comes: the first line on stdin is a [`crate::message::ToCore::Access`].
@@ -115,14 +119,20 @@ impl CoreArgs {
             args.push("--allow-unsandboxed".into());
             args.push(plugin.into());
         }
+        if let Some(replica) = &self.replica {
+            args.extend(["--replica".into(), replica.into()]);
+        }
+        if let Some(file) = &self.replica_password_file {
+            args.extend(["--replica-password-file".into(), file.into()]);
+        }
         args
     }
 
-    /// Reads arguments without the program name. Every argument but `--access`, the password file and
+    /// Reads arguments without the program name. Every argument but `--access`, the replica, the password files and
     /// `--allow-unsandboxed` is required, `--jobserver` at least once.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CoreArgs, BadArgs> {
         let (mut state_dir, mut slot, mut tag, mut commit, mut worker) = (None, None, None, None, None);
-        let mut store_password_file = None;
+        let (mut store_password_file, mut replica, mut replica_password_file) = (None, None, None);
         let (mut jobservers, mut allow_unsandboxed) = (Vec::new(), Vec::new());
         let mut asked = false;
         let mut args = args.into_iter();
@@ -139,6 +149,8 @@ impl CoreArgs {
                 "--jobserver" => jobservers.push(text(value)?),
                 "--store-password-file" => store_password_file = Some(PathBuf::from(value)),
                 "--allow-unsandboxed" => allow_unsandboxed.push(text(value)?),
+                "--replica" => replica = Some(text(value)?),
+                "--replica-password-file" => replica_password_file = Some(PathBuf::from(value)),
                 other => return Err(BadArgs(format!("{other} is unknown"))),
             }
         }
@@ -155,6 +167,8 @@ impl CoreArgs {
             },
             jobservers,
             store_password_file,
+            replica,
+            replica_password_file,
             worker: worker.ok_or_else(|| missing("--worker"))?,
             asked,
             allow_unsandboxed,
@@ -176,6 +190,8 @@ mod tests {
             release: ReleaseArgs { slot: "/s/v1.0.0".into(), tag: "v1.0.0".into(), commit: "c".repeat(40) },
             jobservers: vec!["http://a:1".into(), "http://b:2".into()],
             store_password_file: None,
+            replica: None,
+            replica_password_file: None,
             worker: "w-1".into(),
             asked: true,
             allow_unsandboxed: vec!["old-php".into()],
@@ -185,7 +201,12 @@ mod tests {
     #[test]
     fn what_the_launcher_writes_the_core_reads() {
         assert_eq!(CoreArgs::parse(example().to_args()), Ok(example()));
-        let direct = CoreArgs { store_password_file: Some("/etc/nightshift/store-password".into()), ..example() };
+        let direct = CoreArgs {
+            store_password_file: Some("/etc/nightshift/store-password".into()),
+            replica: Some("mysql://reader@127.0.0.1:3306/company".into()),
+            replica_password_file: Some("/etc/nightshift/replica-password".into()),
+            ..example()
+        };
         assert_eq!(CoreArgs::parse(direct.to_args()), Ok(direct));
     }
 

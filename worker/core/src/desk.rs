@@ -18,6 +18,7 @@ use crate::awake::Awake;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
 use crate::control::{ControlError, JobControl};
+use crate::data_away::DataAway;
 use crate::moments::{Moment, Moments};
 use crate::orders::{self, Orders};
 use crate::outbox::Outbox;
@@ -45,6 +46,7 @@ pub(crate) struct Desk {
     /// The attempts on disk.
     pub(crate) holding: Mutex<BTreeSet<AttemptId>>,
     pub(crate) room: Mutex<Room>,
+    pub(crate) data_away: Mutex<DataAway>,
     pub(crate) began: Stopwatch,
     pub(crate) awake: Awake,
 }

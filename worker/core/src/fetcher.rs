@@ -120,7 +120,10 @@ impl Fetcher {
                     }
                     Verdict::Not => {
                         self.say_why_not(desk);
-                        bell.rung().await;
+                        tokio::select! {
+                            () = bell.rung() => {}
+                            () = desk.until_data() => {}
+                        }
                         continue;
                     }
                 },
@@ -179,6 +182,9 @@ impl Fetcher {
             desk.telling.waiting(waiting_for(&in_use.catalogue) + &in_words);
         } else if stopped.len() == in_use.catalogue.ready.len() {
             desk.telling.waiting(format!("its plugins to be started again ({}){in_words}", stopped.join("; ")));
+        } else if open_plugins(desk, &in_use).is_empty() {
+            let away = in_use.catalogue.ready.keys().filter_map(|name| desk.why_no_data(name)).collect::<Vec<_>>();
+            desk.telling.waiting(format!("the data of its plugins ({}){in_words}", away.join("; ")));
         } else if full {
             desk.telling.waiting(format!("the job server to take results{in_words}"));
         }
@@ -393,10 +399,11 @@ fn not_any_more(desk: &Desk, release: &ReleaseArgs, plugin: &str) -> Option<Stri
     desk.drain().or_else(another).or_else(|| desk.why_stopped(plugin))
 }
 
-/// The plugins whose jobs may be claimed: those that work and are not stopped.
+/// The plugins whose jobs may be claimed: those that work, are not stopped and get at their data.
 fn open_plugins(desk: &Desk, in_use: &InUse) -> Vec<String> {
     let stopped = desk.stopped();
-    in_use.catalogue.ready.keys().filter(|name| !stopped.contains_key(*name)).cloned().collect()
+    let is_open = |name: &&String| !stopped.contains_key(*name) && desk.why_no_data(name).is_none();
+    in_use.catalogue.ready.keys().filter(is_open).cloned().collect()
 }
 
 async fn until_not_any_more(desk: &Desk, release: &ReleaseArgs, plugin: &str) -> String {
@@ -424,7 +431,10 @@ async fn until_other_terms(desk: &Desk, plugins: &[String]) {
         if desk.ordered_release().is_some() || (open != plugins && !open.is_empty()) {
             return;
         }
-        bell.rung().await;
+        tokio::select! {
+            () = bell.rung() => {}
+            () = desk.until_data() => {}
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::moments::Moment;
 use crate::retry::Patience;
 use crate::run::CoreError;
 use crate::spool::{HeldAttempt, Journal, Origin, SpoolError, Written};
-use crate::workbench::Broken;
+use crate::workbench::{Broken, NotDone};
 
 /// So many cores may die with an attempt without getting it any further; then the job is at fault, and not the machine.
 const MOST_DEATHS: u32 = 10;
@@ -232,7 +232,14 @@ impl Desk {
             let reason = format!("plugin {plugin} was not done with a block after {} s", longest.as_secs_f32());
             return Err(Unfinished::Stuck(reason));
         };
-        let (results, time) = done?.map_err(Unfinished::Failed)?;
+        let (results, time) = done?.map_err(|not_done| match not_done {
+            NotDone::Failed(reason) => Unfinished::Failed(reason),
+            NotDone::DataAway(reason) => {
+                self.wait_for_data(plugin, &reason);
+                Unfinished::Unable(reason)
+            }
+        })?;
+        self.has_data(plugin);
         if results.iter().map(|result| result.id).eq(block.iter().map(|record| record.id)) {
             Ok((results.into(), time))
         } else {

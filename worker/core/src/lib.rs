@@ -25,6 +25,7 @@ mod beside;
 mod causes;
 mod clock;
 pub mod control;
+mod data_away;
 mod desk;
 pub mod direct;
 mod fetcher;

@@ -22,9 +22,9 @@ use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
 use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
-use nightshift_plugin::Host;
 use nightshift_plugin::process::with_running;
 use nightshift_plugin::sandbox::{self, Sandbox};
+use nightshift_plugin::{Host, Replica};
 use nightshift_store::mysql::Address;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
@@ -120,7 +120,8 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     lifeline::hold(ordering, own_mark()).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
-    let host = Host { cache: Some(state.compiled_modules()), ..host(args.allow_unsandboxed) };
+    let replica = replica(args.replica.as_deref(), args.replica_password_file.as_deref())?;
+    let host = Host { cache: Some(state.compiled_modules()), replica, ..host(args.allow_unsandboxed) };
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
         control: control(args.jobservers, &access, args.store_password_file.as_deref())?,
@@ -171,11 +172,26 @@ fn control(
     };
     let mut address = Address::parse(store).context("reading the store's address")?;
     if let Some(file) = password_file {
-        let reading = || format!("reading the store's password in {}", file.display());
-        address = address.with_password(fs::read_to_string(file).with_context(reading)?.trim_end_matches(['\r', '\n']));
+        address = address.with_password(&password(file).context("reading the store's password")?);
     }
     tracing::info!("using the store {address} directly");
     Ok(Arc::new(DirectControl::new(address)))
+}
+
+/// The replica with the company's data, when the worker has one.
+fn replica(address: Option<&str>, password_file: Option<&Path>) -> anyhow::Result<Option<Replica>> {
+    let Some(address) = address else { return Ok(None) };
+    let mut replica = Replica::parse(address).context("reading the replica's address")?;
+    if let Some(file) = password_file {
+        replica = replica.with_password(&password(file).context("reading the replica's password")?);
+    }
+    Ok(Some(replica))
+}
+
+/// The password in a file, which may end its line.
+fn password(file: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(file).with_context(|| format!("opening {}", file.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// A way to stdout that never blocks: a thread does the writing, and says first what programs are locked in by. A launcher

@@ -23,6 +23,10 @@ pub struct Pace {
     pub disk_first: Duration,
     /// The longest of these waits.
     pub disk_most: Duration,
+    /// After a plugin did not get at its data for the first time; doubles with each further one.
+    pub data_first: Duration,
+    /// The longest of these waits.
+    pub data_most: Duration,
     /// So many times its plugin's own limit may a block take, because parts of it are tried again …
     pub block_limits: u32,
     /// … and so much longer, before the plugin counts as stuck where no limit reaches it.
@@ -61,6 +65,8 @@ impl Default for Pace {
             aside_most: Duration::from_secs(15 * 60),
             disk_first: Duration::from_secs(30),
             disk_most: Duration::from_secs(600),
+            data_first: Duration::from_secs(5),
+            data_most: Duration::from_secs(5 * 60),
             block_limits: 20,
             block_grace: Duration::from_secs(5 * 60),
             heartbeat: Duration::from_secs(60),

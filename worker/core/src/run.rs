@@ -131,6 +131,7 @@ impl Core {
             in_use: Mutex::new(Arc::new(in_use)),
             holding,
             room: Mutex::<Room>::default(),
+            data_away: Mutex::default(),
             began: Stopwatch::start(),
             awake: Awake::new(),
         };

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{Host, Stopper};
+use nightshift_plugin::{BlockError, Host, Stopper};
 use nightshift_wire::{RecordResult, Records};
 use tokio::sync::oneshot;
 
@@ -34,7 +34,15 @@ pub(crate) struct Catalogue {
 pub(crate) struct Broken;
 
 /// A block's results and the time they took, or why there are none.
-pub(crate) type Done = Result<(Vec<RecordResult>, Duration), String>;
+pub(crate) type Done = Result<(Vec<RecordResult>, Duration), NotDone>;
+
+/// Why a block has no results, in words.
+pub(crate) enum NotDone {
+    /// The plugin or the block is at fault.
+    Failed(String),
+    /// The plugin's data are away, which is nobody's fault.
+    DataAway(String),
+}
 
 enum Task {
     Open { slot: PathBuf, reply: oneshot::Sender<Result<Catalogue, String>> },
@@ -115,12 +123,15 @@ fn catalogue(opened: &Opened) -> Catalogue {
 }
 
 fn process(opened: &mut Opened, plugin: &str, block: &Records) -> Done {
-    let Some(ready) = opened.ready.get_mut(plugin) else { return Err(format!("plugin {plugin} is not open")) };
+    let Some(ready) = opened.ready.get_mut(plugin) else {
+        return Err(NotDone::Failed(format!("plugin {plugin} is not open")));
+    };
     let watch = Stopwatch::start();
     // A panic is a fault in a runtime of ours; it fails the job and not the worker.
     match catch_unwind(AssertUnwindSafe(|| ready.plugin.process(block))) {
         Ok(Ok(results)) => Ok((results, watch.elapsed())),
-        Ok(Err(error)) => Err(with_causes(&error)),
-        Err(_) => Err(format!("plugin {plugin} panicked; the core's log says where")),
+        Ok(Err(error @ BlockError::DataAway { .. })) => Err(NotDone::DataAway(with_causes(&error))),
+        Ok(Err(error)) => Err(NotDone::Failed(with_causes(&error))),
+        Err(_) => Err(NotDone::Failed(format!("plugin {plugin} panicked; the core's log says where"))),
     }
 }

@@ -19,6 +19,11 @@ use toml::Spanned;
 
 use crate::join::Joining;
 
+mod replica;
+
+pub use replica::ReplicaAt;
+use replica::ReplicaTable;
+
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 const TRY_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -53,6 +58,7 @@ pub struct ConfigFile {
     report_timeout: Option<Spanned<String>>,
     stuck_after: Option<Spanned<String>>,
     try_again: Option<Spanned<String>>,
+    replica: Option<ReplicaTable>,
 }
 
 /// What the launcher goes by.
@@ -66,6 +72,8 @@ pub struct Settings {
     pub joining: Joining,
     /// Plugins whose programs may run where nothing keeps them from this worker's files.
     pub allow_unsandboxed: Vec<String>,
+    /// The local replica of the company's data, when the worker has one.
+    pub replica: Option<ReplicaAt>,
     /// Where everything is kept.
     pub state: StateDir,
     /// The time between two looks while a core runs.
@@ -152,6 +160,7 @@ impl Settings {
                 ..Source::new(written.repository.into_inner(), control_branch, signers)
             },
             jobs,
+            replica: written.replica.as_ref().map(|table| replica::read(table, &at)).transpose()?,
             joining: Joining { pin, token: written.join_token },
             allow_unsandboxed: plugins(&written.allow_unsandboxed, &at)?,
             state,
@@ -217,8 +226,7 @@ fn job_source(written: &ConfigFile, at: At<'_>) -> Result<JobSource, FileError> 
     if list.get_ref().len() > 1 {
         return refuse("a store that is used directly stands alone: name it, or job servers, but not both");
     }
-    let user = store.get_ref()["mysql://".len()..].split('/').next().unwrap_or_default().rsplit_once('@');
-    if user.is_some_and(|(user, _)| user.contains(':')) {
+    if replica::has_password(store.get_ref()) {
         return refuse(
             "a password does not belong into an address; write it into a file and name that as store_password_file",
         );

@@ -313,6 +313,13 @@ impl Watch<'_, '_> {
             release: release_args(&release),
             jobservers: self.cycle.settings.jobs.addresses(),
             store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
+            replica: self.cycle.settings.replica.as_ref().map(|replica| replica.address.clone()),
+            replica_password_file: self
+                .cycle
+                .settings
+                .replica
+                .as_ref()
+                .and_then(|replica| replica.password_file.clone()),
             worker: self.cycle.worker().to_owned(),
             asked: self.cycle.credential.is_some(),
             allow_unsandboxed: self.cycle.settings.allow_unsandboxed.clone(),

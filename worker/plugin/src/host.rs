@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::replica::Replica;
 use crate::sandbox::Sandbox;
 
 /// The machine, as plugins find it.
@@ -15,4 +16,8 @@ pub struct Host {
     pub allow_unsandboxed: Vec<String>,
     /// What everything that this process starts is marked with ([`nightshift_kin::MARK`]).
     pub mark: Option<String>,
+    /// The replica with the company's data, for plugins with `source = "replica"`; without one they do not open.
+    pub replica: Option<Replica>,
+    /// A server that nobody else uses, with all rights, for samples that only a MySQL or MariaDB can run.
+    pub private_server: Option<Replica>,
 }

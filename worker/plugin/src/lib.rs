@@ -5,8 +5,10 @@
 //! plugin over its own sample records, as `plugin test`, `release cut` and a release's trial do. Which blocks there are
 //! and what becomes of the results is the caller's business; so is verifying the files of the tree.
 //!
-//! There are three runtimes, [`sql`], [`wasm`] and [`process`] (which runs programs in a [`sandbox`]). What they share: the way of a block ([`block`]), how a record
-//! at fault is found ([`isolate`]), what an answer must be ([`outcome`]), and the data that code may query ([`data`]).
+//! There are three runtimes, [`sql`], [`wasm`] and [`process`] (which runs programs in a [`sandbox`]), and two kinds of data:
+//! tables that travel in the release itself, and those on the worker's replica of the company's MySQL or MariaDB
+//! ([`Replica`]). What runtimes share: the way of a block ([`block`]), how a record at fault is found ([`isolate`]), what an
+//! answer must be ([`outcome`]), and the data that code may query ([`data`]).
 
 mod block;
 mod clock;
@@ -19,6 +21,7 @@ mod log_lines;
 mod memory;
 mod outcome;
 pub mod process;
+mod replica;
 pub mod samples;
 pub mod sandbox;
 mod sql;
@@ -29,10 +32,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
-use nightshift_manifest::plugin::{PluginManifest, Runtime};
+use nightshift_manifest::plugin::{DataSource, PluginManifest, Runtime};
 use nightshift_wire::{RecordResult, Records};
 
 pub use crate::host::Host;
+pub use crate::replica::{Replica, ReplicaError, SCRATCH_SCHEMA};
 
 /// A plugin that is open and ready for blocks.
 pub trait Plugin: Send {
@@ -54,7 +58,8 @@ pub type Stopper = Arc<dyn Fn() + Send + Sync>;
 pub enum Data {
     /// The release's: `TREE/data/NAME.csv`.
     Release,
-    /// The plugin's sample tables, `samples/NAME.csv` in its folder, and the release's where it has none.
+    /// The plugin's sample tables, `samples/NAME.csv` in its folder, and the release's where it has none. A query for the
+    /// replica runs on them by its twin for SQLite, or on a private server ([`Host::private_server`]).
     Samples,
 }
 
@@ -73,7 +78,7 @@ pub enum OpenError {
     /// One of its files says something that cannot be taken.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Its `open.sqlite.sql` takes too long.
+    /// Its `open.sqlite.sql` or `open.mysql.sql` takes too long.
     #[error("running {file}: not done after {} s; prepare less, or in fewer steps", limit.as_secs())]
     TooSlow {
         /// The file.
@@ -89,6 +94,53 @@ pub enum OpenError {
         /// Why, and what to do.
         reason: String,
     },
+    /// Its data are on the replica, and there is none here.
+    #[error(
+        "plugin {plugin} reads tables on the replica, and there is none: write [replica] with its url into worker.toml, or \
+         name one with --data where you try the plugin"
+    )]
+    NoReplica {
+        /// The plugin.
+        plugin: String,
+    },
+    /// Its samples need a server of their own, and there is none here.
+    #[error(
+        "the samples of plugin {plugin} were not run: they need a MySQL or MariaDB of their own (install \
+         mariadb-server-core and mariadb-client), or write query.sqlite.sql beside query.mysql.sql"
+    )]
+    NoPrivateServer {
+        /// The plugin.
+        plugin: String,
+    },
+    /// The replica with its data is away. [`open`] itself lets that pass: the first block says it.
+    #[error("plugin {plugin} does not get at its data on {replica}: {reason}")]
+    DataAway {
+        /// The plugin.
+        plugin: String,
+        /// The replica, without a password.
+        replica: String,
+        /// Why.
+        reason: String,
+    },
+    /// The account on the replica has more rights than plugins may have.
+    #[error("plugin {plugin} is not opened on {replica}: {problem}")]
+    Rights {
+        /// The plugin.
+        plugin: String,
+        /// The replica, without a password.
+        replica: String,
+        /// What the account can do, and what cures it.
+        problem: String,
+    },
+    /// The machine gives no means to wait for a server.
+    #[error("preparing to wait for the replica, for plugin {plugin}")]
+    Runtime {
+        /// The plugin.
+        plugin: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// SQLite failed before any file of the plugin was used.
     #[error("preparing SQLite for plugin {plugin}")]
     Sqlite {
@@ -100,7 +152,7 @@ pub enum OpenError {
     },
 }
 
-/// Why a block has no results: the plugin is at fault, or its caller.
+/// Why a block has no results: the plugin is at fault, its caller, or the data are away.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockError {
     /// The block lacks a column of `[input]`.
@@ -152,6 +204,19 @@ pub enum BlockError {
         /// Why it failed first.
         reason: String,
     },
+    /// The replica with the plugin's data is away: neither the plugin nor a record is at fault.
+    #[error("plugin {plugin} does not get at its data on {replica}: {reason}")]
+    DataAway {
+        /// The plugin.
+        plugin: String,
+        /// The replica, without a password.
+        replica: String,
+        /// Why.
+        reason: String,
+    },
+    /// The plugin had to be opened again, and does not any more.
+    #[error("opening the plugin again after its connection was lost")]
+    Reopening(#[source] FileError),
     /// SQLite failed while the block was handed to the plugin.
     #[error("handing the block to plugin {plugin}")]
     Sqlite {
@@ -179,6 +244,17 @@ fn open_in(
     host: &Host,
 ) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
+        Runtime::Sql if manifest.source == DataSource::Replica => match data {
+            Data::Release => Ok(Box::new(sql::ReplicaPlugin::open(folder, manifest, host.replica.as_ref())?)),
+            Data::Samples if folder.join(sql::SQLITE_QUERY).exists() => {
+                Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?))
+            }
+            Data::Samples => {
+                let server = host.private_server.as_ref();
+                let server = server.ok_or_else(|| OpenError::NoPrivateServer { plugin: manifest.name.clone() })?;
+                Ok(Box::new(sql::ReplicaPlugin::open_samples(folder, tree, manifest, server)?))
+            }
+        },
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
         Runtime::Wasm => Ok(Box::new(wasm::WasmPlugin::open(folder, tree, manifest, data, host)?)),
         Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, tree, manifest, data, host)?)),

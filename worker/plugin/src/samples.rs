@@ -8,11 +8,12 @@ use std::path::Path;
 
 use nightshift_manifest::csv::Row;
 use nightshift_manifest::file_error::FileError;
-use nightshift_manifest::plugin::{ColumnType, PLUGIN_FILE, PluginManifest};
+use nightshift_manifest::plugin::{ColumnType, DataSource, PLUGIN_FILE, PluginManifest, Runtime};
 use nightshift_wire::{Outcome, Record, RecordResult, Records};
 use serde_json::Value;
 
 use crate::csv_file::CsvFile;
+use crate::sql::SQLITE_QUERY;
 use crate::{BlockError, Data, Host, OpenError, open_in};
 
 const RECORDS: &str = "samples/records.csv";
@@ -81,6 +82,23 @@ pub enum SampleError {
         #[source]
         source: BlockError,
     },
+}
+
+impl SampleError {
+    /// Whether the samples were not run for want of a server: they show nothing then, good or bad.
+    pub fn is_for_want_of_a_server(&self) -> bool {
+        matches!(self, SampleError::Open(OpenError::NoPrivateServer { .. }))
+    }
+}
+
+/// Whether the samples of the plugin in `folder` need a server of their own ([`Host::private_server`]).
+///
+/// # Errors
+/// When its manifest cannot be read.
+pub fn need_server(folder: &Path) -> Result<bool, SampleError> {
+    let manifest = manifest(folder)?;
+    let on_replica = manifest.runtime == Runtime::Sql && manifest.source == DataSource::Replica;
+    Ok(on_replica && !folder.join(SQLITE_QUERY).exists())
 }
 
 /// Runs the samples of the plugin in `folder` on its sample tables; tables it has no sample of come from `tree`.

@@ -1,21 +1,36 @@
-//! The `sql` runtime on SQLite: a plugin is a query over the block and the data tables.
+//! The `sql` runtime: a plugin is a query over the block and the data tables.
 //!
-//! An instance is an in-memory database of its own:
-//! 1. The data tables are loaded from their CSV files, every column as text.
-//! 2. `open.sqlite.sql`, where there is one, prepares temporary tables and indexes ([`guard`] allows nothing else).
-//! 3. Each block fills the temporary table `records` (`record_id` and the input columns, typed), then
-//!    `query.sqlite.sql` runs, which may only read. It returns `record_id`, the output columns and perhaps `error`.
+//! [`sqlite`] runs it where the tables travel in the release (`source = "repo"`), [`mysql`] where they are on the worker's
+//! replica of the company's MySQL or MariaDB. What a query has to return is the same on all servers ([`answer`]).
 //!
 //! A query that fails or takes too long is tried again on halves of the block, down to the record at fault
 //! ([`crate::isolate`]): one poisonous record costs its own result and no other.
 
 mod answer;
-mod errors;
-mod guard;
-mod instance;
-mod reader;
-mod statements;
-mod tables;
+mod mysql;
+mod sqlite;
 
-pub(crate) use instance::SqlPlugin;
-pub(crate) use reader::SqliteReader;
+use std::path::Path;
+
+use crate::OpenError;
+
+pub(crate) use mysql::ReplicaPlugin;
+pub(crate) use sqlite::{QUERY_FILE as SQLITE_QUERY, SqlPlugin, SqliteReader};
+
+/// How long a plugin's preparatory script may take, and looking at its query.
+const OPEN_LIMIT: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+
+/// Why a run has no answers; `E` is how the query itself fails.
+enum RunFault<E> {
+    /// The query failed.
+    Query(E),
+    /// It answered for something that is not in the block.
+    ForeignRow(String),
+    /// It answered with more than the block may bring.
+    TooMuch,
+}
+
+/// A file in a plugin's folder that `name` stands for in messages.
+fn read(folder: &Path, file: &str, name: &str) -> Result<String, OpenError> {
+    std::fs::read_to_string(folder.join(file)).map_err(|source| OpenError::Read { file: name.to_owned(), source })
+}

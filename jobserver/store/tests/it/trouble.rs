@@ -63,7 +63,7 @@ async fn a_database_that_insists_on_tls_gets_it_and_its_certificate_is_checked(m
         format!("--ssl-key={}", at("key.pem")),
         "--require-secure-transport=ON".to_owned(),
     ];
-    let Some(server) = Server::start(make, Wishes { binlog: false, settings }).expect("a server") else { return };
+    let Some(server) = Server::start(make, Wishes { settings, ..Wishes::default() }).expect("a server") else { return };
     let url = server.url(SCHEMA);
     // Without TLS, and with a certificate that nobody known has signed.
     for refused in [url.clone(), format!("{url}?require_ssl=true")] {
@@ -80,7 +80,7 @@ async fn a_database_that_insists_on_tls_gets_it_and_its_certificate_is_checked(m
 async fn a_database_without_room_is_away_and_what_it_acknowledged_is_there(make: Make) {
     // Everything is in one file, which may not grow beyond this.
     let small = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M"];
-    let wishes = Wishes { binlog: false, settings: small.map(str::to_owned).to_vec() };
+    let wishes = Wishes { settings: small.map(str::to_owned).to_vec(), ..Wishes::default() };
     let Some(server) = Server::start(make, wishes).expect("a server") else { return };
     let url = server.url(SCHEMA);
     let store = open(&url, Limits::default()).await;

@@ -5,20 +5,22 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{Data, samples};
+use nightshift_plugin::{Data, Host, Replica, samples};
 use nightshift_wire::{Outcome, RecordResult, Records};
 
 use crate::checks::say_report;
 use crate::figures::counted;
 use crate::grid_clone::GridClone;
 use crate::refusal::{OrRefuse, refusal};
+use crate::sample_server::SampleServer;
 use crate::surroundings::Surroundings;
 
 /// Try a plugin
 ///
 /// Without RECORDS.csv: runs the plugin over samples/records.csv in its folder and compares the results with
 /// samples/expected.csv; exit code 1 when they differ. With RECORDS.csv: runs it over these records on the data tables
-/// in data/, and prints the results as CSV; exit code 5 when some records have errors.
+/// in data/, or on those of the server that --data names, and prints the results as CSV; exit code 5 when some records
+/// have errors.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plugin's name
@@ -26,6 +28,12 @@ pub(crate) struct Args {
     /// Records to run it over
     #[arg(value_name = "RECORDS.csv")]
     records: Option<PathBuf>,
+    /// The server whose tables the records meet, for a plugin with source = "replica": mysql://reader@HOST/SCHEMA
+    #[arg(long, value_name = "URL", requires = "records")]
+    data: Option<String>,
+    /// A file with the password for --data
+    #[arg(long, value_name = "FILE", requires = "data")]
+    password_file: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -38,7 +46,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     let Some(file) = &args.records else {
         let spinner = around.screen.spinner(&format!("testing {}", args.name));
-        let report = samples::run(&folder, &clone.root, &around.host)
+        let report = samples::run(&folder, &clone.root, SampleServer::on(&around.host).host_for(&folder)?)
             .or_refuse(Exit::Usage, || format!("testing {}", args.name))?;
         drop(spinner);
         if say_report(&report, around) {
@@ -50,13 +58,24 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         );
         return Err(refusal(Exit::Failed, text));
     };
-    try_records(&folder, &clone.root, file, around)
+    let host = Host { replica: replica(args, around)?, ..around.host.clone() };
+    try_records(&folder, &clone.root, file, &host, around)
 }
 
-fn try_records(folder: &Path, tree: &Path, file: &Path, around: &Surroundings) -> anyhow::Result<Exit> {
+/// The server that `--data` names.
+fn replica(args: &Args, around: &Surroundings) -> anyhow::Result<Option<Replica>> {
+    let Some(address) = &args.data else { return Ok(None) };
+    let replica = Replica::parse(address).or_refuse(Exit::Usage, || "reading --data".to_owned())?;
+    let Some(file) = &args.password_file else { return Ok(Some(replica)) };
+    let text = std::fs::read_to_string(around.resolve(file))
+        .or_refuse(Exit::Usage, || format!("reading the password in {}", file.display()))?;
+    Ok(Some(replica.with_password(text.trim_end_matches(['\r', '\n']))))
+}
+
+fn try_records(folder: &Path, tree: &Path, file: &Path, host: &Host, around: &Surroundings) -> anyhow::Result<Exit> {
     let name = file.display().to_string();
     let (manifest, records, results) =
-        samples::try_records(folder, tree, &around.resolve(file), &name, Data::Release, &around.host)
+        samples::try_records(folder, tree, &around.resolve(file), &name, Data::Release, host)
             .or_refuse(Exit::Usage, || format!("testing {}", folder.display()))?;
     around.screen.data(&as_csv(&manifest, &records, &results)?)?;
     let errors = results.iter().filter(|result| matches!(result.outcome, Outcome::Error(_))).count();

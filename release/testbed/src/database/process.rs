@@ -78,7 +78,7 @@ impl Drop for Process {
 
 /// Starts a server and waits until it answers; `None` when it ended instead.
 pub(super) fn start(make: Make, program: &Path, folder: &Path, port: u16, wishes: &Wishes) -> Result<Option<Process>> {
-    std::fs::write(folder.join("init.sql"), init()).context("writing the server's first statements")?;
+    std::fs::write(folder.join("init.sql"), init(wishes)).context("writing the server's first statements")?;
     std::fs::create_dir_all(folder.join(TEMPORARY)).context("making the server's folder for temporary tables")?;
     let mut command = Command::new("sh");
     command.args(["-c", KEEPER, "sh"]).arg(folder).arg(program).args(settings(make, folder, port, wishes));
@@ -110,11 +110,12 @@ fn greets(port: u16) -> bool {
 }
 
 /// What a server does before it answers, one statement a line.
-fn init() -> String {
+fn init(wishes: &Wishes) -> String {
+    let more: String = wishes.statements.iter().map(|statement| format!("{statement};\n")).collect();
     format!(
         "CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1';\n\
          GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'127.0.0.1' WITH GRANT OPTION;\n\
-         CREATE DATABASE IF NOT EXISTS {SCHEMA};\n"
+         CREATE DATABASE IF NOT EXISTS {SCHEMA};\n{more}"
     )
 }
 

@@ -28,6 +28,8 @@ impl Program {
             release: worker.release_args("v1.0.0"),
             jobservers: vec![jobserver.to_owned()],
             store_password_file: None,
+            replica: None,
+            replica_password_file: None,
             worker: "w-1".to_owned(),
             allow_unsandboxed: Vec::new(),
         };

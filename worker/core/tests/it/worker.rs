@@ -119,6 +119,8 @@ fn pace() -> Pace {
         aside_most: Duration::from_millis(4),
         disk_first: LONG,
         disk_most: LONG,
+        data_first: Duration::from_millis(50),
+        data_most: Duration::from_millis(200),
         block_limits: 1,
         block_grace: LONG,
         heartbeat: LONG,

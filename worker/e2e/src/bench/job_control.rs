@@ -64,7 +64,7 @@ struct Database {
 impl Database {
     fn start() -> Result<Database> {
         let settings = ["--innodb-buffer-pool-size=256M", "--innodb-log-file-size=96M"].map(str::to_owned);
-        let wishes = Wishes { binlog: true, settings: settings.to_vec() };
+        let wishes = Wishes { binlog: true, settings: settings.to_vec(), ..Wishes::default() };
         let server = Server::start(Make::MariaDb, wishes)?;
         let server = server.with_context(|| format!("there is no MariaDB: {}", Make::MariaDb.advice()))?;
         let watched = Watched::new(server.pid());

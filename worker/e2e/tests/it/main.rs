@@ -17,6 +17,7 @@ mod package;
 mod people;
 mod programs;
 mod releases;
+mod replica;
 mod stops;
 mod the_original;
 mod updates;

@@ -262,6 +262,8 @@ mod tests {
             release,
             jobservers: vec!["http://127.0.0.1:1".into()],
             store_password_file: None,
+            replica: None,
+            replica_password_file: None,
             worker: "w".into(),
             asked: false,
             allow_unsandboxed: Vec::new(),

@@ -1,12 +1,29 @@
-//! What a query has to return, and how its rows become outcomes.
+//! What a query has to return, and how its rows become outcomes. Pure; what a server's values are is said by [`Cell`].
+
+use std::borrow::Cow;
 
 use nightshift_manifest::file_error::FileError;
-use nightshift_manifest::plugin::Columns;
+use nightshift_manifest::plugin::{ColumnType, Columns};
 use nightshift_wire::Outcome;
-use rusqlite::Row;
-use rusqlite::types::ValueRef;
 
 use crate::outcome::{self, Found};
+
+/// A value of an answer, whichever server it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell<'a> {
+    /// Nothing.
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A floating-point number.
+    Real(f64),
+    /// A number of the decimal system, as the server writes it; a whole one when its column has no places after the point.
+    Decimal { digits: &'a str, whole: bool },
+    /// What the server calls text.
+    Text(Cow<'a, [u8]>),
+    /// What no output column can hold, in words.
+    Other(String),
+}
 
 /// Where the columns of an answer stand.
 #[derive(Debug)]
@@ -40,45 +57,75 @@ impl AnswerShape {
         Ok(Self { record_id: place("record_id").ok_or_else(|| missing("record_id"))?, outputs, error: place("error") })
     }
 
-    /// The record a row is about; `Err` holds what stands there when it is no record's number.
-    pub(super) fn record_id(&self, row: &Row<'_>) -> rusqlite::Result<Result<i64, String>> {
-        Ok(match row.get_ref(self.record_id)? {
-            ValueRef::Integer(id) => Ok(id),
-            other => Err(found(other).shown()),
+    /// The record a row is about; the inner `Err` holds what stands there when it is no record's number.
+    pub(super) fn record_id<'r, E>(
+        &self,
+        cell: impl Fn(usize) -> Result<Cell<'r>, E>,
+    ) -> Result<Result<i64, String>, E> {
+        Ok(match cell(self.record_id)? {
+            Cell::Integer(id) => Ok(id),
+            other => Err(found(&other, ColumnType::Integer).shown()),
         })
     }
 
-    /// What a row says about its record, and how many bytes of text that is.
-    pub(super) fn outcome<'s>(&'s self, row: &Row<'_>, output: &Columns) -> rusqlite::Result<(Outcome, usize)> {
+    /// What a row says about its record, and how many bytes of text that is; `cell` reads one of its columns.
+    pub(super) fn outcome<'r, E>(
+        &self,
+        output: &Columns,
+        cell: impl Fn(usize) -> Result<Cell<'r>, E>,
+    ) -> Result<(Outcome, usize), E> {
         if let Some(error) = self.error {
-            match row.get_ref(error)? {
-                ValueRef::Null => {}
-                ValueRef::Text(text) => return Ok(outcome::of_error(text)),
-                other => return Ok(outcome::of_error(found(other).shown().as_bytes())),
+            match cell(error)? {
+                Cell::Null => {}
+                Cell::Text(text) => return Ok(outcome::of_error(&text)),
+                other => return Ok(outcome::of_error(found(&other, ColumnType::Text).shown().as_bytes())),
             }
         }
-        let value = |(index, name): &'s (usize, String)| Ok((name.as_str(), found(row.get_ref(*index)?)));
-        let values: Vec<_> = self.outputs.iter().map(value).collect::<rusqlite::Result<_>>()?;
-        Ok(outcome::of_values(output, values))
+        let cells = self.outputs.iter().map(|(index, _)| cell(*index)).collect::<Result<Vec<_>, E>>()?;
+        let values = self.outputs.iter().zip(output.values()).zip(&cells);
+        Ok(outcome::of_values(
+            output,
+            values.map(|(((_, name), declared), cell)| (name.as_str(), found(cell, *declared))),
+        ))
     }
 }
 
-/// A value of SQLite's as every runtime's are judged.
-fn found(value: ValueRef<'_>) -> Found<'_> {
-    match value {
-        ValueRef::Null => Found::Null,
-        ValueRef::Integer(number) => Found::Integer(number),
-        ValueRef::Real(number) => Found::Real(number),
-        ValueRef::Text(text) => Found::Text(text),
-        ValueRef::Blob(bytes) => Found::Other(format!("a blob of {} bytes", bytes.len())),
+/// A value as every runtime's are judged. A decimal is whatever it can be without losing a digit; the sum of whole numbers
+/// is one on MySQL.
+fn found<'c>(cell: &'c Cell<'_>, declared: ColumnType) -> Found<'c> {
+    match cell {
+        Cell::Null => Found::Null,
+        Cell::Integer(number) => Found::Integer(*number),
+        Cell::Real(number) => Found::Real(*number),
+        Cell::Text(text) => Found::Text(text),
+        Cell::Other(words) => Found::Other(words.clone()),
+        Cell::Decimal { digits, whole } => {
+            let number = match declared {
+                ColumnType::Text => Some(Found::Text(digits.as_bytes())),
+                ColumnType::Integer if *whole => digits.parse().ok().map(Found::Integer),
+                ColumnType::Integer => None,
+                ColumnType::Real => digits.parse().ok().map(Found::Real),
+            };
+            number.unwrap_or_else(|| Found::Other(format!("the decimal {digits}")))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use nightshift_manifest::plugin::ColumnType;
-
     use super::*;
+
+    #[test]
+    fn a_decimal_is_whatever_it_can_be_without_losing_a_digit() {
+        let whole = |digits| Cell::Decimal { digits, whole: true };
+        let broken = Cell::Decimal { digits: "1.50", whole: false };
+        let much = "99999999999999999999";
+        assert_eq!(found(&whole("-12"), ColumnType::Integer), Found::Integer(-12));
+        assert_eq!(found(&whole(much), ColumnType::Integer), Found::Other(format!("the decimal {much}")));
+        assert_eq!(found(&whole(much), ColumnType::Text), Found::Text(much.as_bytes()));
+        assert_eq!(found(&broken, ColumnType::Real), Found::Real(1.5));
+        assert_eq!(found(&broken, ColumnType::Integer), Found::Other("the decimal 1.50".to_owned()));
+    }
 
     #[test]
     fn a_query_must_return_the_record_and_every_output_and_nothing_else() {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::settings::GridSettings;
-use nightshift_plugin::{Data, Host, samples};
+use nightshift_plugin::{Data, Host, Plugin, samples};
 use nightshift_testbed::people::{self, COLUMNS, Matching, Names, Person, Record};
 use nightshift_wire::{Outcome, RecordResult, Records};
 
-fn sample_tree() -> PathBuf {
+pub(crate) fn sample_tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../release/cli/samples")
 }
 
@@ -35,6 +35,16 @@ fn run(plugin: &str, tree: &Path, columns: &[&str], records: Vec<Vec<String>>) -
     let text = fs::read_to_string(tree.join("plugins").join(plugin).join("plugin.toml")).expect("reads the manifest");
     let manifest = PluginManifest::parse(plugin, &text).expect("a good manifest");
     let mut open = nightshift_plugin::open(tree, &manifest, Data::Release, &Host::default()).expect("opens");
+    run_open(&mut *open, &manifest, columns, records)
+}
+
+/// Runs an open plugin over `records`, block by block as the core does.
+pub(crate) fn run_open(
+    open: &mut dyn Plugin,
+    manifest: &PluginManifest,
+    columns: &[&str],
+    records: Vec<Vec<String>>,
+) -> Vec<RecordResult> {
     let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
     let records: Vec<_> = (1..).zip(records).map(|(id, values)| nightshift_wire::Record { id, values }).collect();
     let blocks = records.chunks(manifest.block as usize);
@@ -49,9 +59,13 @@ fn run(plugin: &str, tree: &Path, columns: &[&str], records: Vec<Vec<String>>) -
 fn match_records(people: &[Person], records: &[Record]) -> Matching {
     let tree = tree_with(people);
     let values = records.iter().map(|record| record.fields.0.to_vec()).collect();
-    let results = run("match-person", tree.path(), &COLUMNS, values);
+    judge(records, &run("match-person", tree.path(), &COLUMNS, values))
+}
+
+/// How well `match-person` linked the records.
+pub(crate) fn judge(records: &[Record], results: &[RecordResult]) -> Matching {
     assert_eq!(results.len(), records.len());
-    let answers = records.iter().zip(&results).map(|(record, result)| match &result.outcome {
+    let answers = records.iter().zip(results).map(|(record, result)| match &result.outcome {
         Outcome::Ok(values) => {
             assert_eq!(values.contains_key("score"), values.contains_key("person_id"), "{values:?}");
             (record.id.as_str(), values.get("person_id").and_then(serde_json::Value::as_str))

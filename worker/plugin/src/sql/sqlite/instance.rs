@@ -1,4 +1,4 @@
-//! An open plugin of the `sql` runtime: its database, its query, and the way of a block through them.
+//! An open plugin on SQLite: its database, its query, and the way of a block through them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use super::answer::AnswerShape;
+use super::cell::cell;
 use super::errors::{in_file, is_interrupted, message};
 use super::guard::{Author, Guard};
 use super::{statements, tables};
@@ -20,12 +20,12 @@ use crate::block::{self, Answers, LARGEST_ANSWER};
 use crate::clock::Alarm;
 use crate::field::{Field, TypedRecord};
 use crate::isolate::Fault;
+use crate::sql::answer::AnswerShape;
+use crate::sql::{OPEN_LIMIT, RunFault, read};
 use crate::{BlockError, Data, OpenError, Plugin, Stopper, memory};
 
 const OPEN_FILE: &str = "open.sqlite.sql";
-const QUERY_FILE: &str = "query.sqlite.sql";
-/// How long `open.sqlite.sql` may take.
-const OPEN_LIMIT: Duration = Duration::from_secs(5 * 60);
+pub(crate) const QUERY_FILE: &str = "query.sqlite.sql";
 /// No value is longer than this, in bytes; a runaway concatenation ends here and not with the machine's memory.
 const LONGEST_VALUE: i32 = 64 << 20;
 /// SQLite looks at the alarm after so many steps of its virtual machine: about a millisecond.
@@ -89,6 +89,9 @@ impl SqlPlugin {
         let outcomes = self.ask(records, room);
         self.alarm.off();
         outcomes.map_err(|fault| match fault {
+            RunFault::Query(error) if is_interrupted(&error) && self.alarm.is_stopped() => {
+                Fault::OfBlock(BlockError::Stopped { plugin: plugin() })
+            }
             RunFault::Query(error) if is_interrupted(&error) => {
                 Fault::OfRun(format!("the query was not done after {} s", time.as_secs_f32()))
             }
@@ -116,17 +119,17 @@ impl SqlPlugin {
     }
 
     /// Runs the query and sorts its rows by record.
-    fn ask(&self, records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, RunFault> {
+    fn ask(&self, records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, RunFault<rusqlite::Error>> {
         let mut answers = Answers::to(records);
         let mut query = self.connection.prepare_cached(&self.query)?;
         let mut rows = query.query([])?;
         let mut size = 0;
         while let Some(row) = rows.next()? {
-            let id = self.shape.record_id(row)?.map_err(RunFault::ForeignRow)?;
+            let id = self.shape.record_id(|index| cell(row, index))?.map_err(RunFault::ForeignRow)?;
             if !answers.is_asked(id) {
                 return Err(RunFault::ForeignRow(id.to_string()));
             }
-            let (outcome, more) = self.shape.outcome(row, &self.manifest.output)?;
+            let (outcome, more) = self.shape.outcome(&self.manifest.output, |index| cell(row, index))?;
             size += more;
             if size > *room {
                 return Err(RunFault::TooMuch);
@@ -150,14 +153,7 @@ impl Plugin for SqlPlugin {
     }
 }
 
-/// Why a run has no answers.
-enum RunFault {
-    Query(rusqlite::Error),
-    ForeignRow(String),
-    TooMuch,
-}
-
-impl From<rusqlite::Error> for RunFault {
+impl From<rusqlite::Error> for RunFault<rusqlite::Error> {
     fn from(error: rusqlite::Error) -> Self {
         RunFault::Query(error)
     }
@@ -178,10 +174,6 @@ pub(super) fn connect(alarm: &Arc<Alarm>) -> rusqlite::Result<Connection> {
     let alarm = Arc::clone(alarm);
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || alarm.rings()))?;
     Ok(connection)
-}
-
-fn read(folder: &Path, file: &str, name: &str) -> Result<String, OpenError> {
-    std::fs::read_to_string(folder.join(file)).map_err(|source| OpenError::Read { file: name.to_owned(), source })
 }
 
 /// Checks that the query is one statement that only reads and returns what it must.

@@ -1,0 +1,9 @@
+//! What the sql runtime promises on a replica, on MariaDB and on MySQL. What a machine has no server for is said and left out.
+
+mod answers;
+mod away;
+mod hostile;
+mod opening;
+mod own_samples;
+pub(crate) mod people;
+pub(crate) mod site;
