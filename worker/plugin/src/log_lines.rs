@@ -27,13 +27,12 @@ impl LogLines {
             self.dropped += 1;
             return;
         }
-        let plugin = &self.plugin;
-        match std::mem::take(&mut self.dropped) {
-            0 => tracing::info!(%plugin, "plugin {plugin}: {}", readable(line)),
-            dropped => {
-                tracing::info!(%plugin, "plugin {plugin} ({dropped} lines before are left out): {}", readable(line))
-            }
-        }
+        let (plugin, line) = (&self.plugin, readable(line));
+        let dropped = match std::mem::take(&mut self.dropped) {
+            0 => String::new(),
+            dropped => format!(" ({dropped} lines before are left out)"),
+        };
+        tracing::info!(%plugin, "plugin {plugin}{dropped}: {line}");
     }
 }
 

@@ -20,6 +20,7 @@ while (my $line = <STDIN>) {
         $n = qq("$what") if $letter eq 'w';
         substr($what, 0, 1) = "\xff" if $letter eq 'u';
         $what = 'x' x (5 << 20) if $letter eq 'b';
+        $what = 'x' x (7 << 19) if $letter eq 'l';
         push @results, (qq({"id":$id,"ok":{"said":"$what","whole":$n,"part":$x$more}})) x ($letter eq 't' ? 2 : 1);
     }
     print '{"results":[' . join(',', @results) . "]}\n";

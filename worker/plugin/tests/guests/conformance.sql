@@ -5,6 +5,7 @@ SELECT
   CASE substr(what, 1, 1)
     WHEN 'u' THEN CAST(x'ff' AS TEXT)
     WHEN 'b' THEN hex(zeroblob(2621440 + length(what)))
+    WHEN 'l' THEN hex(zeroblob(1835000 + length(what)))
     WHEN 'p' THEN json_extract('{' || what, '$')
     WHEN 'h' THEN (WITH RECURSIVE i (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i) SELECT count(*) FROM i)
     ELSE what

@@ -18,22 +18,32 @@ const RUNTIMES: [(&str, &str, &str, &str); 3] = [
 
 /// The plugin as each runtime has it, with 1 s for a block.
 fn plugins() -> Vec<(&'static str, TempDir, Box<dyn Plugin>)> {
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
-    let opened = |(runtime, more, from, to): (&'static str, &str, &str, &str)| {
-        let tree = tempfile::tempdir().expect("a folder");
-        let folder = tree.path().join("plugins/p");
-        fs::create_dir_all(&folder).expect("a folder");
-        fs::copy(guests.join(from), folder.join(to)).expect("copies the plugin");
-        let more = more.replace("{folder}", &folder.display().to_string());
-        let text = format!(
-            "runtime = \"{runtime}\"\n{more}\n[input]\nwhat = \"text\"\nn = \"integer\"\nx = \"real\"\n\
-             [output]\nsaid = \"text\"\nwhole = \"integer\"\npart = \"real\"\n[limits]\nseconds_per_block = 1\n"
-        );
-        let manifest = PluginManifest::parse("p", &text).expect("well formed");
-        let plugin = open(tree.path(), &manifest, Data::Release, &Host::default()).expect("opens");
-        (runtime, tree, plugin)
+    let opened = |(runtime, ..): &(&'static str, _, _, _)| {
+        let (tree, plugin) = plugin(runtime, "", "");
+        (*runtime, tree, plugin.expect("opens"))
     };
-    RUNTIMES.map(opened).into()
+    RUNTIMES.iter().map(opened).collect()
+}
+
+/// The plugin as `runtime` has it, its `text` replaced by `other`.
+fn plugin(runtime: &str, text: &str, other: &str) -> (TempDir, Result<Box<dyn Plugin>, String>) {
+    let (_, more, from, to) = RUNTIMES.iter().find(|(known, ..)| *known == runtime).expect("a runtime");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(from);
+    let source = fs::read_to_string(source).expect("the plugin");
+    assert!(source.contains(text), "{from} has no {text}");
+    let tree = tempfile::tempdir().expect("a folder");
+    let folder = tree.path().join("plugins/p");
+    fs::create_dir_all(&folder).expect("a folder");
+    let source = if text.is_empty() { source } else { source.replace(text, other) };
+    fs::write(folder.join(to), source).expect("writes the plugin");
+    let more = more.replace("{folder}", &folder.display().to_string());
+    let manifest = format!(
+        "runtime = \"{runtime}\"\n{more}\n[input]\nwhat = \"text\"\nn = \"integer\"\nx = \"real\"\n\
+         [output]\nsaid = \"text\"\nwhole = \"integer\"\npart = \"real\"\n[limits]\nseconds_per_block = 1\n"
+    );
+    let manifest = PluginManifest::parse("p", &manifest).expect("well formed");
+    let plugin = open(tree.path(), &manifest, Data::Release, &Host::default()).map_err(|error| error.to_string());
+    (tree, plugin)
 }
 
 /// Records of `what`, each with 7 and 1.5.
@@ -131,6 +141,27 @@ fn a_record_that_is_missing_repeated_or_wrong_has_an_error_of_its_own() {
             assert!(found.contains(&expected), "{runtime}: {results:?}");
             assert_eq!((&*results[0], &*results[2]), (GOOD, GOOD), "{runtime}");
         }
+    }
+}
+
+#[test]
+fn a_column_that_output_does_not_declare_is_refused_where_the_runtime_sees_it_first() {
+    let (_tree, query) = plugin("sql", "x AS part", "x AS part, 1 AS extra");
+    let error = query.err().expect("a query shows its columns when it is opened");
+    assert!(error.contains("the query returns extra, which [output] does not name"), "{error}");
+    let (_tree, module) = plugin("wasm", "(i32.const 0x100001) (i32.const 3)", "(i32.const 0x100001) (i32.const 4)");
+    let results = shown(&mut *module.expect("opens"), &block(&["good"])).expect("one record fails by itself");
+    assert_eq!(results, ["error: its answer has 4 columns, and [output] declares 3"]);
+    let (_tree, program) = plugin("process", "", "");
+    let results = shown(&mut *program.expect("opens"), &block(&["column", "good"])).expect("the block has results");
+    assert_eq!(results, ["error: the plugin returned column extra, which [output] does not declare", GOOD]);
+}
+
+#[test]
+fn a_block_with_more_results_than_a_job_can_hold_fails() {
+    for (runtime, _tree, mut plugin) in plugins() {
+        let error = shown(&mut *plugin, &block(&["large"; 20])).expect_err(runtime);
+        assert!(matches!(&error, BlockError::TooMuch { .. }), "{runtime}: {error}");
     }
 }
 
