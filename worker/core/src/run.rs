@@ -17,6 +17,7 @@ use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::settings::GridSettings;
 use tokio::sync::watch;
 
+use crate::again::FailedRecords;
 use crate::awake::Awake;
 use crate::clock::Stopwatch;
 use crate::control::JobControl;
@@ -117,6 +118,7 @@ impl Core {
             control: self.control,
             bench: Workbench::start().map_err(CoreError::Thread)?,
             spool,
+            failed: FailedRecords::of(&state),
             worker: self.worker,
             orders: self.orders,
             telling: Telling::new(self.tell),
