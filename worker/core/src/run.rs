@@ -108,7 +108,7 @@ impl Core {
     }
 
     async fn work(self) -> Result<Ended, CoreError> {
-        let state = self.state;
+        let (failed, state) = (FailedRecords::of(&self.state), self.state);
         let Left { spool, finished, unfinished } = off(move || look_at(&state)).await?;
         let holding = finished.iter().map(|(held, ..)| held).chain(&unfinished).map(|held| held.claim.attempt);
         let holding = Mutex::new(holding.collect());
@@ -118,7 +118,7 @@ impl Core {
             control: self.control,
             bench: Workbench::start().map_err(CoreError::Thread)?,
             spool,
-            failed: FailedRecords::of(&state),
+            failed,
             worker: self.worker,
             orders: self.orders,
             telling: Telling::new(self.tell),
