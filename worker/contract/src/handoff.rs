@@ -7,7 +7,11 @@ use std::path::PathBuf;
 /// A core's first argument when it shall do no jobs, but have the plugins of the slot that is named next pass their own
 /// samples: it ends with 0 when all do, and says else on stderr which does not.
 pub const SAMPLES: &str = "--samples";
-/// Behind the slot of [`SAMPLES`]: whoever holds the core's stdin watches over it, and its end means that nobody does.
+/// A core's first argument when it shall do no jobs, but have the records in the file that is named behind the slot done
+/// again by their plugin ([`HostArgs`] follow): it ends with 0 when one of them has a result, with 2 when it does not understand the file, and
+/// says else on stderr what went wrong. It is watched over as by [`WATCHED`].
+pub const AGAIN: &str = "--again";
+/// Behind the slot of [`SAMPLES`], before [`HostArgs`]: whoever holds the core's stdin watches over it, and its end means that nobody does.
 pub const WATCHED: &str = "--watched";
 
 /// A program's first argument when it shall do nothing of its own, but lock itself in as the next argument says and become
@@ -31,14 +35,21 @@ pub struct CoreArgs {
     pub jobservers: Vec<String>,
     /// A file with the password for the store, when it is used directly and needs one.
     pub store_password_file: Option<PathBuf>,
-    /// The replica with the company's data, such as `mysql://reader@127.0.0.1:3306/company`, when the worker has one.
-    pub replica: Option<String>,
-    /// A file with the password for the replica, when it needs one.
-    pub replica_password_file: Option<PathBuf>,
+    /// The machine, as plugins find it.
+    pub host: HostArgs,
     /// The worker's enrolled identity.
     pub worker: String,
     /// The job server asks who comes: the first line on stdin is a [`crate::message::ToCore::Access`].
     pub asked: bool,
+}
+
+/// What a core is told of the machine, whatever it is to do: jobs, samples or records once more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostArgs {
+    /// The replica with the company's data, such as `mysql://reader@127.0.0.1:3306/company`, when the worker has one.
+    pub replica: Option<String>,
+    /// A file with the password for the replica, when it needs one.
+    pub replica_password_file: Option<PathBuf>,
     /// Plugins whose programs may run on a machine that cannot lock them in.
     pub allow_unsandboxed: Vec<String>,
 }
@@ -115,16 +126,7 @@ impl CoreArgs {
             args.push("--store-password-file".into());
             args.push(file.into());
         }
-        for plugin in &self.allow_unsandboxed {
-            args.push("--allow-unsandboxed".into());
-            args.push(plugin.into());
-        }
-        if let Some(replica) = &self.replica {
-            args.extend(["--replica".into(), replica.into()]);
-        }
-        if let Some(file) = &self.replica_password_file {
-            args.extend(["--replica-password-file".into(), file.into()]);
-        }
+        args.extend(self.host.to_args());
         args
     }
 
@@ -132,8 +134,7 @@ impl CoreArgs {
     /// `--allow-unsandboxed` is required, `--jobserver` at least once.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CoreArgs, BadArgs> {
         let (mut state_dir, mut slot, mut tag, mut commit, mut worker) = (None, None, None, None, None);
-        let (mut store_password_file, mut replica, mut replica_password_file) = (None, None, None);
-        let (mut jobservers, mut allow_unsandboxed) = (Vec::new(), Vec::new());
+        let (mut store_password_file, mut jobservers, mut host) = (None, Vec::new(), HostArgs::default());
         let mut asked = false;
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
@@ -148,10 +149,7 @@ impl CoreArgs {
                 "--access" if value == "stdin" => asked = true,
                 "--jobserver" => jobservers.push(text(value)?),
                 "--store-password-file" => store_password_file = Some(PathBuf::from(value)),
-                "--allow-unsandboxed" => allow_unsandboxed.push(text(value)?),
-                "--replica" => replica = Some(text(value)?),
-                "--replica-password-file" => replica_password_file = Some(PathBuf::from(value)),
-                other => return Err(BadArgs(format!("{other} is unknown"))),
+                name => host.take(name, value)?,
             }
         }
         let missing = |name: &str| BadArgs(format!("{name} is missing"));
@@ -167,12 +165,51 @@ impl CoreArgs {
             },
             jobservers,
             store_password_file,
-            replica,
-            replica_password_file,
+            host,
             worker: worker.ok_or_else(|| missing("--worker"))?,
             asked,
-            allow_unsandboxed,
         })
+    }
+}
+
+impl HostArgs {
+    /// The arguments in the order [`HostArgs::parse`] reads them.
+    pub fn to_args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = Vec::new();
+        if let Some(replica) = &self.replica {
+            args.extend(["--replica".into(), replica.into()]);
+        }
+        if let Some(file) = &self.replica_password_file {
+            args.extend(["--replica-password-file".into(), file.into()]);
+        }
+        for plugin in &self.allow_unsandboxed {
+            args.extend(["--allow-unsandboxed".into(), plugin.into()]);
+        }
+        args
+    }
+
+    /// Reads arguments that say nothing else.
+    ///
+    /// # Errors
+    /// The argument that says something else, or nothing.
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<HostArgs, BadArgs> {
+        let (mut host, mut args) = (HostArgs::default(), args.into_iter());
+        while let Some(name) = args.next() {
+            let name = text(name)?;
+            let value = args.next().ok_or_else(|| BadArgs(format!("{name} has no value")))?;
+            host.take(&name, value)?;
+        }
+        Ok(host)
+    }
+
+    fn take(&mut self, name: &str, value: OsString) -> Result<(), BadArgs> {
+        match name {
+            "--replica" => self.replica = Some(text(value)?),
+            "--replica-password-file" => self.replica_password_file = Some(PathBuf::from(value)),
+            "--allow-unsandboxed" => self.allow_unsandboxed.push(text(value)?),
+            other => return Err(BadArgs(format!("{other} is unknown"))),
+        }
+        Ok(())
     }
 }
 
@@ -190,11 +227,9 @@ mod tests {
             release: ReleaseArgs { slot: "/s/v1.0.0".into(), tag: "v1.0.0".into(), commit: "c".repeat(40) },
             jobservers: vec!["http://a:1".into(), "http://b:2".into()],
             store_password_file: None,
-            replica: None,
-            replica_password_file: None,
+            host: HostArgs { allow_unsandboxed: vec!["old-php".into()], ..HostArgs::default() },
             worker: "w-1".into(),
             asked: true,
-            allow_unsandboxed: vec!["old-php".into()],
         }
     }
 
@@ -203,11 +238,15 @@ mod tests {
         assert_eq!(CoreArgs::parse(example().to_args()), Ok(example()));
         let direct = CoreArgs {
             store_password_file: Some("/etc/nightshift/store-password".into()),
-            replica: Some("mysql://reader@127.0.0.1:3306/company".into()),
-            replica_password_file: Some("/etc/nightshift/replica-password".into()),
+            host: HostArgs {
+                replica: Some("mysql://reader@127.0.0.1:3306/company".into()),
+                replica_password_file: Some("/etc/nightshift/replica-password".into()),
+                ..example().host
+            },
             ..example()
         };
-        assert_eq!(CoreArgs::parse(direct.to_args()), Ok(direct));
+        assert_eq!(CoreArgs::parse(direct.to_args()), Ok(direct.clone()));
+        assert_eq!(HostArgs::parse(direct.host.to_args()), Ok(direct.host));
     }
 
     #[test]
@@ -218,5 +257,7 @@ mod tests {
         assert!(error.to_string().contains("--jobserver is missing"), "{error}");
         let error = CoreArgs::parse(["--colour".into(), "red".into()]).expect_err("unknown");
         assert!(error.to_string().contains("--colour is unknown"), "{error}");
+        let error = HostArgs::parse(["--worker".into(), "w-1".into()]).expect_err("no part of the machine");
+        assert!(error.to_string().contains("--worker is unknown"), "{error}");
     }
 }

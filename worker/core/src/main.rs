@@ -14,14 +14,14 @@ use std::time::Duration;
 use anyhow::Context;
 use nightshift_client::{Access, Client, Timeouts};
 use nightshift_contract::exit::Exit;
-use nightshift_contract::handoff::{CoreArgs, SAMPLES, WATCHED};
+use nightshift_contract::handoff::{AGAIN, CoreArgs, HostArgs, SAMPLES, WATCHED};
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_core::direct::DirectControl;
 use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
-use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
+use nightshift_core::{Core, Ended, JobControl, Orders, Pace, again, lifeline, samples};
 use nightshift_plugin::process::with_running;
 use nightshift_plugin::sandbox::{self, Sandbox};
 use nightshift_plugin::{Host, Replica};
@@ -50,12 +50,12 @@ fn main() -> ExitCode {
         drop(writeln!(io::stdout(), "nightshift-core {}", env!("CARGO_PKG_VERSION")));
         return Exit::Done.into();
     }
-    if env::args_os().nth(1).is_some_and(|first| first == SAMPLES) {
-        return match try_samples() {
+    if let Some(tried) = tried() {
+        return match tried {
             Ok(()) => Exit::Done.into(),
-            Err(why) => {
+            Err((exit, why)) => {
                 complain(&why);
-                Exit::Failed.into()
+                exit.into()
             }
         };
     }
@@ -83,17 +83,33 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the samples of the release that the arguments name, and leaves nothing behind that they started.
-fn try_samples() -> Result<(), String> {
-    let slot = env::args_os().nth(2).unwrap_or_default();
-    if env::args_os().nth(3).is_none_or(|third| third != WATCHED) {
-        return samples::run(Path::new(&slot), &host(Vec::new()));
+/// Tries the plugins of a release apart from any job, when the arguments ask for that: all of them on their samples, or one
+/// on records that are done again.
+fn tried() -> Option<Result<(), (Exit, String)>> {
+    let mut args = env::args_os().skip(1);
+    let (first, slot, third) = (args.next()?, args.next().unwrap_or_default(), args.next().unwrap_or_default());
+    if first != AGAIN && first != SAMPLES {
+        return None;
     }
+    let host = match HostArgs::parse(args).map_err(anyhow::Error::from).and_then(host) {
+        Ok(host) => host,
+        Err(error) => return Some(Err((Exit::Usage, format!("{error:#}")))),
+    };
+    let run_samples = || samples::run(Path::new(&slot), &host).map_err(|why| (Exit::Failed, why));
+    Some(match first {
+        first if first == AGAIN => watched(|| again::run(Path::new(&slot), Path::new(&third), &host)),
+        _ if third == WATCHED => watched(run_samples),
+        _ => run_samples(),
+    })
+}
+
+/// Leaves nothing behind of what is tried, also when whoever watches over it is gone.
+fn watched(try_it: impl FnOnce() -> Result<(), (Exit, String)>) -> Result<(), (Exit, String)> {
     let mark = own_mark();
     let began = nightshift_kin::adopt_orphans()
         .and_then(|()| lifeline::hold(watch::channel(Orders::default()).0, mark.clone()));
-    began.map_err(|error| format!("preparing to end what samples start: {error}"))?;
-    let tried = samples::run(Path::new(&slot), &host(Vec::new()));
+    began.map_err(|error| (Exit::TryLater, format!("preparing to end what plugins start: {error}")))?;
+    let tried = try_it();
     lifeline::end_descendants(mark.as_deref());
     tried
 }
@@ -104,9 +120,10 @@ fn own_mark() -> Option<String> {
 }
 
 /// The machine as plugins find it; this program locks theirs in.
-fn host(allow_unsandboxed: Vec<String>) -> Host {
+fn host(args: HostArgs) -> anyhow::Result<Host> {
+    let replica = replica(args.replica.as_deref(), args.replica_password_file.as_deref())?;
     let sandbox = env::current_exe().ok().map(Sandbox::new);
-    Host { sandbox, allow_unsandboxed, mark: own_mark(), ..Host::default() }
+    Ok(Host { replica, sandbox, allow_unsandboxed: args.allow_unsandboxed, mark: own_mark(), ..Host::default() })
 }
 
 fn run(args: CoreArgs) -> anyhow::Result<Ended> {
@@ -120,8 +137,7 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     lifeline::hold(ordering, own_mark()).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
-    let replica = replica(args.replica.as_deref(), args.replica_password_file.as_deref())?;
-    let host = Host { cache: Some(state.compiled_modules()), replica, ..host(args.allow_unsandboxed) };
+    let host = Host { cache: Some(state.compiled_modules()), ..host(args.host)? };
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
         control: control(args.jobservers, &access, args.store_password_file.as_deref())?,

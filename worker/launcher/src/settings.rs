@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nightshift_client::BadPin;
 use nightshift_contract::boot_config;
+use nightshift_contract::handoff::HostArgs;
 use nightshift_contract::holder::STUCK_AFTER;
 use nightshift_contract::layout::{DEFAULT_STATE_DIR, StateDir};
 use nightshift_engine::{Access, Source, check_address, check_pins};
@@ -119,6 +120,16 @@ impl JobSource {
 }
 
 impl Settings {
+    /// The machine, as a core is told of it.
+    pub fn host(&self) -> HostArgs {
+        let replica = self.replica.as_ref();
+        HostArgs {
+            replica: replica.map(|replica| replica.address.clone()),
+            replica_password_file: replica.and_then(|replica| replica.password_file.clone()),
+            allow_unsandboxed: self.allow_unsandboxed.clone(),
+        }
+    }
+
     /// Reads the text of a `worker.toml`; `file` is what errors call it.
     ///
     /// # Errors

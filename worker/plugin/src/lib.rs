@@ -86,7 +86,15 @@ pub enum OpenError {
         /// How long it was given.
         limit: Duration,
     },
-    /// Its program may not be run, cannot be started, or cannot open its data.
+    /// Its program may not be run on this machine.
+    #[error("plugin {plugin} is not run: {reason}")]
+    NotAllowed {
+        /// The plugin.
+        plugin: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Its program cannot be started, or cannot open its data.
     #[error("plugin {plugin} has no program that runs: {reason}")]
     Program {
         /// The plugin.

@@ -79,7 +79,8 @@ impl ProcessPlugin {
     ) -> Result<ProcessPlugin, OpenError> {
         let not_run = |reason: String| OpenError::Program { plugin: manifest.name.clone(), reason };
         let sandbox = host.sandbox.clone().ok_or_else(|| not_run("there is no sandbox to run it in".to_owned()))?;
-        may_run(&sandbox.protections(), &host.allow_unsandboxed, &manifest.name).map_err(not_run)?;
+        may_run(&sandbox.protections(), &host.allow_unsandboxed, &manifest.name)
+            .map_err(|reason| OpenError::NotAllowed { plugin: manifest.name.clone(), reason })?;
         if let Some(trouble) = sandbox.trouble() {
             return Err(not_run(format!("the sandbox does not work: {trouble}")));
         }

@@ -89,6 +89,11 @@ impl SampleError {
     pub fn is_for_want_of_a_server(&self) -> bool {
         matches!(self, SampleError::Open(OpenError::NoPrivateServer { .. }))
     }
+
+    /// Whether this machine may not run the plugin at all, whatever it does.
+    pub fn is_for_want_of_a_sandbox(&self) -> bool {
+        matches!(self, SampleError::Open(OpenError::NotAllowed { .. }))
+    }
 }
 
 /// Whether the samples of the plugin in `folder` need a server of their own ([`Host::private_server`]).

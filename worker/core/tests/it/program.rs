@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Instant;
 
 use nightshift_contract::exit::Exit;
-use nightshift_contract::handoff::CoreArgs;
+use nightshift_contract::handoff::{CoreArgs, HostArgs};
 use nightshift_contract::message::{FromCore, ToCore};
 
 use crate::real_server::{Reach, RealServer};
@@ -28,10 +28,8 @@ impl Program {
             release: worker.release_args("v1.0.0"),
             jobservers: vec![jobserver.to_owned()],
             store_password_file: None,
-            replica: None,
-            replica_password_file: None,
+            host: HostArgs::default(),
             worker: "w-1".to_owned(),
-            allow_unsandboxed: Vec::new(),
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_nightshift-core"))
             .args(args.to_args())

@@ -3,7 +3,7 @@
 //! 1. Its end is seen on a pidfd before it is waited for. Until then the kernel gives its number to nobody else, so its
 //!    process group can be killed without hitting a stranger.
 //! 2. Then everything that descends from it is frozen, killed and looked for again, until none is left, however it hides
-//!    (`nightshift-kin`): this process adopts orphans, and the core's mark is in everybody's environment. Only then is its
+//!    (`nightshift-kin`): this process adopts orphans, and the core's mark is on everybody. Only then is its
 //!    end told.
 //! 3. Dropping a [`CoreProcess`] does the same: no way out of the launcher leaves anything behind. A launcher that is
 //!    itself killed closes the core's stdin, and the core ends itself with its descendants; what is left when both are
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use nightshift_contract::handoff::CoreArgs;
 use nightshift_contract::message::{FromCore, ToCore};
-use nightshift_kin::{MARK, Roots};
+use nightshift_kin::Roots;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -36,8 +36,17 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(super) enum Did {
     /// It said something.
     Said(FromCore),
-    /// It ended, with an exit code or (`None`) by a signal; its process group is gone.
-    Ended(Option<i32>),
+    /// It ended; its process group is gone.
+    Ended(HowEnded),
+}
+
+/// How a core ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HowEnded {
+    /// Its exit code; `None` when a signal ended it, or nobody knows.
+    pub(super) code: Option<i32>,
+    /// It did not end by itself.
+    pub(super) by_somebody: bool,
 }
 
 /// A running core.
@@ -63,20 +72,21 @@ pub(super) struct CoreProcess {
 }
 
 impl CoreProcess {
-    /// Starts the core in a process group of its own, with `mark` in its environment.
+    /// Starts the core in a process group of its own, under `mark`.
     ///
     /// # Errors
     /// When the program cannot be started.
     pub(super) fn start(program: &Path, args: &CoreArgs, mark: &str) -> io::Result<CoreProcess> {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(args.to_args())
-            .env(MARK, mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        nightshift_kin::mark(command.as_std_mut(), mark);
+        let mut child = command.spawn()?;
         let taken = || io::Error::other("the core was started without its pipes");
         let pid = child.id().ok_or_else(taken)?;
         let stdin = child.stdin.take().ok_or_else(taken)?;
@@ -160,7 +170,7 @@ impl CoreProcess {
     }
 
     /// Clears up after a core that has ended and says how.
-    async fn leave(&mut self) -> Option<i32> {
+    async fn leave(&mut self) -> HowEnded {
         self.kill();
         if !self.is_swept {
             // Whoever waits here may be called away; the next wait is for the same sweep.
@@ -187,11 +197,11 @@ impl CoreProcess {
         match self.child.wait().await {
             Ok(status) => {
                 tracing::info!(pid = self.pid, "the core ended: {status}");
-                status.code()
+                HowEnded { code: status.code(), by_somebody: process::is_ended_by_somebody(status) }
             }
             Err(error) => {
                 tracing::warn!(pid = self.pid, "the core's exit status could not be read: {error}");
-                None
+                HowEnded { code: None, by_somebody: true }
             }
         }
     }
@@ -250,7 +260,7 @@ fn complain(pid: u32, line: Option<String>, last_words: &mut Option<String>) {
 mod tests {
     use super::*;
     use crate::process::Running;
-    use nightshift_contract::handoff::ReleaseArgs;
+    use nightshift_contract::handoff::{HostArgs, ReleaseArgs};
     use nightshift_contract::holder::Holder;
 
     /// Starts `tests/fake-core.sh`, which does what the tag names.
@@ -262,13 +272,15 @@ mod tests {
             release,
             jobservers: vec!["http://127.0.0.1:1".into()],
             store_password_file: None,
-            replica: None,
-            replica_password_file: None,
+            host: HostArgs::default(),
             worker: "w".into(),
             asked: false,
-            allow_unsandboxed: Vec::new(),
         };
         CoreProcess::start(&program, &args, &uuid::Uuid::new_v4().to_string()).expect("the script can be started")
+    }
+
+    fn by_itself(code: i32) -> Did {
+        Did::Ended(HowEnded { code: Some(code), by_somebody: false })
     }
 
     async fn child_of(core: &mut CoreProcess) -> Running {
@@ -282,13 +294,13 @@ mod tests {
         let mut core = start("obedient");
         assert_eq!(core.next().await, Did::Said(FromCore::Waiting("work".into())));
         core.tell(&ToCore::Stop("a reason".into())).await;
-        assert_eq!(core.next().await, Did::Ended(Some(6)));
+        assert_eq!(core.next().await, by_itself(6));
     }
 
     #[tokio::test]
     async fn a_core_that_ends_by_itself_is_seen_with_its_exit_code() {
         let mut core = start("broken");
-        assert_eq!(core.next().await, Did::Ended(Some(101)));
+        assert_eq!(core.next().await, by_itself(101));
         assert_eq!(core.last_words(), Some("no such table"));
     }
 
@@ -297,7 +309,7 @@ mod tests {
         let mut core = start("parent");
         let child = child_of(&mut core).await;
         core.kill();
-        assert_eq!(core.next().await, Did::Ended(None));
+        assert_eq!(core.next().await, Did::Ended(HowEnded { code: None, by_somebody: true }));
         assert!(child.ends_within(Duration::from_secs(60)));
     }
 
@@ -306,7 +318,7 @@ mod tests {
         let mut core = start("deserter");
         let child = child_of(&mut core).await;
         core.tell(&ToCore::Drain("a reason".into())).await;
-        assert_eq!(core.next().await, Did::Ended(Some(0)));
+        assert_eq!(core.next().await, by_itself(0));
         assert!(child.ends_within(Duration::ZERO), "its end is told when nothing of it is left");
         assert_eq!(core.survivors(), None);
     }
