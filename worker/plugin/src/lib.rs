@@ -16,6 +16,7 @@ mod isolate;
 mod memory;
 pub mod process;
 pub mod samples;
+pub mod speed;
 mod sql;
 
 use std::path::Path;
@@ -35,6 +36,11 @@ pub trait Plugin: Send {
     /// # Errors
     /// When the fault is the plugin's and not a record's; the block has no results then.
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError>;
+
+    /// Bytes of memory that the plugin's own process had at most so far; `None` where it has none, and lives in this one.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
 
     /// Breaks off the block under way, from any thread; the block has no results then. Between blocks it may do nothing.
     fn stopper(&self) -> Stopper;
