@@ -35,6 +35,26 @@ pub(crate) fn duration(length: Duration) -> String {
     }
 }
 
+/// A duration that may be far below a second: `12 µs`, `3.4 ms`, `1.4 s`.
+pub(crate) fn short(length: Duration) -> String {
+    let micros = length.as_secs_f64() * 1e6;
+    match micros {
+        0.0..10.0 => format!("{micros:.1} µs"),
+        10.0..1e3 => format!("{micros:.0} µs"),
+        1e3..1e6 => format!("{:.1} ms", micros / 1e3),
+        _ => duration(length),
+    }
+}
+
+/// An amount of memory in bytes: `340 kB`, `12 MB`, `1.2 GB`.
+pub(crate) fn amount(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 /// A moment by the clock of `zone`, to the minute.
 pub(crate) fn moment(moment: Moment, zone: &TimeZone) -> String {
     match Timestamp::from_millisecond(moment) {
@@ -69,6 +89,13 @@ mod tests {
     fn durations_are_short() {
         let read: Vec<String> = [0.25, 59.9, 65.0, 12_000.0].map(Duration::from_secs_f64).map(duration).into();
         assert_eq!(read, ["0.2 s", "59.9 s", "1 min 05 s", "3 h 20 min"]);
+    }
+
+    #[test]
+    fn what_takes_next_to_no_time_or_memory_is_told_in_a_unit_that_shows_it() {
+        let read: Vec<String> = [2.5e-6, 12e-6, 0.0034, 1.4].map(Duration::from_secs_f64).map(short).into();
+        assert_eq!(read, ["2.5 µs", "12 µs", "3.4 ms", "1.4 s"]);
+        assert_eq!([1, 12_000_000, 1_230_000_000].map(amount), ["1 kB", "12 MB", "1.2 GB"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cycle_noop;
 mod figure;
 mod job_control;
 mod measure;
+mod plugins;
 mod release;
 mod stop_latency;
 mod table;
@@ -31,6 +32,9 @@ const GROUPS: &[&[Group]] = &[
     &[cycle_noop::GROUP],
     &[tag_verify::GROUP],
     &[release::GROUP],
+    &plugins::ECHO,
+    &[plugins::MATCHING],
+    &[plugins::NAMES],
     &job_control::RATE,
     &job_control::DEEP_QUEUE,
     &job_control::BATCH,

@@ -24,6 +24,7 @@ pub mod process;
 mod replica;
 pub mod samples;
 pub mod sandbox;
+pub mod speed;
 mod sql;
 mod wasm;
 
@@ -45,6 +46,11 @@ pub trait Plugin: Send {
     /// # Errors
     /// When the fault is the plugin's and not a record's; the block has no results then.
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError>;
+
+    /// Bytes of memory that the plugin's own process had at most so far; `None` where it has none, and lives in this one.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
 
     /// Breaks off the block under way, from any thread; the block has no results then. Between blocks it may do nothing.
     fn stopper(&self) -> Stopper;

@@ -1,4 +1,5 @@
-//! How much memory plugins may take: half of the machine's, so that a runaway query ends before the machine does.
+//! Memory: what plugins may take, half of the machine's, so that a runaway query ends before the machine does; and what
+//! this process takes.
 
 use std::fs;
 
@@ -11,9 +12,28 @@ pub(crate) fn for_plugins() -> u64 {
     machine.map_or(UNKNOWN_MACHINE, |bytes| bytes / 2)
 }
 
+/// Bytes that this process has in use now; nothing where nobody can say.
+pub(crate) fn in_use() -> u64 {
+    own("VmRSS:")
+}
+
+/// Bytes that this process had in use at most.
+pub(crate) fn peak() -> u64 {
+    own("VmHWM:")
+}
+
+fn own(what: &str) -> u64 {
+    fs::read_to_string("/proc/self/status").ok().and_then(|text| line(&text, what)).unwrap_or(0)
+}
+
 /// The machine's memory in bytes, from the text of `/proc/meminfo`.
 fn total(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line(meminfo, "MemTotal:")
+}
+
+/// The bytes behind a name, in a text of the kernel's.
+fn line(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 

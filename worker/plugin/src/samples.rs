@@ -111,9 +111,8 @@ pub fn need_server(folder: &Path) -> Result<bool, SampleError> {
 /// # Errors
 /// When there are no samples, or they cannot be run. Results that differ are no error: see [`SampleReport`].
 pub fn run(folder: &Path, tree: &Path, host: &Host) -> Result<SampleReport, SampleError> {
-    let manifest = manifest(folder)?;
+    let (manifest, records) = sample_records(folder)?;
     let name_of = |file: &str| format!("plugins/{}/{file}", manifest.name);
-    let records = records(&folder.join(RECORDS), &name_of(RECORDS), &manifest)?;
     let expected = Expected::read(&folder.join(EXPECTED), &name_of(EXPECTED), &manifest)?;
     if expected.rows.len() != records.records.len() {
         let (lines, records) = (expected.rows.len(), records.records.len());
@@ -123,6 +122,17 @@ pub fn run(folder: &Path, tree: &Path, host: &Host) -> Result<SampleReport, Samp
     let results = process((folder, tree), &manifest, &records, Data::Samples, host)?;
     let differences = expected.rows.iter().zip(&results).flat_map(|(row, result)| expected.compare(row, result));
     Ok(SampleReport { plugin: manifest.name.clone(), records: results.len(), differences: differences.collect() })
+}
+
+/// The manifest and the sample records of the plugin in `folder`.
+///
+/// # Errors
+/// When a file is missing or says something that cannot be taken.
+pub fn sample_records(folder: &Path) -> Result<(PluginManifest, Records), SampleError> {
+    let manifest = manifest(folder)?;
+    let name = format!("plugins/{}/{RECORDS}", manifest.name);
+    let records = records(&folder.join(RECORDS), &name, &manifest)?;
+    Ok((manifest, records))
 }
 
 /// Runs the plugin in `folder` over the records of any CSV file, here called `name`: the records as the plugin saw them

@@ -1,26 +1,33 @@
-//! `nightshift plugin test`: a plugin on its own samples, or on any records, as they stand in the work folder.
+//! `nightshift plugin test`: a plugin on its own samples, or on any records, as they stand in the work folder; and what it
+//! costs.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{Data, Host, Replica, samples};
+use nightshift_plugin::samples::{self, SampleReport};
+use nightshift_plugin::speed::{self, Speed};
+use nightshift_plugin::{Data, Host, Replica};
 use nightshift_wire::{Outcome, RecordResult, Records};
+use serde_json::{Value, json};
 
 use crate::checks::say_report;
-use crate::figures::counted;
+use crate::figures::{amount, count, counted, duration, short};
 use crate::grid_clone::GridClone;
 use crate::refusal::{OrRefuse, refusal};
 use crate::sample_server::SampleServer;
 use crate::surroundings::Surroundings;
+
+/// A job of so many records is what the articles begin with.
+const JOB: u64 = 1_000;
 
 /// Try a plugin
 ///
 /// Without RECORDS.csv: runs the plugin over samples/records.csv in its folder and compares the results with
 /// samples/expected.csv; exit code 1 when they differ. With RECORDS.csv: runs it over these records on the data tables
 /// in data/, or on those of the server that --data names, and prints the results as CSV; exit code 5 when some records
-/// have errors.
+/// have errors. Either way it says what a record and a job take on this machine, and how much memory.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plugin's name
@@ -34,6 +41,9 @@ pub(crate) struct Args {
     /// A file with the password for --data
     #[arg(long, value_name = "FILE", requires = "data")]
     password_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -44,22 +54,16 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         let text = format!("there is no plugin {} in {}", args.name, clone.root.join("plugins").display());
         return Err(refusal(Exit::NotFound, text));
     }
-    let Some(file) = &args.records else {
-        let spinner = around.screen.spinner(&format!("testing {}", args.name));
-        let report = samples::run(&folder, &clone.root, SampleServer::on(&around.host).host_for(&folder)?)
-            .or_refuse(Exit::Usage, || format!("testing {}", args.name))?;
-        drop(spinner);
-        if say_report(&report, around) {
-            return Ok(Exit::Done);
+    match &args.records {
+        None => {
+            let mut server = SampleServer::on(&around.host);
+            try_samples(args, &folder, &clone.root, server.host_for(&folder)?, around)
         }
-        let text = format!(
-            "plugin {} fails its own samples; change the query, or samples/expected.csv where the query is right",
-            args.name
-        );
-        return Err(refusal(Exit::Failed, text));
-    };
-    let host = Host { replica: replica(args, around)?, ..around.host.clone() };
-    try_records(&folder, &clone.root, file, &host, around)
+        Some(file) => {
+            let host = Host { replica: replica(args, around)?, ..around.host.clone() };
+            try_records(args, (&folder, &clone.root), file, &host, around)
+        }
+    }
 }
 
 /// The server that `--data` names.
@@ -72,20 +76,116 @@ fn replica(args: &Args, around: &Surroundings) -> anyhow::Result<Option<Replica>
     Ok(Some(replica.with_password(text.trim_end_matches(['\r', '\n']))))
 }
 
-fn try_records(folder: &Path, tree: &Path, file: &Path, host: &Host, around: &Surroundings) -> anyhow::Result<Exit> {
+fn try_samples(args: &Args, folder: &Path, tree: &Path, host: &Host, around: &Surroundings) -> anyhow::Result<Exit> {
+    let what = || format!("testing {}", args.name);
+    let spinner = around.screen.spinner(&what());
+    let report = samples::run(folder, tree, host).or_refuse(Exit::Usage, what)?;
+    // What a plugin costs that is wrong nobody wants to know.
+    let speed = match report.is_good() {
+        true => {
+            let (manifest, records) = samples::sample_records(folder).or_refuse(Exit::Usage, what)?;
+            let measured = speed::measure((folder, tree), &manifest, &records, Data::Samples, host);
+            Some(measured.or_refuse(Exit::Failed, || format!("measuring {}", args.name))?)
+        }
+        false => None,
+    };
+    drop(spinner);
+    if args.json {
+        let differences = report.differences.iter().map(|difference| {
+            json!({ "line": difference.line, "column": difference.column, "expected": difference.expected,
+                    "found": difference.found })
+        });
+        let test = json!({ "plugin": report.plugin, "records": report.records, "good": report.is_good(),
+                           "differences": differences.collect::<Vec<_>>(), "speed": speed.as_ref().map(as_json) });
+        around.screen.json("test", &test)?;
+    } else {
+        say_report(&report, around);
+    }
+    match speed {
+        Some(speed) => {
+            if !args.json {
+                say_speed(&speed, around);
+            }
+            Ok(Exit::Done)
+        }
+        None => Err(refusal(Exit::Failed, unlike_samples(&report))),
+    }
+}
+
+fn unlike_samples(report: &SampleReport) -> String {
+    format!(
+        "plugin {} fails its own samples; change the plugin, or samples/expected.csv where the plugin is right",
+        report.plugin
+    )
+}
+
+fn try_records(
+    args: &Args,
+    (folder, tree): (&Path, &Path),
+    file: &Path,
+    host: &Host,
+    around: &Surroundings,
+) -> anyhow::Result<Exit> {
     let name = file.display().to_string();
+    let what = || format!("testing {}", folder.display());
+    let spinner = around.screen.spinner(&format!("testing {}", args.name));
     let (manifest, records, results) =
         samples::try_records(folder, tree, &around.resolve(file), &name, Data::Release, host)
-            .or_refuse(Exit::Usage, || format!("testing {}", folder.display()))?;
-    around.screen.data(&as_csv(&manifest, &records, &results)?)?;
+            .or_refuse(Exit::Usage, what)?;
+    let speed = speed::measure((folder, tree), &manifest, &first(&records, &manifest), Data::Release, host)
+        .or_refuse(Exit::Failed, || format!("measuring {}", args.name))?;
+    drop(spinner);
     let errors = results.iter().filter(|result| matches!(result.outcome, Outcome::Error(_))).count();
-    let records = counted(results.len() as u64, "record");
-    if errors == 0 {
-        around.screen.good(format!("plugin {}: {records}, no errors", manifest.name));
-        return Ok(Exit::Done);
+    if args.json {
+        let test = json!({ "plugin": manifest.name, "records": results.len(), "errors": errors, "results": results,
+                           "speed": as_json(&speed) });
+        around.screen.json("test", &test)?;
+    } else {
+        around.screen.data(&as_csv(&manifest, &records, &results)?)?;
     }
-    around.screen.warn(format!("plugin {}: {records}, {}", manifest.name, counted(errors as u64, "error")));
-    Ok(Exit::RecordErrors)
+    let records = counted(results.len() as u64, "record");
+    match errors {
+        0 => around.screen.good(format!("plugin {}: {records}, no errors", manifest.name)),
+        errors => {
+            around.screen.warn(format!("plugin {}: {records}, {}", manifest.name, counted(errors as u64, "error")));
+        }
+    }
+    say_speed(&speed, around);
+    Ok(if errors == 0 { Exit::Done } else { Exit::RecordErrors })
+}
+
+/// As many records as measuring needs: a block of them.
+fn first(records: &Records, manifest: &PluginManifest) -> Records {
+    let block = records.records.iter().take(manifest.block as usize).cloned();
+    Records { columns: records.columns.clone(), records: block.collect() }
+}
+
+/// What the plugin costs on this machine, and what that means for jobs.
+fn say_speed(speed: &Speed, around: &Surroundings) {
+    let each = speed.worked / u32::try_from(speed.records).unwrap_or(u32::MAX).max(1);
+    around.screen.say(format!(
+        "  {} a record, opened in {}, {} of memory",
+        short(each),
+        duration(speed.opened),
+        amount(speed.memory)
+    ));
+    around.screen.say(format!(
+        "  a job of {} records takes {} on a machine like this one, measured on {}",
+        count(JOB),
+        short(speed.of_job(JOB)),
+        counted(speed.records, "record")
+    ));
+}
+
+fn as_json(speed: &Speed) -> Value {
+    json!({
+        "opened_ms": speed.opened.as_secs_f64() * 1e3,
+        "records": speed.records,
+        "record_us": speed.worked.as_secs_f64() * 1e6 / speed.records.max(1) as f64,
+        "memory_bytes": speed.memory,
+        "job_records": JOB,
+        "job_ms": speed.of_job(JOB).as_secs_f64() * 1e3,
+    })
 }
 
 /// Input columns, output columns, `error`: the columns in which a batch's results come back.

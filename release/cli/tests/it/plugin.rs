@@ -52,7 +52,7 @@ fn a_plugin_that_fails_its_samples_is_told_where_and_what_to_do() {
         .in_clone(&["plugin", "test", "shout"])
         .expect_code(1)
         .says("plugins/shout/samples/expected.csv, line 3: letters should be \"12\" and is \"11\"")
-        .says("plugin shout fails its own samples; change the query, or samples/expected.csv");
+        .says("plugin shout fails its own samples; change the plugin, or samples/expected.csv");
 }
 
 #[test]
@@ -81,4 +81,31 @@ fn records_that_do_not_fit_are_refused_with_their_file() {
         .in_clone(&["plugin", "test", "shout", "../../r.csv"])
         .expect_code(2)
         .says("../../r.csv, line 1: there is no column name");
+}
+
+#[test]
+fn what_a_record_and_a_job_take_is_told() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
+    person
+        .in_clone(&["plugin", "test", "shout"])
+        .expect_code(0)
+        .says(" a record, opened in ")
+        .says("  a job of 1,000 records takes ");
+    let json = person.in_clone(&["plugin", "test", "shout", "--json"]).expect_code(0).stdout;
+    let told: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let test = &told["test"];
+    assert_eq!((&told["version"], &test["good"], &test["records"]), (&1.into(), &true.into(), &2.into()), "{json}");
+    let speed = |name: &str| test["speed"][name].as_f64().unwrap_or_default();
+    assert!(speed("record_us") > 0.0 && speed("records") >= 250.0, "{json}");
+    assert!((speed("job_ms") - speed("record_us")).abs() <= 0.01 * speed("job_ms"), "1,000 records: {json}");
+}
+
+#[test]
+fn what_a_plugin_costs_that_is_wrong_is_not_measured() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
+    person.write("plugins/shout/samples/expected.csv", "shouted,letters\nADA LOVELACE,12\nALAN TURING,12\n");
+    let ended = person.in_clone(&["plugin", "test", "shout", "--json"]).expect_code(1);
+    insta::assert_snapshot!(ended.stdout);
 }

@@ -2,10 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "the one file of the benchmarks that starts commands and reads clocks")]
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::ops::{Add, Sub};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -45,6 +45,38 @@ pub(super) fn output_bytes(program: &str, arguments: &[&str], folder: &Path, inp
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "{command:?} ended with {}", output.status);
     Ok(output.stdout.len())
+}
+
+/// A program that answers each line with a line. It is ended when this is dropped.
+#[derive(Debug)]
+pub(super) struct Talking {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Talking {
+    pub(super) fn start(program: &Path) -> Result<Talking> {
+        let mut command = Command::new(program);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting a program")?;
+        let (stdin, stdout) = (child.stdin.take().context("its stdin")?, child.stdout.take().context("its stdout")?);
+        Ok(Talking { child, stdin, stdout: BufReader::new(stdout) })
+    }
+
+    /// The answer to `line`, which ends as lines do. The program has to read all of it before it answers.
+    pub(super) fn ask(&mut self, line: &str) -> Result<Vec<u8>> {
+        self.stdin.write_all(line.as_bytes())?;
+        let mut answer = Vec::new();
+        self.stdout.read_until(b'\n', &mut answer)?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Talking {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// The middle of the values; the mean of the two in the middle when their number is even.
