@@ -50,7 +50,7 @@ pub(crate) fn in_each_sandbox(mut test: impl FnMut(&Host)) {
         match is_there {
             true => test(&host),
             false => {
-                writeln!(std::io::stderr(), "\nNOT RUN: programs behind {name}: {advice}").expect("standard error")
+                writeln!(std::io::stderr(), "\nNOT RUN: programs behind {name}: {advice}").expect("standard error");
             }
         }
     }
