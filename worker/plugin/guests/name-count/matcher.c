@@ -20,6 +20,8 @@
 #define COUNT_ROOM 11
 
 struct node {
+    /* Which bytes lead to a child, by their last six bits: most that are asked for lead to none. */
+    uint64_t letters;
     /* Node of the longest proper suffix. */
     uint32_t fallback;
     /* The nearest node, this one or along the fallbacks, where a term ends; ROOT for none. */
@@ -162,6 +164,7 @@ static uint64_t *place(const struct matcher *matcher, uint64_t key) {
 /* The child of `parent` by `byte`; ROOT when there is none. */
 static uint32_t child(const struct matcher *matcher, uint32_t parent, unsigned char byte) {
     if (parent == ROOT) return matcher->from_root[byte];
+    if (!(nodes(matcher)[parent].letters >> (byte & 63) & 1)) return ROOT;
     return (uint32_t)(*place(matcher, (uint64_t)parent << 8 | byte) & (MOST_NODES - 1));
 }
 
@@ -195,6 +198,7 @@ static uint32_t grown_child(struct matcher *matcher, uint32_t parent, unsigned c
     uint32_t fallback = parent == ROOT ? ROOT : step(matcher, nodes(matcher)[parent].fallback, byte);
     nodes(matcher)[made] = (struct node){.fallback = fallback};
     matcher->nodes.size += sizeof(struct node);
+    nodes(matcher)[parent].letters |= (uint64_t)1 << (byte & 63);
     if (parent == ROOT)
         matcher->from_root[byte] = made;
     else
