@@ -50,7 +50,7 @@ pub(crate) fn of_values<'a, 'n>(
         if size > LARGEST_RESULT {
             return (too_much(size), 0);
         }
-        match typed(found, *declared) {
+        match typed(&found, *declared) {
             Ok(Value::Null) => {}
             Ok(value) => drop(outcome.insert(name.to_owned(), value)),
             Err(found) => {
@@ -94,8 +94,8 @@ fn too_much(size: usize) -> Outcome {
 }
 
 /// A value of the declared type; the error says what was found instead.
-fn typed(found: Found<'_>, declared: ColumnType) -> Result<Value, String> {
-    let value = match (&found, declared) {
+fn typed(found: &Found<'_>, declared: ColumnType) -> Result<Value, String> {
+    let value = match (found, declared) {
         (Found::Null, _) => Some(Value::Null),
         (Found::Text(text), ColumnType::Text) => std::str::from_utf8(text).ok().map(Value::from),
         (Found::Integer(number), ColumnType::Integer) => Some(Value::from(*number)),
@@ -128,13 +128,13 @@ mod tests {
 
     #[test]
     fn a_value_of_another_type_than_declared_is_named() {
-        assert_eq!(typed(Found::Integer(3), ColumnType::Real), Ok(Value::from(3.0)));
-        assert_eq!(typed(Found::Null, ColumnType::Integer), Ok(Value::Null));
-        assert_eq!(typed(Found::Text(b"a"), ColumnType::Integer), Err("the text \"a\"".to_owned()));
-        assert_eq!(typed(Found::Real(1.5), ColumnType::Integer), Err("the real 1.5".to_owned()));
-        assert_eq!(typed(Found::Real(f64::INFINITY), ColumnType::Real), Err("the real inf".to_owned()));
-        assert_eq!(typed(Found::Text(b"\xff"), ColumnType::Text), Err("text that is not UTF-8".to_owned()));
-        assert_eq!(typed(Found::Other("a blob".to_owned()), ColumnType::Text), Err("a blob".to_owned()));
+        assert_eq!(typed(&Found::Integer(3), ColumnType::Real), Ok(Value::from(3.0)));
+        assert_eq!(typed(&Found::Null, ColumnType::Integer), Ok(Value::Null));
+        assert_eq!(typed(&Found::Text(b"a"), ColumnType::Integer), Err("the text \"a\"".to_owned()));
+        assert_eq!(typed(&Found::Real(1.5), ColumnType::Integer), Err("the real 1.5".to_owned()));
+        assert_eq!(typed(&Found::Real(f64::INFINITY), ColumnType::Real), Err("the real inf".to_owned()));
+        assert_eq!(typed(&Found::Text(b"\xff"), ColumnType::Text), Err("text that is not UTF-8".to_owned()));
+        assert_eq!(typed(&Found::Other("a blob".to_owned()), ColumnType::Text), Err("a blob".to_owned()));
     }
 
     #[test]
