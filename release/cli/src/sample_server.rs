@@ -20,7 +20,8 @@ impl SampleServer {
         // A manifest that cannot be read is reported by whoever runs the samples.
         if self.server.is_none() && samples::need_server(folder).unwrap_or(false) {
             for make in [Make::MariaDb, Make::MySql] {
-                let server = Server::start(make, Wishes::default()).context("starting a database server for samples")?;
+                let server =
+                    Server::start(make, Wishes::default()).context("starting a database server for samples")?;
                 if let Some(server) = server {
                     self.host.private_server = Some(Replica::parse(&server.url(nightshift_testbed::database::SCHEMA))?);
                     self.server = Some(server);

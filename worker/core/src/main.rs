@@ -22,8 +22,8 @@ use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
 use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
-use nightshift_plugin::{Host, Replica};
 use nightshift_plugin::process::with_running;
+use nightshift_plugin::{Host, Replica};
 use nightshift_store::mysql::Address;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
@@ -118,7 +118,10 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
         orders,
         tell: tell_launcher()?,
         pace: Pace::default(),
-        host: Host { replica: replica(args.replica.as_deref(), args.replica_password_file.as_deref())?, ..Host::default() },
+        host: Host {
+            replica: replica(args.replica.as_deref(), args.replica_password_file.as_deref())?,
+            ..Host::default()
+        },
         moments: Box::new(Unwatched),
     };
     runtime.spawn(bury_orphans());

@@ -311,7 +311,12 @@ impl Watch<'_, '_> {
             jobservers: self.cycle.settings.jobs.addresses(),
             store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
             replica: self.cycle.settings.replica.as_ref().map(|replica| replica.address.clone()),
-            replica_password_file: self.cycle.settings.replica.as_ref().and_then(|replica| replica.password_file.clone()),
+            replica_password_file: self
+                .cycle
+                .settings
+                .replica
+                .as_ref()
+                .and_then(|replica| replica.password_file.clone()),
             worker: self.cycle.worker().to_owned(),
             asked: self.cycle.credential.is_some(),
         };

@@ -21,7 +21,9 @@ pub enum ReplicaError {
     #[error("it is no address of a replica: write one like \"mysql://reader@127.0.0.1:3306/company\"")]
     Unreadable,
     /// It names no schema.
-    #[error("it names no schema: end it with the one that has the data tables, as in \"mysql://reader@127.0.0.1/company\"")]
+    #[error(
+        "it names no schema: end it with the one that has the data tables, as in \"mysql://reader@127.0.0.1/company\""
+    )]
     NoSchema,
 }
 

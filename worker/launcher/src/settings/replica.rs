@@ -43,7 +43,9 @@ pub(super) fn read(table: &ReplicaTable, at: At<'_>) -> Result<ReplicaAt, FileEr
         );
     }
     if has_password(url) {
-        return refused("a password does not belong into an address; write it into a file and name that as password_file");
+        return refused(
+            "a password does not belong into an address; write it into a file and name that as password_file",
+        );
     }
     let password_file = table.password_file.as_ref();
     if let Some(file) = password_file.filter(|file| !Path::new(file.get_ref()).is_absolute()) {
@@ -71,7 +73,8 @@ mod tests {
 
     #[test]
     fn a_replica_is_an_address_and_perhaps_a_file_with_a_password() {
-        let found = read_toml("url = \"mysql://reader@127.0.0.1:3306/company\"\npassword_file = \"/etc/x\"").expect("good");
+        let found =
+            read_toml("url = \"mysql://reader@127.0.0.1:3306/company\"\npassword_file = \"/etc/x\"").expect("good");
         assert_eq!(found.address, "mysql://reader@127.0.0.1:3306/company");
         assert_eq!(found.password_file.as_deref(), Some(Path::new("/etc/x")));
         assert!(read_toml("url = \"mysql://reader@localhost/company?socket=/run/db.sock\"").is_ok());

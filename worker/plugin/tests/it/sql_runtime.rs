@@ -116,7 +116,8 @@ fn the_open_script_prepares_temporary_tables_and_indexes() {
 #[test]
 fn a_record_without_a_row_or_with_several_gets_an_error_of_its_own() {
     let tree = Tree::new("SELECT record_id, 1 AS hits FROM records, people WHERE people.name = records.name");
-    let expected = ["the plugin returned 2 results for this record", "the plugin returned no result for this record", "1"];
+    let expected =
+        ["the plugin returned 2 results for this record", "the plugin returned no result for this record", "1"];
     assert_eq!(tree.outcomes(&[("Anna", "1"), ("Cleo", "1"), ("Bert", "1")]), expected);
 }
 

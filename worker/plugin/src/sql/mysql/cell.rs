@@ -46,10 +46,9 @@ fn of_bytes(bytes: &[u8], kind: ColumnType, character_set: u16, decimals: u8) ->
         },
         // MySQL calls JSON binary, and means UTF-8.
         ColumnType::MYSQL_TYPE_JSON => Cell::Text(bytes.into()),
-        _ if character_set == BINARY => Cell::Other(format!(
-            "{} bytes that are no text (CONVERT them USING utf8mb4, or HEX them)",
-            bytes.len()
-        )),
+        _ if character_set == BINARY => {
+            Cell::Other(format!("{} bytes that are no text (CONVERT them USING utf8mb4, or HEX them)", bytes.len()))
+        }
         _ => Cell::Text(bytes.into()),
     }
 }
@@ -81,7 +80,13 @@ mod tests {
 
     #[test]
     fn a_moment_has_as_many_places_as_its_column() {
-        assert_eq!(["", ".500", ".500000"], [fraction(500_000, 0), fraction(500_000, 3), fraction(500_000, 31)].map(|f| f).each_ref().map(String::as_str));
+        assert_eq!(
+            ["", ".500", ".500000"],
+            [fraction(500_000, 0), fraction(500_000, 3), fraction(500_000, 31)]
+                .map(|f| f)
+                .each_ref()
+                .map(String::as_str)
+        );
         assert_eq!(fraction(0, 31), "");
     }
 }

@@ -48,7 +48,9 @@ impl Failure {
     pub(super) fn in_words(&self) -> String {
         match self {
             Failure::Refused { code: 1137, message } => {
-                format!("{message}; MySQL opens a temporary table once in a query: make a second copy in open.mysql.sql")
+                format!(
+                    "{message}; MySQL opens a temporary table once in a query: make a second copy in open.mysql.sql"
+                )
             }
             Failure::Refused { code: 1146, message } => format!("{message}; the replica has no such table"),
             Failure::Refused { code: 1267 | 1270 | 1271, message } => {

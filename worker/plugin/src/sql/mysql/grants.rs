@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_refusal_never_shows_the_digest_of_a_password() {
-        let message = verdict(&["GRANT INSERT ON *.* TO `r`@`%` IDENTIFIED BY PASSWORD '*2470C0'"]).expect_err("writes");
+        let message =
+            verdict(&["GRANT INSERT ON *.* TO `r`@`%` IDENTIFIED BY PASSWORD '*2470C0'"]).expect_err("writes");
         assert!(!message.contains("2470C0"), "{message}");
     }
 }

@@ -98,7 +98,8 @@ impl ReplicaPlugin {
     /// One run of the query, on a new connection when there is none or it turns out to be lost.
     fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
         let plugin = || self.manifest.name.clone();
-        let block = statements::block(records).map_err(|error| Fault::OfRun(format!("it cannot be written: {error}")))?;
+        let block =
+            statements::block(records).map_err(|error| Fault::OfRun(format!("it cannot be written: {error}")))?;
         let mut fresh = false;
         loop {
             let mut open = match self.open.take() {
@@ -255,8 +256,10 @@ fn name_of(manifest: &PluginManifest, file: &str) -> String {
 /// Connects and prepares everything, in the order that [`super`] gives.
 async fn open(replica: &Replica, manifest: &PluginManifest, files: &Files) -> Result<Open, OpenError> {
     let plugin = || manifest.name.clone();
-    let away = |failure: Failure| {
-        OpenError::DataAway { plugin: plugin(), replica: replica.to_string(), reason: failure.in_words() }
+    let away = |failure: Failure| OpenError::DataAway {
+        plugin: plugin(),
+        replica: replica.to_string(),
+        reason: failure.in_words(),
     };
     let connected = Session::connect(replica, manifest.collation.as_deref()).await;
     let mut session = connected.map_err(|failure| match &failure {
@@ -295,8 +298,7 @@ async fn prepare_data(
     away: &impl Fn(Failure) -> OpenError,
 ) -> Result<(), OpenError> {
     let file = name_of(manifest, OPEN_FILE);
-    let parts =
-        script::preparing(script).map_err(|wrong| FileError::at(&file, script, wrong.at, wrong.problem))?;
+    let parts = script::preparing(script).map_err(|wrong| FileError::at(&file, script, wrong.at, wrong.problem))?;
     for part in parts {
         let lines_before = script[..part.start].matches('\n').count();
         session.prepare_data(&script[part], OPEN_LIMIT).await.map_err(|failure| match failure {

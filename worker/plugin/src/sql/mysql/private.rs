@@ -43,7 +43,8 @@ pub(super) async fn make(
         while let Some(row) = csv.next()? {
             rows.push(row.fields);
         }
-        let refused = |failure: Failure| FileError::whole(&name, format!("the server does not take it: {}", failure.in_words()));
+        let refused =
+            |failure: Failure| FileError::whole(&name, format!("the server does not take it: {}", failure.in_words()));
         let create = statements::create_sample_table(table, &csv.columns, &rows, manifest.collation.as_deref());
         administrator.run(&create, Vec::new()).await.map_err(refused)?;
         for rows in rows.chunks(ROWS) {

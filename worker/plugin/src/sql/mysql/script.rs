@@ -220,7 +220,10 @@ mod tests {
             ("SELECT 1", "WITH records AS (…) SELECT 1"),
             ("-- WITH x\n/* y */ # z\n select 1 ;\n-- end\n", "-- WITH x\n/* y */ # z\n WITH records AS (…) select 1 "),
             ("with a AS (SELECT 1) SELECT 1", "WITH records AS (…), a AS (SELECT 1) SELECT 1"),
-            ("WITH\n/* c */ recursive\n a AS (SELECT 1) SELECT 1", "\nWITH RECURSIVE records AS (…),\n a AS (SELECT 1) SELECT 1"),
+            (
+                "WITH\n/* c */ recursive\n a AS (SELECT 1) SELECT 1",
+                "\nWITH RECURSIVE records AS (…),\n a AS (SELECT 1) SELECT 1",
+            ),
             ("WITH recursives AS (SELECT 1) SELECT 1", "WITH records AS (…), recursives AS (SELECT 1) SELECT 1"),
             ("(SELECT 1) UNION (SELECT 2)", "WITH records AS (…) (SELECT 1) UNION (SELECT 2)"),
         ] {

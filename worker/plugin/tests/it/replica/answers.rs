@@ -59,7 +59,10 @@ fn the_open_script_fills_temporary_tables_that_stay_from_block_to_block() {
         );
         let mut plugin = tree.open(&site.host()).expect("opens");
         for _ in 0..2 {
-            assert_eq!(shown(plugin.process(&block(&[("Anna", "1"), ("Bert", "1")])).expect("has results")), ["2", "1"]);
+            assert_eq!(
+                shown(plugin.process(&block(&[("Anna", "1"), ("Bert", "1")])).expect("has results")),
+                ["2", "1"]
+            );
         }
     }
 }
@@ -133,11 +136,15 @@ fn texts_are_compared_by_the_collation_that_the_plugin_declares() {
         assert_eq!(with("utf8mb4_bin").outcomes(site, &[("Anna", "1")]), ["0"]);
         for unknown in ["utf8mb4_klingon_ci", "latin1_bin"] {
             let message = with(unknown).refusal(site);
-            assert!(message.starts_with("plugins/p/plugin.toml: collation: ") && message.contains(unknown), "{message}");
+            assert!(
+                message.starts_with("plugins/p/plugin.toml: collation: ") && message.contains(unknown),
+                "{message}"
+            );
         }
         let clash = if site.make() == Make::MariaDb { "utf8mb4_swedish_ci" } else { "utf8mb4_general_ci" };
         let data = format!("tables = [\"people\"]\ncollation = \"{clash}\"");
-        let message = Tree::new(COUNT).with("plugin.toml", &MANIFEST.replace("tables = [\"people\"]", &data)).refusal(site);
+        let message =
+            Tree::new(COUNT).with("plugin.toml", &MANIFEST.replace("tables = [\"people\"]", &data)).refusal(site);
         assert!(message.contains("name the collation of the table's column"), "{message}");
     }
 }

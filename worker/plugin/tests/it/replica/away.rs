@@ -12,10 +12,8 @@ fn fresh() -> impl Iterator<Item = Site> {
 
 /// With a table that only `open.mysql.sql` makes.
 fn with_a_script() -> Tree {
-    Tree::new("SELECT record_id, n AS hits FROM records, nightshift_scratch.kept AS kept").with(
-        "open.mysql.sql",
-        "CREATE TEMPORARY TABLE nightshift_scratch.kept AS SELECT count(*) AS n FROM people",
-    )
+    Tree::new("SELECT record_id, n AS hits FROM records, nightshift_scratch.kept AS kept")
+        .with("open.mysql.sql", "CREATE TEMPORARY TABLE nightshift_scratch.kept AS SELECT count(*) AS n FROM people")
 }
 
 #[test]
@@ -39,7 +37,10 @@ fn a_replica_that_crashes_is_neither_the_records_nor_the_plugins_fault_and_comes
         for _ in 0..2 {
             let error = plugin.process(&block(&records)).expect_err("the data are away");
             assert!(matches!(error, BlockError::DataAway { .. }), "{error}");
-            assert!(error.to_string().starts_with("plugin p does not get at its data on mysql://127.0.0.1:"), "{error}");
+            assert!(
+                error.to_string().starts_with("plugin p does not get at its data on mysql://127.0.0.1:"),
+                "{error}"
+            );
         }
         let mut second = with_a_script().open(&site.host()).expect("a replica may be away for now");
         assert!(matches!(second.process(&block(&records)), Err(BlockError::DataAway { .. })));

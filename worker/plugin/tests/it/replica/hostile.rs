@@ -48,7 +48,10 @@ fn a_query_that_deletes_is_refused() {
 
 #[test]
 fn a_query_that_deletes_behind_its_own_with_is_refused() {
-    is_refused("WITH x AS (SELECT 1 AS a) DELETE FROM people WHERE person_id IN (SELECT a FROM x)", &["error in your SQL syntax", "denied"]);
+    is_refused(
+        "WITH x AS (SELECT 1 AS a) DELETE FROM people WHERE person_id IN (SELECT a FROM x)",
+        &["error in your SQL syntax", "denied"],
+    );
 }
 
 #[test]
@@ -113,9 +116,7 @@ fn a_stored_function_with_side_effects_writes_nothing_even_with_the_right_to_run
         let host = nightshift_plugin::Host { replica: Some(site.replica_as("late")), ..Default::default() };
         site.administer("CREATE USER late@'127.0.0.1'");
         site.administer("GRANT SELECT ON company.* TO late@'127.0.0.1'");
-        site.administer(
-            "CREATE VIEW company.writing AS SELECT person_id, company.writes() AS one FROM company.people",
-        );
+        site.administer("CREATE VIEW company.writing AS SELECT person_id, company.writes() AS one FROM company.people");
         let tree = Tree::new("SELECT r.record_id, w.one AS hits FROM records r JOIN writing w ON w.person_id = r.age");
         let results = tree.open(&host).map(|mut plugin| shown(plugin.process(&block(&[("a", "1")])).expect("results")));
         let said = results.unwrap_or_else(|error| vec![error.to_string()]);
@@ -153,7 +154,9 @@ fn a_recursion_without_end_is_an_error_of_the_query() {
 #[test]
 fn a_huge_answer_fails_the_block_before_it_fills_the_memory() {
     for site in Site::each() {
-        let manifest = MANIFEST.replace("hits = \"integer\"", "hits = \"text\"").replace("seconds_per_block = 2", "seconds_per_block = 60");
+        let manifest = MANIFEST
+            .replace("hits = \"integer\"", "hits = \"text\"")
+            .replace("seconds_per_block = 2", "seconds_per_block = 60");
         let answer = |mib: usize, records: usize| {
             let query = format!("SELECT record_id, repeat('x', {mib} << 20) AS hits FROM records");
             let mut plugin = Tree::new(&query).with("plugin.toml", &manifest).open(&site.host()).expect("opens");
@@ -211,13 +214,17 @@ fn a_stop_breaks_off_the_query_on_the_server_and_the_instance_goes_on() {
             done.send(()).expect("the test listens");
             (plugin, result)
         });
-        wait::until("the query to run", wait::SOON, || (site.running("reader", "stopped") == 1).then_some(())).expect("it runs");
+        wait::until("the query to run", wait::SOON, || (site.running("reader", "stopped") == 1).then_some(()))
+            .expect("it runs");
         stop();
         let gone = || (site.running("reader", "stopped") == 0).then_some(());
         wait::until("the query to be gone from the server", wait::SOON, gone).expect("it is gone");
         ended.recv_timeout(Duration::from_secs(30)).expect("the block ends");
         let (mut plugin, result) = working.join().expect("no panic");
-        assert!(matches!(&result, Err(BlockError::DataAway { reason, .. }) if reason.contains("broken off")), "{result:?}");
+        assert!(
+            matches!(&result, Err(BlockError::DataAway { reason, .. }) if reason.contains("broken off")),
+            "{result:?}"
+        );
         assert_eq!(shown(plugin.process(&block(&[("quick", "1")])).expect("has results")), ["1"]);
     }
 }

@@ -20,7 +20,8 @@ fn an_account_that_can_write_is_refused_with_the_statements_that_cure_it() {
         let message = Tree::new(COUNT).open(&host).err().expect("it can write").to_string();
         assert!(message.contains("'writer'@'127.0.0.1' can do more than read (INSERT)"), "{message}");
         // The cure is what it says it is.
-        let cure = message.split("on the primary: ").nth(1).expect("a cure").split("; and when").next().expect("a cure");
+        let cure =
+            message.split("on the primary: ").nth(1).expect("a cure").split("; and when").next().expect("a cure");
         cure.split("; ").for_each(|statement| drop(site.administer(statement)));
         assert!(Tree::new(COUNT).open(&host).is_ok(), "cured on {:?}", site.make());
         site.administer("CREATE ROLE powerful");
@@ -57,12 +58,16 @@ fn a_mistake_in_the_sql_of_a_server_is_reported_with_its_file_and_line() {
         assert!(message.contains("Unknown column 'nmae'"), "{message}");
         let message = Tree::new("SELECT record_id, 1 AS hits FROM records, peple").refusal(site);
         assert!(message.contains("the replica has no such table"), "{message}");
-        let script = "\nCREATE TEMPORARY TABLE nightshift_scratch.t (a INT);\n\nINSERT INTO nightshift_scratch.t VALUES (1,\n);";
+        let script =
+            "\nCREATE TEMPORARY TABLE nightshift_scratch.t (a INT);\n\nINSERT INTO nightshift_scratch.t VALUES (1,\n);";
         let message = Tree::new(COUNT).with("open.mysql.sql", script).refusal(site);
         assert!(message.starts_with("plugins/p/open.mysql.sql, line 5: "), "{message}");
         let script = "SELECT 1";
         let message = Tree::new(COUNT).with("open.mysql.sql", script).refusal(site);
-        assert!(message.starts_with("plugins/p/open.mysql.sql, line 1: not allowed: SELECT 1; make, fill"), "{message}");
+        assert!(
+            message.starts_with("plugins/p/open.mysql.sql, line 1: not allowed: SELECT 1; make, fill"),
+            "{message}"
+        );
     }
 }
 

@@ -38,7 +38,8 @@ fn samples_run_on_sqlite_where_the_query_has_a_twin() {
 
 #[test]
 fn samples_that_find_no_server_are_neither_good_nor_bad() {
-    let error = samples::run(&with_samples().folder(), &with_samples().folder(), &Host::default()).expect_err("no server");
+    let error =
+        samples::run(&with_samples().folder(), &with_samples().folder(), &Host::default()).expect_err("no server");
     assert!(error.is_for_want_of_a_server(), "{error}");
     assert!(error.to_string().starts_with("the samples of plugin p were not run: "), "{error}");
 }
