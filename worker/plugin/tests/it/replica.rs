@@ -5,5 +5,5 @@ mod away;
 mod hostile;
 mod opening;
 mod own_samples;
-pub(crate) mod people;
-pub(crate) mod site;
+mod people;
+mod site;

@@ -113,7 +113,8 @@ impl Echo {
         let folder = tree.path().join("plugins/echo");
         fs::create_dir_all(&folder)?;
         let Columns { input, output } = columns;
-        let text = format!("{runtime}\nblock = {RECORDS}\n[input]\n{input} = \"text\"\n[output]\n{output} = \"text\"\n");
+        let text =
+            format!("{runtime}\nblock = {RECORDS}\n[input]\n{input} = \"text\"\n[output]\n{output} = \"text\"\n");
         fs::write(folder.join("plugin.toml"), &text)?;
         fill(&folder)?;
         let manifest = PluginManifest::parse("echo", &text)?;

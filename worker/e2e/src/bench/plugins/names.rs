@@ -134,7 +134,8 @@ fn put_plugins(scene: &mut Scene, people: &[Person]) -> Result<()> {
              [data]\nsource = \"repo\"\ntables = [\"people\"]\n"
         )
     };
-    let module = fs::read(compile::guests().join("name-count-wasm/plugin.wasm")).context("reading the module of name-count")?;
+    let module =
+        fs::read(compile::guests().join("name-count-wasm/plugin.wasm")).context("reading the module of name-count")?;
     let files = [
         ("process/plugin.toml", manifest("runtime = \"process\"\ncommand = [\"./name-count\"]").into_bytes()),
         ("wasm/plugin.toml", manifest("runtime = \"wasm\"").into_bytes()),

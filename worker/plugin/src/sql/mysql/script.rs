@@ -72,7 +72,7 @@ pub(super) fn with_records(text: &str, records: &str) -> Result<String, Wrong> {
     let query = &text[range.clone()];
     let (head, rest) = match words.as_slice() {
         [with, recursive, ..] if with.word == "WITH" && recursive.word == "RECURSIVE" => {
-            ("WITH RECURSIVE ", after(&query[..], recursive, range.start))
+            ("WITH RECURSIVE ", after(query, recursive, range.start))
         }
         [with, ..] if with.word == "WITH" => ("WITH ", after(query, with, range.start)),
         _ => return Ok(format!("{}WITH {records} {query}", &text[..range.start])),
@@ -93,7 +93,7 @@ pub(super) fn preparing(text: &str) -> Result<Vec<Range<usize>>, Wrong> {
         let begins = |words: &&[&str]| {
             words.len() <= tokens.len() && words.iter().zip(tokens).all(|(word, token)| *word == token.word)
         };
-        if !PREPARING.iter().any(|words| begins(&words)) {
+        if !PREPARING.iter().any(begins) {
             let first: Vec<&str> = tokens.iter().take(2).map(|token| token.word.as_str()).collect();
             let problem = format!(
                 "not allowed: {}; make, fill and index temporary tables only (CREATE TEMPORARY TABLE …)",

@@ -11,7 +11,7 @@ use super::site::Site;
 use crate::sample_plugins::{judge, run_open, sample_tree};
 
 /// The plugin with its queries for MySQL alone and its data on the replica, `people` as its table there.
-pub(crate) fn tree_with(plugin: &str, people: &[Person]) -> (tempfile::TempDir, PluginManifest) {
+fn tree_with(plugin: &str, people: &[Person]) -> (tempfile::TempDir, PluginManifest) {
     let tree = tempfile::tempdir().expect("a temporary folder");
     let (from, to) = (sample_tree().join("plugins").join(plugin), tree.path().join("plugins").join(plugin));
     fs::create_dir_all(&to).expect("creates the plugin's folder");

@@ -73,7 +73,7 @@ impl Site {
     /// How many queries of the user whose text contains `part` run now.
     pub(crate) fn running(&self, user: &str, part: &str) -> usize {
         let rows = self.administer("SHOW FULL PROCESSLIST");
-        let shown = |row: &Row, column: &str| row.get_opt(column).and_then(Result::ok).unwrap_or_else(String::new);
+        let shown = |row: &Row, column: &str| row.get_opt::<String, _>(column).and_then(Result::ok).unwrap_or_default();
         rows.iter().filter(|row| shown(row, "User") == user && shown(row, "Info").contains(part)).count()
     }
 
