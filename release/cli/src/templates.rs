@@ -18,12 +18,33 @@ pub(crate) const GRID: [(&str, &str); 2] = [
     (".gitattributes", include_str!("../templates/grid/.gitattributes")),
 ];
 
-/// Files of a new sql plugin, with their paths.
-pub(crate) const SQL_PLUGIN: [(&str, &str); 4] = [
+/// A file of a new plugin: its path in the plugin's folder, and what it holds.
+pub(crate) type PluginFile = (&'static str, &'static str);
+
+/// Files of a new sql plugin.
+pub(crate) const SQL_PLUGIN: &[PluginFile] = &[
     ("plugin.toml", include_str!("../templates/plugin/plugin.toml")),
     ("query.sqlite.sql", include_str!("../templates/plugin/query.sqlite.sql")),
     ("samples/records.csv", include_str!("../templates/plugin/samples/records.csv")),
     ("samples/expected.csv", include_str!("../templates/plugin/samples/expected.csv")),
+];
+
+/// Files of a new wasm plugin: a module in text form that works as it is, and the same in C. The runtime's tests run both.
+pub(crate) const WASM_PLUGIN: &[PluginFile] = &[
+    ("plugin.toml", include_str!("../templates/plugin-wasm/plugin.toml")),
+    ("plugin.wat", include_str!("../../../worker/plugin/guests/template/plugin.wat")),
+    ("plugin.c", include_str!("../../../worker/plugin/guests/template/plugin.c")),
+    ("nightshift.h", include_str!("../../../worker/plugin/guests/nightshift.h")),
+    ("samples/records.csv", include_str!("../../../worker/plugin/guests/template/samples/records.csv")),
+    ("samples/expected.csv", include_str!("../../../worker/plugin/guests/template/samples/expected.csv")),
+];
+
+/// Files of a new process plugin.
+pub(crate) const PROCESS_PLUGIN: &[PluginFile] = &[
+    ("plugin.toml", include_str!("../templates/plugin-process/plugin.toml")),
+    ("plugin.py", include_str!("../templates/plugin-process/plugin.py")),
+    ("samples/records.csv", include_str!("../templates/plugin-process/samples/records.csv")),
+    ("samples/expected.csv", include_str!("../templates/plugin-process/samples/expected.csv")),
 ];
 
 /// Puts values into a template's `{{blanks}}`.

@@ -11,12 +11,12 @@ use crate::grid_clone::GridClone;
 use crate::refusal::refusal;
 use crate::surroundings::Surroundings;
 use crate::swap;
-use crate::templates::{SQL_PLUGIN, fill};
+use crate::templates::{PROCESS_PLUGIN, SQL_PLUGIN, WASM_PLUGIN, fill};
 
 /// Begin a plugin
 ///
-/// Makes plugins/NAME in this clone with a small query that works, and samples that prove it. Change the columns in
-/// plugin.toml, the query and the samples, and try it with `nightshift plugin test NAME`.
+/// Makes plugins/NAME in this clone with a small plugin that works, and samples that prove it. Change the columns in
+/// plugin.toml, the query or program and the samples, and try it with `nightshift plugin test NAME`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plugin's name: lower-case letters, digits and hyphens
@@ -31,6 +31,10 @@ pub(crate) struct Args {
 enum Runtime {
     /// A query over a block of records and the data tables
     Sql,
+    /// A WebAssembly module, written in text form or in C
+    Wasm,
+    /// Any program that reads and writes lines of JSON, here in Python
+    Process,
 }
 
 /// Runs the command.
@@ -46,6 +50,8 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     let files = match args.runtime {
         Runtime::Sql => SQL_PLUGIN,
+        Runtime::Wasm => WASM_PLUGIN,
+        Runtime::Process => PROCESS_PLUGIN,
     };
     let what = || format!("making {}", folder.display());
     fs::create_dir_all(&plugins).with_context(what)?;

@@ -15,7 +15,29 @@ fn a_new_plugin_passes_its_own_samples() {
 }
 
 #[test]
-fn a_new_plugin_takes_the_only_runtime_there_is_by_itself() {
+fn a_new_plugin_of_every_runtime_passes_its_own_samples_and_can_be_released() {
+    let person = Person::with_grid();
+    for runtime in ["wasm", "process"] {
+        let name = format!("shout-{runtime}");
+        person.in_clone(&["plugin", "new", &name, "--runtime", runtime]).expect_code(0);
+        let plugin = person.clone_dir().join("plugins").join(&name);
+        let manifest = fs::read_to_string(plugin.join("plugin.toml")).expect("written");
+        assert!(manifest.contains(&format!("runtime = \"{runtime}\"")) && !manifest.contains("{{"), "{manifest}");
+        person
+            .in_clone(&["plugin", "test", &name])
+            .expect_code(0)
+            .says("sample records as expected")
+            .says(" a record, ");
+    }
+    person
+        .in_clone(&["release", "cut", "1.0.0"])
+        .expect_code(0)
+        .says("plugin shout-wasm: ")
+        .says("plugin shout-process: ");
+}
+
+#[test]
+fn a_new_plugin_is_a_query_unless_another_runtime_is_named() {
     let person = Person::with_grid();
     person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
     let manifest = std::fs::read_to_string(person.clone_dir().join("plugins/shout/plugin.toml")).expect("written");
