@@ -116,7 +116,7 @@ impl Tx {
     /// All rows of a query, fetched to the last: an error may come with any of them.
     pub(super) async fn all(&mut self, sql: &str, params: impl Into<Params>) -> Result<Vec<Fields>, Failure> {
         let rows: Vec<Row> = within(self.limit, self.transaction.exec(sql, params.into())).await?;
-        Ok(rows.into_iter().map(Fields).collect())
+        Ok(rows.into_iter().map(Fields::of).collect())
     }
 
     /// The first row of a query.
@@ -132,17 +132,25 @@ impl Tx {
 
 /// A row, read by the names of its columns.
 #[derive(Debug)]
-pub(super) struct Fields(Row);
+pub(super) struct Fields {
+    row: Row,
+    /// Where the next column is looked for first: most are read in their order, and by the hundred thousand a second.
+    next: usize,
+}
 
 impl Fields {
     /// A row of a statement outside a transaction.
     pub(super) fn of(row: Row) -> Fields {
-        Fields(row)
+        Fields { row, next: 0 }
     }
 
     /// A value; each can be taken once.
     pub(super) fn get<T: FromValue>(&mut self, column: &str) -> Result<T, Failure> {
-        match self.0.take_opt(column) {
+        let columns = self.row.columns_ref();
+        let mut places = (self.next..columns.len()).chain(0..self.next);
+        let place = places.find(|place| columns[*place].name_ref() == column.as_bytes());
+        self.next = place.map_or(0, |place| place + 1);
+        match place.and_then(|place| self.row.take_opt(place)) {
             Some(value) => Ok(value?),
             None => Err(Failure::Contradiction(format!("a row without `{column}`"))),
         }

@@ -1,12 +1,9 @@
--- What workers did, as differences, from one JSON array: other servers credit them too. SQLite writes one at a time
--- (credit_worker.sql).
-UPDATE JSON_TABLE(:rows, '$[*]' COLUMNS (
-    worker       VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[0]',
-    last_seen    BIGINT                                                 PATH '$[1]',
-    jobs_done    BIGINT                                                 PATH '$[2]',
-    records_done BIGINT                                                 PATH '$[3]'
-)) AS written
-STRAIGHT_JOIN workers FORCE INDEX (PRIMARY) ON workers.worker = written.worker
-SET workers.last_seen    = greatest(workers.last_seen, written.last_seen),
-    workers.jobs_done    = workers.jobs_done + written.jobs_done,
-    workers.records_done = workers.records_done + written.records_done
+-- What workers did, as differences: other servers credit them too. Written as jobs are (write_jobs.sql), and of one table:
+-- what is updated in a join is written to a file first. A value out of a list is text, so it is cast. SQLite writes one at
+-- a time (credit_worker.sql).
+UPDATE workers FORCE INDEX (PRIMARY)
+SET
+    last_seen = greatest(last_seen, CAST(? AS SIGNED)),
+    jobs_done = jobs_done + CAST(? AS SIGNED),
+    records_done = records_done + CAST(? AS SIGNED)
+WHERE worker IN (?)

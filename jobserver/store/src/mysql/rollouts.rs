@@ -12,6 +12,7 @@ use super::{
     MysqlStore,
     connection::{Fields, Tx, in_rounds},
     failure::Failure,
+    rows,
 };
 use crate::{KnownRelease, Rollouts, StoreError, words::Word as _};
 
@@ -100,11 +101,17 @@ async fn count(tx: &mut Tx, attempts: &str, in_doubt: bool) -> Result<(), Failur
     if in_doubt {
         return Ok(());
     }
-    for row in tx.all(sql::COUNTED_WORK, params! { "attempts" => attempts }).await? {
-        let Work { release, worker, plugin, jobs, records, errors, work_ms, failures } = work(row)?;
-        let added = params! { release, worker, plugin, jobs, records, errors, work_ms, failures };
-        tx.change(sql::ADD_WORK, added).await?;
-    }
+    let counted = tx.all(sql::COUNTED_WORK, params! { "attempts" => attempts }).await?;
+    let mut counted: Vec<Work> = counted.into_iter().map(work).collect::<Result<_, _>>()?;
+    // The same order for every server: rows are locked in it.
+    counted.sort_unstable_by(|one, other| {
+        (&one.release, &one.worker, &one.plugin).cmp(&(&other.release, &other.worker, &other.plugin))
+    });
+    let rows = counted.iter().map(|work| {
+        let Work { release, worker, plugin, jobs, records, errors, work_ms, failures } = work;
+        (release, worker, plugin, jobs, records, errors, work_ms, failures)
+    });
+    rows::write(tx, sql::ADD_WORK, rows).await?;
     Ok(())
 }
 

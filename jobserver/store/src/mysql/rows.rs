@@ -3,7 +3,8 @@
 //! Four ways, each the cheapest for what it does on both makes of server: a query with a line that is one row of `?` has
 //! that line repeated (rows to insert); a query with `IN (?)` has the parenthesis filled (rows to look up); one with lines
 //! `column = ?` too gives each row its own value by its place in that list (rows to change); one JSON array is a table in
-//! the statement (differences). Numbers of rows are taken from short lists, so that a connection prepares few statements.
+//! the statement (sums to add). Numbers of rows are taken from short lists, so that a connection prepares few statements.
+//! They are large: a group of verbs waits for each statement, and on a busy machine for its turn after each.
 //!
 //! Writing whole rows over those that are there (INSERT … ON DUPLICATE KEY UPDATE) costs a row 10 µs more than changing it.
 
@@ -15,12 +16,13 @@ use super::{
     failure::Failure,
 };
 
-/// Rows in one statement, the largest first; a statement has at most 65,535 values.
+/// Rows in one statement, the largest first; a statement has at most 65,535 values. A connection remembers each size it
+/// used, and of each the kind of every value: few of them are large.
 const SIZES: [usize; 18] = [1_000, 256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 5, 4, 3, 2, 1];
 
-/// Values in one list, the largest first; a list that is not full repeats its last value. MariaDB makes a table of lists
-/// much longer than these.
-const LISTS: [usize; 4] = [256, 64, 16, 1];
+/// Values in one list, the largest first; a list that is not full repeats its last value. MariaDB makes a table of a list of
+/// a thousand.
+const LISTS: [usize; 6] = [960, 512, 256, 64, 16, 1];
 
 /// Rows in one array.
 const IN_ARRAY: usize = 1_000;
@@ -65,67 +67,109 @@ async fn flush<const N: usize>(tx: &mut Tx, sql: &str, rows: &mut Vec<RowOf<N>>)
     Ok(count)
 }
 
+/// What rows are found by.
+pub(super) trait Key: Clone + Into<Value> + Sync {
+    /// The function that tells a key's place in a list of keys that are in order.
+    const PLACE: &'static str;
+    /// So many are looked for in one list at most.
+    const MOST: usize;
+}
+
+/// Found by halves.
+impl Key for i64 {
+    const PLACE: &'static str = "INTERVAL";
+    const MOST: usize = CHANGED[0];
+}
+
+/// Found one after the other.
+impl Key for &str {
+    const PLACE: &'static str = "FIELD";
+    const MOST: usize = 128;
+}
+
 /// A row that is there: its key, what it was, and what it is now, in the order of the query's lines `column = ?`.
-pub(super) struct Changed<const N: usize> {
-    pub(super) key: i64,
+pub(super) struct Changed<K, const N: usize> {
+    pub(super) key: K,
     pub(super) was: RowOf<N>,
     pub(super) is: RowOf<N>,
 }
 
 /// Rows changed by one statement: a row is looked for in a list of so many.
-const CHANGED: [usize; 13] = [128, 96, 64, 48, 32, 24, 16, 12, 8, 4, 3, 2, 1];
+const CHANGED: [usize; 15] = [512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 8, 4, 3, 2, 1];
 
-/// Changes rows that were read and locked in this transaction. Columns that no row changes are left out, and one in which
+/// Changes rows that are there, given in the order of their keys. Columns that no row changes are left out, and one in which
 /// all rows are alike is one value. A list for more rows than are left is filled up with the last of them.
-pub(super) async fn change<const N: usize>(tx: &mut Tx, sql: &str, rows: &[Changed<N>]) -> Result<(), Failure> {
+pub(super) async fn change<K: Key, const N: usize>(
+    tx: &mut Tx,
+    sql: &str,
+    rows: &[Changed<K, N>],
+) -> Result<(), Failure> {
     let mut rows = rows;
+    let query = Query::of::<N>(sql)?;
     while !rows.is_empty() {
         let mut bytes = 0;
-        let fits = |row: &&Changed<N>| {
+        let fits = |row: &&Changed<K, N>| {
             bytes += size(&row.is);
             bytes < BYTES
         };
-        let (now, later) = rows.split_at(rows.iter().take(CHANGED[0]).take_while(fits).count().max(1));
+        let (now, later) = rows.split_at(rows.iter().take(K::MOST).take_while(fits).count().max(1));
         rows = later;
-        if let Some((sql, values)) = changing(sql, now) {
+        if let Some((sql, values)) = changing(&query, now) {
             tx.change(&sql, Params::Positional(values)).await?;
         }
     }
     Ok(())
 }
 
+/// A query that changes rows, in parts.
+struct Query<'a> {
+    head: &'a str,
+    /// What each column becomes.
+    set: Vec<&'a str>,
+    key: &'a str,
+}
+
+impl Query<'_> {
+    /// Takes a query for rows of `N` columns apart.
+    fn of<const N: usize>(sql: &str) -> Result<Query<'_>, Failure> {
+        let parts = || {
+            let (head, rest) = sql.trim_end().split_once("\nSET\n")?;
+            let (set, key) = rest.split_once("\nWHERE ")?;
+            Some(Query { head, set: set.split(",\n").collect(), key: key.strip_suffix(" IN (?)")? })
+        };
+        let query = parts().filter(|query| query.set.len() == N);
+        query.ok_or_else(|| Failure::Contradiction(format!("a query that does not change {N} columns: {sql}")))
+    }
+}
+
 /// The query that changes these rows, and its values; none when nothing is another.
-fn changing<const N: usize>(sql: &str, rows: &[Changed<N>]) -> Option<(String, Vec<Value>)> {
+fn changing<K: Key, const N: usize>(query: &Query<'_>, rows: &[Changed<K, N>]) -> Option<(String, Vec<Value>)> {
     let size = CHANGED.into_iter().rev().find(|size| *size >= rows.len()).unwrap_or(CHANGED[0]);
     let (first, last) = (rows.first()?, rows.last()?);
     let filled = || rows.iter().chain(std::iter::repeat_n(last, size - rows.len()));
+    let keys = || filled().map(|row| row.key.clone().into());
     let list = vec!["?"; size].join(", ");
+    let Query { head, set, key } = query;
     let mut values = Vec::new();
     let mut assigned: Vec<String> = Vec::with_capacity(N);
-    let (mut head, mut tail, mut column) = (Vec::new(), Vec::new(), 0);
-    for line in sql.trim_end().split('\n') {
-        let Some(name) = line.trim_end_matches(',').strip_suffix(" = ?") else {
-            let part = if column == 0 { &mut head } else { &mut tail };
-            part.push(line);
+    for (column, line) in set.iter().enumerate() {
+        if rows.iter().all(|row| row.was[column] == row.is[column]) {
             continue;
-        };
-        let changes = rows.iter().any(|row| row.was[column] != row.is[column]);
-        if changes && rows.iter().all(|row| row.is[column] == first.is[column]) {
-            assigned.push(format!("{name} = ?"));
+        }
+        if rows.iter().all(|row| row.is[column] == first.is[column]) {
+            assigned.push((*line).to_owned());
             values.push(first.is[column].clone());
-        } else if changes {
-            assigned.push(format!("{name} = ELT(FIELD(id, {list}), {list})"));
-            values.extend(filled().map(|row| Value::Int(row.key)));
+        } else {
+            assigned.push(line.replacen('?', &format!("ELT({}({key}, {list}), {list})", K::PLACE), 1));
+            values.extend(keys());
             values.extend(filled().map(|row| row.is[column].clone()));
         }
-        column += 1;
     }
     if assigned.is_empty() {
         return None;
     }
-    values.extend(filled().map(|row| Value::Int(row.key)));
-    let tail = listed(&tail.join("\n"), size);
-    Some((format!("{}\n{}\n{tail}", head.join("\n"), assigned.join(",\n")), values))
+    values.extend(keys());
+    Some((format!("{head}\nSET\n{}\nWHERE {key} IN ({list})", assigned.join(",\n")), values))
 }
 
 fn size<const N: usize>(row: &RowOf<N>) -> usize {
@@ -218,26 +262,36 @@ mod tests {
 
     #[test]
     fn a_change_has_the_columns_that_change_and_one_value_where_rows_are_alike() {
-        const SQL: &str = "UPDATE t\nSET\n    a = ?,\n    b = ?,\n    c = ?\nWHERE id IN (?)\n";
+        let query =
+            Query::of::<3>("UPDATE t\nSET\n    a = ?,\n    b = ?,\n    c = ?\nWHERE id IN (?)\n").expect("whole");
         let row =
             |key: i64, was: [i64; 3], is: [i64; 3]| Changed { key, was: was.map(Value::Int), is: is.map(Value::Int) };
         let ints = |values: &[i64]| values.iter().copied().map(Value::Int).collect::<Vec<_>>();
 
-        let (sql, values) = changing(SQL, &[row(7, [1, 2, 3], [1, 2, 4])]).expect("c changes");
+        let (sql, values) = changing(&query, &[row(7, [1, 2, 3], [1, 2, 4])]).expect("c changes");
         assert_eq!(sql, "UPDATE t\nSET\n    c = ?\nWHERE id IN (?)");
         assert_eq!(values, ints(&[4, 7]));
 
         let rows: Vec<_> = (0..5).map(|key| row(key, [0, 0, 0], [1, 0, 10 + key])).collect();
-        let (sql, values) = changing(SQL, &rows).expect("a and c change");
+        let (sql, values) = changing(&query, &rows).expect("a and c change");
         let list = "?, ?, ?, ?, ?, ?, ?, ?";
         assert_eq!(
             sql,
-            format!("UPDATE t\nSET\n    a = ?,\n    c = ELT(FIELD(id, {list}), {list})\nWHERE id IN ({list})")
+            format!("UPDATE t\nSET\n    a = ?,\n    c = ELT(INTERVAL(id, {list}), {list})\nWHERE id IN ({list})")
         );
         let (keys, own) = ([0, 1, 2, 3, 4, 4, 4, 4], [10, 11, 12, 13, 14, 14, 14, 14]);
         assert_eq!(values, ints(&[&[1][..], &keys, &own, &keys].concat()));
 
-        assert!(changing(SQL, &[row(7, [1, 2, 3], [1, 2, 3])]).is_none());
+        assert!(changing(&query, &[row(7, [1, 2, 3], [1, 2, 3])]).is_none());
+
+        let sums = "UPDATE t\nSET\n    a = a + CAST(? AS SIGNED),\n    b = greatest(b, ?)\nWHERE name IN (?)\n";
+        let row = |key, is| Changed { key, was: [Value::Int(0), Value::Int(5)], is: [Value::Int(is), Value::Int(5)] };
+        let (sql, values) =
+            changing(&Query::of::<2>(sums).expect("whole"), &[row("x", 1), row("y", 2)]).expect("a changes");
+        let a = "a = a + CAST(ELT(FIELD(name, ?, ?), ?, ?) AS SIGNED)";
+        assert_eq!(sql, format!("UPDATE t\nSET\n    {a}\nWHERE name IN (?, ?)"));
+        let names = || ["x", "y"].map(Value::from).into_iter();
+        assert_eq!(values, names().chain(ints(&[1, 2])).chain(names()).collect::<Vec<_>>());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! has one attempt that holds it at a time); jobs; results; workers; plugins' types; the batches' counters. A batch's row
 //! is the one that everybody wants, so it is locked last and for the shortest time.
 
-use mysql_async::params;
+use mysql_async::{Value, params};
 use nightshift_wire::{AttemptState, JobState};
 
 use super::{
@@ -199,12 +199,8 @@ fn accepted(change: &ResultsChange) -> Option<impl Iterator<Item = (i64, i64, &R
 async fn workers(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
     let mut changed: Vec<(&WorkerRow, Option<&WorkerRow>)> = set.changed_workers().collect();
     changed.sort_unstable_by(|(one, _), (other, _)| one.worker.cmp(&other.worker));
-    let credits = changed.iter().filter_map(|(row, stored)| {
-        let stored = (*stored)?;
-        let (jobs, records) = (row.jobs_done - stored.jobs_done, row.records_done - stored.records_done);
-        Some((&row.worker, row.last_seen, jobs, records))
-    });
-    rows::write(tx, sql::CREDIT_WORKERS, credits).await?;
+    let credits: Vec<_> = changed.iter().filter_map(|&(row, stored)| Some(credit(row, stored?))).collect();
+    rows::change(tx, sql::CREDIT_WORKERS, &credits).await?;
     for (row, stored) in changed {
         let known = match stored {
             Some(stored) => own_of(stored),
@@ -238,6 +234,14 @@ async fn workers(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
         tx.change(sql::WRITE_WORKER, own).await?;
     }
     Ok(())
+}
+
+/// What a worker did since it was read.
+fn credit<'a>(row: &'a WorkerRow, stored: &WorkerRow) -> Changed<&'a str, 3> {
+    let did = |now: u64, before: u64| Value::from(now.saturating_sub(before));
+    let (jobs, records) = (did(row.jobs_done, stored.jobs_done), did(row.records_done, stored.records_done));
+    let was = [stored.last_seen.into(), did(0, 0), did(0, 0)];
+    Changed { key: row.worker.as_str(), was, is: [row.last_seen.into(), jobs, records] }
 }
 
 /// What is not written as a difference.

@@ -58,8 +58,10 @@ use crate::work::{
     task::{Answered, Call, Ran, Task, Verb},
 };
 
-/// So many verbs share a commit at most, so that the first of them does not wait for ever.
-const GROUP: usize = 256;
+/// So many verbs share a commit at most, so that the first of them does not wait for ever. What a group costs beside its
+/// verbs (syncs of the disk, statements, the wait of one writer for the other at a batch's row) is the less for each of
+/// them the more they are.
+const GROUP: usize = 1_024;
 
 /// A group is full when its verbs write about so many rows.
 const FULL: usize = 2_000;

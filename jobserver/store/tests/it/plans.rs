@@ -74,6 +74,7 @@ fn filled(sql: &str) -> String {
         .join("\n")
         .replace("(?)", "('1', '2')")
         .replace(" = ?", " = '1'")
+        .replace("CAST(?", "CAST('1'")
         .replace(":rows", "'[]'")
         .replace(":limit", "10");
     let mut filled = String::new();

@@ -1,9 +1,11 @@
 //! Promises about who gets which jobs, when, and for how long.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use nightshift_rules::breaker::ErrorRate;
-use nightshift_store::{NewBatch, Refusal};
+use nightshift_store::{NewBatch, Refusal, Store};
 use nightshift_wire::{
-    ClaimRequest, GiveBackCause, JobState, Machine, Outcome, RecordResult, Requirements, WorkerChange,
+    BatchState, ClaimRequest, GiveBackCause, JobState, Machine, Outcome, RecordResult, Requirements, WorkerChange,
 };
 
 use crate::{
@@ -235,4 +237,45 @@ pub(crate) async fn more_jobs_than_the_queue_holds_go_out_in_order(place: &dyn P
     let again = store.claim(&ClaimRequest { max: 100, ..request("x") }, 0).await.expect("claim");
     let seen = store.jobs(batch, 0, 100).await.expect("jobs");
     assert!(again.iter().map(|claim| claim.job).eq(seen.iter().map(|job| job.id)));
+}
+
+/// More rows differ from one another here than any statement of a store takes at once, and no number of them is a round one.
+pub(crate) async fn what_many_workers_do_at_the_same_time_stays_with_each_of_them(place: &dyn Place) {
+    const WORKERS: usize = 13;
+    const EACH: u32 = 83;
+    let store: Arc<dyn Store> = place.open().await.into();
+    let batch = store.open_batch(new_batch(), 0).await.expect("open");
+    let jobs = (0..WORKERS * EACH as usize).map(|job| crate::hands::job_records(job, 1)).collect();
+    store.append_jobs(batch, jobs).await.expect("append");
+    store.seal_batch(batch).await.expect("seal");
+    let work = (0..WORKERS).map(|number| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let (worker, now) = (format!("w{number}"), 100 * number as i64);
+            let all = ClaimRequest { max: EACH, ..request(&worker) };
+            let claims = store.claim(&all, now).await.expect("claim");
+            let mut submissions = Vec::with_capacity(claims.len());
+            for claim in &claims {
+                submissions.push((claim.attempt, submission(claim, compute(&*store, claim).await)));
+            }
+            for answer in store.submit_many(submissions, now + 7).await {
+                assert!(!answer.expect("accepted").repeated);
+            }
+            claims.into_iter().map(move |claim| (claim.job, (worker.clone(), now, claim.attempt))).collect::<Vec<_>>()
+        })
+    });
+    let mut did = BTreeMap::new();
+    for worked in work.collect::<Vec<_>>() {
+        did.extend(worked.await.expect("a worker that ends well"));
+    }
+    let seen = see(&*store, batch).await;
+    assert_eq!((did.len(), seen.batch.state), (WORKERS * EACH as usize, BatchState::Done));
+    for (job, results) in seen.jobs.iter().zip(&seen.results) {
+        let (worker, now, attempt) = &did[&job.id];
+        assert_eq!((job.worker.as_ref(), job.started_at, job.finished_at), (Some(worker), Some(*now), Some(now + 7)));
+        let history = store.job(job.id).await.expect("the job");
+        let ended: Vec<_> = history.attempts.iter().map(|one| (one.id, &one.worker, one.ended_at)).collect();
+        assert_eq!(ended, [(*attempt, worker, Some(now + 7))]);
+        assert_eq!((results.job, results.records.len()), (job.id, 1));
+    }
 }

@@ -82,7 +82,8 @@ macro_rules! every_promise {
                 a_machine_may_say_anything_of_itself,
                 a_batch_that_fails_too_much_is_suspended_until_it_is_resumed,
                 a_worker_that_fails_where_others_succeed_is_drained,
-                more_jobs_than_the_queue_holds_go_out_in_order;
+                more_jobs_than_the_queue_holds_go_out_in_order,
+                what_many_workers_do_at_the_same_time_stays_with_each_of_them;
             admin:
                 a_suspended_job_is_lost_to_its_worker_and_resumed_later,
                 results_of_a_suspended_job_are_accepted,

@@ -28,7 +28,6 @@ struct Way {
     cpu: &'static str,
     most_us: f64,
     on: On,
-    clients: usize,
     /// Jobs of a request.
     at_once: u32,
     /// More than can be done while it is measured.
@@ -41,7 +40,6 @@ const SQLITE: Way = Way {
     cpu: "jobs_server_cpu_us_sqlite",
     most_us: 250.0,
     on: On::Sqlite,
-    clients: CLIENTS,
     at_once: 1,
     jobs: 250_000,
 };
@@ -53,7 +51,6 @@ const BATCHED: Way = Way {
     rate: "jobs_per_s_batched_mariadb",
     least: 15_000.0,
     cpu: "jobs_server_cpu_us_batched_mariadb",
-    clients: 32,
     at_once: 100,
     jobs: 500_000,
     ..MARIADB
@@ -77,7 +74,7 @@ fn run(way: &Way) -> Result<Vec<Line>> {
     let folder = bench.scene.folder();
     let syncs_before = syncs_per_s(folder)?;
     let (begin, end, done) = bench.runtime.block_on(async {
-        let mut fleet = Fleet::connect(&bench.url(), way.clients, way.at_once).await?;
+        let mut fleet = Fleet::connect(&bench.url(), CLIENTS, way.at_once).await?;
         let look = |done| {
             let (server_cpu, database_cpu) = (bench.server.cpu()?, bench.database_cpu()?);
             Ok(Look { done, at: Moment::now(), server_cpu, database_cpu, own_cpu: own_cpu()? })
