@@ -133,12 +133,12 @@ impl Stage {
         let mut plugin = self.open(host).expect("opens");
         let results = plugin.process(&block(texts));
         drop(plugin);
-        assert_eq!(self.processes(), 0, "nothing of it is left");
+        assert_eq!(self.processes().len(), 0, "nothing of it is left");
         results.map(|results| results.iter().map(said).collect())
     }
 
-    /// How many processes of this stage's run.
-    pub(crate) fn processes(&self) -> usize {
+    /// The processes of this stage's, by number.
+    pub(crate) fn processes(&self) -> Vec<u32> {
         let word = self.word().into_bytes();
         let has = |pid: &Path| {
             let arguments = fs::read(pid.join("cmdline")).unwrap_or_default();
@@ -146,7 +146,8 @@ impl Stage {
         };
         let entries = fs::read_dir("/proc").expect("a list").flatten();
         let is_me = |path: &Path| path.ends_with(std::process::id().to_string());
-        entries.map(|entry| entry.path()).filter(|path| !is_me(path) && has(path)).count()
+        let theirs = entries.map(|entry| entry.path()).filter(|path| !is_me(path) && has(path));
+        theirs.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
     }
 }
 
