@@ -41,8 +41,8 @@ use shelf::{Folder, Web};
 pub use faults::{FetchError, PlaceError, PlaceFault};
 pub use shelf::{Arriving, Shelf};
 
-/// Called with the number of bytes that are here whenever some arrived; `false` ends the fetching, which goes on where it
-/// was the next time.
+/// Called with the number of bytes that are here whenever some arrived, and several times a second while none do; `false`
+/// ends the fetching, which goes on where it was the next time.
 pub type Watch = Arc<dyn Fn(u64) -> bool + Send + Sync>;
 
 /// How long fetching may take.
@@ -122,7 +122,7 @@ impl Fetcher {
         let partial = self.partial(&binary.sha256);
         for from in &self.places {
             let shelf = match self.shelf(from) {
-                Ok(shelf) => Arc::new(Patient::new(shelf, self.limits.silence)),
+                Ok(shelf) => Arc::new(Patient::new(shelf, self.limits.silence, Arc::clone(&self.watch))),
                 Err(fault) => {
                     faults.push(PlaceError { place: from.clone(), fault });
                     continue;

@@ -37,7 +37,7 @@ pub(crate) fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Res
         let refs: Vec<String> = fresh.iter().map(|(candidate, _)| ref_of(&candidate.version.tag())).collect();
         match clone.connected(|connection| Ok::<_, GitError>(connection.fetch(&refs)))? {
             Ok(()) => fresh.clear(),
-            Err(error) if error.is_clone_damage() => return Err(error),
+            Err(error) if error.is_clone_damage() || error.is_broken_off() => return Err(error),
             Err(_) => {}
         }
     }
@@ -49,7 +49,7 @@ pub(crate) fn fetch_missing(clone: &LocalClone, candidates: &[Candidate]) -> Res
         let fetched = clone.connected(|connection| Ok::<_, GitError>(connection.fetch(&refs)))?;
         let spent = Duration::from_millis(clock::moment().since_boot_ms.saturating_sub(begun));
         let Err(error) = fetched else { continue };
-        if error.is_clone_damage() && !noted.contains(&id) {
+        if error.is_broken_off() || (error.is_clone_damage() && !noted.contains(&id)) {
             return Err(error);
         }
         if error.is_too_large() {
@@ -88,6 +88,9 @@ pub(crate) fn fetch_votes(clone: &LocalClone, ballots: &[Ballot]) -> Result<usiz
         let fetched = clone.connected(|connection| Ok::<_, GitError>(connection.fetch(refs)))?;
         if fetched.as_ref().is_err_and(GitError::is_too_large) {
             clone.note_oversized(*id);
+        }
+        if fetched.as_ref().is_err_and(GitError::is_broken_off) {
+            break;
         }
         if Duration::from_millis(clock::moment().since_boot_ms.saturating_sub(begun)) >= ONE_BY_ONE {
             break;

@@ -25,6 +25,7 @@ use crate::Source;
 use crate::on_disk::{self, Fault, OnDisk};
 use crate::reach::{self, Doubt, Limit, Over};
 use crate::repairs::{Repair, Repairs};
+use crate::update::BreakOff;
 
 /// A clone in more packs than this is thrown away and fetched again: every fetch adds one, and nothing repacks them.
 const MAX_PACKS: usize = 50;
@@ -90,6 +91,12 @@ pub enum GitError {
         /// Which bound was broken.
         why: &'static str,
     },
+    /// This worker was stopped.
+    #[error("fetching from {url} was broken off, because this worker is stopped; a look after the stop goes on")]
+    BrokenOff {
+        /// The repository's address.
+        url: String,
+    },
     /// The local clone cannot be read or written, also after it was thrown away and fetched again.
     #[error("{doing} in the local clone {path}: check the disk; the folder may be deleted at any time")]
     Clone {
@@ -107,6 +114,11 @@ impl GitError {
     /// Whether the bound on bytes was broken: it would be again.
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(self, GitError::Unbounded { why: reach::TOO_LARGE, .. })
+    }
+
+    /// Whether nobody wanted it any more.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        matches!(self, GitError::BrokenOff { .. })
     }
 
     /// Whether the repository could not be reached, or gave what nobody can use.
@@ -164,11 +176,13 @@ pub(crate) struct RemoteRef {
 }
 
 /// What a clone is made from, and where.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Origin<'e> {
     pub(crate) state: &'e StateDir,
     pub(crate) source: &'e Source,
     pub(crate) repairs: &'e Repairs,
+    /// Asked while releases are fetched.
+    pub(crate) break_off: Option<&'e BreakOff>,
 }
 
 /// The local clone.
@@ -177,6 +191,7 @@ pub(crate) struct LocalClone {
     /// Absent for somebody's own clone, which is only read.
     source: Option<Source>,
     repairs: Repairs,
+    break_off: Option<BreakOff>,
     repository: Repository,
     /// Made just now, so nothing in it can be damaged.
     pub(crate) is_fresh: bool,
@@ -243,7 +258,7 @@ impl LocalClone {
         match opened {
             Ok(repository) => {
                 let (source, repairs) = (Some(origin.source.clone()), origin.repairs.clone());
-                Ok(Self { path, source, repairs, repository, is_fresh })
+                Ok(Self { path, source, repairs, break_off: origin.break_off.cloned(), repository, is_fresh })
             }
             Err(source) => Err(GitError::Clone { doing: "opening the repository", path, source }),
         }
@@ -254,7 +269,10 @@ impl LocalClone {
         NetworkLimits::default().set();
         let path = path.to_owned();
         match Repository::open(&path) {
-            Ok(repository) => Ok(Self { path, source: None, repairs: Repairs::default(), repository, is_fresh: false }),
+            Ok(repository) => {
+                let (source, repairs, break_off) = (None, Repairs::default(), None);
+                Ok(Self { path, source, repairs, break_off, repository, is_fresh: false })
+            }
             Err(source) => Err(GitError::Clone { doing: "opening the repository", path, source }),
         }
     }
@@ -365,9 +383,10 @@ impl Connection<'_, '_> {
     }
 
     /// Fetches refs of releases into refs of the same name, with everything they name. A ref that is no longer there is
-    /// left out.
+    /// left out. A stop of this worker breaks it off.
     pub(crate) fn fetch(&mut self, refs: &[String]) -> Result<(), GitError> {
-        self.fetch_within(refs, self.source.limits.releases)
+        let break_off = self.clone.break_off.clone();
+        self.fetch_until(refs, self.source.limits.releases, break_off.as_ref())
     }
 
     /// The bound of what is fetched to see whether the grid is stopped.
@@ -377,8 +396,12 @@ impl Connection<'_, '_> {
 
     /// Fetches refs, within bounds.
     pub(crate) fn fetch_within(&mut self, refs: &[String], limit: Limit) -> Result<(), GitError> {
+        self.fetch_until(refs, limit, None)
+    }
+
+    fn fetch_until(&mut self, refs: &[String], limit: Limit, break_off: Option<&BreakOff>) -> Result<(), GitError> {
         remove_left_behind(&self.clone.path, &self.clone.repairs);
-        let (over, doubt) = (Over::default(), Doubt::default());
+        let (over, doubt) = (Over::until(break_off.cloned()), Doubt::default());
         let fetched = match &mut self.way {
             Way::Files(central) => central.copy(refs, &self.clone.repository, limit, &over),
             Way::Network(remote) => {
@@ -389,6 +412,7 @@ impl Connection<'_, '_> {
             }
         };
         fetched.map_err(|fault| match (over.why(), fault) {
+            (Some(reach::STOPPED), _) => GitError::BrokenOff { url: self.source.url.clone() },
             (Some(why), _) => GitError::Unbounded { url: self.source.url.clone(), why },
             (None, Fault::Here(source)) => self.clone.failed("fetching")(source),
             (None, Fault::There(error)) => {

@@ -1,27 +1,44 @@
 //! What the update under way leaves on the disk: `trial.json`, the journal, and `boot.state`, which boot goes by.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use nightshift_contract::boot_state::BootState;
 use nightshift_contract::layout::StateDir;
 use nightshift_manifest::trial::Journal;
+use nightshift_manifest::trust::Denied;
 
 use crate::state::StateError;
-use crate::swap;
+use crate::{swap, trust_state};
 
-/// The journal; an empty one when there is none. A damaged one is as good as none: the last good release is in force,
-/// and what was found bad is found out anew.
-pub(crate) fn read(state: &StateDir) -> Result<Journal, StateError> {
+/// The journal as it was found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) journal: Journal,
+    /// It has to be written again.
+    pub(crate) is_damaged: bool,
+}
+
+/// The journal; an empty one when there is none. A damaged one is as good as none: the last good release is in force.
+/// What was found bad here stands in the trust state as well, and comes back from there.
+pub(crate) fn read(state: &StateDir, denied: &BTreeMap<String, Denied>) -> Result<Found, StateError> {
     let path = state.trial();
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Journal::default()),
+    let read = match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice::<Journal>(&text).map_err(|error| error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Journal::default()),
+        Err(error) if error.raw_os_error() == Some(trust_state::EIO) => Err(error.to_string()),
         Err(error) => return Err(StateError::reading(path)(error)),
     };
-    Ok(serde_json::from_slice(&text).unwrap_or_else(|error| {
-        tracing::warn!(%error, "{} is damaged: going on with the last good release", path.display());
+    let is_torn = read.is_err();
+    let mut journal = read.unwrap_or_else(|error| {
+        tracing::warn!(error, "{} is damaged: going on with the last good release", path.display());
         Journal::default()
-    }))
+    });
+    let lost = journal.remember(denied);
+    if lost > 0 {
+        tracing::warn!("{} had lost {lost} releases that were found bad here", path.display());
+    }
+    Ok(Found { journal, is_damaged: is_torn || lost > 0 })
 }
 
 /// Makes the journal durable.

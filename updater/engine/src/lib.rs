@@ -65,7 +65,7 @@ pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
 pub use sync::{FREE, Hold, Sync, SyncError, Unfetched};
-pub use update::{Check, Checked, Means, cycle_ended};
+pub use update::{BreakOff, Check, Checked, Means, Shown, cycle_ended, has_looked};
 
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +114,8 @@ pub struct Engine {
     repairs: Repairs,
     /// The update under way.
     journal: Journal,
+    /// Its file has to be written again.
+    journal_is_damaged: bool,
     /// How releases are tried; without it they are taken at once.
     means: Option<Means>,
     /// The tags of the last look that releases were chosen from.
@@ -140,16 +142,18 @@ impl Engine {
     pub fn open(source: Source, state: StateDir) -> Result<Self, OpenError> {
         check_address(&source.url, source.allow_plain)?;
         check_pins(&source.url, &source.access)?;
-        let mut journal = journal::read(&state)?;
         let (mut trust, copies, safe_mode) = match trust_state::read(&state)? {
             Remembered::Nothing => (Trust::default(), Copies::default(), None),
             Remembered::Trust(trust, copies) => (*trust, copies, None),
             Remembered::Lost(why) => {
                 let (trust, why) = safe_mode::enter(&state, &source, &why);
-                // Whether it was on trial is of no account: no other release can take its place.
-                journal = Journal::default();
                 (trust, Copies::default(), Some(why))
             }
+        };
+        let journal::Found { journal, is_damaged: journal_is_damaged } = match safe_mode {
+            None => journal::read(&state, &trust.denied)?,
+            // Whether it was on trial is of no account: no other release can take its place.
+            Some(_) => journal::Found::default(),
         };
         trust.pin(&source.signers, source.recovery.as_ref());
         let last_look = state::read_look(&state);
@@ -163,6 +167,7 @@ impl Engine {
             safe_mode,
             repairs,
             journal,
+            journal_is_damaged,
             means,
             seen,
             last_look,
@@ -213,7 +218,8 @@ impl Engine {
     }
 
     pub(crate) fn origin(&self) -> Origin<'_> {
-        Origin { state: &self.state, source: &self.source, repairs: &self.repairs }
+        let break_off = self.means.as_ref().map(|means| &means.break_off);
+        Origin { state: &self.state, source: &self.source, repairs: &self.repairs, break_off }
     }
 
     /// The release in force; it may be on trial.

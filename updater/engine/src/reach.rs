@@ -23,6 +23,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use ssh_key::PublicKey;
 
 use crate::clock;
+use crate::update::BreakOff;
 
 /// Who the repository must prove to be, and what the worker proves itself by.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub enum AccessError {
 
 /// Why a fetch was ended that brought too much.
 pub(crate) const TOO_LARGE: &str = "it is too large";
+/// Why a fetch was ended that nobody wants any more.
+pub(crate) const STOPPED: &str = "this worker is stopped";
 
 /// How much one fetch may bring and how long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,19 +232,26 @@ impl Doubt {
     }
 }
 
-/// Says why a fetch was ended.
-#[derive(Debug, Default)]
-pub(crate) struct Over(Cell<Option<&'static str>>);
+/// Ends a fetch, and says why.
+#[derive(Default)]
+pub(crate) struct Over {
+    why: Cell<Option<&'static str>>,
+    break_off: Option<BreakOff>,
+}
 
 impl Over {
+    /// Ends it also when that says so.
+    pub(crate) fn until(break_off: Option<BreakOff>) -> Self {
+        Self { why: Cell::default(), break_off }
+    }
+
     /// What ended it, when it was ended.
     pub(crate) fn why(&self) -> Option<&'static str> {
-        self.0.get()
+        self.why.get()
     }
 }
 
 /// What is left of a fetch's bound.
-#[derive(Debug)]
 pub(crate) struct Budget<'f> {
     limit: Limit,
     over: &'f Over,
@@ -265,11 +275,12 @@ impl<'f> Budget<'f> {
     fn is_within(&self, bytes: u64) -> bool {
         let time = Duration::from_millis(clock::moment().since_boot_ms.saturating_sub(self.begun));
         let why = match (bytes > self.limit.bytes, time > self.limit.time) {
-            (false, false) => return true,
             (true, _) => TOO_LARGE,
             (false, true) => "it took too long",
+            (false, false) if self.over.break_off.as_ref().is_some_and(|break_off| break_off()) => STOPPED,
+            (false, false) => return true,
         };
-        self.over.0.set(Some(why));
+        self.over.why.set(Some(why));
         false
     }
 }

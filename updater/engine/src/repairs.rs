@@ -24,6 +24,8 @@ pub enum Repair {
     Slot,
     /// One of the two copies of the trust state was damaged or behind, and written again from the other.
     TrustCopy,
+    /// The journal of updates was damaged or lost, and written again with what the trust state says was found bad.
+    Journal,
 }
 
 /// How often each kind of damage was made good.
@@ -41,6 +43,7 @@ impl Repair {
             Repair::Clone => "fetched a damaged clone again",
             Repair::Slot => "staged a damaged slot again",
             Repair::TrustCopy => "wrote a damaged copy of the trust state again",
+            Repair::Journal => "wrote a damaged journal of updates again, with what was found bad before",
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::state::StateError;
 use crate::swap;
 
 /// An error of the system that means that the disk cannot give back what it holds.
-const EIO: i32 = 5;
+pub(crate) const EIO: i32 = 5;
 
 /// What was found on the disk.
 pub(crate) enum Remembered {

@@ -8,7 +8,8 @@
 //! 5. the trial, judged by boot and by whoever watches the core ([`Engine::judge`]):
 //!    - good: the memory of releases takes it, and the floor rises; the journal is closed; boot is told;
 //!    - a fault: the journal names it under suspicion, which puts the last good one into force again; boot is told. What
-//!      the last good one then shows makes it bad, noted for good, or to be tried later;
+//!      both do side by side ([`Check::compare`]), or the last good one then shows, makes it bad, noted for good, or to be
+//!      tried later;
 //!    - hindered: the journal says later, and the last good one is in force.
 //!
 //! A kill between any two of these leaves a release in force that is whole. [`Engine::settle`] makes boot's state and the
@@ -30,6 +31,7 @@ use nightshift_manifest::version::ReleaseVersion;
 
 use crate::binaries::{FetchError, FetchLimits, Fetcher, Shelf};
 use crate::release::Release;
+use crate::repairs::Repair;
 use crate::state::StateError;
 use crate::steps::{self, Step};
 use crate::sync::SyncError;
@@ -37,6 +39,9 @@ use crate::{Engine, clock, journal};
 
 /// Less free disk than this makes anything fail; nothing is said against a release then.
 const FULL_DISK: u64 = 16 << 20;
+
+/// Whether what takes long has to be broken off now: this worker is stopped.
+pub type BreakOff = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How a worker tries releases.
 #[derive(Clone)]
@@ -51,6 +56,8 @@ pub struct Means {
     pub limits: FetchLimits,
     /// How long a release that nothing can be said about waits for its next trial.
     pub again_after: Duration,
+    /// Asked while releases and programs are fetched; whoever checks releases asks it as well.
+    pub break_off: BreakOff,
 }
 
 impl fmt::Debug for Means {
@@ -64,9 +71,34 @@ pub trait Check: Send + Sync {
     /// Tries a staged release of which nothing was ever run here.
     fn check(&self, staged: &Release) -> Checked;
 
-    /// Whether the last good release can do now what another one could not; `None` when only its work can show that. Asked
-    /// by the last good release's own launcher after it looked at the repository.
-    fn last_good(&self, last_good: &Release, fault: &FaultKind) -> Option<bool>;
+    /// What the last good release (`None` is the installed programs) shows beside one under suspicion; `None` when only
+    /// the work that it does afterwards can show it. Asked by the last good release's own launcher after it looked at the
+    /// repository.
+    fn compare(&self, last_good: Option<&Release>, suspected: &Release, fault: &FaultKind) -> Option<Shown>;
+}
+
+/// What two releases showed beside each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Both did the same: the suspected one failed at it again, the last good one did not.
+    Outdone,
+    /// Both did the same, and the suspected one does not fail at it any more.
+    NotAgain,
+    /// The last good one has done by itself what the other could not.
+    Better,
+    /// The last good one fails, too.
+    NoBetter,
+}
+
+impl Shown {
+    fn event(self) -> Event {
+        match self {
+            Shown::Outdone => Event::Outdone,
+            Shown::NotAgain => Event::NotAgain,
+            Shown::Better => Event::LastGoodWell,
+            Shown::NoBetter => Event::LastGoodToo,
+        }
+    }
 }
 
 /// What a self-check came to.
@@ -87,6 +119,10 @@ impl Engine {
     /// When the state folder cannot be written.
     pub fn try_by(&mut self, means: Means) -> Result<(), SyncError> {
         self.means = Some(means);
+        if std::mem::take(&mut self.journal_is_damaged) {
+            journal::write(&self.state, &self.journal)?;
+            self.repairs.count(Repair::Journal);
+        }
         self.take_in_boot()?;
         self.settle()?;
         Ok(())
@@ -134,9 +170,13 @@ impl Engine {
         let Some(on_trial) = self.journal.on_trial() else { return Ok(()) };
         let Some(noted) = journal::read_boot(&self.state).and_then(|boot| boot.trial) else { return Ok(()) };
         let Some(why) = noted.fallen.filter(|_| noted.slot == on_trial.release.slot) else { return Ok(()) };
-        let fault = match noted.excuse {
-            None => Fault { kind: FaultKind::Launcher, found: why },
-            Some(excuse) => Fault { kind: FaultKind::Look, found: format!("{why}: {excuse}") },
+        let fault = match (noted.excuse, noted.looked) {
+            (Some(excuse), _) => Fault { kind: FaultKind::Look, found: format!("{why}: {excuse}") },
+            (None, false) => Fault { kind: FaultKind::Launcher, found: why },
+            // It works as far as that: what ends it is its own fault, or somebody who kills it.
+            (None, true) => {
+                Fault { kind: FaultKind::CutOff, found: format!("{why}, although it had looked at the repository") }
+            }
         };
         tracing::warn!("boot fell back from {}: {}", on_trial.release.version.tag(), fault.found);
         self.judge(Event::Failed(fault)).map(drop)
@@ -202,20 +242,27 @@ impl Engine {
         Ok(true)
     }
 
-    /// What the last good release shows about one under suspicion, as far as that can be asked.
+    /// What the last good release shows beside one under suspicion, as far as that can be asked. Nothing of either is run
+    /// whose slot is not what was signed.
     pub(crate) fn ask_last_good(&mut self) -> Result<(), SyncError> {
-        let (Some(means), Some((_, fault))) = (self.means.clone(), self.journal.suspected()) else { return Ok(()) };
-        let event = match &self.trust.in_force {
-            Some(last_good) => match means.check.last_good(&Release::new(last_good, &self.state), &fault.kind) {
-                Some(true) => Event::LastGoodWell,
-                Some(false) => Event::LastGoodToo,
-                None => return Ok(()),
-            },
-            // The installed launcher does this cycle.
-            None if fault.kind == FaultKind::Launcher => Event::LastGoodWell,
-            None => Event::LastGoodToo,
-        };
-        self.note(event)
+        let (Some(means), Some((trial, fault))) = (self.means.clone(), self.journal.suspected()) else { return Ok(()) };
+        let suspected = Release::new(&trial.release, &self.state);
+        let last_good = self.trust.in_force.as_ref().map(|release| Release::new(release, &self.state));
+        let run = last_good.iter().chain([&suspected]).filter(|_| fault.kind.is_seen_side_by_side());
+        for release in run {
+            if let Err(error) = self.verify_slot(release) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "{} is not compared now", release.tag);
+                return Ok(());
+            }
+        }
+        let shown = means.check.compare(last_good.as_ref(), &suspected, &fault.kind);
+        match shown {
+            Some(shown) => {
+                tracing::info!("{}, suspected of {:?}: {shown:?}", suspected.tag, fault.kind);
+                self.note(shown.event())
+            }
+            None => Ok(()),
+        }
     }
 
     /// What the journal holds against a release.
@@ -261,12 +308,13 @@ impl Engine {
     pub(crate) fn fetch_programs(&self, places: &[Place], wanted: &Wanted, bin: &Path) -> Result<(), FetchError> {
         let Some(means) = self.means.as_ref().filter(|_| !wanted.is_empty()) else { return Ok(()) };
         let slots = std::fs::read_dir(self.state.slots()).into_iter().flatten().flatten();
+        let break_off = Arc::clone(&means.break_off);
         let fetcher = Fetcher {
             places: places.to_vec(),
             job_server: means.job_server.clone(),
             downloads: self.state.downloads(),
             near: slots.map(|slot| slot.path().join("bin")).filter(|near| near != bin && near.is_dir()).collect(),
-            watch: Arc::new(|_| true),
+            watch: Arc::new(move |_| !break_off()),
             limits: means.limits,
         };
         fetcher.fetch(wanted, bin)
@@ -327,6 +375,18 @@ impl Engine {
     fn disk_is_full(&self) -> bool {
         rustix::fs::statvfs(self.state.root()).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < FULL_DISK)
     }
+}
+
+/// Notes that the launcher on trial has looked at the repository: starts of it that came to nothing may be somebody else's
+/// doing from now on. Needs the state folder's lock.
+///
+/// # Errors
+/// When it cannot be noted.
+pub fn has_looked(state: &StateDir) -> Result<(), StateError> {
+    let Some(boot) = journal::read_boot(state) else { return Ok(()) };
+    let unnoted = |trial: &OnTrial| trial.fallen.is_none() && !trial.looked;
+    let Some(trial) = boot.trial.clone().filter(unnoted) else { return Ok(()) };
+    journal::write_boot(state, &BootState { trial: Some(OnTrial { looked: true, ..trial }), ..boot })
 }
 
 /// Notes that a cycle came to its end in good order: boot takes back the try. With an excuse it counts, and boot hands the

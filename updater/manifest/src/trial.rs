@@ -11,14 +11,17 @@
 //! ```
 //! *Switched* is the one stage in which the release on trial is in force; in every other the last good one is. A release
 //! under suspicion is bad only when the last good one shows on the same machine that it can do what the other could
-//! not. What may as well be the world's fault (a repository or job server out of reach) has to happen in two trials.
+//! not. Best is that both do the same once more, side by side: the samples, the self-check, the records that failed. Then
+//! one fault is enough. What may as well be the world's fault (a repository out of reach, records that are wrong, somebody
+//! who kills processes) and can only be compared with what the last good one does afterwards, has to happen in two trials.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::held::HeldBy;
 use crate::offline::{self, Moment, Offline};
-use crate::trust::InForce;
+use crate::trust::{Denied, InForce};
 
 /// The journal; `trial.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,10 +78,15 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// Its launcher does not do a cycle.
+    /// Its launcher does not do a cycle: it was not even seen to look at the repository.
     Launcher,
-    /// Its core does not stay up.
+    /// Its launcher does not pass its self-check.
+    SelfCheck,
+    /// Its core does not stay up, and nobody else ended it.
     Core,
+    /// Its launcher or its core ended in the middle of its work, which may have been somebody else's doing: a person, or
+    /// the kernel for want of memory.
+    CutOff,
     /// Its plugins fail their own samples.
     Samples,
     /// Every job of this plugin fails.
@@ -90,9 +98,14 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Whether the world may be at fault: something out of reach looks like this, too.
+    /// Whether the world may be at fault: something out of reach, wrong records or a kill from outside look like this, too.
     pub const fn may_be_the_worlds(&self) -> bool {
-        matches!(self, FaultKind::Look | FaultKind::Claim)
+        matches!(self, FaultKind::CutOff | FaultKind::Jobs(_) | FaultKind::Look | FaultKind::Claim)
+    }
+
+    /// Whether both releases can be had to do the same once more, apart from any job.
+    pub const fn is_seen_side_by_side(&self) -> bool {
+        matches!(self, FaultKind::SelfCheck | FaultKind::Samples | FaultKind::Jobs(_))
     }
 }
 
@@ -118,7 +131,11 @@ pub enum Event {
     Failed(Fault),
     /// Nothing can be said about it: a full disk, a power cut, a bad download.
     Hindered(String),
-    /// The last good release can do what the suspected one could not.
+    /// Both did the same once more, side by side: the suspected one failed at it again, the last good one did not.
+    Outdone,
+    /// Both did the same once more, and neither failed at it.
+    NotAgain,
+    /// The last good release does by itself what the suspected one could not.
     LastGoodWell,
     /// The last good release cannot do it either.
     LastGoodToo,
@@ -163,8 +180,17 @@ impl Trial {
             (Stage::Suspected(fault), Event::LastGoodWell) if fault.kind.may_be_the_worlds() && self.doubts == 0 => {
                 later(fault.found.clone(), 1)
             }
-            (Stage::Suspected(fault), Event::LastGoodWell) => {
+            (Stage::Suspected(fault), Event::LastGoodWell | Event::Outdone) => {
                 Ok(Outcome::Bad(Denial { tag: self.release.version.tag(), why: fault.found.clone() }))
+            }
+            // What fails at jobs again and again, and not at their records alone, the last good one's own jobs tell.
+            (Stage::Suspected(fault), Event::NotAgain)
+                if matches!(fault.kind, FaultKind::Jobs(_)) && self.doubts > 0 =>
+            {
+                goes(Stage::Suspected(fault.clone()))
+            }
+            (Stage::Suspected(fault), Event::NotAgain) => {
+                later(format!("{}; tried once more, it did not", fault.found), 1)
             }
             (Stage::Suspected(fault), Event::LastGoodToo) => {
                 later(format!("{}; so does the release before it", fault.found), self.doubts)
@@ -199,6 +225,20 @@ impl Journal {
             },
             None => None,
         }
+    }
+
+    /// Takes in what the trust state says was found bad here, beside what the journal says, which may have been lost. How
+    /// much of it was.
+    pub fn remember(&mut self, denied: &BTreeMap<String, Denied>) -> usize {
+        let before = self.denied.len();
+        for (tag_id, denied) in denied.iter().filter(|(_, denied)| denied.by == HeldBy::Trial) {
+            let denial = || Denial {
+                tag: denied.tag.clone(),
+                why: denied.why.strip_suffix(MEND_IT).unwrap_or(&denied.why).to_owned(),
+            };
+            self.denied.entry(tag_id.clone()).or_insert_with(denial);
+        }
+        self.denied.len() - before
     }
 
     /// A release was staged. What is known of an earlier trial of the same tag object counts on.
@@ -250,12 +290,15 @@ pub enum HeldBack<'j> {
     Later(&'j str),
 }
 
+/// What the people who made a bad release can do.
+const MEND_IT: &str = "; mend it and cut a release under a higher version";
+
 impl HeldBack<'_> {
     /// In words for the person who made the release, with what to do.
     pub fn in_words(self) -> String {
         match self {
             HeldBack::Denied(denial) => {
-                format!("{}; mend it and cut a release under a higher version", denial.why)
+                format!("{}{MEND_IT}", denial.why)
             }
             HeldBack::Suspected(fault) => {
                 format!("{}; the release before it is in force and shows whether it does better", fault.found)
@@ -342,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_may_be_the_worlds_fault_has_to_happen_twice() {
-        for kind in [FaultKind::Look, FaultKind::Claim] {
+        for kind in [FaultKind::Look, FaultKind::Claim, FaultKind::CutOff, FaultKind::Jobs("twice".into())] {
             let mut journal = switched();
             let failed = Event::Failed(fault(kind));
             let first = through(&mut journal, &[failed.clone(), Event::LastGoodWell]);
@@ -351,6 +394,42 @@ mod tests {
             let second = through(&mut journal, &[Event::Checked, Event::Switched, failed, Event::LastGoodWell]);
             assert!(matches!(second, Outcome::Bad(_)), "{second:?}");
         }
+    }
+
+    #[test]
+    fn one_fault_is_enough_when_both_did_the_same_side_by_side() {
+        for kind in [FaultKind::SelfCheck, FaultKind::Samples, FaultKind::Jobs("twice".into())] {
+            let mut journal = switched();
+            let outcome = through(&mut journal, &[Event::Failed(fault(kind)), Event::Outdone]);
+            assert!(matches!(outcome, Outcome::Bad(_)), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fail_once_more_is_taken_later_and_not_denied() {
+        for kind in [FaultKind::SelfCheck, FaultKind::Samples] {
+            let mut journal = switched();
+            for _ in 0..5 {
+                through(&mut journal, &[Event::Failed(fault(kind.clone())), Event::NotAgain]);
+                assert!(matches!(journal.holds("tag-6", &at(3599), HOUR), Some(HeldBack::Later(_))));
+                journal.begin(release(6));
+                through(&mut journal, &[Event::Checked, Event::Switched]);
+            }
+            assert_eq!(journal.denied, BTreeMap::new());
+        }
+    }
+
+    #[test]
+    fn jobs_that_fail_in_two_trials_and_not_once_more_are_for_the_last_good_releases_jobs_to_tell() {
+        let failed = || Event::Failed(fault(FaultKind::Jobs("twice".into())));
+        let mut journal = switched();
+        through(&mut journal, &[failed(), Event::NotAgain]);
+        assert_eq!(journal.suspected(), None, "the first time it may have been anything");
+        journal.begin(release(6));
+        through(&mut journal, &[Event::Checked, Event::Switched, failed(), Event::NotAgain]);
+        assert!(journal.suspected().is_some());
+        let outcome = through(&mut journal, &[Event::LastGoodWell]);
+        assert!(matches!(outcome, Outcome::Bad(_)), "{outcome:?}");
     }
 
     #[test]
@@ -379,6 +458,8 @@ mod tests {
             Event::Proved,
             Event::Failed(fault(FaultKind::Core)),
             Event::Hindered("x".into()),
+            Event::Outdone,
+            Event::NotAgain,
             Event::LastGoodWell,
             Event::LastGoodToo,
             Event::Due,
@@ -423,6 +504,20 @@ mod tests {
             words.extend(letter.to_lowercase());
         }
         words
+    }
+
+    #[test]
+    fn what_the_trust_state_says_was_found_bad_is_bad_also_for_a_journal_that_was_lost() {
+        let mut journal = switched();
+        through(&mut journal, &[Event::Failed(fault(FaultKind::Core)), Event::LastGoodWell]);
+        let held = journal.holds("tag-6", &at(0), HOUR).map(HeldBack::in_words).expect("denied");
+        let denied = |by| Denied { tag: "v1.6.0".into(), by, why: held.clone() };
+        let trust =
+            BTreeMap::from([("tag-6".to_owned(), denied(HeldBy::Trial)), ("tag-7".to_owned(), denied(HeldBy::Denied))]);
+        assert_eq!(journal.remember(&trust), 0, "nothing was lost");
+        let mut lost = Journal::default();
+        assert_eq!(lost.remember(&trust), 1, "what a person denied is no trial's");
+        assert_eq!(lost.denied, journal.denied);
     }
 
     #[test]

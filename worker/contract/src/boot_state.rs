@@ -7,6 +7,9 @@
 //!   is switched off meanwhile says nothing about a launcher);
 //! - when a launcher on trial holds the lock and got nowhere for [`crate::holder::STUCK_AFTER`].
 //!
+//! A start that came to nothing may have been ended by somebody else: a person, or the kernel for want of memory. A launcher
+//! that looked at the repository notes that, too, and a fall-back after it is a doubt and no fault.
+//!
 //! Falling back is noted as well. The launcher boot falls back to reads it and decides what becomes of the release.
 //!
 //! ```text
@@ -14,6 +17,7 @@
 //! trial v1.6.0-ba9876543210
 //! tries 1 1 6f0e…             since this start of the machine, in all, the machine's start
 //! process 4711 8812           who boot became, a line each
+//! looked yes
 //! excuse the repository did not answer
 //! fallen it was started 2 times …
 //! ```
@@ -47,6 +51,8 @@ pub struct OnTrial {
     pub machine_start: String,
     /// The processes that boot became, since the machine's start.
     pub processes: Vec<Holder>,
+    /// Its launcher looked at the repository since it ended a cycle in good order last.
+    pub looked: bool,
     /// Why the launcher itself says that it could not do its cycle, when that was not its own fault as far as it knows.
     pub excuse: Option<String>,
     /// Why boot fell back from it; `None` while it is on trial.
@@ -137,6 +143,9 @@ impl BootState {
             for process in &trial.processes {
                 line("process", process.to_text().trim_end());
             }
+            if trial.looked {
+                line("looked", "yes");
+            }
             if let Some(excuse) = &trial.excuse {
                 line("excuse", excuse);
             }
@@ -164,6 +173,7 @@ impl BootState {
                     trial.machine_start = words.next()?.to_owned();
                 }
                 ("process", Some(trial)) => trial.processes.extend(Holder::parse(&rest)),
+                ("looked", Some(trial)) => trial.looked = rest == "yes",
                 ("excuse", Some(trial)) => trial.excuse = Some(rest),
                 ("fallen", Some(trial)) => trial.fallen = Some(rest),
                 _ => {}
@@ -204,6 +214,18 @@ mod tests {
         assert_eq!(seen, ["new", "new", "old", "old"]);
         let fallen = state.trial.expect("remembered").fallen.expect("why");
         assert_eq!(fallen, "its launcher was started 2 times and did not end its cycle in order");
+    }
+
+    #[test]
+    fn that_a_launcher_looked_is_kept_over_its_tries_and_when_it_is_fallen_back_from() {
+        let mut state = on_trial();
+        start(&mut state, "a");
+        let trial = state.trial.take().map(|trial| OnTrial { looked: true, ..trial });
+        state.trial = trial;
+        let seen: Vec<_> = (0..2).map(|_| start(&mut state, "a").expect("a slot")).collect();
+        assert_eq!(seen, ["new", "old"]);
+        let read = BootState::parse(&state.to_text()).and_then(|state| state.trial).expect("on trial");
+        assert!(read.looked && read.fallen.is_some(), "{read:?}");
     }
 
     #[test]

@@ -7,6 +7,10 @@ use std::path::PathBuf;
 /// A core's first argument when it shall do no jobs, but have the plugins of the slot that is named next pass their own
 /// samples: it ends with 0 when all do, and says else on stderr which does not.
 pub const SAMPLES: &str = "--samples";
+/// A core's first argument when it shall do no jobs, but have the records in the file that is named behind the slot done
+/// again by their plugin: it ends with 0 when one of them has a result, with 2 when it does not understand the file, and
+/// says else on stderr what went wrong. It is watched over as by [`WATCHED`].
+pub const AGAIN: &str = "--again";
 /// Behind the slot of [`SAMPLES`]: whoever holds the core's stdin watches over it, and its end means that nobody does.
 pub const WATCHED: &str = "--watched";
 

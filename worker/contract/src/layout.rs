@@ -13,6 +13,7 @@
 //!   trust.a.json   version floor, release in force, keys, denied and seen tags
 //!   trust.b.json   the same again: one of the two may be damaged
 //!   repairs.json   how often what was damaged was made good
+//!   lookout/       a small clone to look for stops with while that one is in use
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   trial.json     how far the update under way is, and what was found bad
 //!   boot.state     which launcher boot becomes, and how often it was tried
@@ -20,7 +21,8 @@
 //!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
 //!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, `mark`, what is in
-//!                  its environment and its descendants', and `family`, those there were lately
+//!                  its environment and its descendants', and `family`, those there were lately; `failed/`, some records
+//!                  of the last job that came to nothing, for each plugin
 //!   log/           rotated by day
 //! ```
 
@@ -110,6 +112,10 @@ impl StateDir {
     pub fn clone_dir(&self) -> PathBuf {
         self.0.join("repo.git")
     }
+    /// The state folder of looks beside a visit.
+    pub fn lookout(&self) -> PathBuf {
+        self.0.join("lookout")
+    }
     /// The folder of slots.
     pub fn slots(&self) -> PathBuf {
         self.0.join("slots")
@@ -145,6 +151,10 @@ impl StateDir {
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {
         self.core().join("attempts")
+    }
+    /// Some records of the last job of a plugin that came to nothing.
+    pub fn failed_records(&self, plugin: &str) -> PathBuf {
+        self.core().join("failed").join(format!("{plugin}.json"))
     }
     /// The folder of log files.
     pub fn log(&self) -> PathBuf {

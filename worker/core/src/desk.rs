@@ -14,6 +14,7 @@ use nightshift_wire::{AttemptId, Problem, Submission};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::again::FailedRecords;
 use crate::awake::Awake;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
@@ -32,6 +33,7 @@ pub(crate) struct Desk {
     pub(crate) control: Arc<dyn JobControl>,
     pub(crate) bench: Workbench,
     pub(crate) spool: Spool,
+    pub(crate) failed: FailedRecords,
     pub(crate) worker: String,
     pub(crate) orders: watch::Receiver<Orders>,
     pub(crate) telling: Telling,

@@ -169,14 +169,22 @@ impl Desk {
             self.bell.ring();
             let rest = &records.records[done..];
             match fruitless(&so_far.results).filter(|_| rest.is_empty()) {
-                Some(why) => self.telling.say(FromCore::Failed { job: *job, plugin: plugin.clone(), why }),
+                Some(why) => {
+                    let first = records.records.len().min(manifest.block as usize);
+                    self.keep_failed(plugin, &records.columns, &records.records[..first]).await;
+                    self.telling.say(FromCore::Failed { job: *job, plugin: plugin.clone(), why });
+                }
                 None => self.telling.working(*job, plugin, done as u64, *total),
             }
             if rest.is_empty() {
                 break;
             }
             let block = &rest[..rest.len().min(manifest.block as usize)];
-            let (results, time) = self.process_block(manifest, &records.columns, block).await?;
+            let processed = self.process_block(manifest, &records.columns, block).await;
+            if matches!(processed, Err(Unfinished::Failed(_) | Unfinished::Stuck(_))) {
+                self.keep_failed(plugin, &records.columns, block).await;
+            }
+            let (results, time) = processed?;
             self.moments.at(Moment::Processed { done: (done + block.len()) as u64 }).await;
 
             // After a sleep the job may be another worker's, and the grid stopped.
@@ -202,6 +210,15 @@ impl Desk {
         }
         self.moments.at(Moment::Finished).await;
         Ok(submission(&held.claim, so_far))
+    }
+
+    /// Keeps records that came to nothing, before the launcher hears of it: it may want them done again.
+    async fn keep_failed(&self, plugin: &str, columns: &[String], block: &[Record]) {
+        let records = Records { columns: columns.to_vec(), records: block.to_vec() };
+        let (failed, name) = (self.failed.clone(), plugin.to_owned());
+        if let Err(error) = off(move || failed.keep(&name, records)).await {
+            tracing::warn!("keeping records that {plugin} failed at: {error}");
+        }
     }
 
     /// Asks the job server for the lease after a sleep. One that is away changes nothing: late work is accepted while the

@@ -19,6 +19,7 @@
 //! on a thread of their own (`workbench`), files are written on tokio's blocking threads. What the launcher orders
 //! arrives as [`Orders`] (`lifeline` reads them); which releases and which jobs there are is decided elsewhere.
 
+pub mod again;
 mod ahead;
 mod awake;
 mod beside;

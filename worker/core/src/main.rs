@@ -14,14 +14,14 @@ use std::time::Duration;
 use anyhow::Context;
 use nightshift_client::{Access, Client, Timeouts};
 use nightshift_contract::exit::Exit;
-use nightshift_contract::handoff::{CoreArgs, SAMPLES, WATCHED};
+use nightshift_contract::handoff::{AGAIN, CoreArgs, SAMPLES, WATCHED};
 use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_core::direct::DirectControl;
 use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
-use nightshift_core::{Core, Ended, JobControl, Orders, Pace, lifeline, samples};
+use nightshift_core::{Core, Ended, JobControl, Orders, Pace, again, lifeline, samples};
 use nightshift_plugin::Host;
 use nightshift_plugin::process::with_running;
 use nightshift_store::mysql::Address;
@@ -45,12 +45,12 @@ fn main() -> ExitCode {
         drop(writeln!(io::stdout(), "nightshift-core {}", env!("CARGO_PKG_VERSION")));
         return Exit::Done.into();
     }
-    if env::args_os().nth(1).is_some_and(|first| first == SAMPLES) {
-        return match try_samples() {
+    if let Some(tried) = tried() {
+        return match tried {
             Ok(()) => Exit::Done.into(),
-            Err(why) => {
+            Err((exit, why)) => {
                 complain(&why);
-                Exit::Failed.into()
+                exit.into()
             }
         };
     }
@@ -78,17 +78,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the samples of the release that the arguments name, and leaves nothing behind that they started.
-fn try_samples() -> Result<(), String> {
-    let slot = env::args_os().nth(2).unwrap_or_default();
-    if env::args_os().nth(3).is_none_or(|third| third != WATCHED) {
-        return samples::run(Path::new(&slot), &Host::default());
+/// Tries the plugins of a release apart from any job, when the arguments ask for that: all of them on their samples, or one
+/// on records that are done again.
+fn tried() -> Option<Result<(), (Exit, String)>> {
+    let mut args = env::args_os().skip(1);
+    let (first, slot, third) = (args.next()?, args.next().unwrap_or_default(), args.next().unwrap_or_default());
+    let run_samples = || samples::run(Path::new(&slot), &Host::default()).map_err(|why| (Exit::Failed, why));
+    match first {
+        first if first == AGAIN => Some(watched(|| again::run(Path::new(&slot), Path::new(&third), &Host::default()))),
+        first if first == SAMPLES && third == WATCHED => Some(watched(run_samples)),
+        first if first == SAMPLES => Some(run_samples()),
+        _ => None,
     }
+}
+
+/// Leaves nothing behind of what is tried, also when whoever watches over it is gone.
+fn watched(try_it: impl FnOnce() -> Result<(), (Exit, String)>) -> Result<(), (Exit, String)> {
     let mark = own_mark();
     let began = nightshift_kin::adopt_orphans()
         .and_then(|()| lifeline::hold(watch::channel(Orders::default()).0, mark.clone()));
-    began.map_err(|error| format!("preparing to end what samples start: {error}"))?;
-    let tried = samples::run(Path::new(&slot), &Host::default());
+    began.map_err(|error| (Exit::TryLater, format!("preparing to end what plugins start: {error}")))?;
+    let tried = try_it();
     lifeline::end_descendants(mark.as_deref());
     tried
 }

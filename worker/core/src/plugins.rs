@@ -47,7 +47,8 @@ pub(crate) fn open_all(slot: &Path, host: &Host) -> Result<Opened, String> {
     Ok(opened)
 }
 
-fn open(tree: &Path, folder: &Path, name: &str, host: &Host) -> Result<Ready, String> {
+/// Opens the plugin in `folder`, which belongs to the release's tree.
+pub(crate) fn open(tree: &Path, folder: &Path, name: &str, host: &Host) -> Result<Ready, String> {
     let text = fs::read_to_string(folder.join(PLUGIN_FILE))
         .map_err(|error| format!("reading {}: {error}", PluginManifest::path_of(name)))?;
     let manifest = PluginManifest::parse(name, &text).map_err(|error| with_causes(&error))?;

@@ -18,6 +18,7 @@ use nightshift_manifest::settings::GridSettings;
 use nightshift_plugin::Host;
 use tokio::sync::watch;
 
+use crate::again::FailedRecords;
 use crate::awake::Awake;
 use crate::clock::Stopwatch;
 use crate::control::JobControl;
@@ -110,7 +111,7 @@ impl Core {
     }
 
     async fn work(self) -> Result<Ended, CoreError> {
-        let state = self.state;
+        let (failed, state) = (FailedRecords::of(&self.state), self.state);
         let Left { spool, finished, unfinished } = off(move || look_at(&state)).await?;
         let holding = finished.iter().map(|(held, ..)| held).chain(&unfinished).map(|held| held.claim.attempt);
         let holding = Mutex::new(holding.collect());
@@ -120,6 +121,7 @@ impl Core {
             control: self.control,
             bench: Workbench::start(self.host).map_err(CoreError::Thread)?,
             spool,
+            failed,
             worker: self.worker,
             orders: self.orders,
             telling: Telling::new(self.tell),

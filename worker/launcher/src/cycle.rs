@@ -7,16 +7,16 @@
 //! 5. A job server that asks who comes is asked whether it lets this worker in ([`crate::join`]). [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
 //! 6. Status file and report, whatever happened; then the exit code.
 
+mod letting_in;
+mod visiting;
+
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_client::{Access, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::binaries::{FetchLimits, Shelf};
-use nightshift_engine::{Counts, Means, StopFlag};
-use nightshift_manifest::machine::this_target;
+use nightshift_engine::StopFlag;
 use nightshift_manifest::offline::{self, Offline};
 use nightshift_manifest::stop::{self, Stops, When, Who};
 use nightshift_wire::{Report, WorkerState};
@@ -25,27 +25,16 @@ use tokio::runtime::Runtime;
 use crate::decide::{self, Facts, Next};
 use crate::identity::{self, IdentityError, Verdict};
 use crate::installed::Installed;
-use crate::join::{Credential, CredentialError, Standing};
+use crate::join::{Credential, CredentialError};
 use crate::lock::{self, Lock, LockError, Taken};
-use crate::programs::ArtifactStore;
+use crate::lookout::Lookout;
 use crate::report::{Findings, Reporter, Step};
-use crate::repository::{Found, Repository, RepositoryError, Visit};
-use crate::rollout::Openings;
-use crate::self_check::SelfCheck;
+use crate::repository::{RepositoryError, Visit};
 use crate::sender::Sender;
 use crate::settings::{JobSource, Settings};
 use crate::status::{self, Status};
 use crate::watch::{self, Finish};
 use crate::{clock, heard, leftovers, machine, stop_file};
-
-/// The time between two progress marks while the repository is visited.
-const MARK_EVERY: Duration = Duration::from_secs(5);
-
-/// A visit that takes longer than this does not count as progress any more.
-const MARKS_FOR: Duration = Duration::from_secs(2 * 60 * 60);
-
-/// How long a job server may take to say what is stopped: a cycle with nothing to do must not wait for one that is away.
-const HEAR_WITHIN: Duration = Duration::from_secs(5);
 
 /// What to do when a job server that let this worker in does so no more.
 const ASK_ADMIN: &str = "the next cycle asks to be let in again; see `nightshift worker list`";
@@ -123,6 +112,8 @@ pub struct Cycle<'s> {
     out: Option<(String, &'static str)>,
     /// What the job server says is stopped, as far as it was heard.
     pub heard: Vec<StopFlag>,
+    /// Keeps an eye on stops while the repository is visited.
+    pub lookout: Lookout,
     /// The last visit to the repository, once there was one.
     pub visit: Option<Visit>,
     /// The launcher of the release in force is another program than this one.
@@ -172,6 +163,7 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
         credential: None,
         out: None,
         heard: heard::remembered(state, &settings.source.control_branch),
+        lookout: Lookout::over(&settings.source, state, settings.look_every),
         visit: None,
         another_launcher: false,
         has_switched: false,
@@ -236,51 +228,11 @@ impl Cycle<'_> {
         Ok(self.ending(&next, &facts))
     }
 
-    /// Opens the clone, to take releases when their rings are open and to try them by this worker's means.
-    ///
-    /// # Errors
-    /// When the state folder cannot be used, or an address is none of a job server.
-    pub fn repository(&self) -> Result<Repository, CycleError> {
-        let Settings { source, state, jobs, joining, try_again, report_timeout, .. } = self.settings;
-        let nobody = || Access { pin: joining.pin, ..Access::default() };
-        let access = self.credential.as_ref().map_or_else(nobody, |credential| credential.access(joining));
-        let job_server = match jobs {
-            JobSource::Servers(servers) => {
-                Some(Arc::new(ArtifactStore::new(servers.clone(), access.clone())) as Arc<dyn Shelf>)
-            }
-            JobSource::Store { .. } => None,
-        };
-        let check = SelfCheck { installed: self.installed.clone(), scratch: state.root().join("self-check") };
-        let means = Means {
-            check: Arc::new(check),
-            target: this_target(),
-            job_server,
-            limits: FetchLimits::default(),
-            again_after: *try_again,
-        };
-        let servers = match jobs {
-            JobSource::Servers(servers) => servers.as_slice(),
-            JobSource::Store { .. } => &[],
-        };
-        let openings = Openings::of(self.worker(), servers, &access, *report_timeout, state);
-        let mut repository = Repository::open(source.clone(), state, means)?;
-        repository.go_by(openings.map_err(CycleError::JobServer)?);
-        Ok(repository)
-    }
-
     /// Tells boot that this launcher came to the end of its cycle in good order, or why it could not look.
     fn note_for_boot(&self) {
         let blind = self.visit.as_ref().filter(|visit| !visit.looked).map(|visit| visit.look.found.as_str());
         if let Err(error) = nightshift_engine::cycle_ended(&self.settings.state, blind) {
             tracing::warn!(error = &error as &dyn std::error::Error, "noting the end of the cycle for boot");
-        }
-    }
-
-    /// Asks the job server what it says is stopped. One that does not answer, or not to this worker, changes nothing.
-    fn ask_what_is_stopped(&mut self, runtime: &Runtime) {
-        let Some(client) = self.sender.client() else { return };
-        if let Some(stops) = runtime.block_on(heard::ask(&client, HEAR_WITHIN.min(self.settings.report_timeout))) {
-            self.hear(stops);
         }
     }
 
@@ -299,90 +251,6 @@ impl Cycle<'_> {
         // The job server tells of the repository's flags as well.
         all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
         stop::judge(&all, Who { worker: &self.reporter.worker, host: &self.reporter.host, release })
-    }
-
-    /// Makes or finds what this worker proves itself by, where the job server asks for it.
-    fn prove(&mut self) -> Result<(), CycleError> {
-        let joining = &self.settings.joining;
-        if !joining.is_needed() || self.sender.client().is_none() {
-            return Ok(());
-        }
-        let state = &self.settings.state;
-        let machine =
-            machine::fingerprint(state.root()).map_err(|error| CycleError::Fingerprint(state.root().into(), error))?;
-        let credential = Credential::establish(state, &self.reporter.worker, &machine)?;
-        let access = credential.access(joining);
-        self.sender =
-            Sender::new(&self.settings.jobs, self.settings.report_timeout, &access).map_err(CycleError::JobServer)?;
-        self.credential = Some(credential);
-        Ok(())
-    }
-
-    /// Asks the job server whether it lets this worker in. A worker whose identity is another machine's asks once more, as
-    /// a new one.
-    fn ask_to_join(&mut self, runtime: &Runtime) -> Result<(), CycleError> {
-        let mut standing = self.standing(runtime);
-        if standing == Standing::Anew {
-            tracing::warn!(worker = self.reporter.worker, "this worker's identity is in use on another machine");
-            identity::forget(&self.settings.state)?;
-            self.reporter.worker = establish_identity(&self.settings.state, &mut self.findings)?;
-            self.prove()?;
-            standing = self.standing(runtime);
-        }
-        match standing {
-            Standing::In => {
-                if self.credential.is_some() {
-                    self.findings.good(Step::Join, "the job server lets this worker in");
-                }
-            }
-            Standing::Out(reason, to_do) => {
-                self.findings.bad(Step::Join, reason.clone(), to_do);
-                self.out = Some((reason, to_do));
-            }
-            Standing::Anew => {
-                let (reason, to_do) = ("the job server does not believe who this worker is", "ask an admin of it");
-                self.findings.bad(Step::Join, reason, to_do);
-                self.out = Some((reason.to_owned(), to_do));
-            }
-            Standing::Unknown(why) => self.findings.good(Step::Join, format!("not asked: {why}")),
-        }
-        Ok(())
-    }
-
-    fn standing(&self, runtime: &Runtime) -> Standing {
-        let (Some(client), Some(credential)) = (self.sender.client(), &self.credential) else { return Standing::In };
-        runtime.block_on(credential.ask(&client, &self.settings.joining, &self.reporter.host))
-    }
-
-    /// Visits the repository on a thread of its own and marks progress meanwhile: a first release may be large and the
-    /// network slow. A network that hangs ends the visit by the engine's own limits. One that trickles for ever does
-    /// not: after [`MARKS_FOR`] no progress is marked any more, and a later cycle ends this one.
-    fn visit(&mut self, runtime: &Runtime, mut repository: Repository) -> Repository {
-        let visited = runtime.block_on(async {
-            let mut visiting = tokio::task::spawn_blocking(move || {
-                let visit = repository.visit();
-                (repository, visit)
-            });
-            let mut marks = tokio::time::interval(MARK_EVERY);
-            let begun = clock::since_start();
-            loop {
-                tokio::select! {
-                    visited = &mut visiting => break visited,
-                    _ = marks.tick() => {
-                        if Duration::from_millis(clock::since_start() - begun) < MARKS_FOR {
-                            self.lock.mark_progress();
-                        }
-                    }
-                }
-            }
-        });
-        match visited {
-            Ok((repository, visit)) => {
-                self.take_in(visit);
-                repository
-            }
-            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
-        }
     }
 
     /// What is known now.
@@ -413,50 +281,9 @@ impl Cycle<'_> {
         }
     }
 
-    /// Says to a repository whose it is and what was heard.
-    pub fn introduce(&self, repository: &mut Repository) {
-        let control = &self.settings.source.control_branch;
-        let heard = self.heard.iter().filter(|flag| !heard::is_seen_by_looking(flag, control)).cloned();
-        repository.know(&self.reporter.worker, &self.reporter.host, &heard.collect::<Vec<_>>());
-    }
-
     /// This worker's id.
     pub fn worker(&self) -> &str {
         &self.reporter.worker
-    }
-
-    /// Takes in what a visit to the repository found.
-    pub fn take_in(&mut self, visit: Visit) {
-        let mut note = |step, found: &Found| {
-            if found.next.is_empty() {
-                self.findings.good(step, found.found.clone());
-            } else {
-                tracing::warn!("{}: {}; {}", step.name(), found.found, found.next);
-                self.findings.bad(step, found.found.clone(), found.next.clone());
-            }
-        };
-        note(Step::Look, &visit.look);
-        note(Step::Sync, &visit.sync);
-        if let Some(words) = repairs_in_words(&visit.repairs) {
-            tracing::warn!("{words}");
-            self.findings.good(Step::Repair, words);
-        }
-        if visit.looked {
-            // What a look sees itself, it knows better than who told of it before.
-            let control = &self.settings.source.control_branch;
-            self.heard.retain(|flag| !heard::is_seen_by_looking(flag, control));
-        }
-        // A release that was on trial before this launcher began has one of its own perhaps, which boot did not choose.
-        if visit.switched || (self.visit.is_none() && visit.on_trial) {
-            self.another_launcher =
-                visit.release.as_ref().is_some_and(|release| self.installed.is_another_launcher(release));
-        }
-        self.has_switched |= visit.switched;
-        if visit.switched {
-            let tag = visit.release.as_ref().map(|release| release.tag.as_str());
-            tracing::info!(tag, "a release came into force");
-        }
-        self.visit = Some(visit);
     }
 
     /// A report of what the cycle has found so far.
@@ -523,16 +350,6 @@ impl Cycle<'_> {
             }
         }
     }
-}
-
-/// What was found damaged and made good; `None` when nothing was.
-fn repairs_in_words(repairs: &Counts) -> Option<String> {
-    let words = repairs.iter().map(|(repair, times)| match times {
-        1 => repair.to_string(),
-        _ => format!("{repair} ({times} times)"),
-    });
-    let words = words.collect::<Vec<_>>().join("; ");
-    (!words.is_empty()).then_some(words)
 }
 
 fn lock_in_words(ended: Option<Duration>) -> String {

@@ -5,6 +5,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nightshift_contract::holder::Holder;
@@ -90,6 +92,13 @@ pub fn child_to_watch(child: u32) -> io::Result<impl FnOnce() + Send + 'static> 
     Ok(move || while let Err(Errno::INTR) = wait_for_end(&pidfd, None) {})
 }
 
+/// Whether somebody ended a process that did not end by itself: a person, a service manager, or the kernel for want of
+/// memory. A program that crashes dies of other signals.
+pub fn is_ended_by_somebody(status: ExitStatus) -> bool {
+    let signals = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP];
+    status.signal().is_some_and(|ended_by| signals.iter().any(|signal| signal.as_raw() == ended_by))
+}
+
 /// Whether the process behind a pidfd ended within a time, or ever.
 fn wait_for_end(pidfd: &OwnedFd, at_most: Option<Duration>) -> Result<bool, Errno> {
     let timeout = at_most.map(|at_most| Timespec::try_from(at_most).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 }));
@@ -110,6 +119,15 @@ mod tests {
         assert_eq!(me.pid, std::process::id());
         let running = Running::find(me).expect("this test runs");
         assert!(!running.ends_within(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_kill_is_told_from_a_crash() {
+        for (signal, by_somebody) in [(9, true), (15, true), (2, true), (1, true), (11, false), (6, false), (7, false)]
+        {
+            assert_eq!(is_ended_by_somebody(ExitStatus::from_raw(signal)), by_somebody, "signal {signal}");
+        }
+        assert!(!is_ended_by_somebody(ExitStatus::from_raw(101 << 8)), "it ended by itself, with 101");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! look that really saw the repository said stays true while the repository is out of reach: a stop flag too.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{
@@ -31,6 +33,8 @@ pub struct Repository {
     heard: Vec<StopFlag>,
     /// What is known of rings; without it nothing holds releases back.
     openings: Option<Openings>,
+    /// Says to whoever waits whether a visit is at its look.
+    is_looking: Arc<AtomicBool>,
 }
 
 /// What one step of a visit found.
@@ -84,11 +88,16 @@ impl Repository {
     ///
     /// # Errors
     /// When the state folder cannot be used.
-    pub fn open(source: Source, state: &StateDir, means: Means) -> Result<Repository, RepositoryError> {
+    pub fn open(
+        source: Source,
+        state: &StateDir,
+        means: Means,
+        is_looking: Arc<AtomicBool>,
+    ) -> Result<Repository, RepositoryError> {
         let mut engine = Engine::open(source, state.clone())?;
         engine.try_by(means)?;
         let told = engine.in_force().map(|release| release.tag_id);
-        Ok(Repository { engine, told, whose: Default::default(), heard: Vec::new(), openings: None })
+        Ok(Repository { engine, told, whose: Default::default(), heard: Vec::new(), openings: None, is_looking })
     }
 
     /// Says whose it is, and what the job server says is stopped: what stops this worker keeps releases out.
@@ -107,7 +116,9 @@ impl Repository {
         let mut sync = Ok(Sync::default());
         let mut trouble = None;
         let mut went_back = None;
+        self.is_looking.store(true, Ordering::Relaxed);
         let looked = self.engine.look(&clock::moment());
+        self.is_looking.store(false, Ordering::Relaxed);
         let has_looked = looked.is_ok();
         let look = match looked {
             Ok(look) => match self.what_holds_releases(&look.stops) {

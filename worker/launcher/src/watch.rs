@@ -12,38 +12,38 @@
 pub mod care;
 mod core_process;
 mod ends;
-mod hearing;
 mod probation;
+mod starting;
 mod stopping;
 mod telling;
 mod trial;
+mod visiting;
 mod waking;
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use nightshift_contract::handoff::{CoreArgs, ReleaseArgs};
-use nightshift_contract::message::{FromCore, PluginStop, ToCore};
+use nightshift_contract::message::{FromCore, PluginStop};
 use nightshift_engine::{Event as TrialEvent, Release, StopFlag};
-use nightshift_manifest::binaries::Program;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cycle::Cycle;
-use crate::decide::{self, Next};
-use crate::installed::is_same;
+use crate::decide;
+use crate::hearing::{Hearing, Told};
 use crate::report::Step;
-use crate::repository::{Repository, Visit, chain};
+use crate::repository::Repository;
 use crate::sender::Stream;
-use crate::{clock, decide::Facts, leftovers, lock};
+use crate::{clock, decide::Facts, leftovers};
 pub use care::Finish;
 use care::{Act, Care, Event, Phase};
 use core_process::{CoreProcess, Did};
 use ends::Ends;
-use hearing::{Hearing, Told};
 use probation::Probation;
+use starting::still_in_use;
 use telling::Telling;
+use visiting::{Place, Visited, visited};
 use waking::{Owed, Wakefulness};
 
 /// How long everything that a core started may take to end, once it is killed.
@@ -122,22 +122,13 @@ struct Watch<'c, 's> {
     telling: Telling,
 }
 
-/// Where the clone of the repository is: only one thread may use it at a time.
-enum Place {
-    Here(Box<Repository>),
-    Visiting(JoinHandle<Visited>),
-    /// A visit panicked; it is opened again.
-    Lost,
-}
-
-/// The repository comes back with what the visit found.
-type Visited = Box<(Repository, Visit)>;
-
 enum Happened {
     Core(Did),
     Visited(Result<Visited, JoinError>),
     /// The job server told what is stopped.
     Heard(Told),
+    /// A look beside a long visit saw these stops.
+    SeenBeside(Vec<StopFlag>),
     /// The job server was asked what is stopped; `None` when it did not answer.
     Asked(Option<Vec<StopFlag>>),
     Tick,
@@ -154,11 +145,13 @@ impl Watch<'_, '_> {
                 did = next_of(&mut self.core) => Happened::Core(did),
                 visited = visited(&mut self.place) => Happened::Visited(visited),
                 told = self.hearing.changed() => Happened::Heard(told),
+                seen = self.cycle.lookout.seen() => Happened::SeenBeside(seen),
                 asked = asked(&mut self.asking) => Happened::Asked(asked),
                 _ = ticks.tick() => Happened::Tick,
                 () = ends.asked() => Happened::Terminated,
             };
             let events = self.understand(happened).await;
+            self.cycle.break_off_when_stopped();
             let mut finish = self.act(events).await;
             self.judge();
             if matches!(finish, Some(Finish::Crashed | Finish::Misunderstood)) && self.gave_up().await {
@@ -195,14 +188,17 @@ impl Watch<'_, '_> {
                 self.to_judge = self.to_judge.take().or(seen);
                 VecDeque::from([Event::Heard(message)])
             }
-            Happened::Core(Did::Ended(code)) => {
+            Happened::Core(Did::Ended(how)) => {
+                if self.care.phase() == Phase::Running {
+                    self.probation.crashed(how.by_somebody);
+                }
                 let core = self.core.take();
                 self.survivors = core.as_ref().and_then(|core| core.survivors().map(ToOwned::to_owned));
                 self.last_words = core.and_then(|core| core.last_words().map(ToOwned::to_owned));
                 self.said = None;
                 self.probation.rests();
                 self.owed = Owed::default();
-                VecDeque::from([Event::Ended(code)])
+                VecDeque::from([Event::Ended(how.code)])
             }
             Happened::Visited(visited) => {
                 let in_time = !self.look_again;
@@ -224,6 +220,13 @@ impl Watch<'_, '_> {
                 }
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
+            Happened::SeenBeside(seen) => {
+                if self.cycle.see_beside(seen) {
+                    self.tell_stops().await;
+                    self.look_again = matches!(self.place, Place::Visiting(_));
+                }
+                VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
+            }
             Happened::Asked(answer) => {
                 self.asking = None;
                 if let Some(stops) = answer {
@@ -234,7 +237,10 @@ impl Watch<'_, '_> {
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
             Happened::Tick => {
-                self.cycle.lock.mark_progress();
+                match self.place {
+                    Place::Visiting(_) => self.cycle.mark_progress(),
+                    Place::Here(_) | Place::Lost => self.cycle.lock.mark_progress(),
+                }
                 let seen = self.probation.tick(clock::since_start());
                 self.to_judge = self.to_judge.take().or(seen);
                 self.ticks += 1;
@@ -275,7 +281,7 @@ impl Watch<'_, '_> {
                     Act::Kill(why) => {
                         tracing::warn!("killing the core: {why}");
                         if self.care.phase() == Phase::Running {
-                            self.to_judge = self.to_judge.take().or(self.probation.gave_up(why));
+                            self.to_judge = self.to_judge.take().or(self.probation.hung(why));
                         }
                         if let Some(core) = &self.core {
                             core.kill();
@@ -286,119 +292,6 @@ impl Watch<'_, '_> {
             }
         }
         None
-    }
-
-    /// Starts a core on the release in force, after checking its files. No core runs, so waiting here is harmless.
-    async fn start(&mut self) -> Result<Option<Event>, Finish> {
-        if let Place::Visiting(_) = &self.place {
-            let visited = visited(&mut self.place).await;
-            self.take_in(visited);
-        }
-        let next = decide::next(&self.facts());
-        let (Next::Work, Some(release)) = (&next, self.release_in_force()) else {
-            return Ok(Some(Event::Wanted(next)));
-        };
-        let Place::Here(repository) = &self.place else { return Ok(Some(Event::Ended(None))) };
-        if let Err(error) = repository.verify(&release) {
-            let words = chain(&error);
-            tracing::error!("{} is not started: {words}", release.tag);
-            self.cycle.findings.bad(Step::Core, words, "the next cycle fetches the release again");
-            return Err(Finish::Unusable);
-        }
-        let args = CoreArgs {
-            state_dir: self.cycle.settings.state.root().to_owned(),
-            release: release_args(&release),
-            jobservers: self.cycle.settings.jobs.addresses(),
-            store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
-            worker: self.cycle.worker().to_owned(),
-            asked: self.cycle.credential.is_some(),
-        };
-        let mark = match leftovers::new_mark(&self.cycle.settings.state) {
-            Ok(mark) => mark,
-            Err(error) => {
-                tracing::error!("no core is started, because it could not be noted: {error}");
-                return Ok(Some(Event::Ended(None)));
-            }
-        };
-        self.core_program = self.cycle.installed.of(Some(&release), Program::Core);
-        match CoreProcess::start(&self.core_program, &args, &mark) {
-            Ok(mut core) => {
-                if let Some(credential) = &self.cycle.credential {
-                    core.tell(&ToCore::Access(credential.to_core(&self.cycle.settings.joining))).await;
-                }
-                lock::note_core(&self.cycle.settings.state, core.pid());
-                tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
-                self.core = Some(core);
-                self.probation.started(clock::since_start());
-                self.told = vec![release];
-                self.told_stops = Vec::new();
-                self.tell_stops().await;
-                Ok(None)
-            }
-            Err(error) => {
-                tracing::error!("starting {} failed: {error}", self.core_program.display());
-                Ok(Some(Event::Ended(None)))
-            }
-        }
-    }
-
-    /// Tells a running core of a release that has come into force since it was told one. Another core's release is not for
-    /// it: it has to end.
-    async fn tell_release(&mut self) -> Option<Event> {
-        let release = self.release_in_force()?;
-        let core = self.core.as_mut()?;
-        if self.told.last().is_some_and(|told| told.slot == release.slot) {
-            return None;
-        }
-        let program = self.cycle.installed.of(Some(&release), Program::Core);
-        if program != self.core_program && !is_same(&program, &self.core_program) {
-            return Some(Event::OtherCore);
-        }
-        tracing::info!("telling the core of {}", release.tag);
-        core.tell(&ToCore::Release(release_args(&release))).await;
-        self.probation.told(clock::since_start());
-        self.told.push(release);
-        None
-    }
-
-    fn begin_visit(&mut self) {
-        let mut repository = match std::mem::replace(&mut self.place, Place::Lost) {
-            Place::Here(repository) => *repository,
-            Place::Lost => match self.cycle.repository() {
-                Ok(repository) => repository,
-                Err(error) => return tracing::error!("{}", chain(&error)),
-            },
-            visiting @ Place::Visiting(_) => {
-                self.place = visiting;
-                return;
-            }
-        };
-        repository.keep(&self.told);
-        self.cycle.introduce(&mut repository);
-        self.place = Place::Visiting(tokio::task::spawn_blocking(move || {
-            let visit = repository.visit();
-            Box::new((repository, visit))
-        }));
-    }
-
-    fn take_in(&mut self, visited: Result<Visited, JoinError>) {
-        let pause = if self.look_again { 0 } else { millis(self.cycle.settings.look_every) };
-        let stale = std::mem::take(&mut self.look_again);
-        self.next_visit = clock::since_start() + pause;
-        match visited {
-            Ok(visited) => {
-                let (repository, mut visit) = *visited;
-                // What was heard meanwhile is newer than this look.
-                visit.looked &= !stale;
-                self.place = Place::Here(Box::new(repository));
-                self.cycle.take_in(visit);
-                self.judge_whom();
-            }
-            Err(error) => {
-                tracing::error!("a visit to the repository broke off: {error}");
-                self.place = Place::Lost;
-            }
-        }
     }
 
     fn facts(&self) -> Facts {
@@ -461,54 +354,6 @@ async fn asked(asking: &mut Option<JoinHandle<Option<Vec<StopFlag>>>>) -> Option
     }
 }
 
-async fn visited(place: &mut Place) -> Result<Visited, JoinError> {
-    match place {
-        Place::Visiting(visit) => visit.await,
-        Place::Here(_) | Place::Lost => std::future::pending().await,
-    }
-}
-
-/// Drops the releases that a core no longer reads once it says that it uses `tag`.
-fn still_in_use(told: &mut Vec<Release>, tag: &str) {
-    if let Some(used) = told.iter().rposition(|release| release.tag == tag) {
-        told.drain(..used);
-    }
-}
-
-fn release_args(release: &Release) -> ReleaseArgs {
-    ReleaseArgs { slot: release.slot.clone(), tag: release.tag.clone(), commit: release.commit.clone() }
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use nightshift_manifest::version::ReleaseVersion;
-
-    fn release(minor: u64) -> Release {
-        let version = ReleaseVersion::new(1, minor, 0);
-        Release {
-            version,
-            tag: version.tag(),
-            tag_id: String::new(),
-            commit: String::new(),
-            tree_id: String::new(),
-            signer: String::new(),
-            slot: format!("/slots/{}", version.tag()).into(),
-        }
-    }
-
-    #[test]
-    fn a_core_may_read_every_release_between_the_one_it_uses_and_the_last_it_was_told() {
-        let mut told = vec![release(0), release(1), release(2)];
-        still_in_use(&mut told, "v1.0.0");
-        assert_eq!(told, [release(0), release(1), release(2)], "it still works on its job");
-        still_in_use(&mut told, "v9.9.9");
-        assert_eq!(told.len(), 3, "a release nobody told it of changes nothing");
-        still_in_use(&mut told, "v1.2.0");
-        assert_eq!(told, [release(2)]);
-    }
 }

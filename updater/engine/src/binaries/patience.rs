@@ -1,7 +1,7 @@
 //! A limit for every wait at a place: until it answers, and until its next bytes come.
 //!
-//! A thread of its own asks and reads; who waits for it gives up after the limit. The thread ends with its next byte, or
-//! when the place's own limit is over.
+//! A thread of its own asks and reads; who waits for it gives up after the limit, and looks several times a second whether
+//! it is to go on at all. The thread ends with its next byte, or when the place's own limit is over.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -11,21 +11,25 @@ use std::time::Duration;
 
 use nightshift_manifest::binaries::Digest;
 
+use super::Watch;
 use super::faults::PlaceFault;
 use super::shelf::{Arriving, Shelf};
 
 /// Bytes read at once.
 const PIECE: usize = 64 * 1024;
+/// Nobody waits longer than this without being asked whether to go on.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// A place that is waited for no longer than that.
 pub(super) struct Patient {
     shelf: Arc<dyn Shelf>,
     silence: Duration,
+    watch: Watch,
 }
 
 impl Patient {
-    pub(super) fn new(shelf: Arc<dyn Shelf>, silence: Duration) -> Self {
-        Self { shelf, silence }
+    pub(super) fn new(shelf: Arc<dyn Shelf>, silence: Duration, watch: Watch) -> Self {
+        Self { shelf, silence, watch }
     }
 
     fn silent(&self) -> String {
@@ -43,12 +47,23 @@ impl Shelf for Patient {
         let asking = thread::Builder::new().name("fetching a program".to_owned());
         let asked = asking.spawn(move || read_on(&*shelf, &digest, from, &answer, &pieces));
         asked.map_err(|error| PlaceFault::Away(error.to_string()))?;
-        let (from, size) = match answered.recv_timeout(self.silence) {
-            Ok(opened) => opened?,
-            Err(RecvTimeoutError::Timeout) => return Err(PlaceFault::Away(self.silent())),
-            Err(RecvTimeoutError::Disconnected) => return Err(PlaceFault::Away("asking it failed".to_owned())),
+        let mut waited = Duration::ZERO;
+        let (from, size) = loop {
+            let slice = AT_ONCE.min(self.silence.saturating_sub(waited));
+            match answered.recv_timeout(slice) {
+                Ok(opened) => break opened?,
+                Err(RecvTimeoutError::Timeout) if !(self.watch)(from) => {
+                    return Err(PlaceFault::Away("it was not waited for".to_owned()));
+                }
+                Err(RecvTimeoutError::Timeout) if waited + slice >= self.silence => {
+                    return Err(PlaceFault::Away(self.silent()));
+                }
+                Err(RecvTimeoutError::Timeout) => waited += slice,
+                Err(RecvTimeoutError::Disconnected) => return Err(PlaceFault::Away("asking it failed".to_owned())),
+            }
         };
-        let waiting = Waiting { bytes, piece: Vec::new(), at: 0, silence: self.silence, silent: self.silent() };
+        let (silence, silent) = (self.silence, self.silent());
+        let waiting = Waiting { bytes, piece: Vec::new(), at: 0, waited: Duration::ZERO, silence, silent };
         Ok(Arriving { from, size, bytes: Box::new(waiting) })
     }
 }
@@ -90,21 +105,28 @@ struct Waiting {
     bytes: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     at: usize,
+    waited: Duration,
     silence: Duration,
     silent: String,
 }
 
 impl Read for Waiting {
+    /// Interrupted several times a second while nothing comes, so that the reader can look whether to go on.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.piece.len() {
-            self.piece = match self.bytes.recv_timeout(self.silence) {
+            let slice = AT_ONCE.min(self.silence.saturating_sub(self.waited));
+            self.piece = match self.bytes.recv_timeout(slice) {
                 Ok(piece) => piece?,
-                Err(RecvTimeoutError::Timeout) => {
+                Err(RecvTimeoutError::Timeout) if self.waited + slice >= self.silence => {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, self.silent.clone()));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.waited += slice;
+                    return Err(io::ErrorKind::Interrupted.into());
                 }
                 Err(RecvTimeoutError::Disconnected) => Vec::new(),
             };
-            self.at = 0;
+            (self.at, self.waited) = (0, Duration::ZERO);
         }
         let rest = &self.piece[self.at..];
         let taken = rest.len().min(buffer.len());

@@ -77,13 +77,22 @@ impl Inner {
         self.fail(Failed::There(fault))
     }
 
+    /// Whether to go on with so many bytes here.
+    fn goes_on(&self, at: u64) -> bool {
+        (self.watch)(at) && clock::moment().since_boot_ms < self.ends
+    }
+
     /// Asks the place for what is missing.
     fn ask(&self) -> io::Result<(u64, Option<Box<dyn Read + Send>>)> {
         let size = self.binary.size;
         if self.here == size {
             return Ok((size, None));
         }
-        let arriving = self.shelf.open(&self.binary.sha256, self.here).map_err(|fault| self.there(fault))?;
+        let opened = self.shelf.open(&self.binary.sha256, self.here);
+        if !self.goes_on(self.here) {
+            return Err(self.fail(Failed::Ended));
+        }
+        let arriving = opened.map_err(|fault| self.there(fault))?;
         if let Some(found) = arriving.size.filter(|found| *found != size) {
             return Err(self.there(PlaceFault::OtherSize { found, size }));
         }
@@ -138,14 +147,14 @@ impl Pouring {
 
     fn read_rest(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (inner, size) = (Arc::clone(&self.inner), self.inner.binary.size);
-        if !(inner.watch)(self.at) || clock::moment().since_boot_ms >= inner.ends {
-            return Err(inner.fail(Failed::Ended));
-        }
         let Some(rest) = &mut self.rest else { return Ok(0) };
         let broke_off = |at, why| inner.there(PlaceFault::BrokeOff { at, size, why });
         // One byte more than there may be is read, to notice a file that goes on.
         let most = usize::try_from(size - self.at + 1).unwrap_or(usize::MAX).min(buffer.len());
         let read = loop {
+            if !inner.goes_on(self.at) {
+                return Err(inner.fail(Failed::Ended));
+            }
             match rest.read(&mut buffer[..most]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read.map_err(|error| broke_off(self.at, error.to_string()))?,

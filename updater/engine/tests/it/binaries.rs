@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nightshift_engine::binaries::{FetchError, FetchLimits, Fetcher, digest_of, is_it};
@@ -280,6 +280,23 @@ fn a_download_that_is_stopped_goes_on_later() {
     way.fetch().expect("arrives");
     way.arrived();
     assert!(way.asked_from()[1] >= 600_000, "{:?}", way.asked_from());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_place_that_fell_silent() {
+    let mut way = Way::new();
+    way.fetcher.limits.silence = Duration::from_secs(3600);
+    way.web.answer([Answering::SilentAfter(600_000)]);
+    let (asked, before) = (AtomicUsize::new(0), AtomicU64::new(0));
+    // Stopped while no byte comes: asked again and again about as many.
+    way.fetcher.watch = Arc::new(move |here| {
+        if before.swap(here, Ordering::SeqCst) != here {
+            asked.store(0, Ordering::SeqCst);
+        }
+        here == 0 || asked.fetch_add(1, Ordering::SeqCst) < 3
+    });
+    let error = way.fetch().expect_err("stopped");
+    assert!(matches!(error, FetchError::Ended { .. }), "{error}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use nightshift_contract::layout::{BOOT, LAUNCHER, StateDir};
 use nightshift_engine::binaries::FetchLimits;
 use nightshift_engine::clock::moment;
-use nightshift_engine::{Engine, Event, FREE, Means, Source};
+use nightshift_engine::{BreakOff, Engine, Event, FREE, Means, Source};
 use nightshift_launcher::installed::Installed;
 use nightshift_launcher::self_check::SelfCheck;
 use nightshift_manifest::machine::this_target;
@@ -131,7 +131,8 @@ fn engine(central: &Central, url: &str, folder: &Path) -> Result<Engine> {
     let installed = Installed::new(Some(programs.path(BOOT)), programs.path(LAUNCHER), folder.join("worker.toml"));
     let source = Source::new(url, CONTROL, Signers::parse(&central.signer_line())?);
     fs::create_dir_all(state.root())?;
-    let check = SelfCheck { installed, scratch: state.root().join("self-check") };
+    let break_off: BreakOff = Arc::new(|| false);
+    let check = SelfCheck { installed, state: state.clone(), break_off: Arc::clone(&break_off) };
     let mut engine = Engine::open(source, state)?;
     engine.try_by(Means {
         check: Arc::new(check),
@@ -139,6 +140,7 @@ fn engine(central: &Central, url: &str, folder: &Path) -> Result<Engine> {
         job_server: None,
         limits: FetchLimits::default(),
         again_after: Duration::from_secs(3600),
+        break_off,
     })?;
     Ok(engine)
 }

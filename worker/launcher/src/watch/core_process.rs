@@ -36,8 +36,17 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(super) enum Did {
     /// It said something.
     Said(FromCore),
-    /// It ended, with an exit code or (`None`) by a signal; its process group is gone.
-    Ended(Option<i32>),
+    /// It ended; its process group is gone.
+    Ended(HowEnded),
+}
+
+/// How a core ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HowEnded {
+    /// Its exit code; `None` when a signal ended it, or nobody knows.
+    pub(super) code: Option<i32>,
+    /// It did not end by itself.
+    pub(super) by_somebody: bool,
 }
 
 /// A running core.
@@ -160,7 +169,7 @@ impl CoreProcess {
     }
 
     /// Clears up after a core that has ended and says how.
-    async fn leave(&mut self) -> Option<i32> {
+    async fn leave(&mut self) -> HowEnded {
         self.kill();
         if !self.is_swept {
             // Whoever waits here may be called away; the next wait is for the same sweep.
@@ -187,11 +196,11 @@ impl CoreProcess {
         match self.child.wait().await {
             Ok(status) => {
                 tracing::info!(pid = self.pid, "the core ended: {status}");
-                status.code()
+                HowEnded { code: status.code(), by_somebody: process::is_ended_by_somebody(status) }
             }
             Err(error) => {
                 tracing::warn!(pid = self.pid, "the core's exit status could not be read: {error}");
-                None
+                HowEnded { code: None, by_somebody: true }
             }
         }
     }
@@ -268,6 +277,10 @@ mod tests {
         CoreProcess::start(&program, &args, &uuid::Uuid::new_v4().to_string()).expect("the script can be started")
     }
 
+    fn by_itself(code: i32) -> Did {
+        Did::Ended(HowEnded { code: Some(code), by_somebody: false })
+    }
+
     async fn child_of(core: &mut CoreProcess) -> Running {
         let Did::Said(FromCore::Waiting(child)) = core.next().await else { panic!("it says its child's number") };
         let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).expect("the child runs");
@@ -279,13 +292,13 @@ mod tests {
         let mut core = start("obedient");
         assert_eq!(core.next().await, Did::Said(FromCore::Waiting("work".into())));
         core.tell(&ToCore::Stop("a reason".into())).await;
-        assert_eq!(core.next().await, Did::Ended(Some(6)));
+        assert_eq!(core.next().await, by_itself(6));
     }
 
     #[tokio::test]
     async fn a_core_that_ends_by_itself_is_seen_with_its_exit_code() {
         let mut core = start("broken");
-        assert_eq!(core.next().await, Did::Ended(Some(101)));
+        assert_eq!(core.next().await, by_itself(101));
         assert_eq!(core.last_words(), Some("no such table"));
     }
 
@@ -294,7 +307,7 @@ mod tests {
         let mut core = start("parent");
         let child = child_of(&mut core).await;
         core.kill();
-        assert_eq!(core.next().await, Did::Ended(None));
+        assert_eq!(core.next().await, Did::Ended(HowEnded { code: None, by_somebody: true }));
         assert!(child.ends_within(Duration::from_secs(60)));
     }
 
@@ -303,7 +316,7 @@ mod tests {
         let mut core = start("deserter");
         let child = child_of(&mut core).await;
         core.tell(&ToCore::Drain("a reason".into())).await;
-        assert_eq!(core.next().await, Did::Ended(Some(0)));
+        assert_eq!(core.next().await, by_itself(0));
         assert!(child.ends_within(Duration::ZERO), "its end is told when nothing of it is left");
         assert_eq!(core.survivors(), None);
     }

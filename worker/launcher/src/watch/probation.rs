@@ -3,15 +3,19 @@
 //!
 //! A release on trial proves itself by its first job, or by an answer of the job server that no job waits: its samples
 //! have passed before. It fails when its core does not stay up, when jobs of a plugin fail [`JOBS`] times without one that
-//! is done, and when the job server says nothing for [`ANSWER_WITHIN`]. The last good one is asked for the same.
+//! is done, and when the job server says nothing for [`ANSWER_WITHIN`]. A core that was killed each time is told from one
+//! that crashed or hung by itself.
+//!
+//! The last good one is asked for the same. Its jobs are others, and so it has to do as many of the plugin as the other
+//! failed at, one after the other: one that fails with it, too, shows that the records may be wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nightshift_contract::message::FromCore;
 use nightshift_engine::{Event, Fault, FaultKind};
 
-/// So many failed jobs of a plugin, and none done, are the release's fault.
+/// So many failed jobs of a plugin, and none done, are held against a release.
 const JOBS: u32 = 3;
 /// How long a core may take to say which release it uses.
 const UP_WITHIN: Duration = Duration::from_secs(120);
@@ -35,7 +39,9 @@ pub(super) struct Probation {
     running: bool,
     using: bool,
     in_hand: bool,
-    done: BTreeSet<String>,
+    /// A core of it ended, or hung, and nobody else's doing was seen in that.
+    crashed_itself: bool,
+    done: BTreeMap<String, u32>,
     failed: BTreeMap<String, (u32, String)>,
 }
 
@@ -47,7 +53,8 @@ impl Probation {
             running: false,
             using: false,
             in_hand: false,
-            done: BTreeSet::new(),
+            crashed_itself: false,
+            done: BTreeMap::new(),
             failed: BTreeMap::new(),
         }
     }
@@ -91,10 +98,12 @@ impl Probation {
             }
             FromCore::Working { plugin, .. } => {
                 self.in_hand = false;
-                self.done.insert(plugin.clone());
+                let done = self.done.entry(plugin.clone()).or_default();
+                *done += 1;
+                let enough = *done >= JOBS && !self.failed.contains_key(plugin);
                 self.can(|fault| match fault {
-                    FaultKind::Jobs(failing) => failing == plugin,
-                    FaultKind::Core | FaultKind::Claim => true,
+                    FaultKind::Jobs(failing) => failing == plugin && enough,
+                    FaultKind::Core | FaultKind::CutOff | FaultKind::Claim => true,
                     _ => false,
                 })
             }
@@ -103,16 +112,33 @@ impl Probation {
                 self.job_failed(plugin, why)
             }
             FromCore::Progress if !self.in_hand && self.failed.is_empty() => {
-                self.can(|fault| matches!(fault, FaultKind::Core | FaultKind::Claim))
+                self.can(|fault| matches!(fault, FaultKind::Core | FaultKind::CutOff | FaultKind::Claim))
             }
             FromCore::Waiting(_) | FromCore::Progress | FromCore::Woke(_) => None,
         }
     }
 
-    /// The core does not stay up, or hangs; `found` says how.
+    /// A core that was to go on ended, or could not be started.
+    pub(super) fn crashed(&mut self, by_somebody: bool) {
+        self.crashed_itself |= !by_somebody;
+    }
+
+    /// The core gives no sign of life; `found` says so.
+    pub(super) fn hung(&mut self, found: &str) -> Option<Event> {
+        self.crashed(false);
+        self.gave_up(found)
+    }
+
+    /// The core does not stay up; `found` says what it said last.
     pub(super) fn gave_up(&mut self, found: &str) -> Option<Event> {
         self.running = false;
-        self.cannot(FaultKind::Core, format!("its core does not stay up: {found}"))
+        match self.crashed_itself {
+            true => self.cannot(FaultKind::Core, format!("its core does not stay up: {found}")),
+            false => {
+                let found = format!("its core was killed each time, by somebody or for want of memory: {found}");
+                self.cannot(FaultKind::CutOff, found)
+            }
+        }
     }
 
     /// Time has passed.
@@ -139,7 +165,10 @@ impl Probation {
         }
         let failed = self.failed.entry(plugin.to_owned()).or_default();
         *failed = (failed.0 + 1, why.to_owned());
-        let often = failed.0 >= JOBS && !self.done.contains(plugin);
+        let often = match self.suspect {
+            Some(Suspect::LastGood(..)) => true,
+            _ => failed.0 >= JOBS && !self.done.contains_key(plugin),
+        };
         let found = format!("every job of {plugin} fails: {why}");
         often.then(|| self.cannot(FaultKind::Jobs(plugin.to_owned()), found))?
     }
@@ -155,7 +184,11 @@ impl Probation {
     fn cannot(&self, kind: FaultKind, found: String) -> Option<Event> {
         match self.suspect.as_ref()? {
             Suspect::OnTrial(_) => Some(Event::Failed(Fault { kind, found })),
-            Suspect::LastGood(_, fault) => (*fault == kind).then_some(Event::LastGoodToo),
+            Suspect::LastGood(_, fault) => {
+                // A core that is killed says nothing about one that crashed by itself.
+                let same = *fault == kind || (*fault == FaultKind::CutOff && kind == FaultKind::Core);
+                same.then_some(Event::LastGoodToo)
+            }
         }
     }
 }
@@ -228,7 +261,10 @@ mod tests {
 
     #[test]
     fn a_core_that_does_not_stay_up_come_up_or_get_an_answer_fails() {
-        assert_eq!(kind(on_trial().gave_up("a signal")), Some(FaultKind::Core));
+        let mut crashing = on_trial();
+        crashing.crashed(false);
+        assert_eq!(kind(crashing.gave_up("a signal")), Some(FaultKind::Core));
+        assert_eq!(kind(on_trial().hung("no sign of life")), Some(FaultKind::Core));
         assert_eq!(on_trial().tick(119_000), None);
         assert_eq!(kind(on_trial().tick(120_000)), Some(FaultKind::Core));
         let mut probation = on_trial();
@@ -247,17 +283,46 @@ mod tests {
     }
 
     #[test]
+    fn a_core_that_was_killed_each_time_is_told_from_one_that_crashed_once_by_itself() {
+        let mut killed = on_trial();
+        (0..3).for_each(|_| killed.crashed(true));
+        assert_eq!(kind(killed.gave_up("nothing")), Some(FaultKind::CutOff));
+        let mut crashed = on_trial();
+        [true, false, true].into_iter().for_each(|by_somebody| crashed.crashed(by_somebody));
+        assert_eq!(kind(crashed.gave_up("nothing")), Some(FaultKind::Core));
+    }
+
+    #[test]
+    fn the_last_good_release_has_to_do_as_many_jobs_as_the_other_failed_at_and_fail_at_none() {
+        let jobs = || last_good(FaultKind::Jobs("p".into()));
+        let mut probation = jobs();
+        assert_eq!([probation.hear(&working(4), 2), probation.hear(&working(4), 3)], [None, None], "luck");
+        assert_eq!(probation.hear(&working(4), 4), Some(Event::LastGoodWell));
+        let mut probation = jobs();
+        assert_eq!(probation.hear(&working(4), 2), None);
+        assert_eq!(probation.hear(&failed(), 3), Some(Event::LastGoodToo), "the records may be wrong");
+    }
+
+    #[test]
+    fn a_last_good_core_that_is_killed_says_nothing_about_one_that_crashed() {
+        let mut probation = last_good(FaultKind::Core);
+        probation.crashed(true);
+        assert_eq!(probation.gave_up("nothing"), None);
+        let mut probation = last_good(FaultKind::CutOff);
+        probation.crashed(true);
+        assert_eq!(probation.gave_up("nothing"), Some(Event::LastGoodToo));
+        assert_eq!(last_good(FaultKind::CutOff).hear(&FromCore::Progress, 2), Some(Event::LastGoodWell));
+    }
+
+    #[test]
     fn the_last_good_release_is_asked_for_what_the_other_could_not_do() {
         let jobs = || FaultKind::Jobs("p".into());
         assert_eq!(last_good(jobs()).hear(&FromCore::Progress, 2), None, "an answer says nothing about jobs");
-        assert_eq!(last_good(jobs()).hear(&working(4), 2), Some(Event::LastGoodWell));
-        assert_eq!(last_good(FaultKind::Jobs("other".into())).hear(&working(4), 2), None);
+        let mut other = last_good(FaultKind::Jobs("other".into()));
+        assert_eq!([2, 3, 4].map(|now| other.hear(&working(4), now)), [None, None, None]);
         assert_eq!(last_good(FaultKind::Core).hear(&FromCore::Progress, 2), Some(Event::LastGoodWell));
-        assert_eq!(last_good(FaultKind::Core).gave_up("a signal"), Some(Event::LastGoodToo));
+        assert_eq!(last_good(FaultKind::Core).hung("no sign of life"), Some(Event::LastGoodToo));
         assert_eq!(last_good(FaultKind::Claim).tick(1_800_001), Some(Event::LastGoodToo));
-        let mut probation = last_good(jobs());
-        assert_eq!([probation.hear(&failed(), 2), probation.hear(&failed(), 3)], [None, None]);
-        assert_eq!(probation.hear(&failed(), 4), Some(Event::LastGoodToo));
     }
 
     #[test]

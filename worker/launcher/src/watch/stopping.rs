@@ -3,9 +3,10 @@
 use nightshift_contract::message::{PluginStop, ToCore};
 use nightshift_manifest::stop::When;
 
-use super::hearing::Hearing;
-use super::{ASKED_WITHIN, Place, Watch};
+use super::visiting::Place;
+use super::{ASKED_WITHIN, Watch};
 use crate::heard;
+use crate::hearing::Hearing;
 
 impl Watch<'_, '_> {
     /// Tells a running core which plugins are stopped, when that changed.

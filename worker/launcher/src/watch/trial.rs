@@ -1,8 +1,9 @@
 //! What the watch has to do with a release on trial: whom the core's words speak of ([`super::probation`] judges them), and
 //! noting what they said.
 
+use super::Watch;
 use super::probation::Suspect;
-use super::{Place, Watch, visited};
+use super::visiting::Place;
 use crate::clock;
 use crate::repository::chain;
 
@@ -43,16 +44,10 @@ impl Watch<'_, '_> {
         }
         // Noted when the visit under way is done, and the next one says what is in force now.
         for _ in 0..2 {
-            if let Place::Visiting(_) = &self.place {
-                let visited = visited(&mut self.place).await;
-                self.take_in(visited);
-            }
+            self.end_visit().await;
             self.judge();
         }
-        if let Place::Visiting(_) = &self.place {
-            let visited = visited(&mut self.place).await;
-            self.take_in(visited);
-        }
+        self.end_visit().await;
         before != self.release_in_force()
     }
 }

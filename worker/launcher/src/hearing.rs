@@ -29,23 +29,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Listens as long as it is kept.
 #[derive(Debug)]
-pub(super) struct Hearing {
+pub(crate) struct Hearing {
     heard: watch::Receiver<Told>,
     task: Option<JoinHandle<()>>,
 }
 
 /// What was heard.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// What the job server says is stopped.
-    pub(super) stops: Vec<StopFlag>,
+    pub(crate) stops: Vec<StopFlag>,
     /// It is another view than before: look at the repository.
-    pub(super) look: bool,
+    pub(crate) look: bool,
 }
 
 impl Hearing {
     /// Begins to listen, with the stops known already; without a job server nothing is ever heard.
-    pub(super) fn begin(client: Option<Arc<Client>>, known: &[StopFlag]) -> Hearing {
+    pub(crate) fn begin(client: Option<Arc<Client>>, known: &[StopFlag]) -> Hearing {
         let (tell, heard) = watch::channel(Told::default());
         let known = known.to_vec();
         let task = client.map(|client| tokio::spawn(listen(client, known, tell)));
@@ -53,7 +53,7 @@ impl Hearing {
     }
 
     /// Returns when something was heard that was not known.
-    pub(super) async fn changed(&mut self) -> Told {
+    pub(crate) async fn changed(&mut self) -> Told {
         if self.heard.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
