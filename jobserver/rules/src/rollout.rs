@@ -1,7 +1,7 @@
 //! How a release does, ring by ring, and which ring is opened or sent back for it.
 //!
 //! Evidence is what accepted jobs and workers' own reports say. A ring is open when every ring before it has shown enough
-//! ([`Health::Confirmed`]); silence opens nothing. It shows enough by so many jobs, done no worse than with the release
+//! ([`Health::Confirmed`]), or when a signed tag opened it early; silence opens nothing. A ring shows enough by so many jobs, done no worse than with the release
 //! before; or, on a grid without work, by the plugins' own samples, passed by half of its workers that are there. It does
 //! worse ([`Health::Worse`]) when
 //! - more workers than one in twenty report a bad trial,
@@ -125,6 +125,8 @@ pub struct Facts<'a> {
     pub evidence: &'a Evidence,
     /// Releases that nothing is compared with: denied ones.
     pub denied: &'a BTreeSet<String>,
+    /// Its rings that signed tags opened early.
+    pub promoted: &'a BTreeSet<String>,
     /// No job waits or runs.
     pub idle: bool,
 }
@@ -192,7 +194,7 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Judged> {
     let before = Before::of(facts);
     let mut judged: Vec<Judged> = Vec::with_capacity(facts.rings.len());
     let mut sent_back: Option<String> = None;
-    for (place, ring) in facts.rings.iter().enumerate() {
+    for ring in facts.rings {
         let figures = figures(facts, &before, ring);
         let health = health(facts, &before, ring, &figures);
         let halted = facts.evidence.halts.iter().find(|halt| halt.release == facts.release && halt.ring == ring.name);
@@ -205,7 +207,8 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Judged> {
         }
         let verdict = match &sent_back {
             Some(why) => RingVerdict::SentBack(why.clone()),
-            None => opening(place, &judged),
+            None if facts.promoted.contains(&ring.name) => RingVerdict::Open,
+            None => opening(&judged),
         };
         judged.push(Judged { ring: ring.name.clone(), verdict, health, figures });
     }
@@ -222,14 +225,16 @@ pub fn to_halt(judged: &[Judged], release: &str, known: &[Halt]) -> Option<(Stri
     (!is_known).then_some(first)
 }
 
-/// Whether a ring is open, by what those before it have shown.
-fn opening(place: usize, before: &[Judged]) -> RingVerdict {
-    let Some(last) = place.checked_sub(1).and_then(|place| before.get(place)) else { return RingVerdict::Open };
-    match (&last.verdict, &last.health) {
-        (RingVerdict::Open, Health::Confirmed) => RingVerdict::Open,
-        (RingVerdict::Open, Health::TooLittle(why) | Health::Worse(why)) => RingVerdict::Waiting(why.clone()),
-        _ => RingVerdict::Waiting(format!("ring {} is not open yet", last.ring)),
+/// Whether a ring is open, by what those before it have shown: each of them, also before one that was opened early.
+fn opening(before: &[Judged]) -> RingVerdict {
+    if let Some(last) = before.last().filter(|last| last.verdict != RingVerdict::Open) {
+        return RingVerdict::Waiting(format!("ring {} is not open yet", last.ring));
     }
+    let missing = before.iter().find_map(|ring| match &ring.health {
+        Health::Confirmed => None,
+        Health::TooLittle(why) | Health::Worse(why) => Some(why.clone()),
+    });
+    missing.map_or(RingVerdict::Open, RingVerdict::Waiting)
 }
 
 /// The release before, per plugin and worker.

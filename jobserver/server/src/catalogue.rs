@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nightshift_manifest::held::Promotion;
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::settings::GridSettings;
@@ -46,8 +47,11 @@ pub struct Catalogue {
     pub stopped: Option<String>,
     /// What `rollout.toml` holds back.
     pub holds: Holds,
-    /// The release as rollouts are judged by it.
-    pub known: Option<KnownRelease>,
+    /// The releases that were believed since the one before, lowest version first, and the one that is offered, last: all
+    /// of them may spread.
+    pub known: Vec<KnownRelease>,
+    /// Its rings that signed tags opened early.
+    pub promotions: Vec<Promotion>,
     /// Each of them; when there is none although `stopped` says something, that stops everything.
     pub stops: Vec<StopFlag>,
     /// The plugins by name.
@@ -85,7 +89,8 @@ impl Catalogue {
             problem: problem.into(),
             stopped: None,
             holds: Holds::default(),
-            known: None,
+            known: Vec::new(),
+            promotions: Vec::new(),
             stops: Vec::new(),
             plugins: BTreeMap::new(),
             settings: GridSettings::default(),

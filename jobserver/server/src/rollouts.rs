@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::grid::ACTIVE;
 use crate::app::App;
+use crate::catalogue::Catalogue;
 
 /// A view is told again for so long.
 const FRESH_MS: u64 = 1_000;
@@ -46,7 +47,7 @@ pub(crate) struct Rollouts {
 #[derive(Debug, Default)]
 struct Last {
     view: Option<(Moment, Arc<View>)>,
-    noted: Option<KnownRelease>,
+    noted: Vec<KnownRelease>,
 }
 
 /// How releases spread, the newest first, and a name for it.
@@ -110,11 +111,14 @@ impl Rollouts {
         }
         self.write_down(app).await?;
         let catalogue = app.releases.now();
-        if let Some(known) = catalogue.known.as_ref().filter(|known| last.noted.as_ref() != Some(known)) {
-            app.store.note_release(known, now).await?;
-            last.noted = Some(known.clone());
+        if catalogue.known != last.noted {
+            // The one that is offered comes last: of those that are noted, the last ones are judged.
+            for known in &catalogue.known {
+                app.store.note_release(known, now).await?;
+            }
+            last.noted.clone_from(&catalogue.known);
         }
-        let rollouts = judge_all(app, &catalogue.holds, now).await?;
+        let rollouts = judge_all(app, &catalogue, now).await?;
         let written = serde_json::to_vec(&rollouts).unwrap_or_default();
         let view = Arc::new(View { etag: format!("{:x}", Sha256::digest(written))[..16].to_owned(), rollouts });
         last.view = Some((now, Arc::clone(&view)));
@@ -122,7 +126,8 @@ impl Rollouts {
     }
 }
 
-async fn judge_all(app: &App, holds: &Holds, now: Moment) -> Result<Vec<Rollout>, StoreError> {
+async fn judge_all(app: &App, catalogue: &Catalogue, now: Moment) -> Result<Vec<Rollout>, StoreError> {
+    let holds = &catalogue.holds;
     let mut releases = app.store.known_releases(JUDGED).await?;
     releases.sort_by_key(|release| std::cmp::Reverse(ReleaseVersion::parse_tag(&release.tag).ok()));
     let tags: Vec<String> = releases.iter().map(|release| release.tag.clone()).collect();
@@ -134,7 +139,9 @@ async fn judge_all(app: &App, holds: &Holds, now: Moment) -> Result<Vec<Rollout>
     let mut rollouts = Vec::with_capacity(releases.len());
     for release in &releases {
         let plan = plan_of(release);
-        let judged = plan.as_ref().map(|plan| grid.judge(&release.tag, plan, &evidence)).unwrap_or_default();
+        let promotions = catalogue.promotions.iter().filter(|promotion| promotion.version.tag() == release.tag);
+        let promoted = promotions.map(|promotion| promotion.ring.clone()).collect();
+        let judged = plan.as_ref().map(|plan| grid.judge(&release.tag, plan, &promoted, &evidence)).unwrap_or_default();
         if let Some((ring, reason)) = rollout::to_halt(&judged, &release.tag, &evidence.halts) {
             tracing::warn!(release = release.tag, ring, "{} is sent back from ring {ring} on: {reason}", release.tag);
             let halt = Halt { release: release.tag.clone(), ring, reason, at: now };
@@ -160,7 +167,7 @@ struct Grid<'a> {
 }
 
 impl Grid<'_> {
-    fn judge(&self, tag: &str, plan: &Plan, evidence: &Evidence) -> Vec<Judged> {
+    fn judge(&self, tag: &str, plan: &Plan, promoted: &BTreeSet<String>, evidence: &Evidence) -> Vec<Judged> {
         let mut rings: Vec<RingFacts> = plan
             .rings
             .iter()
@@ -184,7 +191,8 @@ impl Grid<'_> {
             max_slowdown: plan.max_slowdown,
             min_jobs: plan.min_jobs,
         };
-        rollout::judge(&Facts { release: tag, rings: &rings, limits, evidence, denied: self.denied, idle: self.idle })
+        let (denied, idle) = (self.denied, self.idle);
+        rollout::judge(&Facts { release: tag, rings: &rings, limits, evidence, denied, promoted, idle })
     }
 
     fn shown(&self, release: &KnownRelease, plan: Option<&Plan>, judged: Vec<Judged>, holds: &Holds) -> Rollout {

@@ -219,7 +219,7 @@ impl Court<'_> {
     /// The candidate's signature, by the keys that `trust` has for it, and what its tree says.
     fn signed(&mut self, candidate: &Candidate, id: Oid, trust: &Trust) -> Result<Result<Signed, Refusal>, SyncError> {
         let tag_name = candidate.version.tag();
-        let raw = match self.raw_tag(id)? {
+        let raw = match raw_tag(self.clone, id)? {
             Ok(raw) => raw,
             Err(Unreadable::Lightweight) => {
                 let advice = "make a signed tag: nightshift release cut, or git tag -s with gpg.format=ssh";
@@ -267,7 +267,7 @@ impl Court<'_> {
         for ballot in self.ballots.iter().filter(|ballot| ballot.vote.version == candidate.version) {
             let Some(id) = Oid::from_str(&ballot.id).ok().filter(|id| self.clone.has(*id)) else { continue };
             let name = ballot.vote.to_string();
-            let verified = match self.raw_tag(id)? {
+            let verified = match raw_tag(self.clone, id)? {
                 Ok(raw) => tag::verify_vote(&raw, &name, &ballot.vote, &signed.tag.commit, &signed.keys),
                 Err(Unreadable::Lightweight) => Err(TagRefusal::Unsigned),
                 Err(Unreadable::TooLarge) => Err(TagRefusal::TOO_LARGE),
@@ -288,20 +288,20 @@ impl Court<'_> {
         }
         Ok(said)
     }
+}
 
-    /// The raw bytes of a tag object.
-    fn raw_tag(&self, id: Oid) -> Result<Result<Vec<u8>, Unreadable>, GitError> {
-        let (kind, size) = self.clone.size(id)?;
-        Ok(match (kind, size > tag::MAX_TAG_BYTES as u64) {
-            (ObjectType::Tag, false) => Ok(self.clone.read(id)?.1),
-            (ObjectType::Tag, true) => Err(Unreadable::TooLarge),
-            _ => Err(Unreadable::Lightweight),
-        })
-    }
+/// The raw bytes of a tag object.
+pub(crate) fn raw_tag(clone: &LocalClone, id: Oid) -> Result<Result<Vec<u8>, Unreadable>, GitError> {
+    let (kind, size) = clone.size(id)?;
+    Ok(match (kind, size > tag::MAX_TAG_BYTES as u64) {
+        (ObjectType::Tag, false) => Ok(clone.read(id)?.1),
+        (ObjectType::Tag, true) => Err(Unreadable::TooLarge),
+        _ => Err(Unreadable::Lightweight),
+    })
 }
 
 /// Why there are no bytes of a tag to judge.
-enum Unreadable {
+pub(crate) enum Unreadable {
     /// It is no tag object.
     Lightweight,
     /// It is not read.

@@ -24,6 +24,7 @@ mod journal;
 mod judge;
 mod look;
 mod on_disk;
+mod promoted;
 mod reach;
 mod release;
 mod repairs;
@@ -64,7 +65,7 @@ pub use repairs::{Counts, Repair};
 pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
-pub use sync::{FREE, Hold, Sync, SyncError, Unfetched};
+pub use sync::{FREE, Hold, Offered, Sync, SyncError, Unfetched};
 pub use update::{BreakOff, Check, Checked, Means, Shown, cycle_ended, has_looked};
 
 /// Where releases come from, and whose signature is believed.

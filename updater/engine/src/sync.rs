@@ -48,6 +48,9 @@ use crate::{Engine, ref_of, swap, trust_state};
 pub struct Sync {
     /// Another release is in force than before.
     pub switched: bool,
+    /// Every good release above the one that was in force before, lowest version first: also those that a higher one stands
+    /// in for.
+    pub good: Vec<Offered>,
     /// Tags that stand in the repository and are refused, highest version first.
     pub refused: Vec<Refusal>,
     /// Good releases above the one that is in force now, and what holds them back, highest version first.
@@ -60,6 +63,17 @@ pub struct Sync {
     pub safe_mode: Option<String>,
     /// What else a person may want to know.
     pub notes: Vec<String>,
+}
+
+/// A good release, and what it says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Its tag.
+    pub tag: String,
+    /// Id of the signed tag object.
+    pub tag_id: String,
+    /// Its `nightshift.toml`, word by word.
+    pub settings: String,
 }
 
 /// A tag that the repository lists and cannot give. Nothing is known about it, and so it is no refusal.
@@ -239,6 +253,12 @@ impl Engine {
             self.remember(judged.trust)?;
         }
         sync.promotions = judged.good.iter().flat_map(|good| good.promotions.clone()).collect();
+        let offered = |good: &Good| Offered {
+            tag: good.release.version.tag(),
+            tag_id: good.release.tag_id.clone(),
+            settings: good.content.settings_text.clone(),
+        };
+        sync.good = judged.good.iter().filter(|good| good.held.is_none()).map(offered).collect();
         let there: BTreeSet<String> = judged.good.iter().map(|good| good.release.tag_id.clone()).collect();
         let gates = |good: &Good| {
             let verified = good.verified();

@@ -21,6 +21,8 @@ pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 pub struct Content {
     /// The grid's settings.
     pub settings: GridSettings,
+    /// `nightshift.toml`, word by word.
+    pub settings_text: String,
     /// The plugins, by name.
     pub plugins: Vec<PluginManifest>,
     /// The programs it brings; `None` means the installed ones.
@@ -48,13 +50,14 @@ pub fn revoked(manifests: &BTreeMap<String, Vec<u8>>) -> Result<Revoked, Revoked
 impl Content {
     /// Reads a release: `paths` are all its files, `manifests` the content of those that [`is_manifest`] names.
     pub fn parse(paths: &BTreeSet<String>, manifests: &BTreeMap<String, Vec<u8>>) -> Result<Self, FileError> {
-        let settings = match manifests.get(SETTINGS_FILE) {
-            Some(bytes) => GridSettings::parse(utf8(SETTINGS_FILE, bytes)?, SETTINGS_FILE)?,
+        let settings_text = match manifests.get(SETTINGS_FILE) {
+            Some(bytes) => utf8(SETTINGS_FILE, bytes)?.to_owned(),
             None => {
                 let problem = "it is missing: is the tag on the right commit? An empty file is enough";
                 return Err(FileError::whole(SETTINGS_FILE, problem));
             }
         };
+        let settings = GridSettings::parse(&settings_text, SETTINGS_FILE)?;
         let names: BTreeSet<&str> = paths.iter().filter_map(|path| Some(plugin_of(path)?.0)).collect();
         let mut plugins = Vec::new();
         for name in names {
@@ -72,7 +75,7 @@ impl Content {
             .get(BINARIES_FILE)
             .map(|bytes| Binaries::parse(utf8(BINARIES_FILE, bytes)?, BINARIES_FILE))
             .transpose()?;
-        Ok(Self { settings, plugins, binaries })
+        Ok(Self { settings, settings_text, plugins, binaries })
     }
 }
 

@@ -98,6 +98,15 @@ pub fn plan(tags: &[RemoteTag], trust: &Trust) -> Plan {
     plan
 }
 
+/// The tags about one release, whatever they are worth.
+pub fn votes_on(tags: &[RemoteTag], version: ReleaseVersion) -> Vec<Ballot> {
+    let ballot = |tag: &RemoteTag| {
+        let vote = Vote::parse_tag(&tag.name)?.ok().filter(|vote| vote.version == version)?;
+        Some(Ballot { vote, id: tag.id.clone() })
+    };
+    tags.iter().filter_map(ballot).collect()
+}
+
 /// What is remembered and no longer there, but for the release in force.
 fn gone(tags: &[RemoteTag], trust: &Trust) -> Vec<String> {
     let in_force = trust.in_force.as_ref().map(|release| release.version.tag());

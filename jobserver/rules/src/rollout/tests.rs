@@ -2,6 +2,7 @@
 
 use super::*;
 
+const NOBODY: BTreeSet<String> = BTreeSet::new();
 const LIMITS: Limits = Limits { max_error_increase: 20, max_slowdown: 500, min_jobs: 20 };
 
 /// Rings a, b and c with workers a0 … a3, and so on.
@@ -47,7 +48,30 @@ fn with(more: Vec<Work>) -> Evidence {
 
 fn judged(evidence: &Evidence, idle: bool) -> Vec<Judged> {
     let (rings, denied) = (rings(), BTreeSet::new());
-    judge(&Facts { release: "v1.5.0", rings: &rings, limits: LIMITS, evidence, denied: &denied, idle })
+    judge(&Facts {
+        release: "v1.5.0",
+        rings: &rings,
+        limits: LIMITS,
+        evidence,
+        denied: &denied,
+        promoted: &NOBODY,
+        idle,
+    })
+}
+
+/// The verdicts when signed tags opened these rings early.
+fn promoted(rings_promoted: &[&str], evidence: &Evidence) -> Vec<RingVerdict> {
+    let (rings, promoted) = (rings(), rings_promoted.iter().map(|ring| (*ring).to_owned()).collect());
+    let facts = Facts {
+        release: "v1.5.0",
+        rings: &rings,
+        limits: LIMITS,
+        evidence,
+        denied: &NOBODY,
+        promoted: &promoted,
+        idle: false,
+    };
+    judge(&facts).into_iter().map(|ring| ring.verdict).collect()
 }
 
 fn verdicts(evidence: &Evidence) -> Vec<RingVerdict> {
@@ -165,8 +189,15 @@ fn a_bad_trial_sends_a_small_ring_back_and_one_in_twenty_is_the_machines_fault()
     rings[0].members.extend((4..30).map(|worker| format!("a{worker}")));
     evidence.trials.extend((2..20).map(|worker| trial("v1.5.0", &format!("a{worker}"), TrialState::Good, 0, 0)));
     let denied = BTreeSet::new();
-    let facts =
-        Facts { release: "v1.5.0", rings: &rings, limits: LIMITS, evidence: &evidence, denied: &denied, idle: false };
+    let facts = Facts {
+        release: "v1.5.0",
+        rings: &rings,
+        limits: LIMITS,
+        evidence: &evidence,
+        denied: &denied,
+        promoted: &NOBODY,
+        idle: false,
+    };
     assert_eq!(judge(&facts)[0].verdict, RingVerdict::Open);
 }
 
@@ -203,7 +234,15 @@ fn a_ring_by_tag_that_nobody_has_holds_and_one_the_draw_left_empty_does_not() {
     rings[0] = RingFacts { name: "canary".to_owned(), by_tag_alone: true, ..RingFacts::default() };
     let verdict = |rings: &[RingFacts]| {
         let limits = LIMITS;
-        let facts = Facts { release: "v1.5.0", rings, limits, evidence: &evidence, denied: &denied, idle: false };
+        let facts = Facts {
+            release: "v1.5.0",
+            rings,
+            limits,
+            evidence: &evidence,
+            denied: &denied,
+            promoted: &NOBODY,
+            idle: false,
+        };
         judge(&facts)[1].verdict.clone()
     };
     assert_eq!(verdict(&rings), waiting("no worker belongs to ring canary: give one its tag"));
@@ -243,8 +282,15 @@ fn nothing_is_compared_with_a_release_that_was_sent_back_or_denied() {
     let halted = Evidence { halts: vec![halt], ..evidence.clone() };
     assert!(matches!(verdicts(&halted)[0], RingVerdict::SentBack(_)));
     let (rings, denied) = (rings(), BTreeSet::from(["v1.4.5".to_owned()]));
-    let facts =
-        Facts { release: "v1.5.0", rings: &rings, limits: LIMITS, evidence: &evidence, denied: &denied, idle: false };
+    let facts = Facts {
+        release: "v1.5.0",
+        rings: &rings,
+        limits: LIMITS,
+        evidence: &evidence,
+        denied: &denied,
+        promoted: &NOBODY,
+        idle: false,
+    };
     assert!(matches!(judge(&facts)[0].verdict, RingVerdict::SentBack(_)));
 }
 
@@ -254,4 +300,30 @@ fn the_same_evidence_gives_the_same_verdict_in_any_order() {
     let forwards = judged(&evidence, false);
     evidence.work.reverse();
     assert_eq!(judged(&evidence, false), forwards);
+}
+
+#[test]
+fn a_ring_that_a_signed_tag_opened_is_open_and_those_after_it_wait_for_every_ring_before() {
+    let open = RingVerdict::Open;
+    let no_jobs = waiting("0 of 20 jobs done in ring a");
+    assert_eq!(promoted(&["b"], &before()), [open.clone(), open.clone(), no_jobs.clone()]);
+    let b_did_well = with(work("v1.5.0", "b", 5, 1, 10));
+    assert_eq!(promoted(&["b"], &b_did_well), [open.clone(), open.clone(), no_jobs], "the first showed nothing yet");
+    let both = with([work("v1.5.0", "a", 5, 1, 10), work("v1.5.0", "b", 5, 1, 10)].concat());
+    assert_eq!(promoted(&["b"], &both), [open.clone(), open.clone(), open.clone()]);
+    assert_eq!(promoted(&["c"], &before())[1..], [waiting("0 of 20 jobs done in ring a"), open]);
+}
+
+#[test]
+fn a_ring_that_does_worse_is_sent_back_also_when_a_signed_tag_opened_it() {
+    let worse = with(work("v1.5.0", "b", 5, 50, 10));
+    let verdicts = promoted(&["b", "c"], &worse);
+    assert!(matches!(verdicts[1..], [RingVerdict::SentBack(_), RingVerdict::SentBack(_)]), "{verdicts:?}");
+}
+
+#[test]
+fn the_newest_release_needs_nothing_of_those_that_were_skipped() {
+    let skipped = Work { release: "v1.4.9".to_owned(), jobs: 0, records: 0, ..work("v1.4.9", "a", 0, 0, 0).remove(0) };
+    let newest = [work("v1.5.0", "a", 5, 1, 10), work("v1.5.0", "b", 5, 1, 10), vec![skipped]].concat();
+    assert_eq!(verdicts(&with(newest)), [RingVerdict::Open, RingVerdict::Open, RingVerdict::Open]);
 }

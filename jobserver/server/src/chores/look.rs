@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::clock::moment;
-use nightshift_engine::{BackError, Engine, HeldBy, Release, ReleaseError, Source, StopFlag, Unfetched, Verified};
+use nightshift_engine::{
+    BackError, Engine, HeldBy, Offered, Promotion, Release, ReleaseError, Source, StopFlag, Unfetched, Verified,
+};
 use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::rollout::Holds;
 use nightshift_store::KnownRelease;
@@ -119,13 +121,13 @@ struct Looker {
 
 impl Looker {
     fn look(&mut self) {
-        let seen = Arc::clone(&self.seen);
+        let (seen, last) = (Arc::clone(&self.seen), self.last.clone());
         self.last = match self.opened() {
             Ok(engine) => {
                 let found = look_and_sync(engine, &seen);
-                catalogue(engine, found)
+                catalogue(engine, found, &last)
             }
-            Err(problem) => Catalogue { problem, ..self.last.clone() },
+            Err(problem) => Catalogue { problem, ..last },
         };
     }
 
@@ -142,12 +144,23 @@ impl Looker {
     }
 }
 
-/// One look, and the newest good release taken in when there is no stop flag. What is wrong with the releases there.
-fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String> {
+/// What a look found.
+#[derive(Default)]
+struct Found {
+    /// What is wrong with the releases there.
+    problems: Vec<String>,
+    /// Good releases above the one that was in force before.
+    good: Vec<KnownRelease>,
+    /// The rings opened early for the one in force; `None` when nobody could see.
+    promotions: Option<Vec<Promotion>>,
+}
+
+/// One look, and the newest good release taken in when there is no stop flag.
+fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Found, String> {
     let look = engine.look(&moment()).map_err(|error| chain(&error))?;
     seen.note(deadline(Duration::ZERO));
     if look.stops.iter().any(|flag| flag.scope.is_everything()) {
-        return Ok(Vec::new());
+        return Ok(Found::default());
     }
     let holds = &look.holds;
     let hold = |release: &Verified<'_>| {
@@ -162,7 +175,14 @@ fn look_and_sync(engine: &mut Engine, seen: &Seen) -> Result<Vec<String>, String
     let denied = leave_denied(engine, holds);
     let unreadable = holds.unreadable.iter().map(|why| format!("no worker moves to another release: {why}"));
     let refused = sync.refused.iter().map(ToString::to_string);
-    Ok(safe_mode.chain(unfetched).chain(refused).chain(unreadable).chain(denied).collect())
+    let problems = safe_mode.chain(unfetched).chain(refused).chain(unreadable).chain(denied).collect();
+    let promotions = engine.promotions_in_force(&look);
+    let promotions = promotions.inspect_err(|error| tracing::warn!("looking for promotions: {}", chain(error))).ok();
+    Ok(Found { problems, good: sync.good.into_iter().map(known).collect(), promotions })
+}
+
+fn known(offered: Offered) -> KnownRelease {
+    KnownRelease { tag: offered.tag, tag_id: offered.tag_id, settings: offered.settings }
 }
 
 /// Goes back from a release that is denied: batches are taken for the one before. Says so when there is none.
@@ -178,13 +198,11 @@ fn leave_denied(engine: &mut Engine, holds: &Holds) -> Option<String> {
     }
 }
 
-/// What the engine knows now, after a look or in spite of one that failed.
-fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
+/// What the engine knows now, after a look or in spite of one that failed; `last` is what it knew before.
+fn catalogue(engine: &Engine, found: Result<Found, String>, last: &Catalogue) -> Catalogue {
     let stops = engine.last_look().map(|look| look.stops.clone()).unwrap_or_default();
-    let mut problems = match found {
-        Ok(problems) => problems,
-        Err(problem) => vec![problem],
-    };
+    let Found { mut problems, good, promotions } =
+        found.unwrap_or_else(|problem| Found { problems: vec![problem], ..Found::default() });
     let mut catalogue = match engine.in_force().map(|release| offer(&release)) {
         Some(Ok(catalogue)) => catalogue,
         Some(Err(error)) => {
@@ -199,6 +217,12 @@ fn catalogue(engine: &Engine, found: Result<Vec<String>, String>) -> Catalogue {
         }
     };
     catalogue.problem = problems.join("; ");
+    let is_offered = |known: &KnownRelease| catalogue.known.iter().any(|offered| offered.tag_id == known.tag_id);
+    // Those that one look found stay known until the next look finds others: whoever notes them may come later.
+    let passed_over = if good.is_empty() { last.known.clone() } else { good };
+    let passed_over: Vec<KnownRelease> = passed_over.into_iter().filter(|known| !is_offered(known)).collect();
+    catalogue.known.splice(0..0, passed_over);
+    catalogue.promotions = promotions.unwrap_or_else(|| last.promotions.clone());
     catalogue.stopped = StopFlag::in_words(&stops);
     catalogue.stops = stops;
     catalogue.holds = engine.last_look().map(|look| look.holds.clone()).unwrap_or_default();
@@ -210,5 +234,5 @@ fn offer(release: &Release) -> Result<Catalogue, ReleaseError> {
     let settings = std::fs::read_to_string(&path).map_err(|source| ReleaseError::Unreadable { path, source })?;
     let known = KnownRelease { tag: release.tag.clone(), tag_id: release.tag_id.clone(), settings };
     let catalogue = Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?);
-    Ok(Catalogue { known: Some(known), ..catalogue })
+    Ok(Catalogue { known: vec![known], ..catalogue })
 }

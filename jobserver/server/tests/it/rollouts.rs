@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nightshift_manifest::held::Promotion;
 use nightshift_manifest::rollout::Holds;
+use nightshift_manifest::version::ReleaseVersion;
 use nightshift_server::catalogue::Catalogue;
 use nightshift_store::KnownRelease;
 use nightshift_wire::{
@@ -20,9 +22,12 @@ const PLAN: &str = "[rollout]\nmin_jobs = 2\n\
 
 /// The catalogue once this release was seen, and this rollout.toml.
 fn with_release(tag: &str, holds: &str) -> Catalogue {
-    let known = KnownRelease { tag: tag.to_owned(), tag_id: format!("{tag:0>40}"), settings: PLAN.to_owned() };
     let holds = Holds::parse(holds).expect(holds);
-    Catalogue { release: Some(tag.to_owned()), known: Some(known), holds, ..catalogue() }
+    Catalogue { release: Some(tag.to_owned()), known: vec![known(tag)], holds, ..catalogue() }
+}
+
+fn known(tag: &str) -> KnownRelease {
+    KnownRelease { tag: tag.to_owned(), tag_id: format!("{tag:0>40}"), settings: PLAN.to_owned() }
 }
 
 fn report(worker: &str, release: &str, trial: Option<TrialReport>) -> Report {
@@ -94,6 +99,33 @@ async fn a_ring_opens_when_the_one_before_has_done_enough() {
     assert_eq!(rings(&seen), [("canary", RingState::Open, ""), ("everyone", RingState::Open, "")]);
     let canary = &seen.rings[0];
     assert_eq!((canary.jobs, canary.records, canary.errors, canary.expected_errors), (4, 8, 0, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ring_that_a_signed_tag_opened_early_is_shown_as_open() {
+    let server = grid().await;
+    assert_eq!(rollout(&server, "v1.1.0").await.rings[1].state, RingState::Waiting);
+    let promotion = |version| Promotion { version, ring: "everyone".to_owned(), signer: "ann".to_owned() };
+    for (version, state) in
+        [(ReleaseVersion::new(1, 0, 0), RingState::Waiting), (ReleaseVersion::new(1, 1, 0), RingState::Open)]
+    {
+        let promotions = vec![promotion(version)];
+        server.catalogue.send_replace(Arc::new(Catalogue { promotions, ..with_release("v1.1.0", "") }));
+        server.pass(Duration::from_secs(2));
+        assert_eq!(rollout(&server, "v1.1.0").await.rings[1].state, state, "{version}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_the_server_skipped_opens_its_rings_by_evidence_too() {
+    let server = grid().await;
+    let both = vec![known("v1.2.0"), known("v1.3.0")];
+    server.catalogue.send_replace(Arc::new(Catalogue { known: both, ..with_release("v1.3.0", "") }));
+    server.pass(Duration::from_secs(2));
+    assert_eq!(rollout(&server, "v1.2.0").await.rings[1].state, RingState::Waiting);
+    work(&server, "w-1", "v1.2.0", FOUR_JOBS).await;
+    assert_eq!(rollout(&server, "v1.2.0").await.rings[1].state, RingState::Open);
+    assert_eq!(rollout(&server, "v1.3.0").await.rings[1].state, RingState::Waiting, "which is another release");
 }
 
 #[tokio::test(flavor = "multi_thread")]

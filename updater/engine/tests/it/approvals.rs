@@ -1,6 +1,6 @@
 //! Releases that several people have to stand behind, and rings that are opened early.
 
-use nightshift_engine::{HeldBy, Promotion, Rule, Sync};
+use nightshift_engine::{FREE, HeldBy, Promotion, Rule, Sync};
 use nightshift_manifest::signers;
 use nightshift_manifest::version::ReleaseVersion;
 use nightshift_testbed::central::new_key;
@@ -177,4 +177,33 @@ fn an_approval_that_cannot_be_fetched_keeps_nothing_out() {
     std::fs::write(folder.join("ben"), missing).expect("a ref to nothing");
     let sync = fixture.cycle();
     assert!(sync.switched, "{sync:?}");
+}
+
+#[test]
+fn promotions_of_the_release_in_force_are_told_when_they_are_believed() {
+    let fixture = Fixture::with_1_5_0_in_force();
+    let commit = fixture.central.commit_of("v1.5.0").expect("a commit");
+    fixture.central.sign_as(fixture.central.key(), "promote/v1.5.0/ring-2", commit).expect("promoted");
+    fixture.central.sign_as(&new_key().expect("a key"), "promote/v1.5.0/ring-3", commit).expect("pushed");
+    fixture.central.sign_as(fixture.central.key(), "approve/v1.5.0/ann", commit).expect("approved");
+    let mut engine = fixture.engine();
+    let look = engine.look(&crate::fixture::now()).expect("looks");
+    let sync = engine.sync(&look, FREE).expect("syncs");
+    assert_eq!((sync.promotions, sync.refused), (vec![], vec![]), "who has it needs none of them");
+    let told = engine.promotions_in_force(&look).expect("told");
+    let rings: Vec<&str> = told.iter().map(|promotion| promotion.ring.as_str()).collect();
+    assert_eq!(rings, ["ring-2"]);
+}
+
+#[test]
+fn every_good_release_is_told_also_one_that_a_higher_one_stands_in_for() {
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    fixture.central.put("nightshift.toml", "# six\n").expect("put");
+    fixture.central.cut("1.6.0").expect("cut");
+    fixture.central.cut("1.7.0").expect("cut");
+    let sync = fixture.cycle();
+    let told: Vec<(&str, &str)> =
+        sync.good.iter().map(|offered| (offered.tag.as_str(), offered.settings.as_str())).collect();
+    assert_eq!(told, [("v1.6.0", "# six\n"), ("v1.7.0", "# six\n")]);
+    assert_eq!(fixture.cycle().good, [], "the books on them are closed");
 }

@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn the_gate_speaks_of_the_release_it_was_asked_about() {
         let settings = GridSettings::parse(PLAN, "nightshift.toml").expect(PLAN);
-        let content = Content { settings, plugins: Vec::new(), binaries: None };
+        let content = Content { settings, settings_text: String::new(), plugins: Vec::new(), binaries: None };
         let version = ReleaseVersion::new(1, 5, 0);
         let promotion = |minor| Promotion {
             version: ReleaseVersion::new(1, minor, 0),
