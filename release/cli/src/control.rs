@@ -23,11 +23,18 @@ use crate::surroundings::Surroundings;
 const TRIES: usize = 5;
 
 /// Which repository a command changes.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct RepositoryArgs {
     /// The central repository [default: the one of this clone, else repository in config.toml]
     #[arg(long, value_name = "URL")]
     repository: Option<String>,
+}
+
+impl RepositoryArgs {
+    /// Whether nobody named another repository than the one of this clone.
+    pub(crate) fn is_the_clones_own(&self) -> bool {
+        self.repository.is_none()
+    }
 }
 
 /// The central repository, and a place to make commits for it.

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use nightshift_engine::{Review, review};
 use nightshift_manifest::select::RemoteTag;
+use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::signers::{Signer, Signers};
 use nightshift_manifest::version::looks_like_release;
 use nightshift_manifest::votes::Vote;
-use nightshift_manifest::{RECOVERY_FILE, SIGNERS_FILE};
+use nightshift_manifest::{RECOVERY_FILE, SETTINGS_FILE, SIGNERS_FILE};
 use nightshift_wire::Moment;
 
 use crate::git::GitError;
@@ -100,4 +101,10 @@ fn first_of(clone: &GridClone, file: &str) -> Result<Option<String>, GitError> {
     let added = clone.git.run(&["log", "--reverse", "--diff-filter=A", "--format=%H", "HEAD", "--", file])?;
     let first = added.lines().next().map(|first| clone.git.run(&["cat-file", "blob", &format!("{first}:{file}")]));
     first.transpose()
+}
+
+/// The settings of a release that is here, when they can be read; `at` names its tag or commit.
+pub(crate) fn settings_of(clone: &GridClone, at: &str) -> Option<GridSettings> {
+    let text = clone.git.run(&["cat-file", "blob", &format!("{at}:{SETTINGS_FILE}")]).ok()?;
+    GridSettings::parse(&text, SETTINGS_FILE).ok()
 }

@@ -2,18 +2,24 @@
 //!
 //! Workers never go below the highest version they had, so going back further than one step is a new release:
 //! 1. look at the central repository: the old release is one that workers believe, the new version is above all others;
-//! 2. take the old tree, but `keys/` as it is in the newest release: keys that were revoked since must not come back;
+//! 2. take the old tree, but `keys/` as it is in the newest release: keys that were revoked since must not come back; and
+//!    without its rollout plan, so that everybody gets out of the bad release at once (decision 21);
 //! 3. commit and signed tag are made as objects that nothing points at, and judged as workers will; samples run;
 //! 4. the tag alone is pushed. No branch moves: what is on it is somebody's work, and has to be mended, not lost.
 
 use anyhow::Context;
 use jiff::Timestamp;
 use nightshift_contract::exit::Exit;
+use nightshift_manifest::SETTINGS_FILE;
+use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
+use toml_edit::DocumentMut;
 
+use super::release_pause::version as version_of;
 use crate::checks;
+use crate::control::{Control, RepositoryArgs};
 use crate::grid_clone::GridClone;
 use crate::refusal::{OrRefuse, refusal};
 use crate::releases::{self, Releases, Tags};
@@ -26,9 +32,10 @@ const KEYS: &str = "keys";
 /// Release an old release's files again, under a higher version
 ///
 /// Workers never take a lower version than they had. This takes the files of the release VERSION, with the keys of the
-/// newest release, and cuts them under a higher version, which spreads as that release's plan says. No branch is moved:
-/// mend what was wrong there before the next `nightshift release cut`. To make workers leave a release at once, for the one
-/// before it: `nightshift release deny`.
+/// newest release, and cuts them under a higher version. Its rollout plan is left out, so that every worker takes it in its
+/// next cycle; with --by-plan it spreads ring by ring as that release did. No branch is moved: mend what was wrong there
+/// before the next `nightshift release cut`. To make workers leave a release at once, for the one before it:
+/// `nightshift release deny`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The release to go back to, such as 1.4.0
@@ -36,12 +43,15 @@ pub(crate) struct Args {
     /// The version it gets [default: the newest with its last number raised]
     #[arg(long = "as", value_name = "VERSION")]
     as_version: Option<String>,
+    /// Keep the old release's rollout plan
+    #[arg(long)]
+    by_plan: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let clone = GridClone::here(around)?;
-    let old = parse_version(&args.version)?;
+    let old = version_of(&args.version)?;
     let key = SigningKey::open(&around.config.signing_key)?;
     releases::fetch(&clone)?;
     let known = releases::judge(&clone, Tags::Central, None)?;
@@ -49,7 +59,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let newest = known.review.newest().context("a release that is believed is among the releases")?;
     let highest = known.review.tags.iter().filter_map(|tag| ReleaseVersion::parse_tag(&tag.tag.name).ok()).max();
     let version = match &args.as_version {
-        Some(version) => parse_version(version)?,
+        Some(version) => version_of(version)?,
         None => highest.unwrap_or(newest.version).next(),
     };
     if highest.is_some_and(|highest| version <= highest) {
@@ -61,7 +71,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 
     around.screen.heading(format!("{}: the files of {} again", version.tag(), old.tag()));
     let message = format!("Release {version}: {} again\n", old.tag());
-    let tree = old_tree(&clone, &old_commit, &newest.commit)?;
+    let (tree, has_plan) = old_tree(&clone, &old_commit, &newest.commit, args.by_plan)?;
     let commit = clone.git.run_as_person(&["commit-tree", &tree, "-p", &newest.commit], message.as_bytes())?;
     let identity = clone.git.identity()?;
     let fields = TagFields {
@@ -80,13 +90,20 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let screen = &around.screen;
     screen.good(format!("signed {} on commit {}, with the files of {}", version.tag(), &commit[..10], old.tag()));
     screen.good(format!("pushed it to {}", clone.url()?));
+    match has_plan {
+        true => screen.say("It spreads ring by ring, as its plan says: see `nightshift release status --watch`."),
+        false => screen.say("It has no rollout plan: every worker takes it in its next cycle."),
+    }
+    match Control::open(&RepositoryArgs::default(), around)?.held() {
+        Ok(Holds { pause: Some(why), .. }) => screen.say(format!(
+            "Rollouts are paused ({why}): nobody takes it before `nightshift release resume`, once the bad one is denied."
+        )),
+        Ok(_) => {}
+        Err(error) => screen.say(format!("Nobody may take it: {error:#}")),
+    }
     screen.say("No branch was moved: mend there what was wrong before the next `nightshift release cut`.");
     screen.data(&format!("{}\n", version.tag()))?;
     Ok(Exit::Done)
-}
-
-fn parse_version(text: &str) -> anyhow::Result<ReleaseVersion> {
-    text.strip_prefix('v').unwrap_or(text).parse().map_err(|error| refusal(Exit::Usage, format!("{error}")))
 }
 
 fn commit_of(known: &Releases, version: ReleaseVersion) -> anyhow::Result<String> {
@@ -103,8 +120,8 @@ fn commit_of(known: &Releases, version: ReleaseVersion) -> anyhow::Result<String
     }
 }
 
-/// The old release's files with the keys of the newest one.
-fn old_tree(clone: &GridClone, old: &str, newest: &str) -> anyhow::Result<String> {
+/// The old release's files with the keys of the newest one, and whether they have a rollout plan.
+fn old_tree(clone: &GridClone, old: &str, newest: &str, by_plan: bool) -> anyhow::Result<(String, bool)> {
     let area = tempfile::tempdir().context("making a temporary folder")?;
     let index = area.path().join("index");
     let git =
@@ -116,7 +133,21 @@ fn old_tree(clone: &GridClone, old: &str, newest: &str) -> anyhow::Result<String
     if clone.git.run(&["rev-parse", "--quiet", "--verify", &keys]).is_ok() {
         git(&["read-tree", &format!("--prefix={KEYS}/"), &keys])?;
     }
-    git(&["write-tree"])
+    let settings = clone.git.run(&["cat-file", "blob", &format!("{old}:{SETTINGS_FILE}")])?;
+    let (without, had_plan) = without_plan(&settings)?;
+    if had_plan && !by_plan {
+        let blob = clone.git.run_with_input(&["hash-object", "-w", "--stdin"], without.as_bytes())?;
+        git(&["update-index", "--cacheinfo", &format!("100644,{blob},{SETTINGS_FILE}")])?;
+    }
+    Ok((git(&["write-tree"])?, had_plan && by_plan))
+}
+
+/// Settings without their rollout plan, everything else as it was written; and whether there was one.
+fn without_plan(settings: &str) -> anyhow::Result<(String, bool)> {
+    let mut settings: DocumentMut =
+        settings.parse().with_context(|| format!("reading the old release's {SETTINGS_FILE}"))?;
+    let plan = settings.remove("rollout");
+    Ok((settings.to_string(), plan.is_some()))
 }
 
 fn push(clone: &GridClone, version: ReleaseVersion, tag_id: &str) -> anyhow::Result<()> {
@@ -131,4 +162,21 @@ fn push(clone: &GridClone, version: ReleaseVersion, tag_id: &str) -> anyhow::Res
         let place = clone.url().unwrap_or_else(|_| clone.remote.clone());
         format!("pushing {} to {place}; nothing was changed: mend what git says below, then try again", version.tag())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_left_out_and_everything_else_stays_as_it_was_written() {
+        let before = "# ours\n[rollout]\nmin_jobs = 5 # few\n[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n\
+                      [[rollout.ring]]\nname = \"all\"\n\n[jobs]  # as ever\nerror_rate = 0.5\n";
+        let (after, had_plan) = without_plan(before).expect("well formed");
+        assert!(
+            had_plan && after.contains("[jobs]  # as ever\nerror_rate = 0.5\n") && !after.contains("ring"),
+            "{after}"
+        );
+        assert_eq!(without_plan("zone = 1 # x\n").expect("well formed"), ("zone = 1 # x\n".to_owned(), false));
+    }
 }

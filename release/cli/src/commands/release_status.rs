@@ -67,7 +67,9 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         releases::fetch(&clone)?;
         let releases = releases::judge(&clone, Tags::Central, None)?;
         let newest = releases.review.newest().map(|newest| newest.commit.clone());
-        let has_plan = newest.is_some_and(|commit| rings::plan_of(&clone, &commit).is_some());
+        let has_plan = newest.is_some_and(|commit| {
+            releases::settings_of(&clone, &commit).is_some_and(|settings| settings.rollout.is_some())
+        });
         let rollouts = ask(args, has_plan || args.watch, around).await;
         let rows = rows(&releases, rollouts.as_ref());
         let seen = serde_json::to_string(&rows)?;

@@ -34,6 +34,16 @@ impl Control {
         Ok(pushed.is_ok())
     }
 
+    /// What is held back now.
+    pub(crate) fn held(&self) -> anyhow::Result<Holds> {
+        let control_ref = format!("refs/heads/{}", self.branch);
+        let refs = self.refs()?;
+        let parent = refs.ids.get(&control_ref);
+        let mut files = self.entries(&control_ref, parent)?;
+        files.retain(|entry| is_rollout_entry(entry.name.as_bytes()));
+        self.holds(&files, parent)
+    }
+
     fn holds(&self, files: &[Entry], commit: Option<&String>) -> anyhow::Result<Holds> {
         let mut contents = Vec::new();
         for file in files {

@@ -134,6 +134,47 @@ fn a_rollback_releases_the_old_files_under_a_higher_version_with_the_newest_keys
 }
 
 #[test]
+fn a_rollback_reaches_everyone_at_once_unless_its_plan_is_asked_for() {
+    let person = Person::with_grid();
+    let plan = "[jobs]\nmax_attempts = 3\n\n[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n[[rollout.ring]]\nname = \"all\"\n";
+    person.write("nightshift.toml", plan);
+    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.write("data/prices.csv", "id\n9\n");
+    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0);
+    let settings = |tag: &str| person.git(&person.central(), &["show", &format!("{tag}:nightshift.toml")]);
+    person.in_clone(&["release", "rollback", "1.0.0"]).expect_code(0).says("every worker takes it in its next cycle");
+    assert_eq!(settings("v1.1.1"), "[jobs]\nmax_attempts = 3");
+    person.in_clone(&["release", "pause", "--reason", "month's end"]).expect_code(0);
+    person
+        .in_clone(&["release", "rollback", "1.0.0", "--by-plan"])
+        .expect_code(0)
+        .says("ring by ring")
+        .says("Rollouts are paused (month's end)");
+    assert_eq!(settings("v1.1.2"), plan.trim_end());
+}
+
+#[test]
+fn a_release_is_paused_beyond_a_ring_that_it_has_and_goes_on() {
+    let person = Person::with_grid();
+    let plan = "[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n[[rollout.ring]]\nname = \"all\"\n";
+    person.write("nightshift.toml", plan);
+    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    let pause = |ring| person.in_clone(&["release", "pause", "--release", "1.0.0", "--beyond", ring]);
+    pause("canry").expect_code(2).says("v1.0.0 has no ring \"canry\"; it has canary, all");
+    pause("canary").expect_code(0).says("v1.0.0 goes no further than ring canary");
+    pause("canary").expect_code(0).says("already");
+    let version = ReleaseVersion::new(1, 0, 0);
+    assert_eq!(holds(&person).caps_of(version).collect::<Vec<_>>(), ["canary"]);
+    assert_eq!(holds(&person).pause, None, "nothing else is held back");
+    person.in_clone(&["release", "resume"]).expect_code(0).says("are not paused");
+    person.in_clone(&["release", "resume", "--release", "1.0.0"]).expect_code(0).says("v1.0.0 goes on");
+    person.in_clone(&["release", "resume", "--release", "1.0.0"]).expect_code(0).says("not paused alone");
+    assert!(holds(&person).is_empty());
+    person.in_clone(&["release", "pause", "--release", "1.0.0"]).expect_code(2).says("--beyond");
+    person.in_clone(&["release", "pause", "--beyond", "canary"]).expect_code(2).says("--release");
+}
+
+#[test]
 fn a_plan_that_cannot_be_read_is_not_released() {
     let person = Person::with_grid();
     person.write("nightshift.toml", "[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n");

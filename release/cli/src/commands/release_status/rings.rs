@@ -1,19 +1,9 @@
 //! The part of `nightshift release status` that the job server knows: rings, workers, health, and what is waited for.
 
-use nightshift_manifest::SETTINGS_FILE;
-use nightshift_manifest::rollout::Plan;
-use nightshift_manifest::settings::GridSettings;
 use nightshift_wire::{RingState, Rollout, RolloutRing, Rollouts};
 
 use crate::figures::{count, counted, share};
-use crate::grid_clone::GridClone;
 use crate::table::Table;
-
-/// The plan of a release, when it has one that can be read.
-pub(super) fn plan_of(clone: &GridClone, commit: &str) -> Option<Plan> {
-    let text = clone.git.run(&["cat-file", "blob", &format!("{commit}:{SETTINGS_FILE}")]).ok()?;
-    GridSettings::parse(&text, SETTINGS_FILE).ok()?.rollout
-}
 
 /// What the job server says of a release.
 pub(super) fn of<'r>(rollouts: Option<&'r Rollouts>, tag: &str) -> Option<&'r Rollout> {
