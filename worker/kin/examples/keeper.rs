@@ -8,13 +8,15 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use nightshift_kin::{MARK, Roots, adopt_orphans, end};
+use nightshift_kin::{Roots, adopt_orphans, end};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [mark, ready, script, rest @ ..] = arguments.as_slice() else { return ExitCode::from(2) };
-    let started = adopt_orphans()
-        .and_then(|()| Command::new("perl").args(["-e", script, ready]).env(MARK, mark).stdin(Stdio::null()).spawn());
+    let mut command = Command::new("perl");
+    command.args(["-e", script, ready]).stdin(Stdio::null());
+    nightshift_kin::mark(&mut command, mark);
+    let started = adopt_orphans().and_then(|()| command.spawn());
     let Ok(child) = started else { return ExitCode::from(3) };
     while !Path::new(ready).exists() {
         std::thread::sleep(Duration::from_millis(5));

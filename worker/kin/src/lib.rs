@@ -4,15 +4,17 @@
 //! gone, ignores SIGTERM, renames itself, throws its environment away, or forks without end. Against that:
 //! - whoever starts processes [adopts](adopt_orphans) orphans: what loses its parent becomes its child and stays below
 //!   it, so that descent alone finds everything for as long as it lives;
-//! - everything is started with an unguessable [mark](MARK) in the environment, which descendants inherit; it finds what
-//!   is left when nobody adopted orphans any more, because launcher and core were both killed; what may have erased it by
-//!   then is known by number and start, when it was noted before ([`members`]);
+//! - everything is started with an unguessable [mark](mark()) in the environment, which descendants inherit; it finds what
+//!   is left when nobody adopted orphans any more, because launcher and core were both killed. What threw its environment
+//!   away still has the mark as a limit that nobody uses ([`brand`]); what shed both by then is known by number and start,
+//!   when it was noted before ([`members`]);
 //! - process groups and sessions led by what was found count as well ([`family`]).
 //!
 //! Ending ([`end`]): look, freeze whatever is found, look again until nothing new comes up, kill it all, look again, until
 //! none is left. A frozen process forks no more, and SIGKILL is not to be ignored. What that does not reach: processes of
 //! another user, and those that other programs start for ours (at, systemd-run).
 
+mod brand;
 mod clock;
 mod end;
 mod family;
@@ -20,6 +22,7 @@ mod orphans;
 mod proc;
 mod wait;
 
+pub use brand::mark;
 pub use end::{Ended, Survivors, end, is_left, members};
 pub use family::{Process, Roots, family};
 pub use orphans::{adopt_orphans, adopts_orphans, reap_orphans};

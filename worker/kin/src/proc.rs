@@ -3,19 +3,19 @@
 use std::fs;
 use std::io::{self, Read};
 
-use crate::MARK;
 use crate::family::Process;
+use crate::{MARK, brand};
 
 /// No more of an environment is looked through; the kernel's own limit for one is a few megabytes.
 const MOST_ENVIRONMENT: u64 = 8 << 20;
 
-/// Every process there is. Those whose environment holds the mark are marked, where one is named; none that started
+/// Every process there is. Those whose environment holds the mark, or that have it as a limit, are marked, where one is named; none that started
 /// before `since` is.
 ///
 /// # Errors
 /// When /proc cannot be read: then nobody knows what runs.
 pub(crate) fn processes(mark: Option<&str>, since: u64) -> io::Result<Vec<Process>> {
-    let mark = mark.map(|mark| format!("{MARK}={mark}"));
+    let mark = mark.map(|mark| (format!("{MARK}={mark}"), brand::number(mark)));
     let mut processes = Vec::new();
     let mut text = String::new();
     for entry in fs::read_dir("/proc")? {
@@ -26,7 +26,7 @@ pub(crate) fn processes(mark: Option<&str>, since: u64) -> io::Result<Vec<Proces
         let process = read.ok().and_then(|_| parse(&text)).or_else(|| lossily(pid));
         let Some(mut process) = process else { continue };
         process.is_marked =
-            process.start >= since && mark.as_ref().is_some_and(|mark| !process.is_zombie && has(pid, mark.as_bytes()));
+            process.start >= since && !process.is_zombie && mark.as_ref().is_some_and(|mark| wears(pid, mark));
         processes.push(process);
     }
     Ok(processes)
@@ -62,6 +62,12 @@ fn parse(stat: &str) -> Option<Process> {
         is_stopped: matches!(state, "T" | "t"),
         is_marked: false,
     })
+}
+
+/// Whether a process has a mark, in its environment or as a limit.
+fn wears(pid: u32, (variable, limit): &(String, u64)) -> bool {
+    let limits = || fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+    has(pid, variable.as_bytes()) || brand::worn(&limits()) == Some(*limit)
 }
 
 /// Whether the environment of a process holds a variable. Another user's environment cannot be read, and is none of ours.

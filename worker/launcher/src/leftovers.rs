@@ -3,9 +3,9 @@
 //!
 //! 1. Before a core is started, a new mark is written to `core/mark`, durably and together with the machine's fingerprint:
 //!    a copied state folder names processes of another machine, or of another worker on this one.
-//! 2. The core is started with the mark in its environment; descendants inherit it.
-//! 3. While it runs, its descendants are noted now and then by number and start (`core/family`): a process that renames
-//!    itself may erase its environment on the way.
+//! 2. The core is started with the mark in its environment and as a limit; descendants inherit both.
+//! 3. While it runs, its descendants are noted now and then by number and start (`core/family`): a process may shed both on
+//!    purpose.
 //! 4. The next cycle, under the lock and after the core itself was ended, ends whatever still has the mark or was
 //!    noted.
 
@@ -87,6 +87,26 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn what_threw_its_environment_away_at_once_is_ended_although_nobody_noted_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDir::new(folder.path().join("state"));
+        let mark = new_mark(&state).expect("noted");
+        let mut command = Command::new("env");
+        command.args(["--ignore-environment", "setsid", "sleep", "3600"]);
+        nightshift_kin::mark(&mut command, &mark);
+        let mut child = command.spawn().expect("env is there");
+        let is_bare = || {
+            let environment = std::fs::read(format!("/proc/{}/environ", child.id())).ok()?;
+            let name = std::fs::read_to_string(format!("/proc/{}/comm", child.id())).ok()?;
+            (name == "sleep\n" && environment.is_empty()).then_some(())
+        };
+        nightshift_testbed::wait::until("the mark to be thrown away", nightshift_testbed::wait::SOON, is_bare)
+            .expect("it is");
+        assert_eq!(end_all(&state).expect("ended"), 1);
+        assert!(!child.wait().is_ok_and(|status| status.success()));
+    }
 
     #[test]
     fn what_has_the_mark_is_ended_by_the_worker_that_made_it_and_by_no_copy() {

@@ -26,7 +26,7 @@ use nightshift_contract::layout::StateDir;
 use nightshift_engine::{
     BreakOff, Check, Checked, Engine, Fault, FaultKind, LookError, OpenError, Release, Shown, Source,
 };
-use nightshift_kin::{MARK, Roots};
+use nightshift_kin::Roots;
 use nightshift_manifest::binaries::Program;
 use uuid::Uuid;
 
@@ -211,6 +211,7 @@ impl SelfCheck {
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;
         let said = scratch.join("said");
+        nightshift_kin::mark(&mut command, &family.mark);
         let mut child = command
             .current_dir(&scratch)
             // Closed when this process is killed: a core that is tried then ends what it started.
@@ -218,7 +219,6 @@ impl SelfCheck {
             .stdout(Stdio::null())
             .stderr(File::create(&said)?)
             .process_group(0)
-            .env(MARK, &family.mark)
             .spawn()?;
         let waited = process::child(child.id()).ok().and_then(Running::find).map(|child| self.wait(&child, within));
         process::kill_group(child.id());

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nightshift_kin::{Roots, end, is_left};
@@ -11,6 +12,20 @@ use tempfile::TempDir;
 
 /// What a script does when it is set up: says so in the file it was given.
 const READY: &str = "sub ready { open my $f, '>', $ARGV[0]; close $f; }";
+
+/// The children that tests wait for. They share a process, and whoever ends a family there buries ended children.
+static WAITED_FOR: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn start(command: &mut Command) -> Child {
+    let mut waited_for = WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let child = command.spawn().expect("the program is there");
+    waited_for.push(child.id());
+    child
+}
+
+fn waited_for() -> Vec<u32> {
+    WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
 
 struct Stage {
     folder: TempDir,
@@ -35,7 +50,7 @@ impl Stage {
         if hold {
             command.arg("hold");
         }
-        command.spawn().expect("the keeper is built with the tests")
+        start(&mut command)
     }
 
     fn roots(&self) -> Roots<'_> {
@@ -49,7 +64,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let _ = end(&self.roots(), &[], Duration::from_secs(30));
+        let _ = end(&self.roots(), &waited_for(), Duration::from_secs(30));
     }
 }
 
@@ -115,17 +130,28 @@ fn what_is_left_when_everybody_who_watched_was_killed_is_found_by_its_mark() {
     keeper.wait().expect("ours");
     let two = || (is_left(&stage.roots()).ok()?.len() >= 2).then_some(());
     until("perl and sleep to be left over", SOON, two).expect("they outlive the keeper");
-    end(&stage.roots(), &[], Duration::from_secs(30)).expect("ended");
+    end(&stage.roots(), &waited_for(), Duration::from_secs(30)).expect("ended");
     assert_eq!(is_left(&stage.roots()).expect("/proc"), [] as [u32; 0]);
 }
 
 #[test]
 fn somebody_elses_processes_are_left_alone() {
     let stage = Stage::new("ours");
-    let mut other = Command::new("sleep").arg("1000").spawn().expect("sleep is there");
+    let mut other = start(Command::new("sleep").arg("1000"));
     let mut keeper = stage.keeper("ready(); sleep 1000;", false);
     assert!(keeper.wait().expect("our child").success());
     assert!(other.try_wait().expect("our child").is_none(), "it runs on");
     other.kill().expect("ours");
     other.wait().expect("ours");
+}
+
+#[test]
+fn a_process_that_throws_its_environment_away_is_known_by_its_limit_when_nobody_else_is_left() {
+    let stage = Stage::new("bare");
+    let script = "%ENV = (); setsid(); fork and exit; exec '/bin/sh', '-c', 'touch \"$0\"; exec sleep 3600', $ARGV[0];";
+    let mut keeper = stage.keeper(script, true);
+    stage.set_up();
+    keeper.kill().expect("our child");
+    keeper.wait().expect("our child");
+    assert_eq!(is_left(&stage.roots()).expect("/proc is there").len(), 1);
 }

@@ -3,7 +3,7 @@
 //! 1. Its end is seen on a pidfd before it is waited for. Until then the kernel gives its number to nobody else, so its
 //!    process group can be killed without hitting a stranger.
 //! 2. Then everything that descends from it is frozen, killed and looked for again, until none is left, however it hides
-//!    (`nightshift-kin`): this process adopts orphans, and the core's mark is in everybody's environment. Only then is its
+//!    (`nightshift-kin`): this process adopts orphans, and the core's mark is on everybody. Only then is its
 //!    end told.
 //! 3. Dropping a [`CoreProcess`] does the same: no way out of the launcher leaves anything behind. A launcher that is
 //!    itself killed closes the core's stdin, and the core ends itself with its descendants; what is left when both are
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use nightshift_contract::handoff::CoreArgs;
 use nightshift_contract::message::{FromCore, ToCore};
-use nightshift_kin::{MARK, Roots};
+use nightshift_kin::Roots;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -72,20 +72,21 @@ pub(super) struct CoreProcess {
 }
 
 impl CoreProcess {
-    /// Starts the core in a process group of its own, with `mark` in its environment.
+    /// Starts the core in a process group of its own, under `mark`.
     ///
     /// # Errors
     /// When the program cannot be started.
     pub(super) fn start(program: &Path, args: &CoreArgs, mark: &str) -> io::Result<CoreProcess> {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(args.to_args())
-            .env(MARK, mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        nightshift_kin::mark(command.as_std_mut(), mark);
+        let mut child = command.spawn()?;
         let taken = || io::Error::other("the core was started without its pipes");
         let pid = child.id().ok_or_else(taken)?;
         let stdin = child.stdin.take().ok_or_else(taken)?;
