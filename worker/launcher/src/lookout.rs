@@ -73,6 +73,11 @@ impl Lookout {
         (self.visit_began, self.looked) = (now, now);
     }
 
+    /// How long the visit under way has taken.
+    pub fn visits_for(&self, now: u64) -> Duration {
+        Duration::from_millis(now.saturating_sub(self.visit_began))
+    }
+
     /// Time passed and a visit is under way: looks beside it when that is due. Whether the visit still gets on.
     pub fn tick(&mut self, now: u64) -> bool {
         if self.looking.is_none() && is_due(self.looked, now, self.every) {

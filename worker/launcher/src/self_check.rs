@@ -30,6 +30,7 @@ use nightshift_kin::Roots;
 use nightshift_manifest::binaries::Program;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::installed::Installed;
 use crate::process::{self, Running};
 use crate::watch::ENDED_WITHIN;
@@ -40,6 +41,10 @@ const LAUNCHER_WITHIN: Duration = Duration::from_secs(45);
 const SAMPLES_WITHIN: Duration = Duration::from_secs(60);
 /// A program that is tried runs no longer than this without a look whether the worker was stopped.
 const AT_ONCE: Duration = Duration::from_millis(200);
+/// What a suspected release gets at least to do what the last good one did in less.
+const SUSPECT_AT_LEAST: Duration = Duration::from_secs(15);
+/// It gets so many times what the last good one needed, beside that, and no more than anybody.
+const SUSPECT_TIMES: u32 = 10;
 /// The most of a program's last words that is told on.
 const LAST_WORDS: usize = 400;
 
@@ -57,12 +62,12 @@ pub struct SelfCheck {
 impl Check for SelfCheck {
     fn check(&self, staged: &Release) -> Checked {
         if staged.program(Program::Launcher).is_some() && self.installed.is_another_launcher(staged) {
-            match self.launcher(&self.installed.of(Some(staged), Program::Launcher)) {
+            match self.launcher(&self.installed.of(Some(staged), Program::Launcher), LAUNCHER_WITHIN) {
                 Checked::Passed => {}
                 other => return other,
             }
         }
-        match self.samples(staged) {
+        match self.samples(staged, SAMPLES_WITHIN) {
             Ok(tried) => match tried.is_good() {
                 Some(true) => Checked::Passed,
                 Some(false) => {
@@ -79,20 +84,25 @@ impl Check for SelfCheck {
             // This launcher has just looked at the repository.
             FaultKind::Launcher | FaultKind::Look => Some(Shown::Better),
             FaultKind::SelfCheck => side_by_side(
-                || self.passes(&self.installed.of(last_good, Program::Launcher)),
-                || self.passes(&self.installed.of(Some(suspected), Program::Launcher)),
+                LAUNCHER_WITHIN,
+                |within| self.passes(&self.installed.of(last_good, Program::Launcher), within),
+                |within| self.passes(&self.installed.of(Some(suspected), Program::Launcher), within),
             ),
             FaultKind::Samples | FaultKind::Jobs(_) if last_good.is_none() => Some(Shown::NoBetter),
             FaultKind::Samples => {
-                let samples = |release: &Release| self.samples(release).ok()?.is_good();
-                side_by_side(|| samples(last_good?), || samples(suspected))
+                let samples = |release: &Release, within| self.samples(release, within).ok()?.is_good();
+                side_by_side(SAMPLES_WITHIN, |within| samples(last_good?, within), |within| samples(suspected, within))
             }
             FaultKind::Jobs(plugin) => {
                 let records = self.state.failed_records(plugin);
                 // A core that does not know how, or cannot read them, says nothing.
                 let knows = |tried: &Tried| !tried.is(Exit::Usage);
-                let again = |release: &Release| self.again(release, &records).ok().filter(knows)?.is_good();
-                let shown = records.is_file().then(|| side_by_side(|| again(last_good?), || again(suspected)))?;
+                let again =
+                    |release: &Release, within| self.again(release, &records, within).ok().filter(knows)?.is_good();
+                let compare = || {
+                    side_by_side(SAMPLES_WITHIN, |within| again(last_good?, within), |within| again(suspected, within))
+                };
+                let shown = records.is_file().then(compare)?;
                 if shown.is_some() {
                     // They have said what they can.
                     let _ = fs::remove_file(&records);
@@ -104,12 +114,19 @@ impl Check for SelfCheck {
     }
 }
 
-/// What two releases show that do the same, the last good one first; `None` when either could not be tried.
-fn side_by_side(last_good: impl FnOnce() -> Option<bool>, suspected: impl FnOnce() -> Option<bool>) -> Option<Shown> {
-    match last_good()? {
-        false => Some(Shown::NoBetter),
-        true => suspected().map(|is_good| if is_good { Shown::NotAgain } else { Shown::Outdone }),
+/// What two releases show that do the same, the last good one first, within a time; `None` when either could not be tried.
+fn side_by_side(
+    within: Duration,
+    last_good: impl FnOnce(Duration) -> Option<bool>,
+    suspected: impl FnOnce(Duration) -> Option<bool>,
+) -> Option<Shown> {
+    let begun = clock::since_start();
+    if !last_good(within)? {
+        return Some(Shown::NoBetter);
     }
+    let took = Duration::from_millis(clock::since_start().saturating_sub(begun));
+    let is_good = suspected(within.min(SUSPECT_AT_LEAST + took * SUSPECT_TIMES))?;
+    Some(if is_good { Shown::NotAgain } else { Shown::Outdone })
 }
 
 /// What became of a program that was tried.
@@ -149,10 +166,10 @@ impl Tried {
 }
 
 impl SelfCheck {
-    fn launcher(&self, program: &Path) -> Checked {
+    fn launcher(&self, program: &Path, within: Duration) -> Checked {
         let mut command = Command::new(program);
         command.arg(SELF_CHECK).arg(self.scratch().join("state")).arg("--config").arg(&self.installed.config);
-        match self.run(command, LAUNCHER_WITHIN) {
+        match self.run(command, within) {
             Ok(tried) if tried.is(Exit::TryLater) => {
                 failed(FaultKind::Look, format!("its launcher cannot look at the repository: {}", tried.in_words()))
             }
@@ -171,29 +188,29 @@ impl SelfCheck {
     }
 
     /// Whether a launcher passes its self-check; `None` when that cannot be said.
-    fn passes(&self, program: &Path) -> Option<bool> {
-        match self.launcher(program) {
+    fn passes(&self, program: &Path, within: Duration) -> Option<bool> {
+        match self.launcher(program, within) {
             Checked::Passed => Some(true),
             Checked::Failed(fault) => (fault.kind == FaultKind::SelfCheck).then_some(false),
             Checked::Hindered(_) => None,
         }
     }
 
-    fn samples(&self, release: &Release) -> io::Result<Tried> {
+    fn samples(&self, release: &Release, within: Duration) -> io::Result<Tried> {
         let mut command = Command::new(self.installed.of(Some(release), Program::Core));
         command.arg(SAMPLES).arg(&release.slot).arg(WATCHED);
-        self.run_core(command)
+        self.run_core(command, within)
     }
 
     /// Has records done again by a release.
-    fn again(&self, release: &Release, records: &Path) -> io::Result<Tried> {
+    fn again(&self, release: &Release, records: &Path, within: Duration) -> io::Result<Tried> {
         let mut command = Command::new(self.installed.of(Some(release), Program::Core));
         command.arg(AGAIN).arg(&release.slot).arg(records);
-        self.run_core(command)
+        self.run_core(command, within)
     }
 
-    fn run_core(&self, command: Command) -> io::Result<Tried> {
-        match self.run(command, SAMPLES_WITHIN) {
+    fn run_core(&self, command: Command, within: Duration) -> io::Result<Tried> {
+        match self.run(command, within) {
             // A core that this machine cannot start fails its samples.
             Err(error) if is_no_program(&error) => Ok(Tried::Hung),
             tried => tried,
@@ -413,6 +430,17 @@ mod tests {
         assert_eq!(scene.samples("exit 0", "kill -SEGV $$"), Some(Shown::Outdone));
         assert_eq!(scene.samples("exit 0", "exit 0"), Some(Shown::NotAgain));
         assert_eq!(scene.samples("exit 1", "exit 1"), Some(Shown::NoBetter));
+    }
+
+    #[test]
+    fn a_suspected_release_gets_a_multiple_of_the_time_that_the_last_good_one_needed_and_no_more_than_anybody() {
+        let given = |within| {
+            let mut given = None;
+            side_by_side(within, |_| Some(true), |within| given.replace(within).map_or(Some(false), |_| None));
+            given.expect("it was tried")
+        };
+        assert!(given(SAMPLES_WITHIN) >= SUSPECT_AT_LEAST && given(SAMPLES_WITHIN) < SAMPLES_WITHIN);
+        assert_eq!(given(Duration::from_secs(1)), Duration::from_secs(1));
     }
 
     #[test]

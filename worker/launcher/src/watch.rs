@@ -221,10 +221,7 @@ impl Watch<'_, '_> {
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
             Happened::SeenBeside(seen) => {
-                if self.cycle.see_beside(seen) {
-                    self.tell_stops().await;
-                    self.look_again = matches!(self.place, Place::Visiting(_));
-                }
+                self.see_beside(seen).await;
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
             Happened::Asked(answer) => {

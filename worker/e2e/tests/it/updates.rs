@@ -132,6 +132,39 @@ fn a_core_that_dies_is_left_by_itself_and_not_taken_again() -> Result<()> {
 }
 
 #[test]
+fn a_good_release_whose_launcher_somebody_kills_twice_is_taken_in_the_end() -> Result<()> {
+    let mut scene = Scene::with_release()?;
+    let worker = scene.grid.worker("w1", "try_again = \"1s\"\n")?;
+    let cycle = until(&worker, "v1.0.0", |good, _| good == "v1.0.0")?;
+    cycle.terminate()?;
+    cycle.ended_within(SOON)?;
+    cut(&mut scene, "1.1.0", Brings::Good)?;
+    // Nobody says that no job waits, and so it cannot prove itself before it is killed.
+    scene.grid.server.kill();
+    for starts in 1..=2 {
+        let cycle = worker.start_cycle()?;
+        wait::until_ok("the new launcher to have looked", SOON * 2, || {
+            let boot = fs::read_to_string(worker.state().boot_state()).unwrap_or_default();
+            let started = boot.lines().filter(|line| line.starts_with("process ")).count();
+            Ok((started == starts && boot.contains("looked yes")).then_some(()))
+        })
+        .with_context(|| worker.said())?;
+        cycle.kill();
+        for process in worker.processes() {
+            // It may have ended with its launcher.
+            let _ = process.kill();
+        }
+        worker.none_left()?;
+    }
+    scene.grid.server.restart()?;
+    let cycle = until(&worker, "v1.1.0", |good, journal| good == "v1.1.0" && journal.trial.is_none())?;
+    ensure!(worker.said().contains("boot fell back from v1.1.0"), "{}", worker.said());
+    ensure!(remembers(&worker)?.1.denied.is_empty(), "a good release is denied");
+    cycle.terminate()?;
+    cycle.ended_within(SOON).map(drop)
+}
+
+#[test]
 fn a_launcher_that_does_nothing_is_left_within_two_cycles_and_every_cycle_says_so_by_8() -> Result<()> {
     let mut scene = Scene::set()?;
     scene.put_twice(Work::Quick)?;

@@ -11,7 +11,7 @@ use nightshift_manifest::machine::this_target;
 use tokio::runtime::Runtime;
 
 use super::{Cycle, CycleError};
-use crate::hearing::Hearing;
+use crate::hearing::{Hearing, Told};
 use crate::programs::ArtifactStore;
 use crate::report::Step;
 use crate::repository::{Found, Repository, Visit};
@@ -84,7 +84,8 @@ impl Cycle<'_> {
         let visited = runtime.block_on(async {
             self.lookout.visit_begins(clock::since_start());
             self.break_off_when_stopped();
-            let mut hearing = Hearing::begin(self.sender.client(), &self.heard);
+            // A visit that is over within a second costs the job server nothing more.
+            let mut hearing = None;
             let mut visiting = tokio::task::spawn_blocking(move || {
                 let visit = repository.visit();
                 (repository, visit)
@@ -94,12 +95,17 @@ impl Cycle<'_> {
             loop {
                 tokio::select! {
                     visited = &mut visiting => break visited.map(|visited| (visited, is_late)),
-                    told = hearing.changed() => {
+                    told = heard_by(&mut hearing) => {
                         self.hear(told.stops);
                         is_late |= told.look;
                     }
                     seen = self.lookout.seen() => is_late |= self.see_beside(seen),
-                    _ = ticks.tick() => self.mark_progress(),
+                    _ = ticks.tick() => {
+                        self.mark_progress();
+                        if self.lookout.visits_for(clock::since_start()) >= TICK {
+                            hearing.get_or_insert_with(|| Hearing::begin(self.sender.client(), &self.heard));
+                        }
+                    }
                 }
                 self.break_off_when_stopped();
             }
@@ -181,6 +187,13 @@ impl Cycle<'_> {
         if let Err(error) = nightshift_engine::has_looked(&self.settings.state) {
             tracing::warn!(error = &error as &dyn std::error::Error, "noting the look for boot");
         }
+    }
+}
+
+async fn heard_by(hearing: &mut Option<Hearing>) -> Told {
+    match hearing {
+        Some(hearing) => hearing.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Visits to the repository while a core is watched over: one at a time, on a thread of its own, so that a repository that
 //! hangs delays nothing. Stops are looked for beside it ([`crate::lookout`]).
 
+use nightshift_engine::StopFlag;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::interval;
 
@@ -58,6 +59,14 @@ impl Watch<'_, '_> {
                 tracing::error!("a visit to the repository broke off: {error}");
                 self.place = Place::Lost;
             }
+        }
+    }
+
+    /// Takes in the stops that a look beside a visit saw.
+    pub(super) async fn see_beside(&mut self, seen: Vec<StopFlag>) {
+        if self.cycle.see_beside(seen) {
+            self.tell_stops().await;
+            self.look_again = matches!(self.place, Place::Visiting(_));
         }
     }
 
