@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         reason => reason,
     };
     if let (Some(release), Some(ring)) = (&args.release, &args.beyond) {
-        return cap(Cap { release: version(release)?, ring: ring.clone() }, reason, args, around);
+        return cap(&Cap { release: version(release)?, ring: ring.clone() }, reason, args, around);
     }
     let control = Control::open(&args.repository, around)?;
     let message = format!("Pause rollouts: {reason}\n");
@@ -55,10 +55,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 }
 
 /// Lets a release go no further than a ring.
-fn cap(cap: Cap, reason: &str, args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+fn cap(cap: &Cap, reason: &str, args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let (tag, ring) = (cap.release.tag(), cap.ring.clone());
     if args.repository.is_the_clones_own() {
-        check_ring(&cap, around)?;
+        check_ring(cap, around)?;
     }
     let control = Control::open(&args.repository, around)?;
     let message = format!("Pause {tag} beyond ring {ring}: {reason}\n");
