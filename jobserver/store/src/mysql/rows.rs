@@ -22,7 +22,7 @@ const SIZES: [usize; 18] = [1_000, 256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8,
 
 /// Values in one list, the largest first; a list that is not full repeats its last value. MariaDB makes a table of a list of
 /// a thousand.
-const LISTS: [usize; 6] = [960, 512, 256, 64, 16, 1];
+const LISTS: [usize; 5] = [960, 256, 64, 16, 1];
 
 /// Rows in one array.
 const IN_ARRAY: usize = 1_000;
@@ -84,7 +84,7 @@ impl Key for i64 {
 /// Found one after the other.
 impl Key for &str {
     const PLACE: &'static str = "FIELD";
-    const MOST: usize = 128;
+    const MOST: usize = CHANGED[1];
 }
 
 /// A row that is there: its key, what it was, and what it is now, in the order of the query's lines `column = ?`.
@@ -94,8 +94,14 @@ pub(super) struct Changed<K, const N: usize> {
     pub(super) is: RowOf<N>,
 }
 
-/// Rows changed by one statement: a row is looked for in a list of so many.
-const CHANGED: [usize; 15] = [512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 8, 4, 3, 2, 1];
+/// Rows changed by one statement: a row is looked for in a list of so many. Between the two longest is nothing: a connection
+/// remembers the kind of every value of what it prepared, which for long lists is some hundred kilobytes each.
+const CHANGED: [usize; 14] = [512, 128, 96, 64, 48, 32, 24, 16, 12, 8, 4, 3, 2, 1];
+
+/// How many of so many rows are changed by the next statement at most.
+fn at_once<K: Key>(rows: usize) -> usize {
+    if rows > K::MOST / 2 { K::MOST } else { CHANGED[1] }
+}
 
 /// Changes rows that are there, given in the order of their keys. Columns that no row changes are left out, and one in which
 /// all rows are alike is one value. A list for more rows than are left is filled up with the last of them.
@@ -112,7 +118,7 @@ pub(super) async fn change<K: Key, const N: usize>(
             bytes += size(&row.is);
             bytes < BYTES
         };
-        let (now, later) = rows.split_at(rows.iter().take(K::MOST).take_while(fits).count().max(1));
+        let (now, later) = rows.split_at(rows.iter().take(at_once::<K>(rows.len())).take_while(fits).count().max(1));
         rows = later;
         if let Some((sql, values)) = changing(&query, now) {
             tx.change(&sql, Params::Positional(values)).await?;
