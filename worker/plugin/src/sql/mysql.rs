@@ -20,9 +20,11 @@ mod failure;
 mod grants;
 mod instance;
 mod private;
+mod reach;
 mod script;
 mod session;
 mod statements;
 mod stop;
 
 pub(crate) use instance::ReplicaPlugin;
+pub(crate) use reach::{look, of_opening, replica_for};

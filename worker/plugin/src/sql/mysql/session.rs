@@ -113,15 +113,15 @@ impl Session {
         ))
     }
 
-    /// Runs the query over a block, and has `take` look at each row as it comes. Without a limit of its own: whoever waits
-    /// for it has one.
+    /// Runs the query with `values` for its parameters, and has `take` look at each row as it comes. Without a limit of its
+    /// own: whoever waits for it has one.
     pub(super) async fn ask<F: From<Failure>>(
         &mut self,
         query: &Statement,
-        block: Vec<u8>,
+        values: Vec<Value>,
         mut take: impl FnMut(&Row) -> Result<(), F>,
     ) -> Result<(), F> {
-        let mut rows = self.connection.exec_iter(query, (Value::Bytes(block),)).await.map_err(Failure::from)?;
+        let mut rows = self.connection.exec_iter(query, values).await.map_err(Failure::from)?;
         while let Some(row) = rows.next().await.map_err(Failure::from)? {
             take(&row)?;
         }
