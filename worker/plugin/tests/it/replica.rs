@@ -3,6 +3,7 @@
 mod answers;
 mod away;
 mod hostile;
+mod modules;
 mod opening;
 mod own_samples;
 mod people;

@@ -244,7 +244,8 @@ async fn open(replica: &Replica, manifest: &PluginManifest, files: &Files) -> Re
     let file = name_of(manifest, QUERY_FILE);
     let spliced = script::with_records(&files.query, &statements::records(&manifest.input, &session.collation))
         .map_err(|wrong| FileError::at(&file, &files.query, wrong.at, wrong.problem))?;
-    let query = match session.prepare_query(&spliced).await {
+    session.read_only().await.map_err(away)?;
+    let query = match session.prepare(&spliced).await {
         Err(failure @ Failure::Away(_)) => return Err(away(failure)),
         prepared => prepared.map_err(|failure| failure.in_file(&file, 0))?,
     };

@@ -13,7 +13,7 @@ use nightshift_testbed::database::{Make, SCHEMA};
 use super::site::Site;
 use crate::stage::{Stage, block, host, in_each_sandbox, said};
 
-/// Perl that runs a record's text on the server; `port N` and `socket PATH` try to connect, `die` ends the program.
+/// Perl that runs a record's text on the server; `port N`, `udp` and `socket PATH` try to connect, `die` ends the program.
 const CLIENT: &str = r#"
 use IO::Socket::INET; use IO::Socket::UNIX; use JSON::PP;
 $| = 1;
@@ -25,6 +25,7 @@ sub ask {
     my ($said) = @_;
     exit 3 if $said eq 'die';
     return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $1) ? 'reached' : "no: $!" if $said =~ /^port (.*)/;
+    return IO::Socket::INET->new(Proto => 'udp', PeerAddr => '127.0.0.1', PeerPort => 53) ? 'reached' : "no: $!" if $said eq 'udp';
     return IO::Socket::UNIX->new(Peer => $1) ? 'reached' : "no: $!" if $said =~ /^socket (.*)/;
     $ENV{MYSQL_PWD} = $data->{password};
     my $pid = open(my $out, '-|') // die "fork: $!";
@@ -81,14 +82,14 @@ fn a_program_reaches_the_replica_by_its_port_and_nothing_else_and_the_server_let
         let socket = site.server.socket().expect("a socket");
         in_each_sandbox(|host| {
             let host = with(host, site.replica_as("reader"));
-            let asks = [ASKS[0], ASKS[1], &format!("port {port}"), &format!("socket {}", socket.display())];
+            let asks = [ASKS[0], ASKS[1], &format!("port {port}"), &format!("socket {}", socket.display()), "udp"];
             let said = stage().run(&host, &asks).expect("answers");
             assert_eq!(said[0], "Bert", "{:?}", site.make());
             assert!(said[1].contains("denied"), "{said:?}");
             let landlock = host.sandbox.as_ref().expect("a sandbox").protections().landlock;
             // Before version 4 landlock knows no ports.
             assert!(landlock < 4 || said[2].starts_with("no: "), "{said:?}");
-            assert!(said[3].starts_with("no: "), "{said:?}");
+            assert!(said[3..].iter().all(|said| said.starts_with("no: ")), "{said:?}");
         });
         assert!(site.administer("SELECT 1 FROM company.written").is_empty(), "something was written");
     }
