@@ -8,7 +8,9 @@
 mod process;
 mod template;
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -104,6 +106,15 @@ impl Server {
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its socket, which anybody on the machine may reach.
+    ///
+    /// # Errors
+    /// When the way to it cannot be opened for others.
+    pub fn socket(&self) -> Result<PathBuf> {
+        std::fs::set_permissions(self.folder.path(), Permissions::from_mode(0o711))?;
+        Ok(self.folder.path().join("socket"))
     }
 
     /// The address of one of its schemas, as `jobserver.toml` names it.

@@ -60,6 +60,12 @@ impl Alarm {
         self.due_ms.store(u64::MAX, Ordering::Relaxed);
     }
 
+    /// How long until it rings, in milliseconds' steps; long when it is off.
+    pub(crate) fn left(&self) -> Duration {
+        let due = Duration::from_millis(self.due_ms.load(Ordering::Relaxed));
+        due.saturating_sub(self.start.elapsed())
+    }
+
     /// Whether it rings now.
     pub(crate) fn rings(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)

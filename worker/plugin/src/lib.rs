@@ -120,7 +120,7 @@ pub enum OpenError {
     /// Its samples need a server of their own, and there is none here.
     #[error(
         "the samples of plugin {plugin} were not run: they need a MySQL or MariaDB of their own (install \
-         mariadb-server-core and mariadb-client), or write query.sqlite.sql beside query.mysql.sql"
+         mariadb-server-core and mariadb-client); a query needs none with query.sqlite.sql beside query.mysql.sql"
     )]
     NoPrivateServer {
         /// The plugin.
@@ -258,19 +258,17 @@ fn open_in(
     host: &Host,
 ) -> Result<Box<dyn Plugin>, OpenError> {
     match manifest.runtime {
-        Runtime::Sql if manifest.source == DataSource::Replica => match data {
-            Data::Release => Ok(Box::new(sql::ReplicaPlugin::open(folder, manifest, host.replica.as_ref())?)),
-            Data::Samples if folder.join(sql::SQLITE_QUERY).exists() => {
-                Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?))
-            }
-            Data::Samples => {
-                let server = host.private_server.as_ref();
-                let server = server.ok_or_else(|| OpenError::NoPrivateServer { plugin: manifest.name.clone() })?;
-                Ok(Box::new(sql::ReplicaPlugin::open_samples(folder, tree, manifest, server)?))
-            }
-        },
+        Runtime::Sql if manifest.source == DataSource::Replica && !(data == Data::Samples && has_twin(folder)) => {
+            let replica = sql::replica_for(folder, tree, manifest, data, host)?;
+            Ok(Box::new(sql::ReplicaPlugin::open(folder, manifest, replica)?))
+        }
         Runtime::Sql => Ok(Box::new(sql::SqlPlugin::open(folder, tree, manifest, data)?)),
         Runtime::Wasm => Ok(Box::new(wasm::WasmPlugin::open(folder, tree, manifest, data, host)?)),
         Runtime::Process => Ok(Box::new(process::ProcessPlugin::open(folder, tree, manifest, data, host)?)),
     }
+}
+
+/// Whether a query for the replica has a twin for SQLite, which its samples run by.
+fn has_twin(folder: &Path) -> bool {
+    folder.join(sql::SQLITE_QUERY).exists()
 }

@@ -5,6 +5,8 @@
 //!    with the next run.
 //! 2. Each line to it is one of JSON ([`question`]), and so is each answer ([`answer`]): first what its data are, where it has
 //!    any, then block after block. How they go to and fro is [`talk`]'s business.
+//!    Where these are on the replica, it is looked at before each start, and when a program failed: one that is away, or whose
+//!    account may write, is no record's fault.
 //! 3. One that takes longer than a block's time, says more than a block may bring, takes more than it may ([`warden`]), or does
 //!    not answer as it must, is ended with everything it started ([`life`]).
 //!
@@ -25,7 +27,6 @@ use std::time::Duration;
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{DataSource, PluginManifest};
 use nightshift_wire::{Outcome, RecordResult, Records};
-use serde_json::Value;
 
 use self::life::{Program, Running, StopSwitch};
 use self::question::Question;
@@ -33,8 +34,9 @@ use crate::block::{self, LARGEST_ANSWER};
 use crate::field::TypedRecord;
 use crate::isolate::Fault;
 use crate::outcome::LARGEST_RESULT;
+use crate::replica::Replica;
 use crate::sandbox::{Network, may_run};
-use crate::{BlockError, Data, Host, OpenError, Plugin, Stopper, csv_file};
+use crate::{BlockError, Data, Host, OpenError, Plugin, Stopper, csv_file, sql};
 
 pub(crate) use self::life::heard;
 pub use self::life::with_running;
@@ -65,7 +67,7 @@ enum Opening {
     /// The tables of the release, as files.
     Tables,
     /// How it gets at the replica, with rights to read only.
-    Replica(Value),
+    Replica(Replica),
 }
 
 impl ProcessPlugin {
@@ -84,10 +86,18 @@ impl ProcessPlugin {
         if let Some(trouble) = sandbox.trouble() {
             return Err(not_run(format!("the sandbox does not work: {trouble}")));
         }
-        let (opening, network) = opening(manifest)?;
-        let tables = match opening {
-            Opening::Tables => tables(folder, tree, manifest, data)?,
-            Opening::None | Opening::Replica(_) => BTreeMap::new(),
+        let mut tables = BTreeMap::new();
+        let (opening, network) = match manifest.source {
+            DataSource::Repo if manifest.tables.is_empty() => (Opening::None, Network::None),
+            DataSource::Repo => {
+                tables = tables_of(folder, tree, manifest, data)?;
+                (Opening::Tables, Network::None)
+            }
+            DataSource::Replica => {
+                let replica = sql::replica_for(folder, tree, manifest, data, host)?;
+                let network = way_to(&replica);
+                (Opening::Replica(replica), network)
+            }
         };
         let stop = Arc::<StopSwitch>::default();
         let program = Program {
@@ -104,25 +114,42 @@ impl ProcessPlugin {
         let manifest = manifest.clone();
         let mut plugin = ProcessPlugin { manifest, program, opening, question, running: None, stop };
         if !matches!(plugin.opening, Opening::None) {
-            let started = plugin.start();
-            plugin.running =
-                Some(started.map_err(|reason| OpenError::Program { plugin: plugin.manifest.name.clone(), reason })?);
+            plugin.running = match plugin.start() {
+                // A replica that is away now may be there at the first block.
+                Err(OpenError::DataAway { .. }) => None,
+                started => Some(started?),
+            };
         }
         Ok(plugin)
     }
 
-    /// Starts the program and has it open its data; the error is why it could not, in words.
-    fn start(&self) -> Result<Running, String> {
-        let mut running = self.program.start(&self.stop).map_err(|error| format!("starting its program: {error}"))?;
+    /// Starts the program and has it open its data. Nothing is started while the replica is away, or its account may write.
+    fn start(&self) -> Result<Running, OpenError> {
+        self.look()?;
+        let failed = |reason: String| OpenError::Program { plugin: self.manifest.name.clone(), reason };
+        let started = self.program.start(&self.stop);
+        let mut running = started.map_err(|error| failed(format!("starting its program: {error}")))?;
         let line = match &self.opening {
             Opening::None => return Ok(running),
             Opening::Tables => question::open_tables(running.tables()),
-            Opening::Replica(connection) => question::open_replica(connection),
+            Opening::Replica(replica) => question::open_replica(replica),
         };
         let opened = running.ask(&line, LONGEST_OPENED, OPEN_LIMIT).and_then(|line| answer::opened(&line));
         match opened {
             Ok(()) => Ok(running),
-            Err(why) => Err(format!("opening its data: {}", running.end_after(why))),
+            Err(why) => {
+                let why = failed(format!("opening its data: {}", running.end_after(why)));
+                // It may have gone away in the meantime.
+                Err(self.look().err().unwrap_or(why))
+            }
+        }
+    }
+
+    /// Whether the data are within reach, where they are on the replica.
+    fn look(&self) -> Result<(), OpenError> {
+        match &self.opening {
+            Opening::Replica(replica) => sql::look(replica, &self.manifest),
+            Opening::None | Opening::Tables => Ok(()),
         }
     }
 
@@ -154,7 +181,7 @@ impl ProcessPlugin {
                         self.manifest.name
                     );
                 }
-                self.start().map_err(Fault::OfRun)?
+                self.start().map_err(of_starting)?
             }
         };
         let most = LARGEST_ANSWER.min(records.len().saturating_mul(LARGEST_RESULT)) + records.len() * FRAME;
@@ -167,7 +194,13 @@ impl ProcessPlugin {
                 self.running = Some(running);
                 Ok(outcomes)
             }
-            Err(Fault::OfRun(why)) => Err(Fault::OfRun(running.end_after(why))),
+            Err(Fault::OfRun(why)) => {
+                let why = running.end_after(why);
+                // A program that fails while its replica is away does so for that reason.
+                let is_stopped = self.stop.is_stopped();
+                let looked = if is_stopped { Ok(()) } else { self.look() };
+                Err(looked.err().map_or(Fault::OfRun(why), sql::of_opening))
+            }
             Err(fault) => Err(fault),
         }
     }
@@ -190,29 +223,24 @@ impl Plugin for ProcessPlugin {
     }
 }
 
-/// What the program is told of its data, and what it needs of the network for that.
-fn opening(manifest: &PluginManifest) -> Result<(Opening, Network), OpenError> {
-    match manifest.source {
-        DataSource::Repo if manifest.tables.is_empty() => Ok((Opening::None, Network::None)),
-        DataSource::Repo => Ok((Opening::Tables, Network::None)),
-        DataSource::Replica => match replica() {
-            Some((connection, network)) => Ok((Opening::Replica(connection), network)),
-            None => Err(FileError::whole(
-                &PluginManifest::path_of(&manifest.name),
-                "programs get no connection to the replica here: write source = \"repo\", or a query",
-            )
-            .into()),
-        },
+/// Why a run has no answers when the program does not start for it.
+fn of_starting(error: OpenError) -> Fault {
+    match error {
+        OpenError::Program { reason, .. } => Fault::OfRun(reason),
+        error => sql::of_opening(error),
     }
 }
 
-/// How programs get at this machine's replica, and by which socket or port; `None` while it has none for them.
-fn replica() -> Option<(Value, Network)> {
-    None
+/// What the program needs of the network to get at the replica.
+fn way_to(replica: &Replica) -> Network {
+    match replica.socket() {
+        Some(socket) => Network::Socket(socket.into()),
+        None => Network::Port(replica.port()),
+    }
 }
 
 /// The files of the data tables.
-fn tables(
+fn tables_of(
     folder: &Path,
     tree: &Path,
     manifest: &PluginManifest,

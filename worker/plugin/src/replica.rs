@@ -59,6 +59,31 @@ impl Replica {
         self.0.db_name().unwrap_or_default()
     }
 
+    /// Whom the server knows us as.
+    pub(crate) fn user(&self) -> &str {
+        self.0.user().unwrap_or_default()
+    }
+
+    /// Its password, empty where there is none.
+    pub(crate) fn password(&self) -> &str {
+        self.0.pass().unwrap_or_default()
+    }
+
+    /// The server's socket, where it is reached by one.
+    pub(crate) fn socket(&self) -> Option<&str> {
+        self.0.socket()
+    }
+
+    /// The server's name or address.
+    pub(crate) fn host(&self) -> &str {
+        self.0.ip_or_hostname()
+    }
+
+    /// The server's port.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.tcp_port()
+    }
+
     /// How connections to it are made.
     pub(crate) fn opts(&self) -> &Opts {
         &self.0
@@ -68,9 +93,9 @@ impl Replica {
 /// Without user and password.
 impl fmt::Display for Replica {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.socket() {
+        match self.socket() {
             Some(socket) => write!(f, "mysql://localhost/{}?socket={socket}", self.schema()),
-            None => write!(f, "mysql://{}:{}/{}", self.0.ip_or_hostname(), self.0.tcp_port(), self.schema()),
+            None => write!(f, "mysql://{}:{}/{}", self.host(), self.port(), self.schema()),
         }
     }
 }

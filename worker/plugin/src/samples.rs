@@ -13,8 +13,7 @@ use nightshift_wire::{Outcome, Record, RecordResult, Records};
 use serde_json::Value;
 
 use crate::csv_file::CsvFile;
-use crate::sql::SQLITE_QUERY;
-use crate::{BlockError, Data, Host, OpenError, open_in};
+use crate::{BlockError, Data, Host, OpenError, has_twin, open_in};
 
 const RECORDS: &str = "samples/records.csv";
 const EXPECTED: &str = "samples/expected.csv";
@@ -102,8 +101,8 @@ impl SampleError {
 /// When its manifest cannot be read.
 pub fn need_server(folder: &Path) -> Result<bool, SampleError> {
     let manifest = manifest(folder)?;
-    let on_replica = manifest.runtime == Runtime::Sql && manifest.source == DataSource::Replica;
-    Ok(on_replica && !folder.join(SQLITE_QUERY).exists())
+    let on_sqlite = manifest.runtime == Runtime::Sql && has_twin(folder);
+    Ok(manifest.source == DataSource::Replica && !on_sqlite)
 }
 
 /// Runs the samples of the plugin in `folder` on its sample tables; tables it has no sample of come from `tree`.

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use crate::OpenError;
 
-pub(crate) use mysql::ReplicaPlugin;
+pub(crate) use mysql::{ReplicaPlugin, ReplicaReader, look, of_opening, replica_for};
 pub(crate) use sqlite::{QUERY_FILE as SQLITE_QUERY, SqlPlugin, SqliteReader};
 
 /// How long a plugin's preparatory script may take, and looking at its query.

@@ -8,6 +8,7 @@ use nightshift_manifest::plugin::PluginManifest;
 use serde_json::{Value, json};
 
 use crate::field::{Field, TypedRecord};
+use crate::replica::Replica;
 
 /// The line of a block, `{"records":[{"id":7,"name":"Bob"}]}`, in memory that is used again.
 pub(super) struct Question {
@@ -54,9 +55,17 @@ pub(super) fn open_tables(tables: &BTreeMap<String, PathBuf>) -> Vec<u8> {
     line_of(&json!({ "open": { "tables": tables } }))
 }
 
-/// The line about the replica.
-pub(super) fn open_replica(connection: &Value) -> Vec<u8> {
-    line_of(&json!({ "open": { "data": connection } }))
+/// The line about the replica: how to get at it, by a socket or by host and port.
+pub(super) fn open_replica(replica: &Replica) -> Vec<u8> {
+    let mut data = json!({ "user": replica.user(), "password": replica.password(), "database": replica.schema() });
+    match replica.socket() {
+        Some(socket) => data["socket"] = socket.into(),
+        None => {
+            data["host"] = replica.host().into();
+            data["port"] = replica.port().into();
+        }
+    }
+    line_of(&json!({ "open": { "data": data } }))
 }
 
 fn line_of(value: &Value) -> Vec<u8> {
@@ -94,5 +103,20 @@ mod tests {
         let expected = json!({"records": [{"id": 7, "a": awkward, "b": 1.5}, {"id": -8, "a": "", "b": null}]});
         assert_eq!(read, expected);
         assert_eq!(question.of(&[]), b"{\"records\":[]}\n");
+    }
+
+    #[test]
+    fn a_program_gets_at_the_replica_by_a_socket_or_by_host_and_port() {
+        let line = |address: &str| {
+            let replica = Replica::parse(address).expect("an address").with_password("a\"b");
+            serde_json::from_slice::<Value>(&open_replica(&replica)).expect("JSON")["open"]["data"].clone()
+        };
+        let whom = json!({"user": "reader", "password": "a\"b", "database": "company"});
+        let mut expected = whom.clone();
+        (expected["host"], expected["port"]) = ("db.example.org".into(), 3307.into());
+        assert_eq!(line("mysql://reader@db.example.org:3307/company"), expected);
+        let mut expected = whom;
+        expected["socket"] = "/run/db.sock".into();
+        assert_eq!(line("mysql://reader@localhost/company?socket=/run/db.sock"), expected);
     }
 }

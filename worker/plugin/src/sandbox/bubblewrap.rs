@@ -45,7 +45,8 @@ pub(super) fn arguments(
         add(&[&"--perms", &"1777", &"--size", &size, &"--tmpfs", &folder]);
     }
     // Bubblewrap would make them for its own user alone.
-    let paths = cell.readable.iter().map(|shown| &shown.at).chain([&cell.launcher]);
+    let socket = if let Network::Socket(path) = &cell.network { Some(path) } else { None };
+    let paths = cell.readable.iter().map(|shown| &shown.at).chain([&cell.launcher]).chain(socket);
     let above: BTreeSet<&Path> = paths.flat_map(|path| path.ancestors().skip(1)).collect();
     for folder in above.into_iter().filter(|folder| *folder != Path::new("/")) {
         add(&[&"--perms", &"0755", &"--dir", &folder]);
@@ -53,7 +54,7 @@ pub(super) fn arguments(
     for shown in cell.readable.iter().chain([&Shown::there(cell.launcher.clone())]) {
         add(&[&"--ro-bind", &shown.from, &shown.at]);
     }
-    if let Network::Socket(path) = &cell.network {
+    if let Some(path) = socket {
         add(&[&"--ro-bind", path, path]);
     }
     // They are in memory, and no limit counts them.

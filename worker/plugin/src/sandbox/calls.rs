@@ -112,6 +112,10 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNET,
     libc::CLONE_NEWCGROUP,
 ];
+/// The part of a socket's type that says its kind, and the kinds that are no streams.
+const KIND: u64 = 0xf;
+const NO_STREAMS: [i32; 6] =
+    [libc::SOCK_DGRAM, libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, libc::SOCK_PACKET];
 /// Ways to type on a terminal.
 const TYPING: [u64; 2] = [0x5412, 0x541C]; // TIOCSTI, TIOCLINUX
 /// Ways to have the kernel send a signal for us: F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
@@ -200,7 +204,16 @@ fn sockets(network: &Network) -> Result<Vec<SeccompRule>, Error> {
         Network::All => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
     };
     let other = families.iter().map(|family| condition(0, SeccompCmpOp::Ne, *family as u64));
-    Ok(vec![SeccompRule::new(other.collect::<Result<_, _>>()?)?])
+    let mut refused = vec![SeccompRule::new(other.collect::<Result<_, _>>()?)?];
+    if let Network::Port(_) = network {
+        // Landlock's ports are TCP's: what is none would go anywhere.
+        for kind in NO_STREAMS {
+            refused.push(rule(1, SeccompCmpOp::MaskedEq(KIND), kind as u64)?);
+        }
+        let by_default = condition(2, SeccompCmpOp::Ne, 0)?;
+        refused.push(SeccompRule::new(vec![by_default, condition(2, SeccompCmpOp::Ne, libc::IPPROTO_TCP as u64)?])?);
+    }
+    Ok(refused)
 }
 
 fn equal(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, Error> {

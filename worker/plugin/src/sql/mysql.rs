@@ -1,4 +1,5 @@
-//! The `sql` runtime on MariaDB and MySQL, for data on the worker's replica.
+//! The `sql` runtime on MariaDB and MySQL, for data on the worker's replica; and the same tables for plugins that are no queries
+//! themselves: modules ask through [`reader`], programs connect by themselves once [`reach`] has looked at the account.
 //!
 //! An instance is a connection of its own:
 //! 1. Connect; what sessions differ in (collation, SQL mode, lengths) is set ([`session`]). Whoever judges the position of
@@ -20,9 +21,13 @@ mod failure;
 mod grants;
 mod instance;
 mod private;
+mod reach;
+mod reader;
 mod script;
 mod session;
 mod statements;
 mod stop;
 
 pub(crate) use instance::ReplicaPlugin;
+pub(crate) use reach::{look, of_opening, replica_for};
+pub(crate) use reader::ReplicaReader;

@@ -12,6 +12,7 @@ use super::engine::{STACK, Ticks};
 use super::imports::{self, Belongings, Refused, State};
 use super::module::{ALLOC, MEMORY, OPEN, PROCESS, VERSION};
 use crate::clock::Alarm;
+use crate::data::QueryError;
 
 /// The version of the ABI.
 const ABI: u32 = 1;
@@ -32,6 +33,8 @@ pub(super) struct Guest {
 pub(super) enum Broken {
     /// Its plugin was told to stop.
     Stopped,
+    /// Its data are on a replica that is away.
+    DataAway { replica: String, reason: String },
     /// In words.
     Fails(String),
 }
@@ -145,9 +148,12 @@ fn within<T>(
     };
     alarm.off();
     let refused = store.data_mut().bounds.refused();
-    called.map_err(|error| match alarm.is_stopped() {
-        true => Broken::Stopped,
-        false => {
+    called.map_err(|error| match error.downcast_ref() {
+        _ if alarm.is_stopped() => Broken::Stopped,
+        Some(QueryError::Away { replica, reason }) => {
+            Broken::DataAway { replica: replica.clone(), reason: reason.clone() }
+        }
+        _ => {
             let why = explained(&error, time);
             Broken::Fails(refused.map_or_else(|| why.clone(), |refused| format!("{why}; {refused}")))
         }

@@ -126,6 +126,7 @@ fn query(
         (Ok(ControlFlow::Break(())), _) => Ok(()),
         (Ok(ControlFlow::Continue(())), Ok(())) => lot.hand_over(&mut caller).map(drop),
         (_, Err(QueryError::BrokenOff)) => Err(Trap::Interrupt.into()),
+        (_, Err(away @ QueryError::Away { .. })) => Err(wasmtime::Error::new(away)),
         (_, Err(failed @ QueryError::Failed(_))) => refused(failed.to_string()),
     };
     caller.data_mut().belongings.data = Some(data);

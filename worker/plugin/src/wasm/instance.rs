@@ -59,18 +59,18 @@ impl WasmPlugin {
 
         let alarm = Arc::new(Alarm::new());
         let data = match module::asks(&module) {
-            true => Some(data::open(folder, tree, manifest, data, &alarm)?),
+            true => Some(data::open(folder, tree, manifest, data, host, &alarm)?),
             false => None,
         };
         let belongings = Belongings { data, log: LogLines::of(&manifest.name) };
-        match Guest::new(&module, manifest, &alarm, belongings) {
-            Ok(guest) => {
-                let state = Life::Ready(Box::new(guest));
-                Ok(WasmPlugin { manifest: manifest.clone(), alarm, module, state, bytes: Vec::new() })
-            }
+        let state = match Guest::new(&module, manifest, &alarm, belongings) {
+            Ok(guest) => Ok(Life::Ready(Box::new(guest))),
+            // A replica that is away now may be there at the first block.
+            Err((Broken::DataAway { .. }, belongings)) => Ok(Life::Gone(Box::new(belongings))),
             Err((Broken::Fails(why), _)) => Err(refused(why)),
             Err((Broken::Stopped, _)) => Err(refused("it was stopped".to_owned())),
-        }
+        };
+        Ok(WasmPlugin { manifest: manifest.clone(), alarm, module, state: state?, bytes: Vec::new() })
     }
 
     /// One run: an outcome for each of `records`, in order. They take away from `room`, in bytes of text.
@@ -127,6 +127,9 @@ impl WasmPlugin {
     fn fault(&self, broken: Broken) -> Fault {
         match broken {
             Broken::Stopped => self.fails("it was stopped".to_owned()),
+            Broken::DataAway { replica, reason } => {
+                Fault::OfBlock(BlockError::DataAway { plugin: self.manifest.name.clone(), replica, reason })
+            }
             Broken::Fails(why) => Fault::OfRun(why),
         }
     }

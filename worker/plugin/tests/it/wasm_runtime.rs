@@ -233,7 +233,7 @@ fn a_block_is_broken_off_from_another_thread_at_once() {
 }
 
 /// Asks `sql` with the parameters at `parameters`, and adds one for each row of `columns` columns.
-fn asking(sql: &str, parameters: &str, room: u32) -> String {
+pub(crate) fn asking(sql: &str, parameters: &str, room: u32) -> String {
     let escaped = sql.replace('"', "\\\"");
     let more = format!(
         "(import \"nightshift\" \"query\" (func $query (param i32 i32 i32 i32 i32 i32 i32)))

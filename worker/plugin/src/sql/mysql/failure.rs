@@ -32,6 +32,10 @@ impl From<Error> for Failure {
             Error::Server(ServerError { code, message, .. }) if AWAY.contains(&code) => Failure::Away(message),
             Error::Server(ServerError { code, message, .. }) => Failure::Refused { code, message },
             Error::Driver(DriverError::PacketTooLarge) => Failure::TooLong,
+            Error::Driver(DriverError::MixedParams) => {
+                let message = "it has parameters with names beside question marks: write question marks".to_owned();
+                Failure::Refused { code: 0, message }
+            }
             Error::Driver(DriverError::ConnectionClosed) => Failure::Away("the connection is closed".to_owned()),
             other => Failure::Away(other.to_string()),
         }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql_async::Statement;
+use mysql_async::{Statement, Value};
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_wire::{Outcome, RecordResult, Records};
@@ -14,9 +14,10 @@ use tokio::time::{sleep, timeout};
 
 use super::cell::cell;
 use super::failure::Failure;
-use super::session::{Session, is_no_collation, kill};
+use super::reach::{self, of_opening};
+use super::session::{Session, kill};
 use super::stop::Stop;
-use super::{private, script, statements};
+use super::{script, statements};
 use crate::block::{self, Answers, LARGEST_ANSWER};
 use crate::field::TypedRecord;
 use crate::isolate::Fault;
@@ -58,21 +59,14 @@ struct Open {
 
 impl ReplicaPlugin {
     /// Opens the plugin in `folder` on `replica`.
-    pub(crate) fn open(
-        folder: &Path,
-        manifest: &PluginManifest,
-        replica: Option<&Replica>,
-    ) -> Result<ReplicaPlugin, OpenError> {
-        let plugin = || manifest.name.clone();
-        let replica = replica.ok_or_else(|| OpenError::NoReplica { plugin: plugin() })?.clone();
+    pub(crate) fn open(folder: &Path, manifest: &PluginManifest, replica: Replica) -> Result<ReplicaPlugin, OpenError> {
         let script = match folder.join(OPEN_FILE).exists() {
             true => Some(read(folder, OPEN_FILE, &name_of(manifest, OPEN_FILE))?),
             false => None,
         };
         let query = read(folder, QUERY_FILE, &name_of(manifest, QUERY_FILE))?;
         let files = Files { script, query };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|source| OpenError::Runtime { plugin: plugin(), source })?;
+        let runtime = reach::waiting(manifest)?;
         // A replica that is away now may be there at the first block.
         let open = match runtime.block_on(open(&replica, manifest, &files)) {
             Err(OpenError::DataAway { .. }) => None,
@@ -80,19 +74,6 @@ impl ReplicaPlugin {
         };
         let stop = Arc::new(Stop::new(replica.clone()));
         Ok(ReplicaPlugin { runtime, replica, manifest: Arc::new(manifest.clone()), files, open, stop })
-    }
-
-    /// Opens the plugin in `folder` on its sample tables, in a database of its own on `server`.
-    pub(crate) fn open_samples(
-        folder: &Path,
-        tree: &Path,
-        manifest: &PluginManifest,
-        server: &Replica,
-    ) -> Result<ReplicaPlugin, OpenError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|source| OpenError::Runtime { plugin: manifest.name.clone(), source })?;
-        let own = runtime.block_on(private::make(server, folder, tree, manifest))?;
-        ReplicaPlugin::open(folder, manifest, Some(&own))
     }
 
     /// One run of the query, on a new connection when there is none or it turns out to be lost.
@@ -191,7 +172,7 @@ impl Work<'_> {
         let mut size = 0;
         let most = *room;
         let asked = {
-            let mut asking = pin!(session.ask(query, block.to_vec(), |row| {
+            let mut asking = pin!(session.ask(query, vec![Value::Bytes(block.to_vec())], |row| {
                 let read = |index| Ok::<_, std::convert::Infallible>(cell(row, index));
                 let Ok(found) = shape.record_id(read);
                 let record = found.map_err(RunFault::ForeignRow)?;
@@ -255,30 +236,16 @@ fn name_of(manifest: &PluginManifest, file: &str) -> String {
 
 /// Connects and prepares everything, in the order that [`super`] gives.
 async fn open(replica: &Replica, manifest: &PluginManifest, files: &Files) -> Result<Open, OpenError> {
-    let plugin = || manifest.name.clone();
-    let away = |failure: Failure| OpenError::DataAway {
-        plugin: plugin(),
-        replica: replica.to_string(),
-        reason: failure.in_words(),
-    };
-    let connected = Session::connect(replica, manifest.collation.as_deref()).await;
-    let mut session = connected.map_err(|failure| match &failure {
-        Failure::Refused { code, message } if is_no_collation(*code) => {
-            let problem = format!("collation: {message}; name one that the replica has (SHOW COLLATION)");
-            FileError::whole(&PluginManifest::path_of(&manifest.name), problem).into()
-        }
-        _ => away(failure),
-    })?;
-    if let Err(problem) = session.check_rights(replica.schema()).await.map_err(&away)? {
-        return Err(OpenError::Rights { plugin: plugin(), replica: replica.to_string(), problem });
-    }
+    let away = |failure: Failure| reach::away(replica, manifest, &failure);
+    let mut session = reach::connect(replica, manifest).await?;
     if let Some(script) = &files.script {
         prepare_data(&mut session, manifest, script, &away).await?;
     }
     let file = name_of(manifest, QUERY_FILE);
     let spliced = script::with_records(&files.query, &statements::records(&manifest.input, &session.collation))
         .map_err(|wrong| FileError::at(&file, &files.query, wrong.at, wrong.problem))?;
-    let query = match session.prepare_query(&spliced).await {
+    session.read_only().await.map_err(away)?;
+    let query = match session.prepare(&spliced).await {
         Err(failure @ Failure::Away(_)) => return Err(away(failure)),
         prepared => prepared.map_err(|failure| failure.in_file(&file, 0))?,
     };
@@ -311,14 +278,4 @@ async fn prepare_data(
         })?;
     }
     Ok(())
-}
-
-/// Why a block has no answers when the plugin could not be opened again for it.
-fn of_opening(error: OpenError) -> Fault {
-    Fault::OfBlock(match error {
-        OpenError::DataAway { plugin, replica, reason } => BlockError::DataAway { plugin, replica, reason },
-        OpenError::Rights { plugin, replica, problem } => BlockError::DataAway { plugin, replica, reason: problem },
-        OpenError::File(error) => BlockError::Reopening(error),
-        other => BlockError::Reopening(FileError::whole("the plugin", other.to_string())),
-    })
 }

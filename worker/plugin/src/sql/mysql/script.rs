@@ -46,28 +46,21 @@ pub(super) struct Wrong {
     pub(super) problem: String,
 }
 
+/// The query in `text`: one statement that reads. Its parameters are its own.
+pub(super) fn reading(text: &str) -> Result<&str, Wrong> {
+    let Statement { range, words, .. } = query(text)?;
+    match words.first().map_or("", |first| first.word.as_str()) {
+        "SELECT" | "WITH" | "(" => Ok(&text[range]),
+        first => Err(Wrong { at: range.start, problem: format!("not allowed: {first}; a query only reads") }),
+    }
+}
+
 /// The query in `text` with `records`, a common table expression, in front of it. Its lines stay where they are.
 pub(super) fn with_records(text: &str, records: &str) -> Result<String, Wrong> {
-    let mut statements = statements(text)?;
-    if statements.len() > 1 {
-        let at = statements[1].range.start;
-        return Err(Wrong { at, problem: "more than one statement: keep only the query".to_owned() });
-    }
-    let Some(Statement { range, words, tokens }) = statements.pop() else {
-        return Err(Wrong { at: 0, problem: "there is no query: write one SELECT".to_owned() });
-    };
-    refuse_functions(&tokens)?;
-    let refused = |at, problem: &str| Err(Wrong { at, problem: problem.to_owned() });
-    for (place, token) in tokens.iter().enumerate() {
-        let next = tokens.get(place + 1).map_or("", |next| next.word.as_str());
-        match (token.word.as_str(), next) {
-            ("?", _) => return refused(token.at, "the query has a parameter; the block is in the table records"),
-            ("INTO", _) => return refused(token.at, "not allowed: INTO; a query only reads"),
-            ("FOR", "UPDATE" | "SHARE") | ("LOCK", "IN") => {
-                return refused(token.at, "not allowed: locking rows, which would hold replication up; drop it");
-            }
-            _ => {}
-        }
+    let Statement { range, words, tokens } = query(text)?;
+    if let Some(Token { at, .. }) = tokens.iter().find(|token| token.word == "?") {
+        let problem = "the query has a parameter; the block is in the table records".to_owned();
+        return Err(Wrong { at: *at, problem });
     }
     let query = &text[range.clone()];
     let (head, rest) = match words.as_slice() {
@@ -80,6 +73,31 @@ pub(super) fn with_records(text: &str, records: &str) -> Result<String, Wrong> {
     let skipped = &query[..query.len() - rest.len()];
     let lines = "\n".repeat(skipped.matches('\n').count());
     Ok(format!("{}{lines}{head}{records},{rest}", &text[..range.start]))
+}
+
+/// The one statement in `text`, without what no query needs.
+fn query(text: &str) -> Result<Statement, Wrong> {
+    let mut statements = statements(text)?;
+    if statements.len() > 1 {
+        let at = statements[1].range.start;
+        return Err(Wrong { at, problem: "more than one statement: keep only the query".to_owned() });
+    }
+    let Some(statement) = statements.pop() else {
+        return Err(Wrong { at: 0, problem: "there is no query: write one SELECT".to_owned() });
+    };
+    refuse_functions(&statement.tokens)?;
+    let refused = |at, problem: &str| Err(Wrong { at, problem: problem.to_owned() });
+    for (place, token) in statement.tokens.iter().enumerate() {
+        let next = statement.tokens.get(place + 1).map_or("", |next| next.word.as_str());
+        match (token.word.as_str(), next) {
+            ("INTO", _) => return refused(token.at, "not allowed: INTO; a query only reads"),
+            ("FOR", "UPDATE" | "SHARE") | ("LOCK", "IN") => {
+                return refused(token.at, "not allowed: locking rows, which would hold replication up; drop it");
+            }
+            _ => {}
+        }
+    }
+    Ok(statement)
 }
 
 fn after<'t>(query: &'t str, word: &Token, start: usize) -> &'t str {
@@ -263,6 +281,24 @@ mod tests {
         }
         let wrong = with_records("SELECT\n  load_file('x')", "r").expect_err("opens files");
         assert_eq!(wrong.at, 9);
+    }
+
+    #[test]
+    fn a_query_of_a_plugins_own_code_is_one_that_reads_with_parameters_of_its_own() {
+        assert_eq!(reading(" SELECT a FROM t WHERE b = ?; -- end"), Ok("SELECT a FROM t WHERE b = ?"));
+        assert!(reading("(SELECT 1) UNION (SELECT 2)").is_ok() && reading("/* c */ with a AS (…) SELECT 1").is_ok());
+        for (query, says) in [
+            ("DELETE FROM t", "not allowed: DELETE; a query only reads"),
+            ("SET SESSION TRANSACTION READ WRITE", "not allowed: SET"),
+            ("SET STATEMENT max_statement_time = 0 FOR SELECT 1", "not allowed: SET"),
+            ("KILL 1", "not allowed: KILL"),
+            ("CALL p()", "not allowed: CALL"),
+            ("SELECT sleep(1)", "SLEEP()"),
+            ("SELECT 1; SELECT 2", "more than one statement"),
+        ] {
+            let problem = reading(query).expect_err(query).problem;
+            assert!(problem.contains(says), "{query}: {problem}");
+        }
     }
 
     #[test]

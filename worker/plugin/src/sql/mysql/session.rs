@@ -18,6 +18,8 @@ use crate::replica::Replica;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a statement of ours may take.
 const STEP: Duration = Duration::from_secs(10);
+/// So many statements stay prepared on a connection.
+const PREPARED: usize = 64;
 /// A row longer than this is not even read.
 const LONGEST_ROW: usize = LARGEST_ANSWER + (1 << 20);
 /// What the head of a packet and the statement's own fields take beside the block.
@@ -85,9 +87,13 @@ impl Session {
         }
     }
 
-    /// From now on the session may only read; prepares the query.
-    pub(super) async fn prepare_query(&mut self, query: &str) -> Result<Statement, Failure> {
-        within(STEP, self.connection.query_drop(statements::READ_ONLY)).await?;
+    /// From now on the session may only read.
+    pub(super) async fn read_only(&mut self) -> Result<(), Failure> {
+        within(STEP, self.connection.query_drop(statements::READ_ONLY)).await
+    }
+
+    /// Prepares the query, or takes it from the last [`PREPARED`] ones.
+    pub(super) async fn prepare(&mut self, query: &str) -> Result<Statement, Failure> {
         within(STEP, self.connection.prep(query)).await
     }
 
@@ -113,15 +119,15 @@ impl Session {
         ))
     }
 
-    /// Runs the query over a block, and has `take` look at each row as it comes. Without a limit of its own: whoever waits
-    /// for it has one.
+    /// Runs the query with `values` for its parameters, and has `take` look at each row as it comes. Without a limit of its
+    /// own: whoever waits for it has one.
     pub(super) async fn ask<F: From<Failure>>(
         &mut self,
         query: &Statement,
-        block: Vec<u8>,
+        values: Vec<Value>,
         mut take: impl FnMut(&Row) -> Result<(), F>,
     ) -> Result<(), F> {
-        let mut rows = self.connection.exec_iter(query, (Value::Bytes(block),)).await.map_err(Failure::from)?;
+        let mut rows = self.connection.exec_iter(query, values).await.map_err(Failure::from)?;
         while let Some(row) = rows.next().await.map_err(Failure::from)? {
             take(&row)?;
         }
@@ -156,7 +162,9 @@ pub(super) async fn kill(replica: &Replica, id: u32) -> Result<(), Failure> {
 }
 
 async fn connection(replica: &Replica) -> Result<Conn, Failure> {
-    let opts = OptsBuilder::from_opts(replica.opts().clone()).max_allowed_packet(Some(LONGEST_ROW));
+    let opts = OptsBuilder::from_opts(replica.opts().clone())
+        .max_allowed_packet(Some(LONGEST_ROW))
+        .stmt_cache_size(Some(PREPARED));
     within(CONNECT, Conn::new(opts)).await.map_err(Failure::of_connecting)
 }
 

@@ -66,8 +66,7 @@ impl Queries for SqliteReader {
         let explain = |error: rusqlite::Error| self.explain(&error);
         let mut statement = self.connection.prepare_cached(sql).map_err(explain)?;
         if statement.parameter_count() != parameters.len() {
-            let (has, given) = (statement.parameter_count(), parameters.len());
-            return Err(QueryError::Failed(format!("it has {has} parameters, and the plugin gave {given}")));
+            return Err(QueryError::parameters(statement.parameter_count(), parameters.len()));
         }
         let columns = statement.column_count();
         let mut rows = statement
