@@ -7,6 +7,7 @@
     reason = "the one file that starts database servers and reads where one is; every server ends with its handle"
 )]
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Make, SCHEMA, USER, Wishes};
-use crate::wait;
+use crate::wait::{self, SOON};
 
 /// `$1` is the server's folder, the rest its command line.
 const KEEPER: &str = r#"
@@ -58,13 +59,24 @@ impl Process {
         let _ = self.keeper.wait();
     }
 
+    /// Stops it, and waits until the last of its threads stands still: until then it may still answer.
     pub(super) fn freeze(&self) {
         let _ = kill_process(self.pid, Signal::STOP);
+        // A server that ended meanwhile stands still for good.
+        let _ = wait::until("the server's threads to stand still", SOON, || stands_still(self.pid).then_some(()));
     }
 
     pub(super) fn thaw(&self) {
         let _ = kill_process(self.pid, Signal::CONT);
     }
+}
+
+/// Whether no thread of a process runs.
+fn stands_still(pid: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    // The state stands behind the program's name, which is in brackets and may hold anything.
+    stats.into_iter().all(|stat| stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with(['T', 't', 'Z'])))
 }
 
 impl Drop for Process {
