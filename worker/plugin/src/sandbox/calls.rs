@@ -112,10 +112,8 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNET,
     libc::CLONE_NEWCGROUP,
 ];
-/// The part of a socket's type that says its kind, and the kinds that are no streams.
-const KIND: u64 = 0xf;
-const NO_STREAMS: [i32; 6] =
-    [libc::SOCK_DGRAM, libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, libc::SOCK_PACKET];
+/// Bits of a socket's type that kinds other than streams have: these are 1, the others 2 to 15.
+const NO_STREAM: [u64; 3] = [2, 4, 8];
 /// Ways to type on a terminal.
 const TYPING: [u64; 2] = [0x5412, 0x541C]; // TIOCSTI, TIOCLINUX
 /// Ways to have the kernel send a signal for us: F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
@@ -207,8 +205,8 @@ fn sockets(network: &Network) -> Result<Vec<SeccompRule>, Error> {
     let mut refused = vec![SeccompRule::new(other.collect::<Result<_, _>>()?)?];
     if let Network::Port(_) = network {
         // Landlock's ports are TCP's: what is none would go anywhere.
-        for kind in NO_STREAMS {
-            refused.push(rule(1, SeccompCmpOp::MaskedEq(KIND), kind as u64)?);
+        for bit in NO_STREAM {
+            refused.push(rule(1, SeccompCmpOp::MaskedEq(bit), bit)?);
         }
         let by_default = condition(2, SeccompCmpOp::Ne, 0)?;
         refused.push(SeccompRule::new(vec![by_default, condition(2, SeccompCmpOp::Ne, libc::IPPROTO_TCP as u64)?])?);

@@ -34,7 +34,7 @@ pub(super) enum Broken {
     /// Its plugin was told to stop.
     Stopped,
     /// Its data are on a replica that is away.
-    DataAway { replica: String, reason: String },
+    DataAway { replica: Box<str>, reason: Box<str> },
     /// In words.
     Fails(String),
 }
@@ -151,7 +151,7 @@ fn within<T>(
     called.map_err(|error| match error.downcast_ref() {
         _ if alarm.is_stopped() => Broken::Stopped,
         Some(QueryError::Away { replica, reason }) => {
-            Broken::DataAway { replica: replica.clone(), reason: reason.clone() }
+            Broken::DataAway { replica: replica.as_str().into(), reason: reason.as_str().into() }
         }
         _ => {
             let why = explained(&error, time);

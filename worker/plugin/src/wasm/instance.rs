@@ -128,7 +128,8 @@ impl WasmPlugin {
         match broken {
             Broken::Stopped => self.fails("it was stopped".to_owned()),
             Broken::DataAway { replica, reason } => {
-                Fault::OfBlock(BlockError::DataAway { plugin: self.manifest.name.clone(), replica, reason })
+                let plugin = self.manifest.name.clone();
+                Fault::OfBlock(BlockError::DataAway { plugin, replica: replica.into(), reason: reason.into() })
             }
             Broken::Fails(why) => Fault::OfRun(why),
         }

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{BlockError, Data, Host, Plugin, open};
+use nightshift_plugin::{BlockError, Data, Plugin, open};
 use nightshift_wire::{Outcome, Record, Records};
 use tempfile::TempDir;
+
+use crate::stage::host;
 
 /// Runtime, what its manifest says more, its file in tests/guests/ and in its folder.
 const RUNTIMES: [(&str, &str, &str, &str); 3] = [
@@ -42,7 +44,7 @@ fn plugin(runtime: &str, text: &str, other: &str) -> (TempDir, Result<Box<dyn Pl
          [output]\nsaid = \"text\"\nwhole = \"integer\"\npart = \"real\"\n[limits]\nseconds_per_block = 1\n"
     );
     let manifest = PluginManifest::parse("p", &manifest).expect("well formed");
-    let plugin = open(tree.path(), &manifest, Data::Release, &Host::default()).map_err(|error| error.to_string());
+    let plugin = open(tree.path(), &manifest, Data::Release, &host()).map_err(|error| error.to_string());
     (tree, plugin)
 }
 

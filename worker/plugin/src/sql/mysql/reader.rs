@@ -255,10 +255,15 @@ mod tests {
         assert_eq!(field(0, &whole("99999999999999999999")), Ok(Field::Text("99999999999999999999")));
         assert_eq!(field(0, &Cell::Decimal { digits: "1.50", whole: false }), Ok(Field::Text("1.50")));
         assert_eq!(field(0, &Cell::Text(b"a".as_slice().into())), Ok(Field::Text("a")));
-        let not_utf_8 = field(1, &Cell::Text(b"\xff".as_slice().into()));
-        assert_eq!(not_utf_8, Err("column 2 holds text that is not UTF-8".to_owned()));
-        let bytes = field(2, &Cell::Other("2 bytes that are no text (HEX them)".to_owned()));
-        assert_eq!(bytes, Err("column 3 holds 2 bytes that are no text (HEX them)".to_owned()));
+        for (cell, why) in [
+            (Cell::Text(b"\xff".as_slice().into()), "column 2 holds text that is not UTF-8"),
+            (
+                Cell::Other("2 bytes that are no text (HEX them)".to_owned()),
+                "column 2 holds 2 bytes that are no text (HEX them)",
+            ),
+        ] {
+            assert_eq!(field(1, &cell), Err(why.to_owned()));
+        }
     }
 
     #[test]
