@@ -59,7 +59,7 @@ fn files_that_cannot_be_taken_are_named_with_line_and_remedy() {
         release("nightshift.toml", "[workers]\nhours = [\"mon 8-17\"]\n"),
         release("nightshift.toml", "[jobs]\nlease = \"soon\"\n"),
         release("nightshift.toml", "[job]\n"),
-        release(plugin, "runtime = \"wasm\"\n"),
+        release(plugin, "runtime = \"cobol\"\n"),
         release(plugin, "runtime = \"sql\"\n[input]\n"),
         release(plugin, "runtime = \"sql\"\n[input]\nname = \"text\"\n[output]\nname = \"text\"\n"),
         release("plugins/p/readme.txt", ""),
