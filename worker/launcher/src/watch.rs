@@ -171,26 +171,7 @@ impl Watch<'_, '_> {
     /// Makes events of what happened.
     async fn understand(&mut self, happened: Happened) -> VecDeque<Event> {
         match happened {
-            Happened::Core(Did::Said(message)) => {
-                if let FromCore::Using(tag) = &message {
-                    tracing::info!("the core uses {tag}");
-                    still_in_use(&mut self.told, tag);
-                }
-                if let FromCore::Protected(protections) = message {
-                    self.cycle.findings.protections(protections);
-                }
-                if let FromCore::Woke(number) = message {
-                    tracing::info!("the core woke: looking for stops before it goes on");
-                    self.owed.core_woke(number);
-                    self.look_anew();
-                }
-                if matches!(message, FromCore::Waiting(_) | FromCore::Working { .. }) {
-                    self.said = Some(message.clone());
-                }
-                let seen = self.probation.hear(&message, clock::since_start());
-                self.to_judge = self.to_judge.take().or(seen);
-                VecDeque::from([Event::Heard(message)])
-            }
+            Happened::Core(Did::Said(message)) => VecDeque::from([self.understand_core(message)]),
             Happened::Core(Did::Ended(how)) => {
                 if self.care.phase() == Phase::Running {
                     self.probation.crashed(how.by_somebody);
@@ -260,6 +241,27 @@ impl Watch<'_, '_> {
             }
             Happened::Terminated => VecDeque::from([Event::Terminated]),
         }
+    }
+
+    /// Takes in what the core says of itself.
+    fn understand_core(&mut self, message: FromCore) -> Event {
+        match &message {
+            FromCore::Using(tag) => {
+                tracing::info!("the core uses {tag}");
+                still_in_use(&mut self.told, tag);
+            }
+            FromCore::Protected(protections) => self.cycle.findings.protections(*protections),
+            FromCore::Woke(number) => {
+                tracing::info!("the core woke: looking for stops before it goes on");
+                self.owed.core_woke(*number);
+                self.look_anew();
+            }
+            FromCore::Waiting(_) | FromCore::Working { .. } => self.said = Some(message.clone()),
+            _ => {}
+        }
+        let seen = self.probation.hear(&message, clock::since_start());
+        self.to_judge = self.to_judge.take().or(seen);
+        Event::Heard(message)
     }
 
     /// Does what care decides, until it has nothing more to say.

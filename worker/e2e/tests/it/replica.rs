@@ -77,7 +77,7 @@ fn check(scene: &Scene, batch: &Batch) -> Result<()> {
             id => format!("{id},PERSON {id},\n"),
         };
     }
-    assert!(results == expected, "{:.500}", results);
+    assert!(results == expected, "{results:.500}");
     Ok(())
 }
 
