@@ -29,11 +29,13 @@ pub(crate) async fn run(app: Arc<App>) {
 }
 
 async fn expire(app: &App) -> Result<(), nightshift_store::StoreError> {
-    if let Some(gap) = app.store.alive(app.clock.now()).await? {
+    // One moment for both: a machine that sleeps between them wakes to a time that nobody has noted as one without a server.
+    let now = app.clock.now();
+    if let Some(gap) = app.store.alive(now).await? {
         tracing::warn!("no job server was there for {} s: every running lease is extended by that", gap / 1000);
     }
     loop {
-        let lost = app.store.expire(app.clock.now()).await?;
+        let lost = app.store.expire(now).await?;
         if lost.is_empty() {
             return Ok(());
         }
