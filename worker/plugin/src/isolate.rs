@@ -53,8 +53,12 @@ pub(crate) fn isolate(
             to_do.extend([middle..range.end, range.start..middle]);
         }
         let first = first_reason.get_or_insert(reason);
-        if failed_runs > MOST_FAILED_RUNS || (failed_records == count && count >= TELLING_BLOCK) {
-            return Err(BlockError::Fails { plugin: plugin.to_owned(), reason: std::mem::take(first) });
+        let fails = |reason| Err(BlockError::Fails { plugin: plugin.to_owned(), reason });
+        if failed_records == count && count >= TELLING_BLOCK {
+            return fails(std::mem::take(first));
+        }
+        if failed_runs > MOST_FAILED_RUNS {
+            return fails(format!("it failed on {failed_runs} parts of the block, on the first because {first}"));
         }
     }
     Ok(outcomes)

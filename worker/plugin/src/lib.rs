@@ -47,7 +47,7 @@ pub trait Plugin: Send {
     /// When the fault is the plugin's and not a record's; the block has no results then.
     fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError>;
 
-    /// Bytes of memory that the plugin's own process had at most so far; `None` where it has none, and lives in this one.
+    /// Bytes of memory that the plugin's own processes take now; `None` where it has none, and lives in this one.
     fn memory(&self) -> Option<u64> {
         None
     }

@@ -217,6 +217,10 @@ impl Plugin for ProcessPlugin {
         block::process(&manifest, block, |records, time, room| self.run(records, time, room))
     }
 
+    fn memory(&self) -> Option<u64> {
+        self.running.as_ref().map(Running::memory)
+    }
+
     fn stopper(&self) -> Stopper {
         let stop = Arc::clone(&self.stop);
         Arc::new(move || stop.stop())

@@ -1,13 +1,14 @@
 //! What a plugin costs on this machine: how long it takes to open, what a record takes, how much memory it needs.
 //!
 //! The records given are repeated until they fill blocks as jobs have them, because a block's own cost is much of what
-//! two sample records would show. One block is run unseen first: programs start with it, modules are compiled.
+//! two sample records would show. They are run once unseen first: programs start with that, modules are compiled, and
+//! records that end in an error are left out, whose crashes would be all that is measured.
 
 use std::path::Path;
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{RecordId, Records};
+use nightshift_wire::{Outcome, Record, RecordId, RecordResult, Records};
 
 use crate::clock::Stopwatch;
 use crate::samples::SampleError;
@@ -36,7 +37,8 @@ impl Speed {
     }
 }
 
-/// Measures the plugin in `folder`, which `manifest` describes, on `records`, of which there is at least one.
+/// Measures the plugin in `folder`, which `manifest` describes, on those of `records` that have a result; `None` when none
+/// has.
 ///
 /// # Errors
 /// When the plugin cannot be opened, or fails on a block.
@@ -46,26 +48,38 @@ pub fn measure(
     records: &Records,
     data: Data,
     host: &Host,
-) -> Result<Speed, SampleError> {
+) -> Result<Option<Speed>, SampleError> {
     let before = memory::in_use();
     let watch = Stopwatch::start();
     let mut plugin = open_in(folder, tree, manifest, data, host)?;
     let opened = watch.elapsed();
-    let block = filled(records, manifest.block as usize);
-    let run = |plugin: &mut dyn Plugin| {
+    let run = |plugin: &mut dyn Plugin, block: &Records| {
         let failed = |source| SampleError::Block { plugin: manifest.name.clone(), source };
-        plugin.process(&block).map_err(failed)
+        plugin.process(block).map_err(failed)
     };
-    run(&mut *plugin)?;
+    let good = with_results(records, &run(&mut *plugin, records)?);
+    if good.records.is_empty() {
+        return Ok(None);
+    }
+    let block = filled(&good, manifest.block as usize);
     let watch = Stopwatch::start();
     let mut blocks = 0;
     while blocks == 0 || watch.elapsed() < FOR {
-        run(&mut *plugin)?;
+        run(&mut *plugin, &block)?;
         blocks += 1;
     }
     let worked = watch.elapsed();
     let own = memory::peak().saturating_sub(before);
-    Ok(Speed { opened, records: blocks * block.records.len() as u64, worked, memory: plugin.memory().unwrap_or(own) })
+    let memory = plugin.memory().unwrap_or(own);
+    Ok(Some(Speed { opened, records: blocks * block.records.len() as u64, worked, memory }))
+}
+
+/// The records that have a result and no error.
+fn with_results(records: &Records, results: &[RecordResult]) -> Records {
+    let both = records.records.iter().zip(results);
+    let good: Vec<Record> =
+        both.filter(|(_, result)| matches!(result.outcome, Outcome::Ok(_))).map(|(record, _)| record.clone()).collect();
+    Records { columns: records.columns.clone(), records: good }
 }
 
 /// The records, again and again and numbered anew, until there are `size`.
@@ -77,8 +91,6 @@ fn filled(records: &Records, size: usize) -> Records {
 
 #[cfg(test)]
 mod tests {
-    use nightshift_wire::Record;
-
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::samples::{self, SampleReport};
+use nightshift_plugin::samples::{self, SampleError, SampleReport};
 use nightshift_plugin::speed::{self, Speed};
 use nightshift_plugin::{Data, Host, Replica};
 use nightshift_wire::{Outcome, RecordResult, Records};
@@ -84,8 +84,7 @@ fn try_samples(args: &Args, folder: &Path, tree: &Path, host: &Host, around: &Su
     let speed = match report.is_good() {
         true => {
             let (manifest, records) = samples::sample_records(folder).or_refuse(Exit::Usage, what)?;
-            let measured = speed::measure((folder, tree), &manifest, &records, Data::Samples, host);
-            Some(measured.or_refuse(Exit::Failed, || format!("measuring {}", args.name))?)
+            measured(speed::measure((folder, tree), &manifest, &records, Data::Samples, host), around)
         }
         false => None,
     };
@@ -101,15 +100,26 @@ fn try_samples(args: &Args, folder: &Path, tree: &Path, host: &Host, around: &Su
     } else {
         say_report(&report, around);
     }
-    match speed {
-        Some(speed) => {
-            if !args.json {
-                say_speed(&speed, around);
-            }
-            Ok(Exit::Done)
-        }
-        None => Err(refusal(Exit::Failed, unlike_samples(&report))),
+    if !report.is_good() {
+        return Err(refusal(Exit::Failed, unlike_samples(&report)));
     }
+    if let Some(speed) = speed.filter(|_| !args.json) {
+        say_speed(&speed, around);
+    }
+    Ok(Exit::Done)
+}
+
+/// What was measured, if anything could be; if not, why is said, and no more: the results stand.
+fn measured(speed: Result<Option<Speed>, SampleError>, around: &Surroundings) -> Option<Speed> {
+    match speed {
+        Ok(Some(speed)) => return Some(speed),
+        Ok(None) => around.screen.say("  what a record takes was not measured: none has a result"),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            around.screen.warn(format!("what a record takes was not measured: {error:#}"));
+        }
+    }
+    None
 }
 
 fn unlike_samples(report: &SampleReport) -> String {
@@ -132,13 +142,13 @@ fn try_records(
     let (manifest, records, results) =
         samples::try_records(folder, tree, &around.resolve(file), &name, Data::Release, host)
             .or_refuse(Exit::Usage, what)?;
-    let speed = speed::measure((folder, tree), &manifest, &first(&records, &manifest), Data::Release, host)
-        .or_refuse(Exit::Failed, || format!("measuring {}", args.name))?;
+    let speed = speed::measure((folder, tree), &manifest, &first(&records, &manifest), Data::Release, host);
+    let speed = measured(speed, around);
     drop(spinner);
     let errors = results.iter().filter(|result| matches!(result.outcome, Outcome::Error(_))).count();
     if args.json {
         let test = json!({ "plugin": manifest.name, "records": results.len(), "errors": errors, "results": results,
-                           "speed": as_json(&speed) });
+                           "speed": speed.as_ref().map(as_json) });
         around.screen.json("test", &test)?;
     } else {
         around.screen.data(&as_csv(&manifest, &records, &results)?)?;
@@ -150,7 +160,9 @@ fn try_records(
             around.screen.warn(format!("plugin {}: {records}, {}", manifest.name, counted(errors as u64, "error")));
         }
     }
-    say_speed(&speed, around);
+    if let Some(speed) = speed {
+        say_speed(&speed, around);
+    }
     Ok(if errors == 0 { Exit::Done } else { Exit::RecordErrors })
 }
 

@@ -131,3 +131,21 @@ fn what_a_plugin_costs_that_is_wrong_is_not_measured() {
     let ended = person.in_clone(&["plugin", "test", "shout", "--json"]).expect_code(1);
     insta::assert_snapshot!(ended.stdout);
 }
+
+#[test]
+fn records_that_make_a_plugin_fail_cost_the_others_no_result_in_a_test() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
+    let query = "SELECT record_id, upper(name) AS shouted,\n\
+                 length(name) + CASE WHEN name = 'JUNK' THEN abs(-9223372036854775807 - 1) ELSE 0 END AS letters FROM records\n";
+    person.write("plugins/shout/query.sqlite.sql", query);
+    fs::write(person.home().join("r.csv"), "name\nann\nJUNK\nbob\n").expect("file");
+    let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(5);
+    assert!(ended.stdout.contains("ann,ANN,3,\nJUNK,,,the query failed"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\nbob,BOB,3,\n"), "{}", ended.stdout);
+    assert!(ended.stderr.contains(" a record, opened in "), "measured on the others: {}", ended.stderr);
+
+    fs::write(person.home().join("r.csv"), "name\nJUNK\nJUNK\n").expect("file");
+    let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(5);
+    assert!(ended.stderr.contains("was not measured: none has a result"), "{}", ended.stderr);
+}

@@ -15,7 +15,7 @@ use nightshift_kin::{MARK, Roots};
 
 use super::said::Said;
 use super::talk::Talk;
-use super::warden::Warden;
+use super::warden::{Warden, memory_of};
 use crate::sandbox::{Cell, Limits, Network, Place, Purpose, Sandbox, Shown};
 
 /// How long an ended program's processes may take to be gone.
@@ -215,6 +215,11 @@ impl StopSwitch {
 }
 
 impl Running {
+    /// Bytes of memory that the program and what it started take now.
+    pub(super) fn memory(&self) -> u64 {
+        memory_of(self.child.id())
+    }
+
     /// The data tables, as the program sees them.
     pub(super) fn tables(&self) -> &BTreeMap<String, PathBuf> {
         &self.place.tables

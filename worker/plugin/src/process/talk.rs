@@ -73,6 +73,10 @@ impl Talk {
             let Some(left) = limit.checked_sub(timer.elapsed()).filter(|left| !left.is_zero()) else {
                 return Err(match closed_at {
                     Some(_) => "it closed its standard input".to_owned(),
+                    None if answer.is_empty() => format!(
+                        "it was not done after {} s and had said nothing; where it answers, see that it flushes its output",
+                        time.as_secs_f32()
+                    ),
                     None => format!("it was not done after {} s", time.as_secs_f32()),
                 });
             };

@@ -99,7 +99,7 @@ fn judge(taken: Taken, limits: Limits) -> Option<String> {
 }
 
 /// Memory that nobody else shares with the program's processes.
-fn memory_of(number: u32) -> u64 {
+pub(super) fn memory_of(number: u32) -> u64 {
     let others = others(number);
     let members = nightshift_kin::members(&roots(number, &others)).unwrap_or_default();
     members
