@@ -98,6 +98,10 @@ impl Probation {
             }
             FromCore::Working { plugin, .. } => {
                 self.in_hand = false;
+                if !self.using {
+                    // The job in hand was done with the release before, and says nothing about this one.
+                    return None;
+                }
                 let done = self.done.entry(plugin.clone()).or_default();
                 *done += 1;
                 let enough = *done >= JOBS && !self.failed.contains_key(plugin);
@@ -257,6 +261,16 @@ mod tests {
         assert_eq!(probation.hear(&FromCore::Progress, 4), None, "no other job waits, and that proves nothing now");
         assert_eq!(probation.hear(&failed(), 5), None);
         assert_eq!(kind(probation.hear(&failed(), 6)), Some(FaultKind::Jobs("p".into())));
+    }
+
+    #[test]
+    fn a_job_that_the_release_before_finished_hides_no_job_that_fails() {
+        let mut probation = on_trial();
+        probation.hear(&working(0), 1);
+        assert_eq!(probation.hear(&working(4), 2), None, "it was in hand when the other came into force");
+        probation.hear(&using("v2"), 3);
+        let events: Vec<_> = (4..7).map(|now| kind(probation.hear(&failed(), now))).collect();
+        assert_eq!(events, [None, None, Some(FaultKind::Jobs("p".into()))]);
     }
 
     #[test]

@@ -95,10 +95,25 @@ const MODES: &[c_long] = &[
     libc::SYS_removexattr,
     libc::SYS_lremovexattr,
     libc::SYS_fremovexattr,
+    SYS_SETXATTRAT,
+    SYS_REMOVEXATTRAT,
+    SYS_FILE_SETATTR,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_futimesat,
+    libc::SYS_utimensat,
     // Before Linux 6.2 landlock had no rule about it either.
     libc::SYS_truncate,
 ];
 const SYS_FCHMODAT2: c_long = 452;
+const SYS_SETXATTRAT: c_long = 463;
+const SYS_REMOVEXATTRAT: c_long = 466;
+const SYS_FILE_SETATTR: c_long = 469;
+/// Ways to change a file's attributes through its device: FS_IOC_SETFLAGS (twice), FS_IOC_SETVERSION, FS_IOC_FSSETXATTR.
+const ATTRIBUTES: [u64; 4] = [0x4008_6602, 0x4004_6602, 0x4008_7602, 0x401C_5820];
 /// Calls that change another process's place in the queue.
 const PRIORITIES: &[c_long] =
     &[libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_sched_setattr, libc::SYS_sched_setaffinity];
@@ -171,6 +186,7 @@ fn rules(network: &Network, shared: Option<SharedUser>) -> Result<Rules, Error> 
             ])?])
         };
         rules.extend(MODES.iter().map(|call| (*call, Vec::new())));
+        rules.entry(libc::SYS_ioctl).or_default().extend(equal(1, &ATTRIBUTES)?);
         rules.insert(libc::SYS_setpriority, another(1)?);
         for call in PRIORITIES {
             rules.insert(*call, another(0)?);

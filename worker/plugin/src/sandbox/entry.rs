@@ -1,6 +1,6 @@
 //! The process that locks itself in and becomes a plugin's program. It has one thread, and what it gives up is gone for good.
 //!
-//! 1. It begins a session of its own. Started as root, it chooses the user to become, and gives that user the scratch folder.
+//! 1. It closes what it inherited, and begins a session of its own. Started as root, it chooses the user to become, and gives that user the scratch folder.
 //! 2. Where bubblewrap is used, it becomes bubblewrap, which starts this program again inside.
 //! 3. Limits; the other user; no way to gain rights; files ([`super::fence`]); system calls ([`super::calls`]), last, because
 //!    everything before it needs some.
@@ -10,6 +10,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -25,6 +26,7 @@ use super::{bubblewrap, fence, limits, user};
 
 /// How it ends when it cannot become the program: as shells do.
 const CANNOT: u8 = 126;
+const STANDARD_ERROR: RawFd = 2;
 /// From this version on, landlock keeps signals inside.
 const KEEPS_SIGNALS: u8 = 6;
 
@@ -41,6 +43,7 @@ pub(super) fn enter(argument: &OsStr) -> ExitCode {
 }
 
 fn lock_in(mut cell: Cell) -> Result<ExitCode, String> {
+    close_inherited();
     if cell.is_inside {
         return become_program(&cell);
     }
@@ -63,6 +66,17 @@ fn lock_in(mut cell: Cell) -> Result<ExitCode, String> {
             let arguments = bubblewrap::arguments(&inside, &inside.launcher, again, &fence::settings(), link_of);
             Err(format!("starting {}: {}", program.display(), Command::new(&program).args(arguments).exec()))
         }
+    }
+}
+
+/// Closes every file but the three of standard: whoever started the worker may have left it others, and what is open is
+/// behind every fence.
+fn close_inherited() {
+    let listed = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<RawFd> = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for file in open.into_iter().filter(|file| *file > STANDARD_ERROR) {
+        // The list itself is among them, and closed by now.
+        let _ = nix::unistd::close(file);
     }
 }
 

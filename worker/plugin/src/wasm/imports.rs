@@ -108,6 +108,10 @@ fn query(
     let rows = caller.get_export(ROWS).and_then(Extern::into_func);
     let Some(rows) = rows.and_then(|rows| rows.typed(&caller).ok()) else { return refused("it has no rows yet") };
     let memory = memory(&mut caller)?;
+    // Before a row is kept for it: what is kept is never more than the guest has room for.
+    if place as usize + room as usize > memory.data_size(&caller) {
+        return refused(format!("the place for rows is outside of its memory: {room} bytes at {place}"));
+    }
     let Some(mut data) = caller.data_mut().belongings.data.take() else {
         return refused("it asked a query while it took the rows of another: take them all first");
     };

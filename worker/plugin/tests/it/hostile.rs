@@ -288,3 +288,16 @@ fn a_program_neither_signals_nor_traces_the_worker_or_another_program() {
         assert_eq!(neighbour.processes().len(), 1, "and was not started again");
     });
 }
+
+#[test]
+fn a_program_inherits_no_file_that_whoever_started_the_worker_left_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = fs::File::create(folder.path().join("left-open")).expect("a file");
+    // As a shell leaves it to what it starts.
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).expect("set");
+    in_each_sandbox(|host| {
+        let evil = "opendir my $d, '/proc/self/fd'; my @o = grep { m,left-open, } map { readlink \"/proc/self/fd/$_\" // '' } readdir $d; \
+                    return 'left: ' . @o";
+        assert_eq!(poison(&Stage::poisoned(evil), host), "left: 0");
+    });
+}
