@@ -22,7 +22,7 @@ pub(super) fn own() -> PathBuf {
 /// Compiles `sources` into `program`, with headers from `include`.
 pub(super) fn native(sources: &[PathBuf], include: &Path, program: &Path) -> Result<()> {
     let mut command = Command::new("cc");
-    command.args(["-O2", "-std=c11", "-I"]).arg(include).arg("-o").arg(program).args(sources);
+    command.args(["-O2", "-std=gnu11", "-I"]).arg(include).arg("-o").arg(program).args(sources);
     let output = command.output().with_context(|| format!("running {command:?}"))?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
