@@ -89,6 +89,11 @@ impl Control {
         Ok(Self { git, remote: url.clone(), branch, url: url.clone(), work_area: Some(work_area) })
     }
 
+    /// Whether the repository has this tag.
+    pub(crate) fn has_tag(&self, tag: &str) -> anyhow::Result<bool> {
+        Ok(self.refs()?.ids.contains_key(&format!("refs/tags/{tag}")))
+    }
+
     /// Raises a flag for `scope`. Returns the one that stands already and stops all of that, when there is one.
     pub(crate) fn stop(&self, scope: &Scope, content: &str, message: &str) -> anyhow::Result<Option<StopFlag>> {
         let control_ref = format!("refs/heads/{}", self.branch);

@@ -13,6 +13,7 @@
 //! What it says on standard error goes to the log ([`said`]).
 
 mod answer;
+mod command;
 mod life;
 mod question;
 mod said;
@@ -86,6 +87,7 @@ impl ProcessPlugin {
         if let Some(trouble) = sandbox.trouble() {
             return Err(not_run(format!("the sandbox does not work: {trouble}")));
         }
+        command::check(&manifest.command, folder, life::PATH).map_err(not_run)?;
         let mut tables = BTreeMap::new();
         let (opening, network) = match manifest.source {
             DataSource::Repo if manifest.tables.is_empty() => (Opening::None, Network::None),

@@ -40,6 +40,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         holds.denies.retain(|deny| deny.release != release);
         holds.denies.push(Deny { release, reason: reason.clone() });
     })?;
+    if !control.has_tag(&tag)? {
+        let words = format!("there is no release {tag} there: nobody has it, and should one come, nobody will take it");
+        around.screen.warn(words);
+    }
     match changed {
         true => {
             around.screen.good(format!("{tag} is denied in {}: {reason}", control.url));

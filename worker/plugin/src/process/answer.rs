@@ -14,6 +14,9 @@ use crate::field::TypedRecord;
 use crate::isolate::Fault;
 use crate::outcome::{self, Found};
 
+/// So much of a line that is no answer is shown, in characters.
+const EXCERPT: usize = 60;
+
 /// Whether the program opened its data.
 ///
 /// # Errors
@@ -39,8 +42,7 @@ pub(super) fn judge(
     room: &mut usize,
 ) -> Result<Vec<Outcome>, Fault> {
     let text = std::str::from_utf8(line).map_err(|_| Fault::OfRun("its answer is not UTF-8".to_owned()))?;
-    let answer: ResultsLine<'_> = serde_json::from_str(text)
-        .map_err(|error| Fault::OfRun(format!("its answer is not {{\"results\":[…]}} on one line: {error}")))?;
+    let answer: ResultsLine<'_> = serde_json::from_str(text).map_err(|error| Fault::OfRun(no_answer(text, &error)))?;
     let mut answers = Answers::to(records);
     for ResultPart { id, ok, error } in answer.results {
         if !answers.is_asked(id) {
@@ -186,6 +188,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
         }
         deserializer.deserialize_any(Any)
     }
+}
+
+/// Why a line is no answer, with its first words: they often were meant for people.
+fn no_answer(line: &str, error: &serde_json::Error) -> String {
+    let first: String = line.chars().take(EXCERPT).collect();
+    format!(
+        "its answer is not {{\"results\":[…]}} on one line: {error}; it begins with {first:?} (what is meant for people goes to \
+         standard error)"
+    )
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const ENDED_WITHIN: Duration = Duration::from_secs(30);
 /// What a program may keep in its scratch folder, in bytes.
 const SCRATCH: u64 = 256 << 20;
 /// Where programs look for others.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// The programs that run now. While it is locked, none is started or waited for.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());

@@ -106,10 +106,8 @@ fn a_program_that_is_not_there_is_named() {
     let text =
         "runtime = \"process\"\ncommand = [\"no-such-program\"]\n[input]\nn = \"text\"\n[output]\nsaid = \"text\"\n";
     let manifest = PluginManifest::parse("p", text).expect("well formed");
-    let mut plugin = open(stage.path(), &manifest, Data::Release, &host()).expect("opens");
-    let results = plugin.process(&block(&["a"])).expect("a block of one record");
-    let why = said(&results[0]);
-    assert!(why.contains("starting no-such-program: No such file"), "{why}");
+    let why = open(stage.path(), &manifest, Data::Release, &host()).err().expect("does not open").to_string();
+    assert!(why.contains("there is no no-such-program in ") && why.contains("install it on every worker"), "{why}");
 }
 
 #[test]
