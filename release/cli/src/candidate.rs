@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
+use std::path::Path;
 
 use anyhow::Context;
 use nightshift_manifest::SETTINGS_FILE;
@@ -51,7 +53,7 @@ impl Candidate {
         let own_index = clone.root.join(git.run(&["rev-parse", "--git-path", "index"])?);
         if own_index.exists() {
             // It holds what the person did `git add` for, and git need not read again what it knows.
-            fs::copy(&own_index, &index).with_context(|| format!("copying {}", own_index.display()))?;
+            copy_index(&own_index, &index).with_context(|| format!("copying {}", own_index.display()))?;
         }
         let reading = "reading the work folder";
         git.run_with_index(&index, &["add", "--update", "."]).context(reading)?;
@@ -85,6 +87,14 @@ impl Candidate {
         let args = ["commit-tree", &self.tree, "-p", &self.head];
         clone.git.run_as_person(&args, message.as_bytes()).context("committing the changes")
     }
+}
+
+/// Copies git's index with its time. Git compares files' times by whole seconds, and reads again what was written in the
+/// second of the index itself: in a copy that looks younger, a change of equal length made in that second would not be seen.
+fn copy_index(own: &Path, copy: &Path) -> io::Result<()> {
+    let written = fs::metadata(own)?.modified()?;
+    fs::copy(own, copy)?;
+    fs::File::options().write(true).open(copy)?.set_modified(written)
 }
 
 /// Reads `git ls-files --others -z`: the parts of a release with new files in them, and the new paths elsewhere.

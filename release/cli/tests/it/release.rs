@@ -260,3 +260,23 @@ fn refused_releases_are_listed_with_the_rule_and_what_to_do() {
     person.in_clone(&["release", "cut", "1.2.0"]).expect_code(2).says("though workers refuse it");
     person.in_clone(&["release", "cut", "1.6.0", "--yes"]).expect_code(0);
 }
+
+/// Git tells files by their times in whole seconds, and looks closer at those written in the second of its index.
+#[test]
+fn a_change_of_equal_length_in_the_second_of_gits_own_index_is_released() {
+    let person = Person::with_grid();
+    let clone = person.clone_dir();
+    // The time of the last change of any kind cannot be set back, so it must not count.
+    person.git(&clone, &["config", "core.trustctime", "false"]);
+    person.write("nightshift.toml", "[jobs]\nsize = 5\n");
+    person.git(&clone, &["add", "nightshift.toml"]);
+    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.git(&clone, &["update-index", "--refresh"]);
+    let file = clone.join("nightshift.toml");
+    let second = fs::metadata(&file).and_then(|file| file.modified()).expect("a time");
+    person.write("nightshift.toml", "[jobs]\nsize = 6\n");
+    for file in [file, clone.join(".git/index")] {
+        fs::File::options().write(true).open(file).and_then(|file| file.set_modified(second)).expect("a time");
+    }
+    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0).says("changed  nightshift.toml");
+}
