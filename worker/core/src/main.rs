@@ -210,13 +210,17 @@ fn password(file: &Path) -> anyhow::Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// A way to stdout that never blocks: a thread does the writing, and says first what programs are locked in by. A launcher
-/// that is gone is the lifeline's business.
+/// A way to stdout that never blocks: a thread does the writing. A launcher that is gone is the lifeline's business. What
+/// programs are locked in by is told as soon as it is found out, which takes programs of its own and keeps nobody waiting.
 fn tell_launcher(sandbox: Option<Sandbox>) -> anyhow::Result<Box<dyn Fn(FromCore) + Send + Sync>> {
     let (say, said) = mpsc::channel::<FromCore>();
+    if let Some(sandbox) = sandbox {
+        let say = say.clone();
+        let look = move || drop(say.send(FromCore::Protected(sandbox.protections())));
+        std::thread::Builder::new().name("sandbox's probe".to_owned()).spawn(look).context("starting a thread")?;
+    }
     let speak = move || {
-        let protections = sandbox.map(|sandbox| FromCore::Protected(sandbox.protections()));
-        for message in protections.into_iter().chain(said) {
+        for message in said {
             let mut stdout = io::stdout().lock();
             if stdout.write_all(message.to_line().as_bytes()).and_then(|()| stdout.flush()).is_err() {
                 break;
