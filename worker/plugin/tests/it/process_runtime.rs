@@ -41,7 +41,7 @@ fn a_program_that_ended_between_two_blocks_is_started_again_and_no_record_pays_f
     let stage = Stage::poisoned("$SIG{ALRM} = sub { exit 0 }; alarm 1; return 'dying'");
     let mut plugin = stage.open(&host()).expect("opens");
     assert_eq!(said(&plugin.process(&block(&["poison"])).expect("answers")[0]), "dying");
-    until("the program to end", SOON, || (stage.processes().is_empty()).then_some(())).expect("it ends");
+    until("the program to end", SOON, || stage.is_over().then_some(())).expect("it ends");
     assert_eq!(said(&plugin.process(&block(&["a"])).expect("answers")[0]), "fine");
 }
 

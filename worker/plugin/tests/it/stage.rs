@@ -139,10 +139,19 @@ impl Stage {
 
     /// The processes of this stage's, by number.
     pub(crate) fn processes(&self) -> Vec<u32> {
+        self.found(true)
+    }
+
+    /// Whether neither they nor what they are locked in by is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.found(false).is_empty()
+    }
+
+    fn found(&self, inside: bool) -> Vec<u32> {
         let word = self.word().into_bytes();
         let has = |pid: &Path| {
             let arguments = fs::read(pid.join("cmdline")).unwrap_or_default();
-            arguments.starts_with(b"perl") && arguments.windows(word.len()).any(|part| part == word)
+            (!inside || arguments.starts_with(b"perl")) && arguments.windows(word.len()).any(|part| part == word)
         };
         let entries = fs::read_dir("/proc").expect("a list").flatten();
         let is_me = |path: &Path| path.ends_with(std::process::id().to_string());
