@@ -5,19 +5,24 @@ FLAGS := --workspace --all-targets --locked
 DEV_BIN = $(or $(CARGO_TARGET_DIR),target)/debug
 REL_BIN = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo test check build bench soak tools databases
+.PHONY: help demo demo-mysql test check build bench soak screenshots tools databases browser
 
 help:
 	@echo "make demo    the whole grid on this machine, in three minutes, in a temporary folder"
+	@echo "make demo-mysql   the same with a primary database and a replica for each worker"
 	@echo "make test    build everything and run every test"
 	@echo "make check   formatting and clippy with warnings denied"
 	@echo "make bench   figures, each beside its raw limit or peer; ONLY=prefix runs a part"
-	@echo "make soak    the randomized tests, long (SEEDS=1000)"
+	@echo "make soak    the randomized tests, long (SEEDS=1000; SEEDS=400..1000 goes on)"
+	@echo "make screenshots   the pictures in docs/screenshots anew"
 
 demo: build
 	$(DEV_BIN)/nightshift demo $(ARGS)
 
-test: build databases
+demo-mysql: build databases
+	$(DEV_BIN)/nightshift demo --mysql $(ARGS)
+
+test: build databases browser
 	$(CARGO) test $(FLAGS)
 
 build: tools
@@ -34,6 +39,20 @@ bench: tools
 SEEDS ?= 1000
 soak: build databases
 	NIGHTSHIFT_SEEDS=$(SEEDS) $(CARGO) test $(FLAGS) -- randomized
+
+screenshots: build browser
+	$(CARGO) test --workspace --locked --test browser -- --ignored pictures
+
+# The dashboard is tested in a real browser. Without the right to install one, the tests say that they did not run.
+BROWSER := chromium chromium-driver
+browser:
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || ! command -v apt-get >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; else \
+	    echo "make: not installing $(BROWSER): that needs root; the dashboard is not tested in a browser" >&2; exit 0; fi; \
+	  echo "make: installing $(BROWSER) for the dashboard's tests" >&2; \
+	  { $$as_root apt-get update -qq && \
+	    $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(BROWSER) >/dev/null; } || \
+	  echo "make: could not install $(BROWSER): the dashboard is not tested in a browser" >&2; }
 
 # The store is tested on MariaDB and MySQL too, on private servers that the tests start and end themselves. The packages
 # installed here start no service. Without the right to install, the tests say what they did not run.

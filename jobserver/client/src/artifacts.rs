@@ -53,6 +53,15 @@ impl Client {
         self.ask(Ask::get("listing the artifacts", "v1/artifacts").long()).await?.json().await
     }
 
+    /// Deletes an artifact.
+    ///
+    /// # Errors
+    /// See [`Client::claim`].
+    pub async fn delete_artifact(&self, sha256: &str) -> Result<(), ClientError> {
+        self.ask(Ask::delete(format!("deleting artifact {sha256}"), "v1/artifacts").below(sha256)).await?;
+        Ok(())
+    }
+
     /// Puts a file of `size` bytes under the SHA-256 of its bytes, as it comes. Repeating it is safe.
     ///
     /// # Errors

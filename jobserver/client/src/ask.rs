@@ -78,6 +78,11 @@ impl Ask {
 
     pub(crate) fn post(doing: impl Into<String>, path: impl Into<String>, body: &impl Serialize) -> Ask {
         let body = serde_json::to_vec(body).expect("wire types have text keys only and always serialize");
+        Ask::post_json(doing, path, body)
+    }
+
+    /// With a body that is JSON already.
+    pub(crate) fn post_json(doing: impl Into<String>, path: impl Into<String>, body: Vec<u8>) -> Ask {
         Ask { body: Some(body.into()), ..Ask::new(doing, Method::POST, path) }
     }
 
@@ -209,7 +214,7 @@ fn speaks_gzip(headers: &HeaderMap) -> bool {
     names_gzip(header::CONTENT_ENCODING) || names_gzip(header::ACCEPT_ENCODING)
 }
 
-/// Asks one server. A long body goes out compressed when the server takes that; `packed` keeps it for the next server.
+/// Asks one server. A long body goes out compressed when the server is elsewhere and takes that; `packed` keeps it for the next server.
 async fn ask_one(
     line: &Line,
     (index, server): (usize, &Url),
@@ -217,7 +222,7 @@ async fn ask_one(
     packed: &mut Option<Bytes>,
 ) -> Result<Response, Cause> {
     let mut request = line.http.request(ask.method.clone(), at(server, &ask.path)).query(&ask.query);
-    if ask.bulk == Bulk::Yes {
+    if ask.bulk == Bulk::Yes && !line.servers.is_here(index) {
         request = request.header(header::ACCEPT_ENCODING, "gzip");
     }
     if let Some(from) = ask.from {
@@ -226,8 +231,9 @@ async fn ask_one(
     if let Some(body) = &ask.body {
         request = request.header(header::CONTENT_TYPE, "application/json");
         let mut body = body.clone();
-        *packed = packed.take().filter(|_| line.servers.is_known_to_take_gzip(index));
-        if ask.bulk == Bulk::Yes && body.len() >= gzip::LEAST && line.servers.is_known_to_take_gzip(index) {
+        let takes_gzip = line.servers.is_known_to_take_gzip(index) && !line.servers.is_here(index);
+        *packed = packed.take().filter(|_| takes_gzip);
+        if ask.bulk == Bulk::Yes && body.len() >= gzip::LEAST && takes_gzip {
             let compressed = match packed.take() {
                 Some(compressed) => compressed,
                 None => compress(body).await?,

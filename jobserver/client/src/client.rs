@@ -130,8 +130,17 @@ impl Client {
     /// # Errors
     /// See [`Client::claim`].
     pub async fn submit(&self, attempt: AttemptId, submission: &Submission) -> Result<Receipt, ClientError> {
+        let json = serde_json::to_vec(submission).expect("wire types have text keys only and always serialize");
+        self.submit_json(attempt, json).await
+    }
+
+    /// As [`Client::submit`], of a [`Submission`] that is JSON already.
+    ///
+    /// # Errors
+    /// See [`Client::claim`].
+    pub async fn submit_json(&self, attempt: AttemptId, submission: Vec<u8>) -> Result<Receipt, ClientError> {
         let doing = format!("handing in the results of attempt {attempt}");
-        self.ask(Ask::post(doing, format!("v1/attempts/{attempt}/results"), submission).bulk()).await?.json().await
+        self.ask(Ask::post_json(doing, format!("v1/attempts/{attempt}/results"), submission).bulk()).await?.json().await
     }
 
     /// Hands in the results of several attempts, [`MOST_AT_ONCE`](nightshift_wire::MOST_AT_ONCE) at most; the answers

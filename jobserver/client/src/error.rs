@@ -9,7 +9,7 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// An address in the list cannot be one of a job server.
-    #[error("reading the job server's address {address:?}: {reason}; write it like http://10.0.0.5:7070")]
+    #[error("reading the job server's address {address:?}: {reason}")]
     Address {
         /// The address as it was given.
         address: String,

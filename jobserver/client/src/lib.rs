@@ -25,8 +25,10 @@ mod clock;
 mod error;
 mod gzip;
 mod people;
+mod replication;
 mod rollouts;
 mod servers;
+mod statistics;
 mod stream;
 
 pub use access::{Access, BadPin, Pin};

@@ -1,5 +1,6 @@
 //! The list of job servers: which addresses are taken, and in which order they are asked.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reqwest::Url;
@@ -20,6 +21,8 @@ pub(crate) struct Servers {
     last_good: AtomicUsize,
     /// Which of them take compressed bodies, as far as they have shown it.
     gzip: Vec<AtomicBool>,
+    /// Which of them are on this machine.
+    here: Vec<bool>,
 }
 
 impl Servers {
@@ -31,6 +34,7 @@ impl Servers {
         }
         Ok(Servers {
             gzip: urls.iter().map(|_| AtomicBool::new(false)).collect(),
+            here: urls.iter().map(is_here).collect(),
             last_good: AtomicUsize::new(0),
             urls,
         })
@@ -59,6 +63,12 @@ impl Servers {
         self.gzip[index].load(Ordering::Relaxed)
     }
 
+    /// Whether a server is on this machine. What does not leave it is not compressed: that costs both sides more than it
+    /// saves anybody.
+    pub(crate) fn is_here(&self, index: usize) -> bool {
+        self.here[index]
+    }
+
     /// All addresses, for an error message.
     pub(crate) fn names(&self) -> String {
         self.urls.iter().map(name).collect::<Vec<_>>().join(", ")
@@ -70,15 +80,23 @@ pub(crate) fn name(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-const NO_SCHEME: &str = "it does not begin with http:// or https://";
-const NO_PIN: &str = "whoever answers there could be anybody, because no certificate authority is pinned for https";
+/// Whether an address is one of this machine's own, by what it says.
+fn is_here(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+const NO_SCHEME: &str = "it does not begin with http:// or https://; write it like http://10.0.0.5:7070";
+const NO_PIN: &str = "whoever answers there could be anybody, because no certificate authority is pinned for https; give the \
+    pin that `nightshift-jobserver init` prints: `nightshift login URL --ca PIN`, or jobserver_ca in worker.toml";
 
 fn parse_one(address: &str, pinned: Pinned) -> Result<Url, ClientError> {
     let refuse = |reason: &str| ClientError::Address { address: address.to_owned(), reason: reason.to_owned() };
     if !address.contains("://") {
         return Err(refuse(NO_SCHEME));
     }
-    let mut url = Url::parse(address).map_err(|error| refuse(&error.to_string()))?;
+    let mut url =
+        Url::parse(address).map_err(|error| refuse(&format!("{error}; write it like http://10.0.0.5:7070")))?;
     match url.scheme() {
         "http" => {}
         "https" if pinned == Pinned::Yes => {}
@@ -86,7 +104,7 @@ fn parse_one(address: &str, pinned: Pinned) -> Result<Url, ClientError> {
         _ => return Err(refuse(NO_SCHEME)),
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(refuse("it has more behind its path"));
+        return Err(refuse("it has more behind its path; leave that out"));
     }
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
@@ -115,12 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn a_server_on_this_machine_is_known_by_its_address() {
+        let list = ["http://127.0.0.1:1", "http://127.8.9.1:1/grid", "http://[::1]:1", "http://localhost:1"];
+        let others = ["http://10.0.0.5:1", "http://0.0.0.0:1", "http://[fe80::1]:1", "http://localhost.example.org:1"];
+        let here = |addresses: &[&str]| servers(addresses).expect("good addresses").here;
+        assert_eq!((here(&list), here(&others)), (vec![true; 4], vec![false; 4]));
+    }
+
+    #[test]
     fn an_address_that_cannot_be_a_job_server_is_refused_by_name() {
         for (address, reason) in [
             ("10.0.0.5:7070", "it does not begin with http:// or https://"),
             ("localhost:7070", "it does not begin with http:// or https://"),
             ("ftp://a", "it does not begin with http:// or https://"),
-            ("https://a", "no certificate authority is pinned"),
+            ("https://a", "`nightshift login URL --ca PIN`"),
             ("http://", "host"),
         ] {
             let error = servers(&[address]).expect_err(address).to_string();

@@ -2,7 +2,7 @@
 //!
 //! The store asks inside the transaction that stores the results, so that the facts cannot change in between.
 //! The order of the questions matters: an attempt accepted before is acknowledged before anything else is looked at,
-//! and results are compared only for an attempt that is wanted.
+//! and results are compared only for an attempt that is wanted, on data of the primary that the job asks for.
 
 use nightshift_wire::{AttemptId, JobState, RecordId};
 
@@ -17,6 +17,8 @@ pub enum Verdict {
     Repeated,
     /// The job does not need this attempt: refuse, change nothing.
     NotWanted(NotWanted),
+    /// The results were computed on another primary's data: refuse, change nothing.
+    OtherPrimary(OtherPrimary),
     /// The results do not match the job's records one to one: refuse, change nothing.
     WrongResults(WrongResults),
 }
@@ -63,6 +65,27 @@ pub enum NotWanted {
     },
 }
 
+/// Whose data a job asks for, and whose its results were computed on; as in `DataPosition::primary`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Primaries<'a> {
+    /// The primary of the position that the job is pinned to, when it is.
+    pub pinned: Option<&'a str>,
+    /// The primary of the position that the worker tells, when it tells one.
+    pub reached: Option<&'a str>,
+}
+
+/// Results that say nothing about the data that the job asks for. Positions of one primary mean nothing on another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the results were computed on data of {reached}, and the job asks for data of {pinned}; it is to be done again there"
+)]
+pub struct OtherPrimary {
+    /// The primary that the job asks for.
+    pub pinned: String,
+    /// The one whose data it was.
+    pub reached: String,
+}
+
 /// How results fail to match the job's records one to one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrongResults {
@@ -78,12 +101,23 @@ pub enum WrongResults {
 }
 
 /// Judges a submission. The caller has checked the attempt's secret.
-pub fn judge(job: &JobFacts, attempt: &AttemptFacts, results: impl IntoIterator<Item = RecordId>) -> Verdict {
+pub fn judge(
+    job: &JobFacts,
+    attempt: &AttemptFacts,
+    primaries: Primaries<'_>,
+    results: impl IntoIterator<Item = RecordId>,
+) -> Verdict {
     if attempt.state == AttemptState::Accepted {
         return Verdict::Repeated;
     }
     if let Err(reason) = needed(job, attempt) {
         return Verdict::NotWanted(reason);
+    }
+    if let Primaries { pinned: Some(pinned), reached: Some(reached) } = primaries
+        && pinned != reached
+    {
+        let (pinned, reached) = (pinned.to_owned(), reached.to_owned());
+        return Verdict::OtherPrimary(OtherPrimary { pinned, reached });
     }
     match one_each(job, results) {
         Ok(()) => Verdict::Accept,
@@ -143,6 +177,11 @@ mod tests {
 
     fn attempt(state: AttemptState) -> AttemptFacts {
         AttemptFacts { id: 7, state, revision: 1 }
+    }
+
+    /// Judged without any position.
+    fn judge(job: &JobFacts, attempt: &AttemptFacts, results: impl IntoIterator<Item = RecordId>) -> Verdict {
+        super::judge(job, attempt, Primaries::default(), results)
     }
 
     const WHOLE: [RecordId; 3] = [102, 100, 101];
@@ -234,6 +273,31 @@ mod tests {
             let verdict = judge(&retried, &attempt(state), WHOLE);
             assert_eq!(verdict, Verdict::NotWanted(NotWanted::StaleRevision { given: 1, now: 2 }), "{state:?}");
         }
+    }
+
+    #[test]
+    fn results_of_another_primarys_data_are_refused_unless_they_were_accepted_before() {
+        let (a, b) = (Some("mariadb:1"), Some("mariadb:2"));
+        let refused = |pinned: &str, reached: &str| {
+            Verdict::OtherPrimary(OtherPrimary { pinned: pinned.to_owned(), reached: reached.to_owned() })
+        };
+        let cases = [
+            (None, None, Verdict::Accept),
+            (None, a, Verdict::Accept),
+            // A plugin that reads no replica tells no position, also of a job that was handed in for one that does.
+            (a, None, Verdict::Accept),
+            (a, a, Verdict::Accept),
+            (a, b, refused("mariadb:1", "mariadb:2")),
+        ];
+        let (running, ours) = (job(JobState::Running, Some(7)), attempt(AttemptState::Running));
+        for (pinned, reached, verdict) in cases {
+            let primaries = Primaries { pinned, reached };
+            assert_eq!(super::judge(&running, &ours, primaries, WHOLE), verdict, "{primaries:?}");
+        }
+        let other = Primaries { pinned: a, reached: b };
+        let (done, accepted) = (job(JobState::Done, Some(7)), attempt(AttemptState::Accepted));
+        assert_eq!(super::judge(&done, &accepted, other, WHOLE), Verdict::Repeated);
+        assert_eq!(super::judge(&done, &ours, other, WHOLE), Verdict::NotWanted(NotWanted::Done));
     }
 
     proptest! {

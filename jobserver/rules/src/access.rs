@@ -54,6 +54,9 @@ pub const TABLE: &[Row] = &[
     row("POST", "/v1/attempts/{attempt}/give-back", WORKERS_OWN),
     row("POST", "/v1/results", WORKERS_OWN),
     row("POST", "/v1/reports", WORKERS_OWN),
+    row("GET", "/v1/replication", WORKERS_OWN),
+    row("POST", "/v1/rebuilds", WORKERS_OWN),
+    row("DELETE", "/v1/rebuilds/{worker}", WORKERS_OWN),
     row("GET", "/v1/stop", SEEN_BY_WORKERS_TOO),
     row("POST", "/v1/stop", OPERATORS),
     row("DELETE", "/v1/stop", OPERATORS),
@@ -73,6 +76,10 @@ pub const TABLE: &[Row] = &[
     row("GET", "/v1/jobs/{job}", OWNERS_SEEN),
     row("GET", "/v1/jobs/{job}/explain", OWNERS_SEEN),
     row("POST", "/v1/jobs/actions", OWNERS_CHANGE),
+    row("GET", "/v1/stats", SEEN_BY_STAFF),
+    row("GET", "/v1/baselines", SEEN_BY_STAFF),
+    row("POST", "/v1/baselines", OPERATORS),
+    row("DELETE", "/v1/baselines/{baseline}", OPERATORS),
     row("GET", "/v1/workers", SEEN_BY_STAFF),
     row("GET", "/v1/workers/{worker}", SEEN_BY_STAFF),
     row("POST", "/v1/workers/{worker}", OPERATORS),
@@ -90,17 +97,53 @@ pub const TABLE: &[Row] = &[
     row("PUT", "/v1/artifacts/{artifact}", ADMINS),
     row("DELETE", "/v1/artifacts/{artifact}", ADMINS),
     row("GET", "/metrics", SEEN_BY_STAFF),
-    row("GET", "/", SEEN_BY_STAFF),
+];
+
+/// The dashboard's table: what browsers ask for. Only these requests may change something on the word of a session.
+pub const PAGES: &[Row] = &[
+    row("GET", "/", OWNERS_SEEN),
+    row("GET", "/live", SEEN_BY_STAFF),
+    row("GET", "/batches", OWNERS_SEEN),
+    row("GET", "/batches/new", OWNERS_CHANGE),
+    row("POST", "/batches/new", OWNERS_CHANGE),
+    row("POST", "/batches/preview", OWNERS_CHANGE),
+    row("GET", "/batches/{batch}", OWNERS_SEEN),
+    row("POST", "/batches/{batch}", OWNERS_CHANGE),
+    row("GET", "/batches/{batch}/errors", OWNERS_SEEN),
+    row("GET", "/batches/{batch}/live", OWNERS_SEEN),
+    row("GET", "/batches/{batch}/receipt", OWNERS_SEEN),
+    row("GET", "/jobs", OWNERS_SEEN),
+    row("POST", "/jobs", OWNERS_CHANGE),
+    row("GET", "/jobs/{job}", OWNERS_SEEN),
+    row("GET", "/workers", SEEN_BY_STAFF),
+    row("GET", "/workers/{worker}", SEEN_BY_STAFF),
+    row("POST", "/workers/{worker}", OPERATORS),
+    row("POST", "/workers/{worker}/enrolment", ADMINS),
+    row("GET", "/releases", SEEN_BY_STAFF),
+    row("GET", "/statistics", SEEN_BY_STAFF),
+    row("GET", "/stops", SEEN_BY_STAFF),
+    row("POST", "/stops", OPERATORS),
+    row("GET", "/acts", SEEN_BY_STAFF),
 ];
 
 /// Requests that need no token: they tell nothing and change nothing, or bring their own proof.
 pub const FOR_EVERYBODY: &[(&str, &str)] =
-    &[("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/page.css"), ("GET", "/v1/openapi.json"), ("POST", "/v1/join")];
+    &[("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/openapi.json"), ("POST", "/v1/join")];
+
+/// What a browser asks for before anybody is logged in, or to be so no more.
+pub const PAGES_FOR_EVERYBODY: &[(&str, &str)] = &[
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("POST", "/logout"),
+    ("GET", "/page.css"),
+    ("GET", "/page.js"),
+    ("GET", "/icon.svg"),
+];
 
 /// How far the role reaches with a request; `HEAD` is a `GET`. A request that is in no table is nobody's.
 pub fn reach(role: Role, method: &str, path: &str) -> Reach {
     let method = if method == "HEAD" { "GET" } else { method };
-    let row = TABLE.iter().find(|row| row.method == method && row.path == path);
+    let row = TABLE.iter().chain(PAGES).find(|row| row.method == method && row.path == path);
     let place = Role::ALL.iter().position(|one| *one == role);
     row.zip(place).map_or(No, |(row, place)| row.reach[place])
 }
@@ -108,7 +151,12 @@ pub fn reach(role: Role, method: &str, path: &str) -> Reach {
 /// Whether the request needs no token.
 pub fn is_for_everybody(method: &str, path: &str) -> bool {
     let method = if method == "HEAD" { "GET" } else { method };
-    FOR_EVERYBODY.contains(&(method, path))
+    FOR_EVERYBODY.contains(&(method, path)) || PAGES_FOR_EVERYBODY.contains(&(method, path))
+}
+
+/// Whether the path is one of the dashboard's: an answer to a person, made of forms and links.
+pub fn is_a_page(path: &str) -> bool {
+    PAGES.iter().map(|row| row.path).chain(PAGES_FOR_EVERYBODY.iter().map(|(_, path)| *path)).any(|page| page == path)
 }
 
 /// Why a token is not good.
@@ -176,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_viewer_changes_nothing_and_a_join_token_does_nothing_but_ask() {
-        for row in TABLE {
+        for row in TABLE.iter().chain(PAGES) {
             let viewer = reach(Role::Viewer, row.method, row.path);
             assert!(row.method == "GET" || viewer == No, "{} {}", row.method, row.path);
             assert_eq!(reach(Role::Join, row.method, row.path), No, "{} {}", row.method, row.path);
@@ -185,7 +233,7 @@ mod tests {
 
     #[test]
     fn tokens_enrolment_and_artifacts_are_changed_by_admins_alone() {
-        for row in TABLE.iter().filter(|row| row.method != "GET") {
+        for row in TABLE.iter().chain(PAGES).filter(|row| row.method != "GET") {
             let guarded = ["token", "enrolment", "join-rule", "artifact"].iter().any(|part| row.path.contains(part));
             assert_eq!(guarded, row.reach == ADMINS, "{} {}", row.method, row.path);
         }
@@ -193,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_worker_reaches_nothing_that_is_not_its_own_and_changes_nothing_of_others() {
-        for row in TABLE.iter().filter(|row| row.method != "GET") {
+        for row in TABLE.iter().chain(PAGES).filter(|row| row.method != "GET") {
             assert_ne!(reach(Role::Worker, row.method, row.path), All, "{} {}", row.method, row.path);
         }
     }
@@ -224,14 +272,14 @@ mod tests {
             "# Who may make which request\n\n\
              Printed by a test of `jobserver/rules/src/access.rs` (`UPDATE_DIAGRAMS=1 cargo test -p nightshift-rules`). \
              *own* is a worker's own attempts and name, an owner's own batches and their jobs. A request that is not here \
-             is refused to everybody.\n\n| request |",
+             is refused to everybody. What does not begin with `/v1/` is a page of the dashboard, or for monitoring.\n\n| request |",
         );
         for role in Role::ALL {
             let _ = write!(text, " {role} |");
         }
         text += "\n|---|";
         text += &"---|".repeat(Role::ALL.len());
-        for row in TABLE {
+        for row in TABLE.iter().chain(PAGES) {
             let _ = write!(text, "\n| `{} {}` |", row.method, row.path);
             for reach in row.reach {
                 let cell = match reach {
@@ -243,7 +291,8 @@ mod tests {
             }
         }
         text += "\n\nWithout a token: ";
-        let open: Vec<String> = FOR_EVERYBODY.iter().map(|(method, path)| format!("`{method} {path}`")).collect();
+        let open = FOR_EVERYBODY.iter().chain(PAGES_FOR_EVERYBODY);
+        let open: Vec<String> = open.map(|(method, path)| format!("`{method} {path}`")).collect();
         text + &open.join(", ") + ". `POST /v1/join` brings a join token in its body.\n"
     }
 }

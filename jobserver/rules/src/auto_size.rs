@@ -21,26 +21,55 @@ pub struct Size {
     pub by: SizedBy,
 }
 
+/// What is known of a plugin's speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speed {
+    /// Jobs of it were accepted.
+    Measured(Measured),
+    /// None was yet; so fast it did its own samples, repeated, when its release was cut.
+    Sampled(Measured),
+    /// Nothing.
+    Unknown,
+}
+
+impl Speed {
+    /// Accepted jobs say more than samples.
+    pub fn of(jobs: Measured, samples: Measured) -> Speed {
+        match (jobs.records, samples.records) {
+            (1.., _) => Speed::Measured(jobs),
+            (0, 1..) => Speed::Sampled(samples),
+            (0, 0) => Speed::Unknown,
+        }
+    }
+
+    /// What is to be reckoned with; nothing when nothing is known.
+    pub fn measured(self) -> Measured {
+        match self {
+            Speed::Measured(measured) | Speed::Sampled(measured) => measured,
+            Speed::Unknown => Measured::default(),
+        }
+    }
+}
+
 /// What the owner asked for, else the grid's setting. `auto` is as many records as take [`TARGET_MS`], or as long as
 /// workers work at a stretch when that is shorter (`window_ms`); the grid's setting when nothing was measured, and not much
-/// more when little was.
-pub fn size(
-    asked: Option<JobSize>,
-    measured: Measured,
-    setting: u32,
-    window_ms: Option<u64>,
-) -> Result<Size, WrongSize> {
+/// more when little was. Samples, which are few, can only make a job smaller than the grid's setting.
+pub fn size(asked: Option<JobSize>, speed: Speed, setting: u32, window_ms: Option<u64>) -> Result<Size, WrongSize> {
     match asked {
         None => Ok(Size { records: job_size(None, setting)?, by: SizedBy::Setting }),
         Some(JobSize::Records(records)) => Ok(Size { records: job_size(Some(records), setting)?, by: SizedBy::Owner }),
-        Some(JobSize::Auto) => match records_in(TARGET_MS.min(window_ms.unwrap_or(TARGET_MS)), measured) {
-            Some(records) => {
-                let believed = measured.records.saturating_mul(BEYOND_MEASURED).max(setting.into());
-                let believed = u32::try_from(believed).unwrap_or(LARGEST_JOB);
-                Ok(Size { records: records.min(believed), by: SizedBy::Measured })
+        Some(JobSize::Auto) => {
+            let fit = records_in(TARGET_MS.min(window_ms.unwrap_or(TARGET_MS)), speed.measured());
+            match (fit, speed) {
+                (Some(records), Speed::Measured(measured)) => {
+                    let believed = measured.records.saturating_mul(BEYOND_MEASURED).max(setting.into());
+                    let believed = u32::try_from(believed).unwrap_or(LARGEST_JOB);
+                    Ok(Size { records: records.min(believed), by: SizedBy::Measured })
+                }
+                (Some(records), _) => Ok(Size { records: records.min(job_size(None, setting)?), by: SizedBy::Samples }),
+                (None, _) => Ok(Size { records: job_size(None, setting)?, by: SizedBy::Setting }),
             }
-            None => Ok(Size { records: job_size(None, setting)?, by: SizedBy::Setting }),
-        },
+        }
     }
 }
 
@@ -55,7 +84,8 @@ fn records_in(time_ms: u64, measured: Measured) -> Option<u32> {
 }
 
 /// How long so many records will take when so many workers have nothing else to do.
-pub fn estimate(plugin: &str, records: u64, measured: Measured, workers: u64) -> Estimate {
+pub fn estimate(plugin: &str, records: u64, speed: Speed, workers: u64) -> Estimate {
+    let measured = speed.measured();
     let Some(work_ms) = measured.expected_ms(records) else {
         return Estimate {
             work_ms: None,
@@ -66,7 +96,13 @@ pub fn estimate(plugin: &str, records: u64, measured: Measured, workers: u64) ->
             ),
         };
     };
-    let speed = format!("measured: {} took {} ms of work lately", counted(measured.records), measured.work_ms);
+    let (took, work) = (counted(measured.records), measured.work_ms);
+    let speed = match speed {
+        Speed::Sampled(_) => {
+            format!("by its samples: {took} took {work} ms when its release was cut, no job was done yet")
+        }
+        Speed::Measured(_) | Speed::Unknown => format!("measured: {took} took {work} ms of work lately"),
+    };
     let (elapsed_ms, how) = match workers {
         0 => (None, format!("{speed}; no worker was heard of in the last two minutes, so nobody can say when")),
         1 => (Some(work_ms), format!("{speed}; one worker with nothing else to do")),
@@ -90,8 +126,30 @@ mod tests {
     }
 
     fn auto(measured: Measured, window_ms: Option<u64>) -> (u32, SizedBy) {
-        let size = size(AUTO, measured, 1_000, window_ms).expect("a size");
+        let size = size(AUTO, Speed::of(measured, Measured::default()), 1_000, window_ms).expect("a size");
         (size.records, size.by)
+    }
+
+    #[test]
+    fn what_no_job_was_done_of_is_judged_by_its_samples_which_never_make_a_job_larger() {
+        let auto = |jobs, samples, window_ms| {
+            let size = size(AUTO, Speed::of(jobs, samples), 1_000, window_ms).expect("a size");
+            (size.records, size.by)
+        };
+        let none = Measured::default();
+        assert_eq!(auto(none, measured(2, 20_000), None), (90, SizedBy::Samples), "ten seconds a record");
+        assert_eq!(auto(none, measured(2, 20_000), Some(60_000)), (6, SizedBy::Samples));
+        assert_eq!(auto(none, measured(100_000, 50), None), (1_000, SizedBy::Samples), "the grid's setting, no more");
+        assert_eq!(auto(measured(100, 100_000), measured(2, 20_000), None), (900, SizedBy::Measured));
+        let owners = size(Some(JobSize::Records(7)), Speed::of(none, measured(2, 20_000)), 1_000, None);
+        assert_eq!(owners.map(|size| size.records), Ok(7));
+        let estimate = estimate("count", 10, Speed::of(none, measured(2, 20_000)), 1);
+        assert_eq!(estimate.work_ms, Some(100_000));
+        assert_eq!(
+            estimate.how,
+            "by its samples: 2 records took 20000 ms when its release was cut, no job was done yet; one worker with \
+             nothing else to do"
+        );
     }
 
     #[test]
@@ -128,22 +186,25 @@ mod tests {
     fn the_owners_number_goes_before_everything() {
         let asked = Some(JobSize::Records(7));
         let owners = Size { records: 7, by: SizedBy::Owner };
-        assert_eq!(size(asked, measured(100, 100_000), 1_000, None), Ok(owners));
-        assert_eq!(size(None, measured(100, 100_000), 1_000, None).map(|size| size.by), Ok(SizedBy::Setting));
-        assert!(size(Some(JobSize::Records(0)), Measured::default(), 1_000, None).is_err());
+        assert_eq!(size(asked, Speed::Measured(measured(100, 100_000)), 1_000, None), Ok(owners));
+        assert_eq!(
+            size(None, Speed::Measured(measured(100, 100_000)), 1_000, None).map(|size| size.by),
+            Ok(SizedBy::Setting)
+        );
+        assert!(size(Some(JobSize::Records(0)), Speed::Unknown, 1_000, None).is_err());
     }
 
     #[test]
     fn an_estimate_says_how_it_was_made() {
-        let estimate = estimate("count", 1_000, measured(100, 100_000), 4);
+        let estimate = estimate("count", 1_000, Speed::Measured(measured(100, 100_000)), 4);
         assert_eq!((estimate.work_ms, estimate.elapsed_ms), (Some(1_000_000), Some(250_000)));
         assert_eq!(
             estimate.how,
             "measured: 100 records took 100000 ms of work lately; 4 workers with nothing else to do"
         );
-        let unknown = super::estimate("count", 1_000, Measured::default(), 4);
+        let unknown = super::estimate("count", 1_000, Speed::Unknown, 4);
         assert_eq!((unknown.work_ms, unknown.elapsed_ms), (None, None));
         assert!(unknown.how.starts_with("unknown: no job of count was done yet"), "{}", unknown.how);
-        assert_eq!(super::estimate("count", 1, measured(1, 1), 0).elapsed_ms, None);
+        assert_eq!(super::estimate("count", 1, Speed::Measured(measured(1, 1)), 0).elapsed_ms, None);
     }
 }

@@ -17,6 +17,8 @@ pub struct Facts<'a> {
     pub stopped: Option<&'a str>,
     /// What the stop says that keeps the jobs of its plugin back; `None` when there is none.
     pub plugin_stopped: Option<&'a str>,
+    /// Why the newest release has not got its plugin; `None` when it has.
+    pub no_plugin: Option<&'a str>,
     /// Why its batch is suspended; `None` when it is not.
     pub batch_suspended: Option<&'a str>,
     /// Waiting jobs that go out before it, whoever may take them.
@@ -136,6 +138,12 @@ fn why_it_waits(explanation: &Explanation, facts: &Facts<'_>, now: Moment) -> St
     if facts.workers.is_empty() {
         return "no worker was ever heard of; `nightshift-worker doctor` on a worker says what keeps it".to_owned();
     }
+    if let Some(why) = facts.no_plugin.filter(|_| able == 0) {
+        let batch = job.batch;
+        return format!(
+            "no worker may take it, and none will: {why}; cut a release that has the plugin, or `nightshift batch delete {batch}`"
+        );
+    }
     if able == 0 {
         let groups: Vec<String> =
             explanation.kept_off.iter().map(|group| format!("{}: {}", workers(group.workers), group.why)).collect();
@@ -219,6 +227,7 @@ mod tests {
                 release: "v1.4.0".to_owned(),
                 refused: Vec::new(),
                 trial: None,
+                replica: None,
                 steps: Vec::new(),
             },
             address: "10.0.0.1".to_owned(),
@@ -236,7 +245,11 @@ mod tests {
     }
 
     fn summary(job: &Job, workers: &[Worker], ahead: u64) -> String {
-        explain(&Facts { job, stopped: None, plugin_stopped: None, batch_suspended: None, ahead, workers }, NOW).summary
+        explain(
+            &Facts { job, stopped: None, plugin_stopped: None, no_plugin: None, batch_suspended: None, ahead, workers },
+            NOW,
+        )
+        .summary
     }
 
     #[test]
@@ -252,6 +265,7 @@ mod tests {
                 job: &job,
                 stopped: None,
                 plugin_stopped: None,
+                no_plugin: None,
                 batch_suspended: None,
                 ahead: 5,
                 workers: &workers,
@@ -269,6 +283,30 @@ mod tests {
     }
 
     #[test]
+    fn a_job_whose_plugin_is_in_no_release_any_more_says_so_and_what_to_do() {
+        let job = job();
+        let why = "release v1.5.0 has no plugin \"match-person\"; it has name-count";
+        let explained = |workers: &[Worker]| {
+            let facts = Facts {
+                job: &job,
+                stopped: None,
+                plugin_stopped: None,
+                no_plugin: Some(why),
+                batch_suspended: None,
+                ahead: 0,
+                workers,
+            };
+            explain(&facts, NOW).summary
+        };
+        let other = Worker { plugins: vec!["name-count".to_owned()], ..worker("w-other") };
+        let said = explained(&[other]);
+        assert!(said.starts_with(&format!("no worker may take it, and none will: {why}")), "{said}");
+        assert!(said.ends_with("cut a release that has the plugin, or `nightshift batch delete 7`"), "{said}");
+        let behind = explained(&[worker("w-behind")]);
+        assert!(behind.contains("the worker that may take it is free"), "one that still has it does it: {behind}");
+    }
+
+    #[test]
     fn every_worker_is_counted_once() {
         let busy = Worker { jobs_running: 1, ..worker("w-busy") };
         let stopped = Worker { report: Report { state: WorkerState::Stopped, ..worker("w").report }, ..worker("w") };
@@ -279,6 +317,7 @@ mod tests {
                 job: &job,
                 stopped: None,
                 plugin_stopped: None,
+                no_plugin: None,
                 batch_suspended: None,
                 ahead: 0,
                 workers: &workers,
@@ -326,6 +365,7 @@ mod tests {
             job: &job,
             stopped: None,
             plugin_stopped: None,
+            no_plugin: None,
             batch_suspended: Some("prices are wrong"),
             ahead: 0,
             workers: &[worker("w")],
@@ -345,6 +385,7 @@ mod tests {
             job: &job,
             stopped: Some("prices are wrong"),
             plugin_stopped: Some("it is odd"),
+            no_plugin: None,
             batch_suspended: Some("late"),
             ahead: 0,
             workers: &[],

@@ -8,16 +8,17 @@ use nightshift_wire::{JobState, Moment};
 use crate::{
     acceptance::{self, NotWanted},
     attempt::{AttemptFacts, AttemptState, JobFacts},
-    sizing::Measured,
+    auto_size::Speed,
 };
 
 /// No lease is longer: a worker that is gone for good must not keep a job for longer than a day.
 pub const CEILING_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The lease of a job: twice the time it is expected to take, but no shorter than the grid's setting and no longer
-/// than [`CEILING_MS`]. A plugin that was never measured gets the setting.
-pub fn length(records: u64, measured: Measured, shortest_ms: u64) -> u64 {
-    let expected_ms = measured.expected_ms(records).unwrap_or(0);
+/// than [`CEILING_MS`]. A plugin of which no job was done yet is expected to be as fast as with its samples; one of which
+/// nothing is known gets the setting.
+pub fn length(records: u64, speed: Speed, shortest_ms: u64) -> u64 {
+    let expected_ms = speed.measured().expected_ms(records).unwrap_or(0);
     expected_ms.saturating_mul(2).max(shortest_ms).min(CEILING_MS)
 }
 
@@ -74,6 +75,7 @@ pub fn heartbeat(job: &JobFacts, attempt: &AttemptFacts) -> Beat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sizing::Measured;
 
     const MINUTE: u64 = 60_000;
 
@@ -87,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_twice_the_expected_time_within_floor_and_ceiling() {
-        let second_each = Measured { records: 100, work_ms: 100_000 };
+        let second_each = Speed::Measured(Measured { records: 100, work_ms: 100_000 });
         assert_eq!(length(1_000, second_each, MINUTE), 2_000_000);
         assert_eq!(length(10, second_each, MINUTE), MINUTE);
         assert_eq!(length(1_000_000, second_each, MINUTE), CEILING_MS);
@@ -95,8 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_never_measured_gets_the_grids_setting() {
-        assert_eq!(length(1_000_000, Measured::default(), 15 * MINUTE), 15 * MINUTE);
+    fn a_plugin_of_which_nothing_is_known_gets_the_grids_setting() {
+        assert_eq!(length(1_000_000, Speed::Unknown, 15 * MINUTE), 15 * MINUTE);
+    }
+
+    #[test]
+    fn a_lease_follows_the_samples_until_a_job_was_done() {
+        let none = Measured::default();
+        let samples = Measured { records: 2, work_ms: 20_000 };
+        assert_eq!(length(1_000, Speed::of(none, samples), MINUTE), 20_000_000, "ten seconds a record");
+        assert_eq!(length(1, Speed::of(none, samples), MINUTE), MINUTE);
+        assert_eq!(length(u64::MAX, Speed::of(none, samples), MINUTE), CEILING_MS);
+        let jobs = Measured { records: 1_000, work_ms: 100_000 };
+        assert_eq!(length(1_000, Speed::of(jobs, samples), MINUTE), 200_000, "what was really done counts more");
     }
 
     #[test]

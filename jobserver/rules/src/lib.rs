@@ -7,12 +7,16 @@
 //! speed. [`retry`]: what failures and lost leases lead to. [`breaker`]: when a batch fails too much. [`quota`]: when a
 //! worker does. [`proof`]: whether as much came out of a batch as went in. [`access`]: who may make which request.
 //! [`enrolment`]: which worker is let in. [`rollout`]: how a release does, ring by ring. [`network`]: what a network holds.
+//! [`primary`]: which server counts as the primary of the data, and what gets a new position after a failover.
+//! [`rebuild`]: who may build a replica anew, and who waits. [`turnaround`]: how long jobs take, on a scale that adds up.
+//! [`spare_time`]: why workers do not work. [`baseline`]: whether a step of the rollout over an office brought what it should.
 
 pub mod acceptance;
 pub mod access;
 pub mod action;
 pub mod attempt;
 pub mod auto_size;
+pub mod baseline;
 pub mod breaker;
 pub mod enrolment;
 pub mod explain;
@@ -20,8 +24,12 @@ pub mod gates;
 pub mod lease;
 pub mod life;
 pub mod network;
+pub mod primary;
 pub mod proof;
 pub mod quota;
+pub mod rebuild;
 pub mod retry;
 pub mod rollout;
 pub mod sizing;
+pub mod spare_time;
+pub mod turnaround;

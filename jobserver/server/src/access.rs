@@ -2,13 +2,15 @@
 //!
 //! 1. A server that is open asks nobody; a request for everybody needs no token.
 //! 2. The token, or a worker's credential, is looked up by its hash ([`known`]). It has to be good now and here; a worker
-//!    has to be on the machine it was let in on.
+//!    has to be on the machine it was let in on. A browser that is logged in brings a session instead ([`session`]), which
+//!    stands for its token where it only looks, and on the pages.
 //! 3. Its role has to reach as far as the request, by the table of `jobserver/rules`. What a path names has to be the
 //!    caller's own where its role reaches no further; what a body names is checked by the handler, by [`Caller`].
 //!
 //! Whoever is refused learns why in a stable code, and nothing of what there is.
 
 pub(crate) mod known;
+pub(crate) mod session;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,12 +25,13 @@ use base64::prelude::BASE64_STANDARD;
 use nightshift_rules::access::{self, Reach, TokenFault};
 use nightshift_rules::enrolment::{self, NoWork};
 use nightshift_store::Access;
-use nightshift_wire::{AttemptId, BatchId, JobFilter, Me, Moment, Role, access_code};
+use nightshift_wire::{ActionRequest, AttemptId, BatchId, JobAction, JobFilter, Me, Moment, Role, access_code};
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
 use known::{Directory, Known, Unknown};
+use session::FormKey;
 
 /// The header in which a worker says on which machine it is.
 const MACHINE: &str = "nightshift-machine";
@@ -50,6 +53,8 @@ pub(crate) struct Gate {
     pub(crate) store: Arc<dyn Access>,
     pub(crate) directory: Directory,
     attempts: Mutex<HashMap<AttemptId, String>>,
+    /// The key of forms where nobody logs in.
+    form_key: FormKey,
 }
 
 /// Who made a request, and how far their role reaches with it.
@@ -116,14 +121,16 @@ impl Caller {
         Ok(())
     }
 
-    /// Refuses an owner that would change jobs without saying of which batch.
-    pub(crate) fn must_name_a_batch(&self, doing: &str, filter: &JobFilter) -> Result<(), Refused> {
-        match self.own_batches_only() {
-            Some(own) if filter.batch.is_none() => {
-                Err(not_allowed(format!("{doing}: an owner changes the jobs of one batch; name a batch of {own}'s")))
-            }
-            _ => Ok(()),
+    /// Refuses an owner that would change jobs without saying of which batch, or which ones. For another plugin it has to
+    /// be the batch, whose columns are then looked at.
+    pub(crate) fn must_name_jobs(&self, doing: &str, asked: &ActionRequest) -> Result<(), Refused> {
+        let Some(own) = self.own_batches_only() else { return Ok(()) };
+        let looks = matches!(&asked.action, JobAction::Edit(edit) if edit.plugin.is_some());
+        if asked.filter.batch.is_some() || (!asked.filter.ids.is_empty() && !looks) {
+            return Ok(());
         }
+        let or_jobs = if looks { "" } else { ", or jobs by their numbers" };
+        Err(not_allowed(format!("{doing}: an owner changes the jobs of one batch; name a batch of {own}'s{or_jobs}")))
     }
 
     /// Whose a batch is that the caller hands in.
@@ -155,7 +162,13 @@ fn who(code: &str, detail: String) -> Refused {
 
 impl Gate {
     pub(crate) fn new(asks: Asks, store: Arc<dyn Access>) -> Gate {
-        Gate { asks, directory: Directory::new(Arc::clone(&store)), store, attempts: Mutex::default() }
+        Gate {
+            asks,
+            directory: Directory::new(Arc::clone(&store)),
+            store,
+            attempts: Mutex::default(),
+            form_key: FormKey::of_this_run(),
+        }
     }
 
     /// Whether tokens are asked for.
@@ -213,17 +226,35 @@ impl Gate {
         }
     }
 
-    async fn judge(&self, request: &Parts, peer: SocketAddr, path: &str, now: Moment) -> Result<Caller, Refused> {
+    /// Who asks, and the key of their forms when they ask with a browser.
+    async fn judge(
+        &self,
+        request: &Parts,
+        peer: SocketAddr,
+        path: &str,
+        now: Moment,
+    ) -> Result<(Caller, Option<FormKey>), Refused> {
         let method = request.method.as_str();
-        if self.asks == Asks::Nobody || access::is_for_everybody(method, path) {
-            return Ok(Caller::Anybody);
+        if self.asks == Asks::Nobody {
+            return Ok((Caller::Anybody, Some(self.form_key.clone())));
+        }
+        if access::is_for_everybody(method, path) {
+            return Ok((Caller::Anybody, None));
         }
         let doing = || format!("{method} {}", request.uri.path());
-        let secret = presented(&request.headers, method).ok_or_else(|| {
-            let advice = "a person's is stored by `nightshift login URL`, a worker gets its own by joining";
-            who(access_code::NOT_AUTHENTICATED, format!("{}: it brings no token; {advice}", doing()))
-        })?;
-        let (name, role) = match self.directory.find(&secret).await {
+        let (hash, form_key) = match presented(&request.headers, method) {
+            Some(secret) => (format!("{:x}", Sha256::digest(&secret)), None),
+            None => {
+                let looks = matches!(method, "GET" | "HEAD") || access::is_a_page(path);
+                let secret = session::brought(&request.headers).filter(|_| looks).ok_or_else(|| {
+                    let advice = "a person's is stored by `nightshift login URL`, a worker gets its own by joining";
+                    who(access_code::NOT_AUTHENTICATED, format!("{}: it brings no token; {advice}", doing()))
+                })?;
+                let (token_hash, form_key) = self.session(&doing(), secret, now).await?;
+                (token_hash, Some(form_key))
+            }
+        };
+        let (name, role) = match self.directory.find_hash(&hash).await {
             Ok(Known::Token(token)) => {
                 access::judge_token(&token, peer.ip(), now)
                     .map_err(|fault| token_fault(&doing(), &token.name, fault))?;
@@ -256,7 +287,58 @@ impl Gate {
             Reach::Own => self.own(&doing(), path, &request.uri, (&name, role)).await?,
             Reach::All => {}
         }
-        Ok(Caller::Somebody { name, role, reach, hash: format!("{:x}", Sha256::digest(&secret)) })
+        Ok((Caller::Somebody { name, role, reach, hash }, form_key))
+    }
+
+    /// The hash of the token that a session stands for, and the key of its forms.
+    async fn session(&self, doing: &str, secret: &str, now: Moment) -> Result<(String, FormKey), Refused> {
+        let (hash, form_key) = session::found_by(secret);
+        let found = self.store.session(&hash).await.map_err(while_doing(|| doing))?;
+        match found.filter(|session| session::lasts(session, now)) {
+            Some(session) => Ok((session.token_hash, form_key)),
+            None => Err(who(access_code::EXPIRED, format!("{doing}: this session is over; log in again"))),
+        }
+    }
+
+    /// Logs in with a token that may see pages: the secret of the new session.
+    pub(crate) async fn log_in(&self, token: &str, peer: SocketAddr, now: Moment) -> Result<String, Refused> {
+        const DOING: &str = "logging in";
+        let wrong = || who(access_code::NOT_AUTHENTICATED, format!("{DOING}: this server does not know that token"));
+        let known = match self.directory.find(token).await {
+            Ok(Known::Token(known)) => known,
+            Ok(Known::Worker(_)) | Err(Unknown::Nobody) => return Err(wrong()),
+            Err(Unknown::StoreAway) => {
+                return Err(Refused::away(format!(
+                    "{DOING}: the store cannot say just now whether that token is good"
+                )));
+            }
+        };
+        access::judge_token(&known, peer.ip(), now).map_err(|fault| token_fault(DOING, &known.name, fault))?;
+        if access::reach(known.role, "GET", "/") == Reach::No {
+            return Err(not_allowed(format!("{DOING}: a token of the role {} opens no pages", known.role)));
+        }
+        let (secret, session) = session::new(&format!("{:x}", Sha256::digest(token)), now);
+        self.store.open_session(&session).await.map_err(while_doing(|| DOING))?;
+        self.directory.used(&known.name, now);
+        Ok(secret)
+    }
+
+    /// Ends the session that a browser brings.
+    pub(crate) async fn log_out(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let Some(secret) = session::brought(headers) else { return Ok(()) };
+        let (hash, _) = session::found_by(secret);
+        self.store.end_session(&hash).await.map_err(while_doing(|| "logging out"))
+    }
+
+    /// Whether somebody who was let in before would be let in now.
+    pub(crate) fn still(&self, caller: &Caller, peer: SocketAddr, now: Moment) -> bool {
+        match caller {
+            Caller::Anybody => true,
+            Caller::Somebody { hash, .. } => match self.directory.again(hash) {
+                Some(Known::Token(token)) => access::judge_token(&token, peer.ip(), now).is_ok(),
+                Some(Known::Worker(_)) | None => false,
+            },
+        }
     }
 
     /// Refuses what the path names and is not the caller's own.
@@ -289,15 +371,17 @@ pub(crate) async fn let_in(app: &App, request: Request) -> Result<Request, Respo
     };
     let (mut parts, body) = request.into_parts();
     match app.gate.judge(&parts, peer, path.as_str(), app.clock.now()).await {
-        Ok(caller) => {
+        Ok((caller, form_key)) => {
             parts.extensions.insert(caller);
+            if let Some(form_key) = form_key {
+                parts.extensions.insert(form_key);
+            }
             Ok(Request::from_parts(parts, body))
         }
         Err(refused) => {
             let mut response = refused.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
-                let how = if path.as_str() == "/" { "Basic realm=\"nightshift\"" } else { "Bearer" };
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(how));
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Err(response)
         }

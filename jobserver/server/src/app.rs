@@ -1,5 +1,6 @@
 //! What every request can reach.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::catalogue::Releases;
 use crate::clock::Clock;
 use crate::host::Hosts;
 use crate::metrics::{Figures, Metrics};
+use crate::pages::Live;
+use crate::primary::CompanyData;
 use crate::rate::{Rate, Rates};
 use crate::rollouts::Rollouts;
 use crate::stops::OwnStops;
@@ -36,14 +39,23 @@ pub(crate) struct App {
     pub(crate) turns: Turns,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) figures: Figures,
+    /// The primary, and what workers' replicas of it need.
+    pub(crate) replication: CompanyData,
+    /// What the dashboard shows of the grid, read once for all browsers.
+    pub(crate) live: Live,
     /// How releases spread.
     pub(crate) rollouts: Rollouts,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
+    /// Memory for the jobs of hand-ins that are not complete. One that trickles in holds its part for as long as it likes,
+    /// and shall keep no results out.
+    pub(crate) arriving: Arc<Budget>,
     /// What clients may still ask.
     pub(crate) rates: Rates,
     /// Files for the grid, when they are kept here.
     pub(crate) artifacts: Option<Arc<Artifacts>>,
+    /// Whether the store could not keep what it was last given by the server itself, as when its disk is full.
+    pub(crate) keeps_nothing: AtomicBool,
     /// The names this server answers to.
     pub(crate) hosts: Hosts,
     /// What the API says of itself.
@@ -51,6 +63,11 @@ pub(crate) struct App {
     /// Cancelled when the server is asked to end: nothing waits any more.
     pub(crate) stopping: CancellationToken,
 }
+
+/// Records of one batch when the configuration does not say.
+pub(crate) const LARGEST_BATCH: u64 = 10_000_000;
+/// Bytes of what one batch is made of when the configuration does not say.
+pub(crate) const LARGEST_INPUT: u64 = 20_000_000_000;
 
 /// How long and how much the server takes before it refuses.
 #[derive(Debug, Clone, Copy)]
@@ -77,14 +94,28 @@ pub struct Limits {
     pub tidy_every: Duration,
     /// How often what was done is counted for its release.
     pub count_every: Duration,
+    /// How often it is counted how workers spend the time: once a minute, whatever this says, at the most.
+    pub statistics_every: Duration,
+    /// How often the primary is asked what it is, and its heartbeat row written.
+    pub primary_every: Duration,
+    /// For the primary to answer.
+    pub primary: Duration,
+    /// How old what the dashboard shows of the grid may be, and how often open pages hear of it.
+    pub live_every: Duration,
     /// How often what is known of tokens and workers is read anew.
     pub access_every: Duration,
     /// Bytes of a request in JSON.
     pub body: usize,
+    /// Records of one batch.
+    pub records: u64,
+    /// Bytes of what one batch is made of, unpacked.
+    pub input: u64,
     /// Bytes of a submission.
     pub submission: usize,
     /// Bytes of all larger bodies together that arrive or are worked on.
     pub bodies: usize,
+    /// Bytes of all hand-ins together that are not stored yet.
+    pub hand_ins: usize,
     /// For a larger body to wait for others to be done.
     pub bodies_wait: Duration,
     /// Connections open at once.
@@ -112,10 +143,17 @@ impl Default for Limits {
             expire_every: seconds(1),
             tidy_every: seconds(10),
             count_every: seconds(1),
+            statistics_every: seconds(60),
+            primary_every: seconds(1),
+            primary: seconds(3),
+            live_every: seconds(2),
             access_every: seconds(5),
             body: 1024 * 1024,
+            records: LARGEST_BATCH,
+            input: LARGEST_INPUT,
             submission: 64 * 1024 * 1024,
             bodies: 256 * 1024 * 1024,
+            hand_ins: 256 * 1024 * 1024,
             bodies_wait: seconds(5),
             connections: 50_000,
             ready: seconds(2),

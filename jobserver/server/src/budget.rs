@@ -1,4 +1,4 @@
-//! Memory for bodies: all that arrive together may hold so many bytes, whoever sends them.
+//! Memory for bodies and for hand-ins: all that arrive together may hold so many bytes, whoever sends them.
 //!
 //! A small body is free; a larger one takes from the budget as it arrives and gives back when its request is answered.
 //! Who finds the budget used up waits a little, and is then sent away to come again: among requests that hold a part

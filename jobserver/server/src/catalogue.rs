@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nightshift_manifest::held::Promotion;
-use nightshift_manifest::plugin::PluginManifest;
+use nightshift_manifest::plugin::{DataSource, PluginManifest};
 use nightshift_manifest::rollout::Holds;
+use nightshift_manifest::sampled::Sampled;
 use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::stop::StopFlag;
 use nightshift_manifest::version::ReleaseVersion;
+use nightshift_rules::sizing::Measured;
 use nightshift_store::KnownRelease;
 use nightshift_wire::Requirements;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -34,6 +36,10 @@ pub struct Offered {
     pub requirements: Requirements,
     /// Data tables it reads.
     pub tables: Vec<String>,
+    /// Whether it reads them on workers' replicas.
+    pub on_replica: bool,
+    /// How fast it did its own samples; nothing when its release does not say.
+    pub samples: Measured,
 }
 
 /// What the newest believed release offers, and how the repository is.
@@ -97,8 +103,13 @@ impl Catalogue {
         }
     }
 
-    /// What a release offers.
-    pub fn of(tag: String, plugins: Vec<PluginManifest>, settings: GridSettings) -> Catalogue {
+    /// What a release offers; `sampled` is how fast its plugins did their samples.
+    pub fn of(
+        tag: String,
+        plugins: Vec<PluginManifest>,
+        settings: GridSettings,
+        sampled: &BTreeMap<String, Sampled>,
+    ) -> Catalogue {
         let plugins = plugins.into_iter().map(|plugin| {
             let inputs = plugin.input.into_keys().collect();
             let outputs = plugin.output.into_keys().collect();
@@ -109,7 +120,10 @@ impl Catalogue {
                 tags: requires.tags,
                 release: requires.release.map(|release| release.to_string()),
             };
-            (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables })
+            let on_replica = plugin.source == DataSource::Replica;
+            let Sampled { records, work_ms } = sampled.get(&plugin.name).copied().unwrap_or_default();
+            let samples = Measured { records, work_ms };
+            (plugin.name, Offered { inputs, outputs, requirements, tables: plugin.tables, on_replica, samples })
         });
         Catalogue { release: Some(tag), plugins: plugins.collect(), settings, ..Catalogue::empty("") }
     }

@@ -7,29 +7,48 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use nightshift_wire::Moment;
 
-/// Tells the moment: by the machine's clock, or as a test set it.
-#[derive(Debug, Clone, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+/// Tells the moment: by the machine's clock, by that of a database, or as a test set it.
+#[derive(Debug, Clone)]
+pub struct Clock(By);
+
+#[derive(Debug, Clone)]
+enum By {
+    Machine,
+    /// So many milliseconds later than the machine says.
+    Database(Arc<AtomicI64>),
+    Hand(Arc<AtomicI64>),
+}
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Clock {
-        Clock(None)
+        Clock(By::Machine)
+    }
+
+    /// The machine's clock, set right by what is written into the handle: so many milliseconds are added.
+    pub(crate) fn set_right() -> (Clock, Arc<AtomicI64>) {
+        let ahead = Arc::new(AtomicI64::new(0));
+        (Clock(By::Database(Arc::clone(&ahead))), ahead)
     }
 
     /// A clock that stands at `moment` until it is set again through the handle.
     pub fn set_by_hand(moment: Moment) -> (Clock, Arc<AtomicI64>) {
         let hand = Arc::new(AtomicI64::new(moment));
-        (Clock(Some(Arc::clone(&hand))), hand)
+        (Clock(By::Hand(Arc::clone(&hand))), hand)
     }
 
     /// Now, in milliseconds since 1970 UTC.
     pub fn now(&self) -> Moment {
         match &self.0 {
-            None => Timestamp::now().as_millisecond(),
-            Some(hand) => hand.load(Ordering::Relaxed),
+            By::Machine => machine(),
+            By::Database(ahead) => machine().saturating_add(ahead.load(Ordering::Relaxed)),
+            By::Hand(hand) => hand.load(Ordering::Relaxed),
         }
     }
+}
+
+fn machine() -> Moment {
+    Timestamp::now().as_millisecond()
 }
 
 /// A moment of the server as a point in time.

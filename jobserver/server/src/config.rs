@@ -16,6 +16,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::access::Asks;
+use crate::app::{LARGEST_BATCH, LARGEST_INPUT};
+
+mod replica;
+pub use replica::{PrimarySettings, ReplicationSettings, TableName, TlsSettings};
 
 /// The configuration read when `--config` is not given.
 pub const DEFAULT_CONFIG: &str = "/etc/nightshift/jobserver.toml";
@@ -34,6 +38,10 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Bytes that all artifacts together may take.
     pub artifact_quota: u64,
+    /// Records that one batch may have.
+    pub max_records: u64,
+    /// Bytes that one batch may be made of, unpacked.
+    pub max_input: u64,
     /// The state folder.
     pub state_dir: PathBuf,
     /// The central repository.
@@ -46,6 +54,12 @@ pub struct Settings {
     pub asks: Asks,
     /// Whether TLS is spoken, with certificates of the grid's own authority.
     pub tls: bool,
+    /// The primary of the company's data, when this server knows it.
+    pub primary: Option<PrimarySettings>,
+    /// What workers' own servers need to copy it.
+    pub replication: Option<ReplicationSettings>,
+    /// How many replicas may be built anew at once.
+    pub rebuilds_at_once: u32,
 }
 
 /// Where batches, jobs, records and results are kept.
@@ -91,8 +105,14 @@ impl Settings {
         };
         let artifact_quota = match &written.artifact_quota {
             None => ARTIFACT_QUOTA,
-            Some(quota) => size(quota.get_ref()).map_err(|problem| at(quota.span(), problem))?,
+            Some(quota) => size("artifact_quota", quota.get_ref()).map_err(|problem| at(quota.span(), problem))?,
         };
+        let max_records = written.max_records.as_ref().map_or(Ok(LARGEST_BATCH), |records| {
+            at_least_one(*records.get_ref()).map_err(|problem| at(records.span(), problem))
+        })?;
+        let max_input = written.max_input.as_ref().map_or(Ok(LARGEST_INPUT), |input| {
+            size("max_input", input.get_ref()).map_err(|problem| at(input.span(), problem))
+        })?;
         let store = match (&written.store, written.store_password_file) {
             (None, None) => StoreSettings::Sqlite,
             (None, Some(key)) => {
@@ -109,6 +129,9 @@ impl Settings {
                 StoreSettings::Mysql { address, password_file: password_file.map(|key| folder.join(key.into_inner())) }
             }
         };
+        let primary = written.primary.map(|table| table.read(folder, &at)).transpose()?;
+        let replication = written.replication.map(|table| table.read(folder, &at)).transpose()?;
+        let rebuilds_at_once = replica::rebuilds_at_once(written.replica.as_ref(), &at)?;
         let repository = written.repository;
         let url = url(repository.url.get_ref(), folder);
         check_address(&url, repository.allow_plain).map_err(|error| at(repository.url.span(), error.to_string()))?;
@@ -131,6 +154,8 @@ impl Settings {
             listen,
             hosts: written.hosts,
             artifact_quota,
+            max_records,
+            max_input,
             state_dir: folder.join(written.state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into())),
             repository: Source {
                 allow_plain: repository.allow_plain,
@@ -142,6 +167,9 @@ impl Settings {
             store,
             asks,
             tls,
+            primary,
+            replication,
+            rebuilds_at_once,
         })
     }
 }
@@ -154,6 +182,8 @@ struct ConfigFile {
     #[serde(default)]
     hosts: Vec<String>,
     artifact_quota: Option<Spanned<String>>,
+    max_records: Option<Spanned<u64>>,
+    max_input: Option<Spanned<String>>,
     state_dir: Option<PathBuf>,
     access: Option<Spanned<String>>,
     tls: Option<bool>,
@@ -162,6 +192,9 @@ struct ConfigFile {
     look_every: Option<Spanned<String>>,
     store: Option<Spanned<String>>,
     store_password_file: Option<Spanned<PathBuf>>,
+    primary: Option<replica::PrimaryTable>,
+    replication: Option<replica::ReplicationTable>,
+    replica: Option<replica::ReplicaTable>,
     repository: RepositoryTable,
 }
 
@@ -210,13 +243,17 @@ fn asks(access: &str) -> Result<Asks, String> {
     }
 }
 
-fn size(written: &str) -> Result<u64, String> {
+fn at_least_one(max_records: u64) -> Result<u64, String> {
+    if max_records == 0 { Err("max_records: write at least 1".to_owned()) } else { Ok(max_records) }
+}
+
+fn size(key: &str, written: &str) -> Result<u64, String> {
     let units = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
     let size = units.iter().find_map(|(unit, bytes)| {
         let number: u64 = written.trim().strip_suffix(unit)?.trim().parse().ok()?;
         number.checked_mul(*bytes)
     });
-    size.ok_or_else(|| format!("artifact_quota = {written:?} is no size: write one like \"500MB\" or \"10GB\""))
+    size.ok_or_else(|| format!("{key} = {written:?} is no size: write one like \"500MB\" or \"10GB\""))
 }
 
 /// How often the repository is looked at: running workers hear of a stop through this server, within seconds.
@@ -260,9 +297,12 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:7070");
         assert_eq!(settings.state_dir, Path::new(DEFAULT_STATE_DIR));
         assert_eq!(settings.look_every, LOOK_EVERY);
+        assert_eq!((settings.max_records, settings.max_input), (10_000_000, 20_000_000_000));
         assert_eq!(settings.repository.control_branch, "control");
         assert_eq!(settings.repository.url, "file:///srv/grid/../central.git");
 
+        let settings = parse(&text("max_records = 500\nmax_input = \"2GB\"", "")).expect("good");
+        assert_eq!((settings.max_records, settings.max_input), (500, 2_000_000_000));
         let settings =
             parse(&text("state_dir = \"state\"\nlook_every = \"2s\"\nlisten = \"[::1]:0\"", "")).expect("good");
         assert_eq!(settings.state_dir, Path::new("/srv/grid/state"));
@@ -330,6 +370,8 @@ mod tests {
             ("listen = \"localhost\"", "is no address: write one like \"127.0.0.1:7070\""),
             ("look_every = \"often\"", "look_every: \"often\" is no duration"),
             ("artifact_quota = \"10\"", "artifact_quota = \"10\" is no size: write one like \"500MB\" or \"10GB\""),
+            ("max_input = \"much\"", "max_input = \"much\" is no size: write one like \"500MB\" or \"10GB\""),
+            ("max_records = 0", "max_records: write at least 1"),
             ("look_every = \"0s\"", "look_every: write at least \"1s\""),
         ] {
             let error = parse(&text(top, "")).expect_err(top);

@@ -22,6 +22,7 @@ use crate::access;
 use crate::app::App;
 use crate::host::Hosts;
 use crate::metrics::Observed;
+use crate::pages;
 use crate::rate::Wait;
 use crate::refused::{Refused, Unauthenticated};
 
@@ -29,7 +30,11 @@ use crate::refused::{Refused, Unauthenticated};
 pub(crate) async fn surround(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let observed = Observed::begin(&request);
     let what = What::of(&request);
+    let by_browser = pages::is_for_a_person(&request);
     let mut response = without_panic(&what, answer(&app, &what, request, next)).await;
+    if let Some(asked) = by_browser {
+        response = pages::told(response, &asked);
+    }
     add_headers(&mut response);
     observed.end(&app.metrics, response.status());
     response
@@ -113,10 +118,13 @@ fn strange_name(hosts: &Hosts, what: &What, request: &Request) -> Option<Refused
     Some(Refused::new(StatusCode::MISDIRECTED_REQUEST, code::WRONG_HOST, detail))
 }
 
-/// What a page in somebody's browser asks for: our own page asks for nothing that a browser marks like this, and any
-/// other one has no business here, whoever looks at it.
+/// What a page in somebody's browser asks for: the dashboard's own forms go to the dashboard, and any other page has no
+/// business here, whoever looks at it.
 fn from_a_page(what: &What, request: &Request) -> Option<Refused> {
     let origin = request.headers().get(header::ORIGIN)?;
+    if pages::is_from_our_own(origin, request) {
+        return None;
+    }
     let detail = format!("{}: this came from the page {origin:?}; web pages cannot use the API", what.in_words());
     Some(Refused::new(StatusCode::FORBIDDEN, code::BAD_REQUEST, detail))
 }

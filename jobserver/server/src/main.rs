@@ -14,19 +14,25 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use nightshift_contract::exit::Exit;
 use nightshift_server::artifacts::Artifacts;
+use nightshift_server::backup;
 use nightshift_server::chores::look;
 use nightshift_server::clock::Clock;
-use nightshift_server::config::{DEFAULT_CONFIG, Settings, StoreSettings};
+use nightshift_server::config::{
+    DEFAULT_CONFIG, PrimarySettings, ReplicationSettings, Settings, StoreSettings, TlsSettings,
+};
 use nightshift_server::files;
+use nightshift_server::primary::{CompanyData, Primary};
 use nightshift_server::serve::{self, Asks, Entrance, Hosts, Limits, Parts};
 use nightshift_server::setup;
-use nightshift_server::state_dir::{self, Held};
+use nightshift_server::shared_clock;
+use nightshift_server::state_dir::{self, Held, Places};
 use nightshift_server::swap;
 use nightshift_server::tls::Tls;
 use nightshift_server::tls::authority::Authority;
 use nightshift_store::mysql::{self, MysqlStore};
 use nightshift_store::sqlite::SqliteStore;
 use nightshift_store::{Access, Store};
+use nightshift_wire as wire;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -76,6 +82,28 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
+    /// Copy what cannot be made anew into a new folder, also while the job server runs.
+    ///
+    /// The folder can take the place of a lost state folder. Where jobserver.toml names a `store`, its schema is not in it:
+    /// back that up as your other databases.
+    Backup {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+        /// The folder to make.
+        folder: PathBuf,
+    },
+}
+
+impl Command {
+    fn config(&self) -> &Path {
+        match self {
+            Command::Serve { config }
+            | Command::Init { config }
+            | Command::Migrate { config }
+            | Command::Backup { config, .. } => config,
+        }
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "main is where the environment is read")]
@@ -91,10 +119,11 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // Where the log cannot be written, on a full disk or to a reader that is gone, saying so there would end whoever speaks.
+        .log_internal_errors(false)
         .with_env_filter(log_filter())
         .init();
-    let (Command::Serve { config } | Command::Init { config } | Command::Migrate { config }) = &command;
-    let settings = match read(config) {
+    let settings = match read(command.config()) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Usage),
     };
@@ -123,14 +152,26 @@ fn read(config: &Path) -> anyhow::Result<Settings> {
 }
 
 fn run(settings: Settings, command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { .. } => alone(settings, serve),
+        Command::Init { .. } => alone(settings, init),
+        Command::Migrate { .. } => alone(settings, async |settings: Settings, state: &Held| {
+            open_store(settings.store, state, &CancellationToken::new()).await.map(drop)
+        }),
+        Command::Backup { folder, .. } => back_up(&settings, folder),
+    }
+}
+
+/// Does something as the only server in the state folder.
+fn alone(settings: Settings, work: impl AsyncFnOnce(Settings, &Held) -> anyhow::Result<()>) -> anyhow::Result<()> {
     // Held until nothing of this process touches the folder any more.
     let state = state_dir::hold(&settings.state_dir)?;
+    // Of pages of two megabytes the allocator's many small pools would each keep most to themselves: a third of all memory.
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!("huge pages stay allowed, more memory is used: {error}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
-    let ended = match command {
-        Command::Serve { .. } => runtime.block_on(serve(settings, &state)),
-        Command::Init { .. } => runtime.block_on(init(settings, &state)),
-        Command::Migrate { .. } => runtime.block_on(open_store(settings.store, &state)).map(drop),
-    };
+    let ended = runtime.block_on(work(settings, &state));
     // A look at a repository that does not answer is not waited for: it can be cut off at any instant.
     runtime.shutdown_timeout(LAST_MOMENT);
     ended
@@ -152,12 +193,13 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     let folder = state.artifacts();
     let artifacts = Artifacts::open(folder.clone(), settings.artifact_quota)
         .with_context(|| format!("making the folder {} of artifacts ready", folder.display()))?;
-    let (store, access) = open_store(settings.store, state).await?;
+    let Opened { store, access, clock } = open_store(settings.store, state, &stopping).await?;
     let releases = look::begin(settings.repository, state.repository(), settings.look_every, stopping.clone());
     // Who comes as soon as the address is known shall find the plugins there.
     releases.fresh().await;
 
-    let limits = limits(files::raise());
+    let limits = Limits { records: settings.max_records, input: settings.max_input, ..limits(files::raise()) };
+    let replication = replication(settings.primary.as_ref(), settings.replication, settings.rebuilds_at_once, limits)?;
     let parts = Parts {
         listen: settings.listen,
         artifacts: Some(artifacts),
@@ -165,7 +207,8 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
         store,
         entrance: Entrance { asks: settings.asks, access, tls },
         releases,
-        clock: Clock::system(),
+        replication,
+        clock,
         limits,
         stopping: stopping.clone(),
     };
@@ -178,7 +221,7 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
     if settings.asks == Asks::Nobody {
         tracing::info!("access is open: whoever reaches this address may do everything");
     }
-    running.ended().await;
+    running.ended().await?;
     tracing::info!("ended");
     Ok(())
 }
@@ -186,8 +229,8 @@ async fn serve(settings: Settings, state: &Held) -> anyhow::Result<()> {
 /// Makes what a server that asks for tokens needs. What is shown goes to standard output: it can be piped into a file.
 async fn init(settings: Settings, state: &Held) -> anyhow::Result<()> {
     let authority = Authority::make(&state.tls())?;
-    let (_, access) = open_store(settings.store, state).await?;
-    let token = setup::first_admin(&*access, Clock::system().now()).await?;
+    let Opened { access, clock, .. } = open_store(settings.store, state, &CancellationToken::new()).await?;
+    let token = setup::first_admin(&*access, clock.now()).await?;
     let mut lines = vec![format!("jobserver_ca = \"{}\"", authority.pin())];
     match token {
         Some(token) => lines.push(format!("admin_token = \"{token}\"")),
@@ -201,18 +244,84 @@ async fn init(settings: Settings, state: &Held) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn open_store(settings: StoreSettings, state: &Held) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn Access>)> {
+/// Copies the state, which a running server may be using.
+fn back_up(settings: &Settings, folder: &Path) -> anyhow::Result<()> {
+    let embedded = matches!(settings.store, StoreSettings::Sqlite);
+    tracing::info!("copying {}", settings.state_dir.display());
+    let bytes = backup::back_up(&Places::of(&settings.state_dir), embedded, folder)
+        .with_context(|| format!("making a backup in {}", folder.display()))?;
+    tracing::info!("{} holds a whole copy, {bytes} bytes", folder.display());
+    if let StoreSettings::Mysql { address, .. } = &settings.store {
+        tracing::warn!("the store is not in it: dump {address} with mariadb-dump or mysqldump, --single-transaction");
+    }
+    Ok(())
+}
+
+/// What the configuration says of the primary, with the files that it names read.
+fn replication(
+    primary: Option<&PrimarySettings>,
+    settings: Option<ReplicationSettings>,
+    rebuilds_at_once: u32,
+    limits: Limits,
+) -> anyhow::Result<CompanyData> {
+    let password = |file: &Path| -> anyhow::Result<String> {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("reading a password from {}", file.display()))?;
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    let primary = match primary {
+        None => None,
+        Some(settings) => {
+            let password = settings.password_file.as_deref().map(password).transpose()?;
+            Some(Primary::new(settings, password.as_deref(), limits.primary)?)
+        }
+    };
+    let way = match settings {
+        None => None,
+        Some(ReplicationSettings { host, port, user, password_file, tls, schemas, donor }) => Some(wire::Replication {
+            host,
+            port,
+            user,
+            password: password(&password_file)?,
+            tls: match tls {
+                TlsSettings::Off => wire::ReplicationTls::Off,
+                TlsSettings::Encrypt => wire::ReplicationTls::Encrypt,
+                TlsSettings::Verify(file) => {
+                    let doing =
+                        || format!("reading the certificates of the primary's authority from {}", file.display());
+                    wire::ReplicationTls::Verify { ca: std::fs::read_to_string(&file).with_context(doing)? }
+                }
+            },
+            schemas,
+            primary: None,
+            heartbeat: None,
+            now: None,
+            donor: donor.map(|(host, port)| wire::Donor { host, port }),
+        }),
+    };
+    Ok(CompanyData { primary, way, rebuilds_at_once })
+}
+
+/// A store, and the clock that its servers go by.
+struct Opened {
+    store: Arc<dyn Store>,
+    access: Arc<dyn Access>,
+    clock: Clock,
+}
+
+async fn open_store(settings: StoreSettings, state: &Held, stopping: &CancellationToken) -> anyhow::Result<Opened> {
     match settings {
         StoreSettings::Sqlite => {
             let database = state.database();
             let store = Arc::new(tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??);
-            Ok((store.clone(), store))
+            Ok(Opened { store: store.clone(), access: store, clock: Clock::system() })
         }
         StoreSettings::Mysql { address, .. } => {
             let store = MysqlStore::open(&address, mysql::Limits::default()).await?;
             tracing::info!("everything is kept in {address}");
             let store = Arc::new(store);
-            Ok((store.clone(), store))
+            let clock = shared_clock::begin(store.clone(), stopping.clone()).await?;
+            Ok(Opened { store: store.clone(), access: store, clock })
         }
     }
 }

@@ -4,6 +4,7 @@
 //! chain of causes, and the caller learns only that it happened.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -27,7 +28,11 @@ pub(crate) struct Refused {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unauthenticated;
 
-/// When a store that is away is worth another try, in seconds.
+/// What an answer that refuses says, for who shows it to a person.
+#[derive(Debug, Clone)]
+pub(crate) struct Told(pub(crate) Arc<str>);
+
+/// When a store or a primary that is away is worth another try, in seconds.
 const STORE_AGAIN: u64 = 5;
 
 impl Refused {
@@ -50,6 +55,12 @@ impl Refused {
         Refused { retry_after: Some(STORE_AGAIN), ..refused }
     }
 
+    /// A request that needs a position of the primary, which cannot be asked just now.
+    pub(crate) fn primary_away(detail: impl Into<String>) -> Refused {
+        let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, code::PRIMARY_AWAY, detail);
+        Refused { retry_after: Some(STORE_AGAIN), ..refused }
+    }
+
     /// A request of a client that asked too much.
     pub(crate) fn too_many(detail: impl Into<String>, wait: Wait) -> Refused {
         let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, code::TOO_MANY_REQUESTS, detail);
@@ -59,6 +70,11 @@ impl Refused {
     /// What a person reads.
     pub(crate) fn detail(&self) -> &str {
         &self.problem.detail
+    }
+
+    /// How the answer begins.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     pub(crate) fn internal(doing: &str) -> Refused {
@@ -110,7 +126,8 @@ fn judge(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Access(refusal) => judge_access(refusal),
         Refusal::WrongSecret(_) => (StatusCode::FORBIDDEN, code::WRONG_SECRET),
         Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (StatusCode::CONFLICT, code::NOT_WANTED),
-        Refusal::WrongResults(_) => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),
+        Refusal::OtherPrimary(_) => (StatusCode::CONFLICT, code::OTHER_PRIMARY),
+        Refusal::WrongResults(_) | Refusal::NoPosition => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),
         Refusal::ResultTooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE),
         Refusal::MissingColumn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN),
         Refusal::NoRecords(_) | Refusal::Ragged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::BAD_CSV),
@@ -164,9 +181,10 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let unauthenticated = status == StatusCode::UNAUTHORIZED || self.problem.code == code::WRONG_SECRET;
-        let mut response = (status, Json(self.problem)).into_response();
+        let mut response = (status, Json(&self.problem)).into_response();
+        response.extensions_mut().insert(Told(self.problem.detail.into()));
         if unauthenticated {
             response.extensions_mut().insert(Unauthenticated);
         }

@@ -18,7 +18,7 @@ use nightshift_rules::rollout::{
     self, Evidence, FORGOTTEN_AFTER_MS, Facts, Halt, Judged, Limits, RingFacts, RingVerdict,
 };
 use nightshift_store::{KnownRelease, StoreError};
-use nightshift_wire::{AttemptId, Moment, RingState, Rollout, RolloutRing, TrialReport, Worker};
+use nightshift_wire::{AttemptId, FoundBad, Moment, RingState, Rollout, RolloutRing, TrialReport, TrialState, Worker};
 use sha2::{Digest, Sha256};
 
 use crate::api::grid::ACTIVE;
@@ -149,7 +149,7 @@ async fn judge_all(app: &App, catalogue: &Catalogue, now: Moment) -> Result<Vec<
             app.store.note_halt(&halt).await?;
             evidence.halts.push(halt);
         }
-        rollouts.push(grid.shown(release, plan.as_ref(), judged, holds));
+        rollouts.push(grid.shown(release, plan.as_ref(), judged, holds, &evidence));
     }
     Ok(rollouts)
 }
@@ -196,7 +196,14 @@ impl Grid<'_> {
         rollout::judge(&Facts { release: tag, rings: &rings, limits, evidence, denied, promoted, idle })
     }
 
-    fn shown(&self, release: &KnownRelease, plan: Option<&Plan>, judged: Vec<Judged>, holds: &Holds) -> Rollout {
+    fn shown(
+        &self,
+        release: &KnownRelease,
+        plan: Option<&Plan>,
+        judged: Vec<Judged>,
+        holds: &Holds,
+        evidence: &Evidence,
+    ) -> Rollout {
         let tag = &release.tag;
         let denied = ReleaseVersion::parse_tag(tag).ok().and_then(|version| holds.denied(version));
         let held = match (denied, &holds.unreadable, &holds.pause) {
@@ -247,6 +254,19 @@ impl Grid<'_> {
             denied: denied.map(ToOwned::to_owned),
             rings: rings.collect(),
             on_release: self.workers.iter().filter(has_it).count() as u64,
+            found_bad: self.found_bad(tag, evidence),
         }
+    }
+
+    /// Workers that say their trial of this release was bad, and what the first of them says about it.
+    fn found_bad(&self, tag: &str, evidence: &Evidence) -> Option<FoundBad> {
+        let bad = evidence.trials.iter().filter(|trial| trial.release == tag && trial.state == TrialState::Bad);
+        let bad: BTreeSet<&str> = bad.map(|trial| trial.worker.as_str()).collect();
+        let bad: Vec<&Worker> =
+            self.workers.iter().filter(|worker| bad.contains(worker.report.worker.as_str())).collect();
+        let of_it = |said: &&String| said.split_whitespace().next() == Some(tag);
+        let says = bad.iter().find_map(|worker| worker.report.refused.iter().find(of_it));
+        (!bad.is_empty())
+            .then(|| FoundBad { workers: bad.len() as u64, says: says.map(ToOwned::to_owned).unwrap_or_default() })
     }
 }

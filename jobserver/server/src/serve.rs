@@ -11,9 +11,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper_util::service::TowerToHyperService;
 use nightshift_store::{Access, Store};
 use socket2::SockRef;
@@ -30,11 +33,13 @@ pub use crate::app::Limits;
 use crate::artifacts::Artifacts;
 use crate::budget::Budget;
 use crate::catalogue::Releases;
-use crate::chores::{access, expiry, rollouts, stops, tidy};
+use crate::chores::{access, expiry, live, primary, rollouts, statistics, stops, tidy};
 use crate::clock::Clock;
 use crate::connection::Care;
 pub use crate::host::Hosts;
 use crate::metrics::{Figures, Measured, Metrics};
+use crate::pages::Live;
+pub use crate::primary::CompanyData;
 use crate::rate::Rates;
 use crate::refused::chain;
 use crate::rollouts::Rollouts;
@@ -71,6 +76,8 @@ pub struct Parts {
     pub artifacts: Option<Artifacts>,
     /// Who may come in, and how.
     pub entrance: Entrance,
+    /// The primary, and what workers' replicas of it need.
+    pub replication: CompanyData,
     /// Cancelled to end the server.
     pub stopping: CancellationToken,
 }
@@ -97,14 +104,21 @@ impl Entrance {
 pub struct Running {
     address: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
+    stopping: CancellationToken,
 }
+
+/// A part of the server ended by a fault of ours, and the server with it: without that part leases would never be over, or
+/// revoked tokens stay good.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the server ended badly, and so the server ended; its log says where, start it again")]
+pub struct EndedBadly;
 
 /// Begins to listen and to serve.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn start(parts: Parts) -> io::Result<Running> {
-    let Parts { listen, store, releases, clock, limits, hosts, artifacts, entrance, stopping } = parts;
+    let Parts { listen, store, releases, clock, limits, hosts, artifacts, entrance, replication, stopping } = parts;
     let listener = bound(listen)?;
     let address = listener.local_addr()?;
     let metrics = Metrics::new();
@@ -118,10 +132,14 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
         work: Notify::new(),
         turns: Turns::default(),
         budget: Budget::new(limits.bodies, limits.bodies_wait, Arc::clone(&metrics)),
+        arriving: Budget::new(limits.hand_ins, limits.bodies_wait, Arc::clone(&metrics)),
         rates: Rates::new(limits.requests, limits.failures),
         figures: Figures::default(),
+        live: Live::default(),
+        replication,
         rollouts: Rollouts::default(),
         artifacts: artifacts.map(Arc::new),
+        keeps_nothing: AtomicBool::new(false),
         hosts,
         description: OnceLock::new(),
         metrics: Arc::clone(&metrics),
@@ -129,7 +147,7 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     });
     let router = TowerToHyperService::new(api::router(Arc::clone(&app)));
     let care = Care { router, limits, metrics, closing: CancellationToken::new(), cut_off: CancellationToken::new() };
-    let calling = tokio::spawn(last_call(stopping, care.closing.clone()));
+    let calling = tokio::spawn(last_call(stopping.clone(), care.closing.clone()));
     let serving = tokio::spawn(accept(listener, entrance.tls, care));
     let expiring = tokio::spawn(expiry::run(Arc::clone(&app)));
     let tidying = tokio::spawn(tidy::run(Arc::clone(&app)));
@@ -139,8 +157,12 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
     }
     let hearing = tokio::spawn(stops::run(Arc::clone(&app)));
     let judging = tokio::spawn(rollouts::run(Arc::clone(&app)));
+    let counting = tokio::spawn(statistics::run(Arc::clone(&app)));
+    let following = tokio::spawn(primary::run(Arc::clone(&app)));
+    let showing = tokio::spawn(live::run(Arc::clone(&app)));
     let knowing = tokio::spawn(access::run(app));
-    Ok(Running { address, tasks: vec![calling, serving, expiring, tidying, hearing, judging, knowing] })
+    let tasks = vec![calling, serving, expiring, tidying, hearing, judging, counting, following, showing, knowing];
+    Ok(Running { address, tasks, stopping })
 }
 
 impl Running {
@@ -150,12 +172,20 @@ impl Running {
     }
 
     /// Returns when the server has ended, after its token was cancelled.
-    pub async fn ended(self) {
-        for task in self.tasks {
-            if let Err(error) = task.await {
+    ///
+    /// # Errors
+    /// When a part of it ended badly; the others were ended then.
+    pub async fn ended(self) -> Result<(), EndedBadly> {
+        let mut tasks: FuturesUnordered<JoinHandle<()>> = self.tasks.into_iter().collect();
+        let mut ended = Ok(());
+        while let Some(task) = tasks.next().await {
+            if let Err(error) = task {
                 tracing::error!("a part of the server ended badly: {error}");
+                self.stopping.cancel();
+                ended = Err(EndedBadly);
             }
         }
+        ended
     }
 }
 
@@ -232,5 +262,20 @@ async fn next(
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_ends_badly_ends_the_server_which_says_so() {
+        let stopping = CancellationToken::new();
+        let well = tokio::spawn(stopping.clone().cancelled_owned());
+        let badly = tokio::spawn(async { panic!("a fault of ours") });
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let running = Running { address, tasks: vec![well, badly], stopping };
+        running.ended().await.expect_err("it says so");
     }
 }

@@ -1,4 +1,5 @@
-//! The job server's state folder: where things stand in it, and that one server at a time uses it.
+//! The job server's state folder: where things stand in it, that one server at a time uses it, and that nobody but its
+//! user looks into it.
 //!
 //! ```text
 //! STATE/
@@ -10,8 +11,9 @@
 //!   repository/         the engine's: clone of the central repository and the newest release's files
 //! ```
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nightshift_contract::layout::StateDir;
@@ -19,8 +21,14 @@ use nightshift_contract::layout::StateDir;
 /// A state folder that is this server's as long as the value lives.
 #[derive(Debug)]
 pub struct Held {
-    root: PathBuf,
+    places: Places,
     _lock: File,
+}
+
+/// Where things stand in a state folder, whoever uses it.
+#[derive(Debug, Clone)]
+pub struct Places {
+    root: PathBuf,
 }
 
 /// Why a state folder cannot be used.
@@ -45,13 +53,13 @@ pub enum HoldError {
 /// When another server holds it, or it cannot be written.
 pub fn hold(root: &Path) -> Result<Held, HoldError> {
     let folder = |source| HoldError::Folder { folder: root.to_owned(), source };
-    fs::create_dir_all(root).map_err(folder)?;
+    keep_to_oneself(root).map_err(folder)?;
     let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock")).map_err(folder)?;
     match lock.try_lock() {
         Ok(()) => {
-            let held = Held { root: root.to_owned(), _lock: lock };
+            let held = Held { places: Places::of(root), _lock: lock };
             // The address of a server that runs no more would send people to nobody, or to a stranger.
-            match fs::remove_file(held.address()) {
+            match fs::remove_file(held.places.address()) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => Err(folder(source)),
                 _ => Ok(held),
             }
@@ -61,7 +69,48 @@ pub fn hold(root: &Path) -> Result<Held, HoldError> {
     }
 }
 
-impl Held {
+/// Makes the folder as one of this user alone, or closes it to others: records, keys and tokens' hashes are in it.
+fn keep_to_oneself(root: &Path) -> io::Result<()> {
+    const OWNERS: u32 = 0o700;
+    // Folders above it are shared with others.
+    root.parent().map_or(Ok(()), fs::create_dir_all)?;
+    match DirBuilder::new().mode(OWNERS).create(root) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    let rights = fs::metadata(root)?.permissions().mode() & 0o777;
+    if rights & !OWNERS == 0 {
+        return Ok(());
+    }
+    match fs::set_permissions(root, Permissions::from_mode(rights & OWNERS)) {
+        // Its owner made it for this server's user, and is the one to close it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            tracing::warn!("others may look into {}, and only its owner can change that: chmod 700 it", root.display());
+            Ok(())
+        }
+        closed => closed,
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Places;
+
+    fn deref(&self) -> &Places {
+        &self.places
+    }
+}
+
+impl Places {
+    /// In the state folder at `root`.
+    pub fn of(root: &Path) -> Places {
+        Places { root: root.to_owned() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The database of the embedded store.
     pub fn database(&self) -> PathBuf {
         self.root.join("nightshift.sqlite")
@@ -91,6 +140,18 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_but_its_user_looks_into_a_state_folder_also_one_that_was_open_to_all() {
+        let rights = |path: &Path| path.metadata().expect("a folder").permissions().mode() & 0o777;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = folder.path().join("grid/state");
+        drop(hold(&root).expect("free"));
+        assert_eq!(rights(&root), 0o700);
+        fs::set_permissions(&root, Permissions::from_mode(0o755)).expect("opened to all");
+        drop(hold(&root).expect("free"));
+        assert_eq!(rights(&root), 0o700);
+    }
 
     #[test]
     fn a_state_folder_has_one_server_at_a_time() {

@@ -13,7 +13,7 @@ use nightshift_wire::{
     AttemptId, BatchId, Enrolment, EnrolmentState, JobId, JoinRequest, JoinRule, Moment, Role, Token,
 };
 
-use crate::{Stops, StoreError, words::Word};
+use crate::{Acts, Sessions, Stops, StoreError, words::Word};
 
 /// A token, and what it is recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct Decided {
 /// What the job server needs of a store to know who asks. When a verb answers `Ok`, what it did is durable; when it fails,
 /// it did nothing.
 #[async_trait]
-pub trait Access: Stops + Send + Sync {
+pub trait Access: Stops + Sessions + Acts + Send + Sync {
     /// Everything that changed after the change of this number; after 0, everything there is.
     async fn access_changes(&self, after: i64) -> Result<AccessChanges, StoreError>;
 
@@ -169,6 +169,65 @@ pub(crate) fn enrol(request: &JoinRequest, from: IpAddr, token: &str, verdict: &
         decided_by: rule.cloned(),
     }
 }
+
+/// A token from a row of any store; what it may do is read by each store's own way with words.
+macro_rules! read_token {
+    ($row:ident, $role:expr) => {
+        $crate::access::KnownToken {
+            token: nightshift_wire::Token {
+                role: $role,
+                name: $row.get("name")?,
+                network: $row.get("network")?,
+                limit: $row.get("join_limit")?,
+                uses: $row.get("uses")?,
+                created_at: $row.get("created_at")?,
+                created_by: $row.get("created_by")?,
+                expires_at: $row.get("expires_at")?,
+                revoked_at: $row.get("revoked_at")?,
+                last_used: $row.get("last_used")?,
+            },
+            hash: $row.get("hash")?,
+        }
+    };
+}
+
+/// An enrolled worker from a row of any store; where it stands is read by each store's own way with words.
+macro_rules! read_worker {
+    ($row:ident, $state:expr) => {
+        $crate::access::KnownWorker {
+            enrolment: nightshift_wire::Enrolment {
+                state: $state,
+                worker: $row.get("worker")?,
+                name: $row.get("name")?,
+                host: $row.get("host")?,
+                machine: $row.get("machine")?,
+                address: $row.get("address")?,
+                asked_at: $row.get("asked_at")?,
+                join_token: $row.get("join_token")?,
+                reason: $row.get("reason")?,
+                decided_at: $row.get("decided_at")?,
+                decided_by: $row.get("decided_by")?,
+            },
+            credential: $row.get("credential")?,
+        }
+    };
+}
+
+/// A rule of joining from a row of any store.
+macro_rules! read_rule {
+    ($row:ident) => {
+        nightshift_wire::JoinRule {
+            name: $row.get("name")?,
+            network: $row.get("network")?,
+            limit: $row.get("join_limit")?,
+            approved: $row.get("approved")?,
+            expires_at: $row.get("expires_at")?,
+            created_at: $row.get("created_at")?,
+            created_by: $row.get("created_by")?,
+        }
+    };
+}
+pub(crate) use {read_rule, read_token, read_worker};
 
 impl Word for Role {
     fn word(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use nightshift_rules::acceptance::{NotWanted, WrongResults};
+use nightshift_rules::acceptance::{NotWanted, OtherPrimary, WrongResults};
 
 use crate::access::AccessRefusal;
 
@@ -94,6 +94,9 @@ pub enum Refusal {
     /// The job does not need this attempt.
     #[error("{0}")]
     NotWanted(NotWanted),
+    /// The results were computed on another primary's data.
+    #[error("{0}")]
+    OtherPrimary(OtherPrimary),
     /// The results are not one for each record.
     #[error("{0}")]
     WrongResults(WrongResults),
@@ -108,6 +111,9 @@ pub enum Refusal {
         /// Bytes of its result in JSON.
         bytes: usize,
     },
+    /// A position that some store could never keep.
+    #[error("the position of the results is none: it names no primary, or is longer than any")]
+    NoPosition,
     /// The batch has no such column.
     #[error("the batch has no column `{column}`; its columns are {columns}")]
     MissingColumn {

@@ -7,7 +7,7 @@
 
 use async_trait::async_trait;
 use nightshift_rules::sizing::Measured;
-use nightshift_wire::BatchId;
+use nightshift_wire::{BatchId, ReachedPosition};
 
 use crate::StoreError;
 
@@ -38,7 +38,7 @@ pub enum Noted {
     },
 }
 
-/// Results of some jobs that one worker computed with one release.
+/// Results of some jobs that one worker computed with one release, on data at one position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Computed {
     /// Tag of the release.
@@ -47,6 +47,8 @@ pub struct Computed {
     pub commit: String,
     /// The worker.
     pub worker: String,
+    /// The position that its data had reached; `None` when that was not told.
+    pub position: Option<ReachedPosition>,
     /// Jobs.
     pub jobs: u64,
     /// Results.

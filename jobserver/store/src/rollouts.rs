@@ -31,7 +31,9 @@ pub trait Rollouts: Send + Sync {
     async fn known_releases(&self, limit: u32) -> Result<Vec<KnownRelease>, StoreError>;
 
     /// Counts what these attempts did, for the release that computed it: the accepted ones as jobs with their records and
-    /// time, those given back as failures; all others not at all. To be called once for each attempt.
+    /// time, those given back as failures; all others not at all; and the same by the hour in which it ended
+    /// ([`Board::hours`](crate::Board::hours), [`Statistics::work`](crate::Statistics::work)). Each attempt is looked up once. To
+    /// be called once for each attempt.
     async fn count_work(&self, attempts: &[AttemptId]) -> Result<(), StoreError>;
 
     /// Keeps what a worker says about a trial; the last word for a release counts.

@@ -10,13 +10,14 @@ use nightshift_wire::{
 };
 
 use crate::{
-    Changed, Counts, ExplainFacts, JobChange, JobResults, Ledger, LostAttempt, NewBatch, Rollouts, StoreError,
+    Board, Changed, Counts, ExplainFacts, JobChange, JobResults, Ledger, LostAttempt, NewBatch, Replicas, Rollouts,
+    Statistics, StoreError,
 };
 
 /// What the job server needs of a store. When a verb answers `Ok`, what it did is durable; when it fails, it did
 /// nothing.
 #[async_trait]
-pub trait Store: Ledger + Rollouts + Send + Sync {
+pub trait Store: Board + Ledger + Replicas + Rollouts + Statistics + Send + Sync {
     /// Begins a hand-in. Nothing of the batch can be claimed before [`seal_batch`](Store::seal_batch).
     async fn open_batch(&self, batch: NewBatch, now: Moment) -> Result<BatchId, StoreError>;
 

@@ -1,8 +1,9 @@
 //! What goes into a store's verbs and comes out of them, where the API's own types (`jobserver/wire`) do not say it.
 
-use nightshift_rules::breaker::ErrorRate;
+use nightshift_rules::{breaker::ErrorRate, sizing::Measured};
 use nightshift_wire::{
-    AttemptId, Job, JobAction, JobFilter, JobId, JobState, Outcome, Record, Requirements, Unchanged, Worker,
+    AttemptId, DataPosition, Job, JobAction, JobFilter, JobId, JobState, Outcome, Record, Requirements, Unchanged,
+    Worker,
 };
 
 /// A batch as its hand-in begins.
@@ -20,12 +21,18 @@ pub struct NewBatch {
     pub columns: Vec<String>,
     /// Columns that the plugin adds, in order.
     pub outputs: Vec<String>,
-    /// The shortest lease of its jobs, in milliseconds; jobs measured to be long get a longer one.
+    /// The shortest lease of its jobs, in milliseconds; jobs that are expected to take long get a longer one.
     pub lease_ms: u64,
+    /// How fast the plugin did its samples: leases follow from it until a job of the plugin was done. `None` leaves what is
+    /// known as it is.
+    pub sampled: Option<Measured>,
     /// So many failures quarantine one of its jobs.
     pub max_attempts: u32,
     /// The part of its results that may be errors before the breaker suspends it.
     pub error_rate: ErrorRate,
+    /// The position of the primary that its data must have reached; `None` when its plugin reads no replica, or nobody knows
+    /// a primary.
+    pub position: Option<DataPosition>,
 }
 
 /// One job of a batch with its records and what became of them, in input order.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{BatchId, InputFormat, JobSize, Moment, Requirements};
+use crate::{BatchId, DataPosition, InputFormat, JobSize, Moment, Requirements};
 
 /// The query of a hand-in; the body is the input, unless the records are a range of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
@@ -94,6 +94,10 @@ pub struct Batch {
     /// What its jobs ask of a worker. Jobs that were edited may ask for something else.
     #[serde(default)]
     pub requirements: Requirements,
+    /// The position of the primary when it was handed in, or after a failover: no job of it is processed on older data.
+    /// Absent when its plugin reads no replica, or the job server knows no primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<DataPosition>,
     /// Columns of the CSV handed in, in order.
     pub columns: Vec<String>,
     /// Columns that the plugin adds, in order.

@@ -114,6 +114,8 @@ pub enum SizedBy {
     Owner,
     /// The plugin's measured speed.
     Measured,
+    /// The speed at which the plugin did its own samples; no job of it was done yet.
+    Samples,
     /// The grid's setting.
     Setting,
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AttemptId, BatchId, JobId, Machine, Moment, Problem, RecordId, Requirements};
+use crate::{
+    AttemptId, BatchId, DataPosition, JobId, Machine, Moment, Problem, ReachedPosition, RecordId, Requirements,
+};
 
 /// Where a job stands. Its legal moves are one table in `jobserver/rules`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -110,6 +112,9 @@ pub struct JobHistory {
     /// The job.
     #[serde(flatten)]
     pub job: Job,
+    /// The position that the data it is processed on must have reached: its batch's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<DataPosition>,
     /// The attempts.
     pub attempts: Vec<Attempt>,
 }
@@ -135,6 +140,9 @@ pub struct Attempt {
     pub records_done: u64,
     /// Milliseconds of work, once its results are accepted.
     pub work_ms: Option<u64>,
+    /// The position that the data of its accepted results had reached; absent when none was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<ReachedPosition>,
     /// When it was claimed.
     pub started_at: Moment,
     /// When it ended.
@@ -203,6 +211,10 @@ pub struct Claim {
     pub records: u64,
     /// The lease: how long the job is this worker's without a heartbeat, in milliseconds from now.
     pub lease_ms: u64,
+    /// The position that data on the replica must have reached, of this very primary. Absent when none was noted: the
+    /// replica must be current then, if the plugin reads one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<DataPosition>,
 }
 
 /// Records of a job, in input order. Only the columns that were asked for.
@@ -252,6 +264,9 @@ pub struct Provenance {
     pub commit: String,
     /// Milliseconds of work, without waiting.
     pub work_ms: u64,
+    /// What the replica had surely applied before the plugin read its data; absent when the plugin reads no replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<ReachedPosition>,
 }
 
 /// All results of one attempt.

@@ -25,6 +25,9 @@
 //! | `GET /v1/batches/ID/results?format=F&only=O` ([`ResultsQuery`]) | | 200 CSV or JSON lines, streamed, in input order |
 //! | `GET /v1/batches/ID/receipt` | | 200 [`BatchReceipt`] |
 //! | `POST /v1/reports` | [`Report`] | 204 |
+//! | `GET /v1/replication` | | 200 [`Replication`]; over TLS or from this machine only |
+//! | `POST /v1/rebuilds` | [`RebuildRequest`] | 200 [`RebuildPermit`] |
+//! | `DELETE /v1/rebuilds/WORKER` | | 204: it builds no more |
 //! | `GET /v1/workers`, `/v1/workers/ID` | | 200 list of [`Worker`], [`Worker`] |
 //! | `POST /v1/workers/ID` | [`WorkerChange`] | 200 [`Worker`] |
 //! | `GET /v1/status` | | 200 [`Status`] |
@@ -38,7 +41,8 @@
 //! | `GET /v1/artifacts` | | 200 list of [`Artifact`] |
 //! | `GET /healthz`, `/readyz`, `/metrics` | | 200 `ok`; 200 `ok` or 503 and why; OpenMetrics text |
 //!
-//! Tokens, workers that join and the rules of joining have a table of their own, in `access.rs`.
+//! Tokens, workers that join and the rules of joining have a table of their own, in `access.rs`, statistics and baselines in
+//! `statistics.rs`.
 //!
 //! Every refusal is a [`Problem`] (`application/problem+json`). `GET /` is a page for people.
 
@@ -50,10 +54,13 @@ mod control;
 mod explain;
 mod input;
 mod job;
+mod position;
 mod problem;
 mod proof;
+mod replication;
 mod requirements;
 mod rollout;
+mod statistics;
 mod worker;
 
 pub use access::{
@@ -73,11 +80,17 @@ pub use job::{
     Heartbeat, Job, JobHistory, JobState, Lease, MOST_AT_ONCE, Outcome, Provenance, Receipt, Record, RecordResult,
     Records, Submission, Submissions,
 };
+pub use position::{DataPosition, ReachedPosition, Repin, ReplicaReport, ReplicaState};
 pub use problem::{Problem, code};
 pub use proof::{BatchReceipt, ByPosition, ByRelease, InputReceipt, Only, ResultsFormat, ResultsQuery};
+pub use replication::{Donor, RebuildPermit, RebuildRequest, Replication, ReplicationTls};
 pub use requirements::{Machine, Requirements};
-pub use rollout::{RingState, Rollout, RolloutRing, Rollouts, TrialReport, TrialState};
-pub use worker::{Report, Status, StepReport, Worker, WorkerState};
+pub use rollout::{FoundBad, RingState, Rollout, RolloutRing, Rollouts, TrialReport, TrialState};
+pub use statistics::{
+    Baseline, BaselineOffice, Comparison, GridFigures, NewBaseline, PluginCompared, PluginFigures, Stat, Stats,
+    StatsBy, StatsPer, StatsQuery, Step, WorkerTime,
+};
+pub use worker::{PrimaryStatus, Report, Status, StepReport, Worker, WorkerState};
 
 /// Milliseconds since 1970-01-01 UTC by the job server's clock.
 pub type Moment = i64;

@@ -34,11 +34,19 @@ pub mod code {
     pub const RELEASE_DENIED: &str = "release_denied";
     /// The results do not match the job's records one to one.
     pub const WRONG_RESULTS: &str = "wrong_results";
+    /// The results were computed on data of another primary than the job's.
+    pub const OTHER_PRIMARY: &str = "other_primary";
+    /// The primary of the data cannot be asked for its position; try again later.
+    pub const PRIMARY_AWAY: &str = "primary_away";
+    /// The answer holds a secret, and this connection is not encrypted.
+    pub const NOT_ENCRYPTED: &str = "not_encrypted";
     /// The batch has no such column.
     pub const MISSING_COLUMN: &str = "missing_column";
     /// The batch is still arriving: it has no results to give yet.
     pub const NOT_READY: &str = "not_ready";
-    /// The body is larger than the server takes.
+    /// The batch is finished: there is nothing to suspend.
+    pub const FINISHED: &str = "finished";
+    /// The body is larger than the server takes, or the batch than one may be.
     pub const TOO_LARGE: &str = "too_large";
     /// The request was meant for a server of another name.
     pub const WRONG_HOST: &str = "wrong_host";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{BatchId, BatchState};
+use crate::{BatchId, BatchState, DataPosition, Repin};
 
 /// The query of a download of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
@@ -73,6 +73,12 @@ pub struct BatchReceipt {
     pub by_release: Vec<ByRelease>,
     /// The results by the position of the data they were computed on.
     pub by_position: Vec<ByPosition>,
+    /// The position of the primary that its data must have reached; absent when none was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<DataPosition>,
+    /// How that position changed because the primary became another server, the first time first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repinned: Vec<Repin>,
     /// What was handed in; absent for a batch of a server that did not note it.
     pub input: Option<InputReceipt>,
     /// SHA-256 of the results as CSV, all of them, as they are downloaded; absent as long as the batch is not finished.
@@ -99,7 +105,10 @@ pub struct ByRelease {
 /// Results that were computed on one state of the data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ByPosition {
-    /// The position; absent when it was not recorded.
+    /// The primary; absent when no position was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// The position, which all of these data had reached; absent when it was not recorded.
     pub position: Option<String>,
     /// Results.
     pub results: u64,

@@ -90,6 +90,15 @@ pub struct RolloutRing {
     pub window: Option<String>,
 }
 
+/// Workers that found a release bad.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundBad {
+    /// How many.
+    pub workers: u64,
+    /// What one of them says about it; empty when none of them says anything.
+    pub says: String,
+}
+
 /// How a release spreads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rollout {
@@ -105,6 +114,9 @@ pub struct Rollout {
     pub rings: Vec<RolloutRing>,
     /// Workers that have it in force, in whatever ring.
     pub on_release: u64,
+    /// Workers that found it bad in their trial and went back; absent when none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_bad: Option<FoundBad>,
 }
 
 /// How releases spread, the newest first.

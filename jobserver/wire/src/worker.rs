@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Machine, Moment, TrialReport};
+use crate::{DataPosition, Machine, Moment, ReplicaReport, TrialReport};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -56,6 +56,9 @@ pub struct Report {
     /// What it says about the release it tried last; absent when it tried none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<TrialReport>,
+    /// How its replica is; absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<ReplicaReport>,
 }
 
 /// A worker as the job server knows it.
@@ -124,4 +127,20 @@ pub struct Status {
     pub jobs_deleted: u64,
     /// Workers heard of within the last two minutes.
     pub workers: u64,
+    /// The primary of the company's data; absent when the server has none to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<PrimaryStatus>,
+}
+
+/// How a job server stands with the primary of the company's data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PrimaryStatus {
+    /// What it is and how far it was when it answered last; absent when it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<DataPosition>,
+    /// Why it cannot be asked just now, or does not count as the primary; empty when all is well.
+    pub problem: String,
+    /// What to change there, although it counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

@@ -5,12 +5,12 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    batch_delete, batch_errors, batch_list, batch_receipt, batch_results, batch_resume, batch_retry, batch_show,
-    batch_submit, batch_suspend, demo, init, job_delete, job_edit, job_explain, job_list, job_resume, job_retry,
-    job_show, job_suspend, key_revoke, key_rotate, login, plugin_new, plugin_test, release_approve, release_cut,
-    release_deny, release_pause, release_promote, release_resume, release_rollback, release_status, start, status,
-    stop, token_create, token_list, token_revoke, worker_decide, worker_drain, worker_list, worker_resume, worker_set,
-    worker_show,
+    artifact, batch_delete, batch_errors, batch_list, batch_receipt, batch_results, batch_resume, batch_retry,
+    batch_show, batch_submit, batch_suspend, completion, context, demo, doctor, init, job_delete, job_edit,
+    job_explain, job_list, job_resume, job_retry, job_show, job_suspend, key_revoke, key_rotate, login, man, plan,
+    plugin_new, plugin_test, release_approve, release_cut, release_deny, release_pause, release_promote,
+    release_resume, release_rollback, release_status, start, stats, status, stop, token_create, token_list,
+    token_revoke, worker_decide, worker_drain, worker_list, worker_resume, worker_rules, worker_set, worker_show,
 };
 
 const MANUAL: &str = "\
@@ -21,7 +21,7 @@ called STOP on its control branch stops every worker. Data goes to standard outp
 commands print JSON with --json.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 not allowed, 5 finished but some records have \
-errors, 6 stopped by the stop flag, 8 a release was refused, 75 try again later.
+errors, 6 stopped by the stop flag, 7 the replica is not current and so nothing could run, 8 a release was refused, 75 try again later.
 
 Your configuration is $XDG_CONFIG_HOME/nightshift/config.toml (~/.config/nightshift/config.toml), made by \
 `nightshift init`:
@@ -29,7 +29,11 @@ Your configuration is $XDG_CONFIG_HOME/nightshift/config.toml (~/.config/nightsh
   repository      URL of the central repository, for `stop` and `start` outside a clone of it
   control_branch  the branch with the stop flag    (control)
   signing_key     the private key for releases     (signing_key, beside config.toml)
-  recovery_key    where `init` puts the recovery key (recovery_key, beside config.toml)";
+  recovery_key    where `init` puts the recovery key (recovery_key, beside config.toml)
+
+Who works with several grids has a context for each, [contexts.NAME] with the same keys: `nightshift login URL --context \
+NAME` makes one, `nightshift context use NAME` takes one into use, and --context NAME with any command, or \
+NIGHTSHIFT_CONTEXT, takes another for once.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -43,6 +47,9 @@ Your configuration is $XDG_CONFIG_HOME/nightshift/config.toml (~/.config/nightsh
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    // For every command, and so in the manual of none: the text above says it once.
+    #[arg(long, global = true, hide = true, value_name = "NAME", env = "NIGHTSHIFT_CONTEXT")]
+    pub(crate) context: Option<String>,
 }
 
 /// The commands.
@@ -72,9 +79,20 @@ pub(crate) enum Command {
     /// Make tokens, list and revoke them
     #[command(subcommand)]
     Token(Token),
+    /// See and change the files that the job server keeps for the grid
+    #[command(subcommand)]
+    Artifact(artifact::Artifacts),
     Login(login::Args),
+    /// Which grid the commands are about, for who works with several
+    #[command(subcommand)]
+    Context(context::Contexts),
     Status(status::Args),
+    Stats(Box<stats::Args>),
+    Plan(Box<plan::Args>),
+    Doctor(doctor::Args),
     Demo(demo::Args),
+    Completion(completion::Args),
+    Man(man::Args),
 }
 
 /// `nightshift plugin …`
@@ -142,6 +160,9 @@ pub(crate) enum Worker {
     Set(worker_set::Args),
     Approve(worker_decide::ApproveArgs),
     Revoke(worker_decide::RevokeArgs),
+    /// See and change the rules by which workers are let in without a person
+    #[command(subcommand)]
+    Rules(worker_rules::Rules),
 }
 
 /// `nightshift token …`

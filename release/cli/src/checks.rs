@@ -1,15 +1,19 @@
 //! Everything that has to hold before a release is pushed: workers believe it, the key that signed it can sign the next
 //! one, and plugins give what their samples expect.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::Rule;
+use nightshift_manifest::sampled::Sampled;
 use nightshift_manifest::signers::Signers;
 use nightshift_manifest::{SETTINGS_FILE, SIGNERS_FILE};
-use nightshift_plugin::samples::{self, SampleReport};
+use nightshift_plugin::samples::{self, SampleError, SampleReport};
+use nightshift_plugin::{Data, Host, speed};
 
 use crate::figures::counted;
 use crate::refusal::{OrRefuse, refusal};
@@ -20,14 +24,17 @@ use crate::surroundings::Surroundings;
 
 /// Unexpected results shown one by one.
 const DIFFERENCES_SHOWN: usize = 20;
+/// So long a plugin is measured, about; a release with many is still cut in seconds.
+const MEASURED_FOR: Duration = Duration::from_millis(200);
 
-/// Checks the release `tag`, one of `releases`, and says what was checked. The first fault ends it.
+/// Checks the release `tag`, one of `releases`, and says what was checked; returns how fast plugins did their samples. The
+/// first fault ends it.
 pub(crate) fn check_release(
     tag: &str,
     releases: &Releases,
     key: &SigningKey,
     around: &Surroundings,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<BTreeMap<String, Sampled>> {
     let verdict = releases.review.verdict(tag).with_context(|| format!("{tag} is not among the tags"))?;
     let release = verdict.as_ref().map_err(|refused| match refused.rule {
         Rule::KnownSigner | Rule::RevokedKey => {
@@ -67,8 +74,9 @@ fn check_signers(tree: &Path, key: &SigningKey, around: &Surroundings) -> anyhow
     Ok(())
 }
 
-/// Every plugin gives what its samples expect.
-fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
+/// Every plugin gives what its samples expect; how fast each of them was.
+fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<BTreeMap<String, Sampled>> {
+    let mut sampled = BTreeMap::new();
     let plugins = plugin_names(tree).context("listing the plugins")?;
     if plugins.is_empty() {
         around.screen.warn("no plugins: workers will have nothing to run; begin one with `nightshift plugin new`");
@@ -77,7 +85,8 @@ fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
     for name in plugins {
         let spinner = around.screen.spinner(&format!("testing {name}"));
         let folder = tree.join("plugins").join(&name);
-        let report = match samples::run(&folder, tree, server.host_for(&folder)?) {
+        let host = server.host_for(&folder)?;
+        let report = match samples::run(&folder, tree, host) {
             Err(error) if error.is_for_want_of_a_server() => {
                 drop(spinner);
                 around.screen.warn(error);
@@ -85,13 +94,24 @@ fn check_samples(tree: &Path, around: &Surroundings) -> anyhow::Result<()> {
             }
             report => report.or_refuse(Exit::Usage, nothing_changed)?,
         };
+        // It passed its samples or is refused for them below; what cannot be measured is only not known.
+        let speed = if report.is_good() { speed_of(&folder, tree, host).ok().flatten() } else { None };
         drop(spinner);
         if !say_report(&report, around) {
             let text = format!("plugin {name} fails its own samples; {}", nothing_changed());
             return Err(refusal(Exit::Failed, text));
         }
+        sampled.extend(speed.map(|speed| (name, speed)));
     }
-    Ok(())
+    Ok(sampled)
+}
+
+/// How fast a plugin does its samples.
+fn speed_of(folder: &Path, tree: &Path, host: &Host) -> Result<Option<Sampled>, SampleError> {
+    let (manifest, records) = samples::sample_records(folder)?;
+    let speed = speed::measure((folder, tree), &manifest, &records, (Data::Samples, MEASURED_FOR), host)?;
+    let work_ms = |worked: Duration| u64::try_from(worked.as_millis()).unwrap_or(u64::MAX);
+    Ok(speed.map(|speed| Sampled { records: speed.records, work_ms: work_ms(speed.worked) }))
 }
 
 fn plugin_names(tree: &Path) -> std::io::Result<Vec<String>> {

@@ -1,5 +1,6 @@
 //! The commands, one file each, and which file does which command.
 
+pub(crate) mod artifact;
 pub(crate) mod batch_delete;
 pub(crate) mod batch_errors;
 pub(crate) mod batch_list;
@@ -10,7 +11,10 @@ pub(crate) mod batch_retry;
 pub(crate) mod batch_show;
 pub(crate) mod batch_submit;
 pub(crate) mod batch_suspend;
+pub(crate) mod completion;
+pub(crate) mod context;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod job_delete;
 pub(crate) mod job_edit;
@@ -23,6 +27,8 @@ pub(crate) mod job_suspend;
 pub(crate) mod key_revoke;
 pub(crate) mod key_rotate;
 pub(crate) mod login;
+pub(crate) mod man;
+pub(crate) mod plan;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
 pub(crate) mod release_approve;
@@ -34,6 +40,8 @@ pub(crate) mod release_resume;
 pub(crate) mod release_rollback;
 pub(crate) mod release_status;
 pub(crate) mod start;
+pub(crate) mod stats;
+mod stats_baseline;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod token_create;
@@ -43,6 +51,7 @@ pub(crate) mod worker_decide;
 pub(crate) mod worker_drain;
 pub(crate) mod worker_list;
 pub(crate) mod worker_resume;
+pub(crate) mod worker_rules;
 pub(crate) mod worker_set;
 pub(crate) mod worker_show;
 
@@ -91,6 +100,8 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Worker(Worker::List(args)) => wait_for(worker_list::run(&args, around)),
         Command::Worker(Worker::Approve(args)) => wait_for(worker_decide::approve(&args, around)),
         Command::Worker(Worker::Revoke(args)) => wait_for(worker_decide::revoke(&args, around)),
+        Command::Worker(Worker::Rules(rules)) => wait_for(worker_rules::run(&rules, around)),
+        Command::Artifact(artifacts) => wait_for(artifact::run(&artifacts, around)),
         Command::Token(Token::Create(args)) => wait_for(token_create::run(&args, around)),
         Command::Token(Token::List(args)) => wait_for(token_list::run(&args, around)),
         Command::Token(Token::Revoke(args)) => wait_for(token_revoke::run(&args, around)),
@@ -100,6 +111,12 @@ pub(crate) fn run(command: Command, around: &Surroundings) -> anyhow::Result<Exi
         Command::Worker(Worker::Resume(args)) => wait_for(worker_resume::run(&args, around)),
         Command::Worker(Worker::Set(args)) => wait_for(worker_set::run(&args, around)),
         Command::Status(args) => wait_for(status::run(&args, around)),
+        Command::Stats(args) => wait_for(stats::run(&args, around)),
+        Command::Context(contexts) => context::run(&contexts, around),
+        Command::Doctor(args) => wait_for(doctor::run(&args, around)),
+        Command::Completion(args) => completion::run(&args, around),
+        Command::Man(args) => man::run(&args, around),
+        Command::Plan(args) => plan::run(&args, around),
         Command::Demo(args) => demo::run(&args, around),
     }
 }

@@ -5,7 +5,7 @@
 //! trees and commits; (4) push all of it atomically; (5) when that fails because somebody else pushed meanwhile, begin
 //! again. In a clone of the grid its own remote is used, so that its credentials apply; elsewhere a temporary one.
 
-mod holds;
+pub(crate) mod holds;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -151,9 +151,13 @@ impl Control {
     ) -> anyhow::Result<Result<(), N>> {
         for _ in 0..TRIES {
             let refs = self.refs().with_context(|| doing.to_owned())?;
-            let updates = match plan(&refs).with_context(|| doing.to_owned())? {
-                Ok(updates) => updates,
-                Err(nothing_to_do) => return Ok(Err(nothing_to_do)),
+            let updates = match plan(&refs) {
+                // Somebody pushed while it was read: what was fetched is not what was seen.
+                Err(_) if self.have_moved(&refs) => continue,
+                planned => match planned.with_context(|| doing.to_owned())? {
+                    Ok(updates) => updates,
+                    Err(nothing_to_do) => return Ok(Err(nothing_to_do)),
+                },
             };
             let mut push = vec!["push", "--quiet", "--atomic", "--no-follow-tags", self.remote.as_str()];
             push.extend(updates.iter().map(String::as_str));
@@ -175,6 +179,11 @@ impl Control {
             .run(&["ls-remote", "--symref", &self.remote])
             .with_context(|| format!("looking at {}", self.url))?;
         Ok(parse_refs(&listed))
+    }
+
+    /// Whether others have pushed since. Not when that cannot be said.
+    fn have_moved(&self, since: &Refs) -> bool {
+        self.refs().is_ok_and(|now| now != *since)
     }
 
     /// The flags that stand now, as workers see them.

@@ -6,8 +6,8 @@ use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::SETTINGS_FILE;
 
-use crate::git::Git;
-use crate::refusal::refusal;
+use crate::git::{Git, GitError};
+use crate::refusal::{OrRefuse, refusal};
 use crate::surroundings::Surroundings;
 
 /// A clone a person works in.
@@ -38,7 +38,14 @@ impl GridClone {
 
     /// The clone the person stands in, `None` when they stand elsewhere.
     pub(crate) fn find(around: &Surroundings) -> anyhow::Result<Option<Self>> {
-        let Ok(root) = around.git(&around.current_dir).run(&["rev-parse", "--show-toplevel"]) else { return Ok(None) };
+        let root = match around.git(&around.current_dir).run(&["rev-parse", "--show-toplevel"]) {
+            Ok(root) => root,
+            // Without git nobody can say where this is.
+            Err(error @ GitError::Start(_)) => {
+                return Err(error).or_refuse(Exit::Usage, || "looking for the clone".to_owned());
+            }
+            Err(GitError::Failed { .. }) => return Ok(None),
+        };
         let root = PathBuf::from(root);
         if !root.join(SETTINGS_FILE).is_file() {
             return Ok(None);

@@ -4,12 +4,14 @@
 //! is decided here, too: see [`nightshift_contract::exit`].
 
 mod arguments;
+mod authority;
 mod binaries;
 mod candidate;
 mod checks;
 mod clock;
 mod commands;
 mod config;
+mod contexts;
 mod control;
 mod credentials;
 mod demo;
@@ -20,6 +22,7 @@ mod job_change;
 mod key_change;
 mod new_grid;
 mod output;
+mod plan_report;
 mod program;
 mod refusal;
 mod releases;
@@ -27,6 +30,7 @@ mod requirements;
 mod sample_server;
 mod server;
 mod signing_key;
+mod stats_report;
 mod stopping;
 mod surroundings;
 mod swap;
@@ -37,7 +41,7 @@ mod vote_tag;
 mod wait;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,7 +51,8 @@ use nightshift_contract::exit::Exit;
 use nightshift_plugin::Host;
 use nightshift_plugin::sandbox::{self, Sandbox};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Command};
+use crate::config::Choice;
 use crate::output::Screen;
 use crate::refusal::{exit_of, refusal};
 use crate::surroundings::Surroundings;
@@ -59,8 +64,11 @@ fn main() -> ExitCode {
     }
     // Ends the program itself on --help, --version and wrong usage, with 0 and 2.
     let arguments = Arguments::parse();
-    let screen = || Screen::new(stderr().is_terminal(), variable("NO_COLOR").is_none());
-    let result = surroundings(screen()).and_then(|around| commands::run(arguments.command, &around));
+    let width = terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
+    let screen = || Screen::new(stderr().is_terminal(), variable("NO_COLOR").is_none()).fitted_to(width);
+    let makes_contexts = matches!(arguments.command, Command::Login(_) | Command::Context(_));
+    let context = Choice { name: arguments.context.as_deref(), may_be_new: makes_contexts };
+    let result = surroundings(screen(), context).and_then(|around| commands::run(arguments.command, &around));
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -70,7 +78,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn surroundings(screen: Screen) -> anyhow::Result<Surroundings> {
+fn surroundings(screen: Screen, context: Choice<'_>) -> anyhow::Result<Surroundings> {
     let config_home = match (variable("XDG_CONFIG_HOME"), variable("HOME")) {
         (Some(folder), _) => PathBuf::from(folder),
         (None, Some(home)) => PathBuf::from(home).join(".config"),
@@ -81,7 +89,7 @@ fn surroundings(screen: Screen) -> anyhow::Result<Surroundings> {
     Ok(Surroundings {
         screen,
         host: Host { sandbox: std::env::current_exe().ok().map(Sandbox::new), ..Host::default() },
-        config: config::read(&config_dir)?,
+        config: config::read(&config_dir, context)?,
         credentials: credentials::read(&config_dir)?,
         config_dir,
         current_dir: std::env::current_dir().context("looking for the current folder")?,

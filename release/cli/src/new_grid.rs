@@ -18,6 +18,9 @@ use crate::urls::{Listen, file_url};
 /// The name beside the recovery key.
 const RECOVERY: &str = "recovery";
 
+/// Where the job server keeps everything, in the grid's folder.
+pub(crate) const JOBSERVER_STATE: &str = "state/jobserver";
+
 /// The branch releases are cut from.
 const MAIN: &str = "main";
 
@@ -197,7 +200,7 @@ impl NewGrid<'_> {
         ];
         let files = [
             ("worker.toml", templates::WORKER, quoted("state/worker")),
-            ("jobserver.toml", templates::JOBSERVER, quoted("state/jobserver")),
+            ("jobserver.toml", templates::JOBSERVER, quoted(JOBSERVER_STATE)),
         ];
         for (name, template, state_dir) in files {
             let mut values: Vec<(&str, &str)> = shared.iter().map(|(name, value)| (*name, value.as_str())).collect();

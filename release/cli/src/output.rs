@@ -34,6 +34,8 @@ impl Drop for Spinner {
 pub(crate) struct Screen {
     colour: bool,
     silent: bool,
+    /// How wide the terminal is that data goes to; `None` when it goes elsewhere.
+    width: Option<usize>,
     bars: MultiProgress,
 }
 
@@ -41,13 +43,18 @@ impl Screen {
     /// `terminal`: standard error is one. `colour`: it may be coloured.
     pub(crate) fn new(terminal: bool, colour: bool) -> Self {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { colour: colour && terminal, silent: false, bars: MultiProgress::with_draw_target(target) }
+        Self { colour: colour && terminal, silent: false, width: None, bars: MultiProgress::with_draw_target(target) }
+    }
+
+    /// The same where data goes to a terminal of that width, which tables then fit.
+    pub(crate) fn fitted_to(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
     }
 
     /// Shows nothing at all; for commands that other commands run.
     pub(crate) fn silent() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Self { colour: false, silent: true, bars }
+        Self { colour: false, silent: true, width: None, bars }
     }
 
     /// Says something to the person.
@@ -93,12 +100,23 @@ impl Screen {
 
     /// Writes rows as data.
     pub(crate) fn table(&self, table: &Table) -> anyhow::Result<()> {
-        self.data(&table.to_string())
+        self.data(&self.width.map_or_else(|| table.to_string(), |width| table.fitted(width)))
     }
 
     /// Writes `value` under the key `name` as data, with the version of the format.
     pub(crate) fn json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
         let document = serde_json::json!({ "version": JSON_VERSION, name: value });
+        self.data(&format!("{document:#}\n"))
+    }
+
+    /// Writes the fields of `value` as data, with the version of the format.
+    pub(crate) fn json_document(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        let mut document = serde_json::json!({ "version": JSON_VERSION });
+        if let (Some(document), serde_json::Value::Object(fields)) =
+            (document.as_object_mut(), serde_json::to_value(value)?)
+        {
+            document.extend(fields);
+        }
         self.data(&format!("{document:#}\n"))
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use nightshift_engine::{Review, review};
+use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::signers::{Signer, Signers};
@@ -15,6 +16,7 @@ use nightshift_manifest::votes::Vote;
 use nightshift_manifest::{RECOVERY_FILE, SETTINGS_FILE, SIGNERS_FILE};
 use nightshift_wire::Moment;
 
+use crate::control::holds::holds_at;
 use crate::git::GitError;
 use crate::grid_clone::GridClone;
 
@@ -52,6 +54,14 @@ pub(crate) fn fetch(clone: &GridClone) -> anyhow::Result<()> {
 /// The commit of a branch of the central repository, as last fetched.
 pub(crate) fn central_branch(clone: &GridClone, branch: &str) -> Option<String> {
     clone.git.run(&["rev-parse", "--quiet", "--verify", &format!("{FETCHED}/heads/{branch}^{{commit}}")]).ok()
+}
+
+/// What the control branch of the central repository holds back, as last fetched; nothing when there is no such branch.
+pub(crate) fn held_back(clone: &GridClone) -> anyhow::Result<Holds> {
+    match central_branch(clone, &clone.control_branch) {
+        Some(commit) => holds_at(&clone.git, &commit).context("looking what the control branch holds back"),
+        None => Ok(Holds::default()),
+    }
 }
 
 /// Judges the releases of a repository, and `next` as if it were one of them.

@@ -25,6 +25,8 @@ pub(crate) struct Listen {
     pub(crate) loopback: bool,
     /// The name or address in the URL.
     pub(crate) host: String,
+    /// The port in the URL, or the usual one.
+    pub(crate) port: u16,
     /// It is reached over TLS, and asks for tokens.
     pub(crate) tls: bool,
 }
@@ -44,7 +46,7 @@ pub(crate) fn listen_for(url: &str) -> Option<Listen> {
         (true, _) => format!("{host}:{port}"),
         (false, _) => format!("0.0.0.0:{port}"),
     };
-    Some(Listen { address, loopback, host: host.to_owned(), tls })
+    Some(Listen { address, loopback, host: host.to_owned(), port, tls })
 }
 
 /// `host:port`, `[::1]:port` or a host alone.

@@ -3,8 +3,10 @@
 //! Nothing is installed here. MariaDB is used when the machine has it (Debian's mariadb-server-core and mariadb-client),
 //! MySQL when `NIGHTSHIFT_TEST_MYSQLD` names a `mysqld`. A data folder is made once for each target folder
 //! (`template.rs`) and copied for each server (`process.rs`), which ends with the program that started it, even when that
-//! is killed. Works as root and as anybody else.
+//! is killed. Two of them that replicate are a [`Pair`]. Works as root and as anybody else.
 
+mod company;
+mod pair;
 mod process;
 mod template;
 
@@ -16,6 +18,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use tempfile::TempDir;
 
+use crate::kept;
+
+pub use company::{COMPANY, COPIER, COPIER_PASSWORD, Company, Founding, HEARTBEAT, Way};
+pub use pair::{Pair, PairWishes, REPLICATOR, REPLICATOR_PASSWORD, start_primary};
 use process::Process;
 
 /// The schema every server has.
@@ -40,8 +46,8 @@ impl Make {
     pub fn program(self) -> Option<PathBuf> {
         match self {
             Make::MariaDb => {
-                let server = process::find("mariadbd")?;
-                process::find("mariadb-install-db").map(|_| server)
+                let server = kept::find("mariadbd")?;
+                kept::find("mariadb-install-db").map(|_| server)
             }
             Make::MySql => process::named_by(MYSQLD).filter(|program| program.exists()),
         }
@@ -59,12 +65,15 @@ impl Make {
 /// What a server shall be like beyond the usual.
 #[derive(Debug, Clone, Default)]
 pub struct Wishes {
-    /// Write a binary log, synced at every commit.
+    /// Write a binary log, synced at every commit, with GTIDs on every make. What the server does before it answers is in
+    /// it only where it says so (`SET sql_log_bin = 1`).
     pub binlog: bool,
     /// Further settings, each as it stands on the command line: `--max-connections=20`.
     pub settings: Vec<String>,
     /// What it does before it answers, each time it starts; each statement on one line.
     pub statements: Vec<String>,
+    /// What it does after these when it starts for the first time.
+    pub at_first: Vec<String>,
 }
 
 /// A running server; ended at once, as a power cut would end it, when it is dropped.
@@ -83,7 +92,7 @@ impl Server {
     ///
     /// # Errors
     /// When there is one and it does not start, with the end of its log.
-    pub fn start(make: Make, wishes: Wishes) -> Result<Option<Server>> {
+    pub fn start(make: Make, mut wishes: Wishes) -> Result<Option<Server>> {
         let Some(program) = make.program() else { return Ok(None) };
         let template = template::ready(make, &program)?;
         let folder = tempfile::Builder::new().prefix("nightshift-db-").tempdir()?;
@@ -92,6 +101,7 @@ impl Server {
         for _ in 0..5 {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
             if let Some(process) = process::start(make, &program, folder.path(), port, &wishes)? {
+                wishes.at_first.clear();
                 return Ok(Some(Server { make, program, wishes, port, process, folder }));
             }
         }
@@ -120,6 +130,11 @@ impl Server {
     /// The address of one of its schemas, as `jobserver.toml` names it.
     pub fn url(&self, schema: &str) -> String {
         format!("mysql://{USER}@127.0.0.1:{}/{schema}", self.port)
+    }
+
+    /// The folder of its data, for what is done to it between [`crash`](Server::crash) and [`restart`](Server::restart).
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Its process number.
@@ -154,6 +169,11 @@ impl Server {
     pub fn thaw(&self) {
         self.process.thaw();
     }
+}
+
+/// A text as SQL writes it.
+fn literal(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// The end of a server's log, for people.

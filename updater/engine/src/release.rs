@@ -1,5 +1,6 @@
 //! A release in force, read from its slot.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,9 +9,12 @@ use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::binaries::{BINARIES_FILE, Binaries, Program};
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{PLUGIN_FILE, PluginManifest};
+use nightshift_manifest::sampled::{self, Sampled};
 use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::trust::InForce;
 use nightshift_manifest::version::ReleaseVersion;
+
+use crate::slot;
 
 /// A release whose tag was verified and whose files were staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +107,12 @@ impl Release {
         }
         names.sort_unstable();
         names.iter().map(|name| Ok(PluginManifest::parse(name, &self.read(&PluginManifest::path_of(name))?)?)).collect()
+    }
+
+    /// How fast its plugins did their own samples when it was cut, as its signed tag says; empty when that says nothing.
+    pub fn sampled(&self) -> BTreeMap<String, Sampled> {
+        let tag = std::fs::read(self.slot.join(slot::TAG)).unwrap_or_default();
+        sampled::read(&String::from_utf8_lossy(&tag))
     }
 
     fn read(&self, file: &str) -> Result<String, ReleaseError> {

@@ -97,12 +97,6 @@ impl Review {
         self.tags.iter().filter_map(|reviewed| reviewed.verdict.as_ref().ok()).next_back()
     }
 
-    /// The newest release that nothing holds back.
-    pub fn newest_free(&self) -> Option<&Believed> {
-        let mut believed = self.tags.iter().filter_map(|reviewed| reviewed.verdict.as_ref().ok());
-        believed.rfind(|release| release.held.is_none())
-    }
-
     /// What workers think of a tag; `None` when there is no such tag.
     pub fn verdict(&self, tag: &str) -> Option<&Result<Believed, Refusal>> {
         self.tags.iter().find(|reviewed| reviewed.tag.name == tag).map(|reviewed| &reviewed.verdict)

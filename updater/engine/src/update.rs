@@ -227,7 +227,7 @@ impl Engine {
             Checked::Hindered(why) => Event::Hindered(why),
         };
         if event != Event::Checked {
-            tracing::warn!("{} is not taken: {event:?}", staged.tag);
+            tracing::warn!("{} is not taken: {event}", staged.tag);
             self.note(event)?;
             return Ok(false);
         }
@@ -258,8 +258,9 @@ impl Engine {
         let shown = means.check.compare(last_good.as_ref(), &suspected, &fault.kind);
         match shown {
             Some(shown) => {
-                tracing::info!("{}, suspected of {:?}: {shown:?}", suspected.tag, fault.kind);
-                self.note(shown.event())
+                let event = shown.event();
+                tracing::info!("{} is under suspicion, because {}: {event}", suspected.tag, fault.kind);
+                self.note(event)
             }
             None => Ok(()),
         }

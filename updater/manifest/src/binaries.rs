@@ -415,7 +415,7 @@ mod tests {
         assert!(error(&format!("{good}url = \"https://x/\"\n")).contains("`url`"));
         assert!(error(&format!("{good}{good}")).contains("core for x86_64-unknown-linux-gnu is named twice"));
         assert!(error("").starts_with("release.toml: it names no program: delete it"));
-        assert!(error("[binary]\n").starts_with("release.toml: invalid type"));
+        assert!(error("[binary]\n").starts_with("release.toml: a table cannot stand here"));
     }
 
     #[test]

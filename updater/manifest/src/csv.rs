@@ -21,6 +21,21 @@ pub struct Row {
     pub fields: Vec<String>,
 }
 
+impl Row {
+    /// The row of a table with so many columns, read [with its blank lines](Rows::with_blank_lines): where there is one
+    /// column, a blank line is a row with an empty field, so that as many results come back as lines went in; where there
+    /// are several, it is none.
+    pub fn of_table(mut self, columns: usize) -> Option<Row> {
+        if self.fields.is_empty() {
+            if columns != 1 {
+                return None;
+            }
+            self.fields.push(String::new());
+        }
+        Some(self)
+    }
+}
+
 /// Where in a file something is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -281,6 +296,15 @@ mod tests {
 
     fn fields(text: impl AsRef<[u8]>) -> Vec<Vec<String>> {
         read(text).expect("good CSV").into_iter().map(|(_, fields)| fields).collect()
+    }
+
+    #[test]
+    fn a_blank_line_is_a_row_where_there_is_one_column_and_none_where_there_are_several() {
+        let blank = Row { line: 2, fields: Vec::new() };
+        assert_eq!(blank.clone().of_table(1), Some(Row { line: 2, fields: vec![String::new()] }));
+        assert_eq!(blank.of_table(2), None);
+        let full = Row { line: 3, fields: vec!["a".to_owned(), "b".to_owned()] };
+        assert_eq!(full.clone().of_table(1), Some(full));
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! - Rollout: [`rollout`] (who takes a release when; `rollout.toml`, which only holds back).
 //! - Content: [`binaries`] (`release.toml`; [`machine`]), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]),
 //!   [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
-//!   tree as a whole), [`file_error`] (file, line, what to do).
+//!   tree as a whole), [`sampled`] (how fast plugins did their samples), [`file_error`] (file, line, what to do).
 
 pub mod binaries;
 pub mod content;
@@ -29,6 +29,7 @@ pub mod refusal;
 pub mod requires;
 pub mod revoked;
 pub mod rollout;
+pub mod sampled;
 pub mod select;
 pub mod settings;
 pub mod signers;

@@ -166,6 +166,14 @@ impl PluginManifest {
                 "network is for the process runtime, no other reaches it: remove it".to_owned(),
             ));
         }
+        if let Some(memory) = &written.limits.memory
+            && written.runtime == Runtime::Sql
+        {
+            let problem = "memory is for the runtimes wasm and process: queries run inside the worker or on its replica and \
+                           share what there is, up to half of the machine; remove it, and ask for machines that have enough \
+                           with memory under [requires]";
+            return Err(at(memory.span(), problem.to_owned()));
+        }
         let memory = written.limits.memory.map(|memory| {
             megabytes(memory.get_ref()).map_err(|problem| at(memory.span(), format!("memory: {problem}")))
         });
@@ -390,6 +398,14 @@ mod tests {
     }
 
     #[test]
+    fn a_query_has_no_memory_of_its_own_and_is_told_so() {
+        let refused = error(&format!("{SMALL}[limits]\nmemory = \"64MB\"\n"));
+        assert!(refused.contains("plugin.toml, line 7: memory is for the runtimes wasm and process"), "{refused}");
+        let module = SMALL.replace("\"sql\"", "\"wasm\"") + "[limits]\nmemory = \"64MB\"\n";
+        assert_eq!(PluginManifest::parse("name-count", &module).expect("well formed").memory_mb, 64);
+    }
+
+    #[test]
     fn a_process_names_its_program_and_a_query_does_not() {
         let with = |command: &str| SMALL.replace("\"sql\"", &format!("\"process\"\n{command}"));
         let manifest =
@@ -439,10 +455,11 @@ mod tests {
     #[test]
     fn memory_is_limited_also_when_nothing_is_said() {
         let memory = |text: &str| PluginManifest::parse("name-count", text).map(|manifest| manifest.memory_mb);
-        assert_eq!(memory(SMALL), Ok(512));
-        assert_eq!(memory(&format!("{SMALL}[limits]\nmemory = \"2GB\"\n")), Ok(2_000));
+        let module = SMALL.replace("\"sql\"", "\"wasm\"");
+        assert_eq!(memory(&module), Ok(512));
+        assert_eq!(memory(&format!("{module}[limits]\nmemory = \"2GB\"\n")), Ok(2_000));
         assert!(
-            error(&format!("{SMALL}[limits]\nmemory = \"much\"\n")).contains("line 7: memory: \"much\" is no amount")
+            error(&format!("{module}[limits]\nmemory = \"much\"\n")).contains("line 7: memory: \"much\" is no amount")
         );
     }
 

@@ -15,6 +15,8 @@
 //! one fault is enough. What may as well be the world's fault (a repository out of reach, records that are wrong, somebody
 //! who kills processes) and can only be compared with what the last good one does afterwards, has to happen in two trials.
 
+mod words;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -156,7 +158,7 @@ pub enum Outcome {
 
 /// An event that cannot happen to an update at its stage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the update to {tag} cannot take {event} now: it is {stage}; the log says how it came there")]
+#[error("the update to {tag} is {stage}; this cannot follow: {event}; the log says how it came there")]
 pub struct IllegalMove {
     tag: String,
     stage: String,
@@ -196,11 +198,9 @@ impl Trial {
                 later(format!("{}; so does the release before it", fault.found), self.doubts)
             }
             (Stage::Later { .. }, Event::Due) => goes(Stage::Staged),
-            (stage, event) => Err(IllegalMove {
-                tag: self.release.version.tag(),
-                stage: format!("{stage:?}"),
-                event: format!("{event:?}"),
-            }),
+            (stage, event) => {
+                Err(IllegalMove { tag: self.release.version.tag(), stage: stage.to_string(), event: event.to_string() })
+            }
         }
     }
 }
@@ -330,13 +330,38 @@ mod tests {
         }
     }
 
-    fn at(seconds: i64) -> Moment {
+    pub(super) fn at(seconds: i64) -> Moment {
         let wall = jiff::Timestamp::from_second(1_772_000_000 + seconds).expect("a time");
         Moment { wall, since_boot_ms: u64::try_from(seconds).expect("later") * 1000, boot: "a".into() }
     }
 
-    fn fault(kind: FaultKind) -> Fault {
+    pub(super) fn fault(kind: FaultKind) -> Fault {
         Fault { kind, found: "it hangs".into() }
+    }
+
+    pub(super) fn stages() -> [Stage; 5] {
+        [
+            Stage::Staged,
+            Stage::Checked,
+            Stage::Switched,
+            Stage::Suspected(fault(FaultKind::Core)),
+            Stage::Later { why: "x".into(), since: at(0) },
+        ]
+    }
+
+    pub(super) fn events() -> [Event; 10] {
+        [
+            Event::Checked,
+            Event::Switched,
+            Event::Proved,
+            Event::Failed(fault(FaultKind::Core)),
+            Event::Hindered("x".into()),
+            Event::Outdone,
+            Event::NotAgain,
+            Event::LastGoodWell,
+            Event::LastGoodToo,
+            Event::Due,
+        ]
     }
 
     fn through(journal: &mut Journal, events: &[Event]) -> Outcome {
@@ -344,7 +369,7 @@ mod tests {
         outcomes.last().expect("one event")
     }
 
-    fn switched() -> Journal {
+    pub(super) fn switched() -> Journal {
         let mut journal = Journal::default();
         journal.begin(release(6));
         through(&mut journal, &[Event::Checked, Event::Switched]);
@@ -445,25 +470,7 @@ mod tests {
 
     #[test]
     fn only_the_moves_of_the_picture_are_legal() {
-        let stages = [
-            Stage::Staged,
-            Stage::Checked,
-            Stage::Switched,
-            Stage::Suspected(fault(FaultKind::Core)),
-            Stage::Later { why: "x".into(), since: at(0) },
-        ];
-        let events = [
-            Event::Checked,
-            Event::Switched,
-            Event::Proved,
-            Event::Failed(fault(FaultKind::Core)),
-            Event::Hindered("x".into()),
-            Event::Outdone,
-            Event::NotAgain,
-            Event::LastGoodWell,
-            Event::LastGoodToo,
-            Event::Due,
-        ];
+        let (stages, events) = (stages(), events());
         let mut table = "# The life of an update\n\nPrinted by a test of `updater/manifest/src/trial.rs` (`UPDATE_DIAGRAMS=1 cargo \
                          test -p nightshift-manifest`). An empty cell is a move that no update makes.\n\n|"
             .to_owned();

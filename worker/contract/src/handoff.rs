@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A core's first argument when it shall do no jobs, but have the plugins of the slot that is named next pass their own
 /// samples: it ends with 0 when all do, and says else on stderr which does not.
@@ -50,6 +51,10 @@ pub struct HostArgs {
     pub replica: Option<String>,
     /// A file with the password for the replica, when it needs one.
     pub replica_password_file: Option<PathBuf>,
+    /// The table with the primary's heartbeat, as `schema.table`, where it is not the usual one.
+    pub replica_heartbeat: Option<String>,
+    /// How old data may be and still count as current, where that is not the usual time; to the millisecond.
+    pub replica_max_behind: Option<Duration>,
     /// Plugins whose programs may run on a machine that cannot lock them in.
     pub allow_unsandboxed: Vec<String>,
 }
@@ -130,7 +135,7 @@ impl CoreArgs {
         args
     }
 
-    /// Reads arguments without the program name. Every argument but `--access`, the replica, the password files and
+    /// Reads arguments without the program name. Every argument but `--access`, those of the replica, the password files and
     /// `--allow-unsandboxed` is required, `--jobserver` at least once.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CoreArgs, BadArgs> {
         let (mut state_dir, mut slot, mut tag, mut commit, mut worker) = (None, None, None, None, None);
@@ -182,6 +187,12 @@ impl HostArgs {
         if let Some(file) = &self.replica_password_file {
             args.extend(["--replica-password-file".into(), file.into()]);
         }
+        if let Some(table) = &self.replica_heartbeat {
+            args.extend(["--replica-heartbeat".into(), table.into()]);
+        }
+        if let Some(time) = self.replica_max_behind {
+            args.extend(["--replica-max-behind-ms".into(), time.as_millis().to_string().into()]);
+        }
         for plugin in &self.allow_unsandboxed {
             args.extend(["--allow-unsandboxed".into(), plugin.into()]);
         }
@@ -206,6 +217,11 @@ impl HostArgs {
         match name {
             "--replica" => self.replica = Some(text(value)?),
             "--replica-password-file" => self.replica_password_file = Some(PathBuf::from(value)),
+            "--replica-heartbeat" => self.replica_heartbeat = Some(text(value)?),
+            "--replica-max-behind-ms" => {
+                let millis = text(value)?.parse().map_err(|_| BadArgs(format!("{name} is no number")))?;
+                self.replica_max_behind = Some(Duration::from_millis(millis));
+            }
             "--allow-unsandboxed" => self.allow_unsandboxed.push(text(value)?),
             other => return Err(BadArgs(format!("{other} is unknown"))),
         }
@@ -241,6 +257,8 @@ mod tests {
             host: HostArgs {
                 replica: Some("mysql://reader@127.0.0.1:3306/company".into()),
                 replica_password_file: Some("/etc/nightshift/replica-password".into()),
+                replica_heartbeat: Some("percona.heartbeat".into()),
+                replica_max_behind: Some(Duration::from_millis(90_500)),
                 ..example().host
             },
             ..example()
@@ -259,5 +277,7 @@ mod tests {
         assert!(error.to_string().contains("--colour is unknown"), "{error}");
         let error = HostArgs::parse(["--worker".into(), "w-1".into()]).expect_err("no part of the machine");
         assert!(error.to_string().contains("--worker is unknown"), "{error}");
+        let error = HostArgs::parse(["--replica-max-behind-ms".into(), "soon".into()]).expect_err("no number");
+        assert!(error.to_string().contains("--replica-max-behind-ms is no number"), "{error}");
     }
 }

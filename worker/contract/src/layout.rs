@@ -23,6 +23,7 @@
 //!   core/          the core's own: its lock, one folder per attempt; `started`, the core last started, `mark`, what is in
 //!                  its environment and its descendants', and `family`, those there were lately; `failed/`, some records
 //!                  of the last job that came to nothing, for each plugin
+//!   replica/       the worker's own database server (0700); what is in it says worker/replica/src/server/place.rs
 //!   cache/wasm/    compiled modules of plugins (0700): thrown away at will
 //!   log/           rotated by day
 //! ```
@@ -39,6 +40,10 @@ pub const BOOT: &str = "nightshift-worker";
 pub const LAUNCHER: &str = "nightshift-launcher";
 /// Name of the core program, which stands beside the launcher.
 pub const CORE: &str = "nightshift-core";
+
+/// How the folders of running plugin programs begin, in the folder for temporary files. The number of the process that made
+/// them follows, and a dash: whoever sees that process end removes what it left.
+pub const PLUGIN_PLACE: &str = "nightshift-plugin-";
 
 /// A worker's state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +157,10 @@ impl StateDir {
     /// The folder of the attempts the core holds, one folder each.
     pub fn attempts(&self) -> PathBuf {
         self.core().join("attempts")
+    }
+    /// The worker's own database server.
+    pub fn replica(&self) -> PathBuf {
+        self.0.join("replica")
     }
     /// The folder of compiled modules.
     pub fn compiled_modules(&self) -> PathBuf {

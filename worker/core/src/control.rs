@@ -1,9 +1,10 @@
 //! What the core needs of whoever controls the jobs, whichever way it is reached.
 
 use async_trait::async_trait;
+use nightshift_plugin::Results;
 use nightshift_wire::{
-    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, access_code,
-    code,
+    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Provenance, Receipt, Records, Submission,
+    access_code, code,
 };
 
 /// Hands out jobs and takes results. Every verb may be repeated without harm.
@@ -19,13 +20,44 @@ pub trait JobControl: Send + Sync {
     async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat) -> Result<Lease, ControlError>;
 
     /// Hands in an attempt's results.
-    async fn submit(&self, attempt: AttemptId, submission: &Submission) -> Result<Receipt, ControlError>;
+    async fn submit(&self, attempt: AttemptId, finished: &Finished) -> Result<Receipt, ControlError>;
 
     /// Gives an attempt's job back unfinished.
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack) -> Result<(), ControlError>;
 
     /// Keeps records and results below so many bytes a second from now on, where bytes travel one by one.
     fn cap_bulk(&self, bytes_per_second: Option<u64>);
+}
+
+/// All results of an attempt, ready to be handed in: a [`Submission`] whose results stay as they were written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The attempt's secret.
+    pub secret: String,
+    /// Where the results come from.
+    pub provenance: Provenance,
+    /// Exactly one for each record of the job.
+    pub results: Results,
+}
+
+impl Finished {
+    /// The submission as JSON.
+    pub fn json(&self) -> Vec<u8> {
+        let Finished { secret, provenance, results } = self;
+        let head = Submission { secret: secret.clone(), provenance: provenance.clone(), results: Vec::new() };
+        let mut json = serde_json::to_vec(&head).expect("it has text keys only");
+        // The results stand last, and there are none yet.
+        json.truncate(json.len() - "[]}".len());
+        results.write(&mut json);
+        json.push(b'}');
+        json
+    }
+
+    /// The submission with each of its results.
+    pub fn submission(&self) -> Submission {
+        let Finished { secret, provenance, results } = self.clone();
+        Submission { secret, provenance, results: results.decoded() }
+    }
 }
 
 /// Why a verb did not succeed.
@@ -55,19 +87,38 @@ pub(crate) enum Refusal {
 pub(crate) fn judge(problem: &Problem) -> Refusal {
     match problem.code.as_str() {
         // Another worker's attempt is not this one's to give back.
-        code::NOT_WANTED | code::NOT_FOUND | code::WRONG_SECRET | access_code::NOT_ALLOWED => Refusal::NotWanted,
+        // Results of another primary's data are nobody's fault: a failover came in between.
+        code::NOT_WANTED | code::OTHER_PRIMARY | code::NOT_FOUND | code::WRONG_SECRET | access_code::NOT_ALLOWED => {
+            Refusal::NotWanted
+        }
         _ => Refusal::Unfit,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use nightshift_wire::{Outcome, ReachedPosition, RecordResult};
+
     use super::*;
+
+    #[test]
+    fn what_is_handed_in_is_a_submission() {
+        for results in [vec![], vec![RecordResult { id: 1, outcome: Outcome::Error("]}".to_owned()) }]] {
+            let position = Some(ReachedPosition { primary: "mariadb:7".to_owned(), gtid: "0-7-\"1".to_owned() });
+            let provenance =
+                Provenance { release: "v1.0.0".to_owned(), commit: "[]}".to_owned(), work_ms: 3, position };
+            let finished = Finished { secret: "s\"".to_owned(), provenance, results: results[..].into() };
+            let json = serde_json::to_vec(&finished.submission()).expect("text");
+            assert_eq!(String::from_utf8(finished.json()), String::from_utf8(json));
+        }
+    }
 
     #[test]
     fn an_attempt_that_is_not_wanted_is_dropped_and_one_that_does_not_fit_is_given_back() {
         let judged = |code: &str| judge(&Problem { code: code.to_owned(), status: 409, detail: String::new() });
-        for code in [code::NOT_WANTED, code::NOT_FOUND, code::WRONG_SECRET, access_code::NOT_ALLOWED] {
+        for code in
+            [code::NOT_WANTED, code::OTHER_PRIMARY, code::NOT_FOUND, code::WRONG_SECRET, access_code::NOT_ALLOWED]
+        {
             assert_eq!(judged(code), Refusal::NotWanted, "{code}");
         }
         for code in [code::MISSING_COLUMN, code::WRONG_RESULTS, code::TOO_LARGE, code::BAD_REQUEST, "of_tomorrow"] {

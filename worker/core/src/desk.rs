@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_manifest::settings::GridSettings;
-use nightshift_wire::{AttemptId, Problem, Submission};
+use nightshift_wire::{AttemptId, Problem};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -18,8 +18,9 @@ use crate::again::FailedRecords;
 use crate::awake::Awake;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
-use crate::control::{ControlError, JobControl};
+use crate::control::{ControlError, Finished, JobControl};
 use crate::data_away::DataAway;
+use crate::freshness::Freshness;
 use crate::moments::{Moment, Moments};
 use crate::orders::{self, Orders};
 use crate::outbox::Outbox;
@@ -43,12 +44,14 @@ pub(crate) struct Desk {
     pub(crate) bell: Bell,
     pub(crate) outbox: Mutex<Outbox>,
     /// The results finished last, so that they need not be read from disk to be handed in.
-    pub(crate) fresh: Mutex<Option<(AttemptId, Arc<Submission>)>>,
+    pub(crate) fresh: Mutex<Option<(AttemptId, Arc<Finished>)>>,
     pub(crate) in_use: Mutex<Arc<InUse>>,
     /// The attempts on disk.
     pub(crate) holding: Mutex<BTreeSet<AttemptId>>,
     pub(crate) room: Mutex<Room>,
     pub(crate) data_away: Mutex<DataAway>,
+    /// The replica, when the worker has one.
+    pub(crate) freshness: Option<Freshness>,
     pub(crate) began: Stopwatch,
     pub(crate) awake: Awake,
 }

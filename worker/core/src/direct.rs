@@ -10,14 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nightshift_store::mysql::{Address, Limits, MysqlStore};
 use nightshift_store::{Refusal, Store, StoreError};
-use nightshift_wire::{
-    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, code,
-};
+use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, code};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use crate::clock::Stopwatch;
-use crate::control::{ControlError, JobControl};
+use crate::control::{ControlError, Finished, JobControl};
 use crate::retry;
 
 /// Between two looks for work.
@@ -77,10 +75,10 @@ impl JobControl for DirectControl {
         Ok(store.heartbeat(attempt, heartbeat, now).await?)
     }
 
-    async fn submit(&self, attempt: AttemptId, submission: &Submission) -> Result<Receipt, ControlError> {
+    async fn submit(&self, attempt: AttemptId, finished: &Finished) -> Result<Receipt, ControlError> {
         let store = self.store().await?;
         let now = store.moment().await?;
-        Ok(store.submit(attempt, submission.clone(), now).await?)
+        Ok(store.submit(attempt, finished.submission(), now).await?)
     }
 
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack) -> Result<(), ControlError> {
@@ -113,6 +111,7 @@ fn problem(refusal: &Refusal) -> Problem {
         Refusal::NoSuchAttempt(_) => (404, code::NOT_FOUND),
         Refusal::WrongSecret(_) => (403, code::WRONG_SECRET),
         Refusal::NotWanted(_) => (409, code::NOT_WANTED),
+        Refusal::OtherPrimary(_) => (409, code::OTHER_PRIMARY),
         Refusal::WrongResults(_) => (422, code::WRONG_RESULTS),
         Refusal::MissingColumn { .. } => (422, code::MISSING_COLUMN),
         _ => (400, code::BAD_REQUEST),

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_manifest::hours::Window;
-use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBackCause, JobId};
+use nightshift_manifest::plugin::PluginManifest;
+use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBackCause, JobId, Records};
 use tokio::time::sleep;
 
 use crate::ahead::{self, Facts, Verdict};
@@ -53,15 +54,37 @@ struct State {
     without_records: BTreeSet<JobId>,
 }
 
+/// Records of a job that is ready are kept in memory beside the disk while they hold no more bytes of text than this.
+const MOST_KEPT: usize = 32 << 20;
+
 /// An attempt with everything on disk that the plugin needs.
 #[derive(Clone)]
 pub(crate) struct Ready {
     pub(crate) held: HeldAttempt,
+    pub(crate) records: KeptRecords,
     pub(crate) pulse: Arc<Pulse>,
     /// The release it was made ready for.
     release: ReleaseArgs,
     /// There are results of it already, of an earlier core.
     begun: bool,
+}
+
+/// A job's records, if they are in memory still.
+#[derive(Clone)]
+pub(crate) struct KeptRecords(Option<Arc<Records>>);
+
+impl KeptRecords {
+    fn of(records: Arc<Records>) -> KeptRecords {
+        let values = records.records.iter().flat_map(|record| &record.values);
+        let bytes: usize = values.map(|value| value.len() + size_of::<String>()).sum();
+        KeptRecords((bytes <= MOST_KEPT).then_some(records))
+    }
+
+    /// The records with the columns that the plugin takes.
+    pub(crate) fn in_memory(&self, manifest: &PluginManifest) -> Option<Arc<Records>> {
+        let fits = |records: &&Arc<Records>| records.columns.iter().eq(manifest.input.keys());
+        self.0.as_ref().filter(fits).map(Arc::clone)
+    }
 }
 
 impl Fetcher {
@@ -199,6 +222,7 @@ impl Fetcher {
             let in_words = lock(&desk.outbox).in_words();
             desk.telling.waiting(waiting_for(&in_use.catalogue) + &in_words);
         }
+        desk.look_before_claim(&in_use).await;
         let request = ClaimRequest {
             worker: desk.worker.clone(),
             release: in_use.release.tag.clone(),
@@ -310,13 +334,14 @@ impl Fetcher {
             |_| desk.telling.waiting(for_records_of(&held.claim)),
         );
         let fetched = tokio::select! {
-            fetched = desk.ready_records(&in_use, &held, patience) => fetched.map(drop),
+            fetched = desk.ready_records(&in_use, &held, patience) => fetched,
             reason = beating => Err(Unfinished::NotWanted(reason)),
             reason = until_not_any_more(desk, &in_use.release, &held.claim.plugin), if !begun => Err(Unfinished::Unable(reason)),
         };
         match fetched {
-            Ok(()) => {
-                let ready = Ready { held, pulse: Arc::new(pulse), release: in_use.release.clone(), begun };
+            Ok(records) => {
+                let records = KeptRecords::of(records);
+                let ready = Ready { held, records, pulse: Arc::new(pulse), release: in_use.release.clone(), begun };
                 {
                     let mut state = self.state();
                     state.without_records.remove(&job);

@@ -3,11 +3,10 @@
 use async_trait::async_trait;
 use nightshift_client::{Client, ClientError};
 use nightshift_wire::{
-    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, Submission, access_code,
-    code,
+    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, access_code, code,
 };
 
-use crate::control::{ControlError, JobControl};
+use crate::control::{ControlError, Finished, JobControl};
 
 /// Job control by a [`Client`].
 #[derive(Debug)]
@@ -27,8 +26,8 @@ impl JobControl for HttpControl {
         Ok(self.0.heartbeat(attempt, heartbeat).await?)
     }
 
-    async fn submit(&self, attempt: AttemptId, submission: &Submission) -> Result<Receipt, ControlError> {
-        Ok(self.0.submit(attempt, submission).await?)
+    async fn submit(&self, attempt: AttemptId, finished: &Finished) -> Result<Receipt, ControlError> {
+        Ok(self.0.submit_json(attempt, finished.json()).await?)
     }
 
     async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack) -> Result<(), ControlError> {

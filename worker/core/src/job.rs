@@ -6,21 +6,23 @@ use std::time::Duration;
 use nightshift_contract::handoff::ReleaseArgs;
 use nightshift_contract::message::FromCore;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{AttemptId, Claim, Heartbeat, Outcome, Provenance, Record, RecordResult, Records, Submission};
+use nightshift_plugin::{Block, Results};
+use nightshift_replica::position::holds;
+use nightshift_wire::{AttemptId, Claim, Heartbeat, Outcome, Provenance, ReachedPosition, Records};
 use tokio::time::timeout;
 
 use crate::ahead::{self, InHand};
 use crate::beside;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
-use crate::control::{ControlError, Refusal, judge};
+use crate::control::{ControlError, Finished, Refusal, judge};
 use crate::desk::{Desk, InUse, Unanswered, lock, off};
 use crate::fetcher::Ready;
 use crate::moments::Moment;
 use crate::retry::Patience;
 use crate::run::CoreError;
 use crate::spool::{HeldAttempt, Journal, Origin, SpoolError, Written};
-use crate::workbench::{Broken, NotDone};
+use crate::workbench::{Broken, NotDone, Part};
 
 /// So many cores may die with an attempt without getting it any further; then the job is at fault, and not the machine.
 const MOST_DEATHS: u32 = 10;
@@ -113,12 +115,12 @@ impl Desk {
         in_use: &InUse,
         ready: &Ready,
         hand: &Mutex<Option<Hand>>,
-    ) -> Result<Submission, Unfinished> {
+    ) -> Result<Finished, Unfinished> {
         let held = &ready.held;
         let attempt = held.clone();
         let written = match off(move || attempt.written()).await {
             Some(written) if written.results.len() as u64 == held.claim.records => {
-                return Ok(submission(&held.claim, written));
+                return Ok(finished(&held.claim, written));
             }
             written => written,
         };
@@ -136,7 +138,7 @@ impl Desk {
         tokio::select! {
             biased;
             reason = self.until_stopped(plugin) => Err(Unfinished::Unable(reason)),
-            finished = self.process(held, (in_use, manifest), written, hand) => finished,
+            finished = self.process(ready, (in_use, manifest), written, hand) => finished,
             reason = beside::until_not_wanted(&*self.control, &held.claim, &ready.pulse, longest, done, beaten) => {
                 Err(Unfinished::NotWanted(reason))
             }
@@ -146,13 +148,18 @@ impl Desk {
     /// Processes the records block by block, as far as that is not done.
     async fn process(
         &self,
-        held: &HeldAttempt,
+        Ready { held, records, .. }: &Ready,
         (in_use, manifest): (&InUse, &PluginManifest),
         written: Option<Written>,
         hand: &Mutex<Option<Hand>>,
-    ) -> Result<Submission, Unfinished> {
-        let records = self.ready_records(in_use, held, Patience::Full).await?;
-        let (mut journal, mut so_far) = self.journal(held, &in_use.release, &records, written).await?;
+    ) -> Result<Finished, Unfinished> {
+        let records = match records.in_memory(manifest) {
+            Some(records) => records,
+            None => self.ready_records(in_use, held, Patience::Full).await?,
+        };
+        let data = self.data_for(&held.claim, manifest).await?;
+        let (mut journal, mut so_far) = self.journal(held, &in_use.release, &records, written, data).await?;
+        let data = so_far.origin.position.clone();
         let Claim { job, plugin, records: total, .. } = &held.claim;
         if held.inherited {
             let (attempt, done) = (held.clone(), so_far.results.len());
@@ -167,36 +174,38 @@ impl Desk {
                 hand.is_at(done as u64);
             }
             self.bell.ring();
-            let rest = &records.records[done..];
-            match fruitless(&so_far.results).filter(|_| rest.is_empty()) {
+            let end = records.records.len().min(done + manifest.block as usize);
+            let is_over = done == records.records.len();
+            match is_over.then(|| fruitless(&so_far.results)).flatten() {
                 Some(why) => {
                     let first = records.records.len().min(manifest.block as usize);
-                    self.keep_failed(plugin, &records.columns, &records.records[..first]).await;
+                    self.keep_failed(plugin, Part { of: Arc::clone(&records), places: 0..first }).await;
                     self.telling.say(FromCore::Failed { job: *job, plugin: plugin.clone(), why });
                 }
                 None => self.telling.working(*job, plugin, done as u64, *total),
             }
-            if rest.is_empty() {
+            if is_over {
                 break;
             }
-            let block = &rest[..rest.len().min(manifest.block as usize)];
-            let processed = self.process_block(manifest, &records.columns, block).await;
+            let block = Part { of: Arc::clone(&records), places: done..end };
+            let processed = self.process_block(manifest, block.clone()).await;
             if matches!(processed, Err(Unfinished::Failed(_) | Unfinished::Stuck(_))) {
-                self.keep_failed(plugin, &records.columns, block).await;
+                self.keep_failed(plugin, block).await;
             }
-            let (results, time) = processed?;
-            self.moments.at(Moment::Processed { done: (done + block.len()) as u64 }).await;
+            let (block_results, time) = processed?;
+            self.data_still_there(&held.claim, manifest, data.as_ref()).await?;
+            self.moments.at(Moment::Processed { done: end as u64 }).await;
 
             // After a sleep the job may be another worker's, and the grid stopped.
             let now = self.awake().await;
             if std::mem::replace(&mut jumps, now) != now {
                 self.is_still_wanted(&held.claim, done as u64).await?;
             }
-            let to_append = Arc::clone(&results);
-            let bytes;
-            (journal, bytes) = off(move || journal.append(done, time, &to_append).map(|bytes| (journal, bytes)))
-                .await
-                .map_err(|error| Unfinished::NoRoom(format!("saving results on disk: {error}")))?;
+            let (results, bytes);
+            (journal, results, bytes) =
+                off(move || journal.append(done, time, &block_results).map(|bytes| (journal, block_results, bytes)))
+                    .await
+                    .map_err(|error| Unfinished::NoRoom(format!("saving results on disk: {error}")))?;
             so_far.bytes += bytes;
             if so_far.bytes > MOST_RESULTS {
                 return Err(Unfinished::Failed(format!(
@@ -205,18 +214,21 @@ impl Desk {
                 )));
             }
             so_far.work += time;
-            so_far.results.extend(results.iter().cloned());
+            so_far.results.extend(results);
             self.moments.at(Moment::BlockSaved { done: so_far.results.len() as u64 }).await;
         }
         self.moments.at(Moment::Finished).await;
-        Ok(submission(&held.claim, so_far))
+        Ok(finished(&held.claim, so_far))
     }
 
     /// Keeps records that came to nothing, before the launcher hears of it: it may want them done again.
-    async fn keep_failed(&self, plugin: &str, columns: &[String], block: &[Record]) {
-        let records = Records { columns: columns.to_vec(), records: block.to_vec() };
+    async fn keep_failed(&self, plugin: &str, block: Part) {
         let (failed, name) = (self.failed.clone(), plugin.to_owned());
-        if let Err(error) = off(move || failed.keep(&name, records)).await {
+        let keep = move || {
+            let Block { columns, records } = block.block();
+            failed.keep(&name, Records { columns: columns.to_vec(), records: records.to_vec() })
+        };
+        if let Err(error) = off(keep).await {
             tracing::warn!("keeping records that {plugin} failed at: {error}");
         }
     }
@@ -235,30 +247,24 @@ impl Desk {
     }
 
     /// One result for each record of the block, and the time they took.
-    async fn process_block(
-        &self,
-        manifest: &PluginManifest,
-        columns: &[String],
-        block: &[Record],
-    ) -> Result<(Arc<[RecordResult]>, Duration), Unfinished> {
-        let records = Records { columns: columns.to_vec(), records: block.to_vec() };
+    async fn process_block(&self, manifest: &PluginManifest, block: Part) -> Result<(Results, Duration), Unfinished> {
         let plugin = &manifest.name;
         let longest = manifest.time_per_block * self.pace.block_limits + self.pace.block_grace;
         // SQLite looks at no alarm within a single function, and some take days over long texts.
-        let Ok(done) = timeout(longest, self.bench.process(plugin, records)).await else {
+        let Ok(done) = timeout(longest, self.bench.process(plugin, block.clone())).await else {
             let reason = format!("plugin {plugin} was not done with a block after {} s", longest.as_secs_f32());
             return Err(Unfinished::Stuck(reason));
         };
         let (results, time) = done?.map_err(|not_done| match not_done {
             NotDone::Failed(reason) => Unfinished::Failed(reason),
             NotDone::DataAway(reason) => {
-                self.wait_for_data(plugin, &reason);
+                self.wait_for_data(plugin, &reason, None);
                 Unfinished::Unable(reason)
             }
         })?;
         self.has_data(plugin);
-        if results.iter().map(|result| result.id).eq(block.iter().map(|record| record.id)) {
-            Ok((results.into(), time))
+        if results.ids().iter().eq(block.block().records.iter().map(|record| &record.id)) {
+            Ok((results, time))
         } else {
             Err(Unfinished::Failed(format!("plugin {plugin} did not give one result for each record")))
         }
@@ -312,6 +318,7 @@ impl Desk {
         release: &ReleaseArgs,
         records: &Records,
         written: Option<Written>,
+        position: Option<ReachedPosition>,
     ) -> Result<(Journal, Written), SpoolError> {
         let origin = Origin {
             attempt: held.claim.attempt,
@@ -319,27 +326,49 @@ impl Desk {
             plugin: held.claim.plugin.clone(),
             release: release.tag.clone(),
             commit: release.commit.clone(),
+            position,
         };
         let held = held.clone();
         if let Some(written) = written {
-            if written.origin == origin && are_results_of(&written.results, records) {
+            if goes_on(&written.origin, &origin) && are_results_of(&written.results, records) {
                 tracing::info!("going on with job {} after {} records", held.claim.job, written.results.len());
                 return off(move || held.continue_journal(&written).map(|journal| (journal, written))).await;
             }
-            tracing::info!("beginning job {} again: its checkpoint is of {}", held.claim.job, written.origin.release);
+            let of = &written.origin;
+            tracing::info!(
+                "beginning job {} again: its checkpoint is of {}, or of other data",
+                held.claim.job,
+                of.release
+            );
         }
-        let nothing = Written { origin, results: Vec::new(), work: Duration::ZERO, bytes: 0 };
+        let nothing = Written { origin, results: Results::default(), work: Duration::ZERO, bytes: 0 };
         off(move || held.begin_journal(&nothing.origin).map(|journal| (journal, nothing))).await
     }
 }
 
-pub(crate) fn submission(claim: &Claim, written: Written) -> Submission {
+pub(crate) fn finished(claim: &Claim, written: Written) -> Finished {
     let work_ms = u64::try_from(written.work.as_millis()).unwrap_or(u64::MAX);
-    Submission {
+    Finished {
         secret: claim.secret.clone(),
-        provenance: Provenance { release: written.origin.release, commit: written.origin.commit, work_ms },
+        provenance: Provenance {
+            release: written.origin.release,
+            commit: written.origin.commit,
+            work_ms,
+            position: written.origin.position,
+        },
         results: written.results,
     }
+}
+
+/// Whether results that come `from` one origin can be gone on with `now`: the same but for the data, which may be newer.
+/// What all of them hold at least are the data that were begun with.
+fn goes_on(from: &Origin, now: &Origin) -> bool {
+    let data = match (&from.position, &now.position) {
+        (None, None) => true,
+        (Some(from), Some(now)) => holds(now, &from.primary, &from.gtid),
+        _ => false,
+    };
+    data && Origin { position: None, ..from.clone() } == Origin { position: None, ..now.clone() }
 }
 
 /// The manifest of a job's plugin, when that works in the release in use.
@@ -352,28 +381,52 @@ fn manifest_of<'a>(in_use: &'a InUse, claim: &Claim) -> Result<&'a PluginManifes
 }
 
 /// Why a job came to nothing although it is done: each of its records ended in an error.
-fn fruitless(results: &[RecordResult]) -> Option<String> {
-    let error = |result: &RecordResult| match &result.outcome {
-        Outcome::Error(error) => Some(error.clone()),
+fn fruitless(results: &Results) -> Option<String> {
+    if results.errors() < results.len() {
+        return None;
+    }
+    match results.decoded().into_iter().next()?.outcome {
+        Outcome::Error(first) => {
+            Some(format!("each of its {} records ended in an error, the first in: {first}", results.len()))
+        }
         Outcome::Ok(_) => None,
-    };
-    let first = results.first().and_then(error)?;
-    let all = results.iter().all(|result| error(result).is_some());
-    all.then(|| format!("each of its {} records ended in an error, the first in: {first}", results.len()))
+    }
 }
 
 /// Whether `results` are those of the first of `records`.
-fn are_results_of(results: &[RecordResult], records: &Records) -> bool {
+fn are_results_of(results: &Results, records: &Records) -> bool {
     results.len() <= records.records.len()
-        && results.iter().zip(&records.records).all(|(result, record)| result.id == record.id)
+        && results.ids().iter().zip(&records.records).all(|(id, record)| *id == record.id)
 }
 
 #[cfg(test)]
 mod tests {
+    use nightshift_wire::RecordResult;
+
     use super::*;
 
     #[test]
+    fn results_are_gone_on_with_on_the_same_data_or_newer_ones_of_the_same_primary() {
+        let origin = |position: Option<(&str, &str)>| Origin {
+            attempt: 1,
+            revision: 0,
+            plugin: "p".into(),
+            release: "v1.0.0".into(),
+            commit: "c".into(),
+            position: position.map(|(primary, gtid)| ReachedPosition { primary: primary.into(), gtid: gtid.into() }),
+        };
+        let from = origin(Some(("mariadb:1", "0-1-10")));
+        assert!(goes_on(&from, &from) && goes_on(&from, &origin(Some(("mariadb:1", "0-1-11")))));
+        for other in [Some(("mariadb:1", "0-1-9")), Some(("mariadb:2", "0-2-11")), None] {
+            assert!(!goes_on(&from, &origin(other)), "{other:?}");
+        }
+        assert!(goes_on(&origin(None), &origin(None)) && !goes_on(&origin(None), &from));
+        assert!(!goes_on(&from, &Origin { release: "v1.0.1".into(), ..from.clone() }));
+    }
+
+    #[test]
     fn a_job_came_to_nothing_when_each_of_its_records_ended_in_an_error() {
+        let fruitless = |results: &[RecordResult]| fruitless(&results.into());
         let result = |id, outcome| RecordResult { id, outcome };
         let bad = result(1, Outcome::Error("no table".into()));
         let good = result(2, Outcome::Ok(std::collections::BTreeMap::new()));

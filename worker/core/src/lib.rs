@@ -30,6 +30,7 @@ mod data_away;
 mod desk;
 pub mod direct;
 mod fetcher;
+mod freshness;
 pub mod http;
 mod job;
 pub mod lifeline;
@@ -50,7 +51,8 @@ mod swap;
 mod telling;
 mod workbench;
 
-pub use control::{ControlError, JobControl};
+pub use control::{ControlError, Finished, JobControl};
+pub use freshness::Currency;
 pub use orders::Orders;
 pub use pace::Pace;
 pub use run::{Core, CoreError, Ended};

@@ -21,7 +21,7 @@ use nightshift_core::direct::DirectControl;
 use nightshift_core::http::HttpControl;
 use nightshift_core::lock::CoreLock;
 use nightshift_core::moments::Unwatched;
-use nightshift_core::{Core, Ended, JobControl, Orders, Pace, again, lifeline, samples};
+use nightshift_core::{Core, Currency, Ended, JobControl, Orders, Pace, again, lifeline, samples};
 use nightshift_plugin::process::with_running;
 use nightshift_plugin::sandbox::{self, Sandbox};
 use nightshift_plugin::{Host, Replica};
@@ -32,6 +32,10 @@ use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+/// Results and records are made on one thread and freed on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long a core that is just ending may keep the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -137,6 +141,11 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     lifeline::hold(ordering, own_mark()).context("starting the thread that reads stdin")?;
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
+    let usual = Currency::default();
+    let currency = Currency {
+        heartbeat: args.host.replica_heartbeat.clone().unwrap_or(usual.heartbeat),
+        max_behind: args.host.replica_max_behind.unwrap_or(usual.max_behind),
+    };
     let host = Host { cache: Some(state.compiled_modules()), ..host(args.host)? };
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
@@ -148,6 +157,7 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
         tell: tell_launcher(host.sandbox.clone())?,
         pace: Pace::default(),
         host,
+        currency,
         moments: Box::new(Unwatched),
     };
     runtime.spawn(bury_orphans());
@@ -241,9 +251,13 @@ fn log_to(state: &StateDir, filter: Option<String>) -> anyhow::Result<()> {
         .max_log_files(LOGS_KEPT)
         .build(state.log())
         .context("opening the log")?;
-    let to_files = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(files);
-    let to_stderr = filter
-        .map(|filter| tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(EnvFilter::new(filter)));
+    // A full disk takes no log, and a launcher that is gone reads none; saying so on stderr would end whoever speaks.
+    let to_files = tracing_subscriber::fmt::layer().log_internal_errors(false);
+    let to_files = to_files.with_ansi(false).with_target(false).with_writer(files);
+    let to_stderr = filter.map(|filter| {
+        let to_stderr = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(io::stderr);
+        to_stderr.with_filter(EnvFilter::new(filter))
+    });
     tracing_subscriber::registry().with(to_files.with_filter(LevelFilter::INFO)).with(to_stderr).init();
     Ok(())
 }

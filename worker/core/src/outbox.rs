@@ -259,6 +259,7 @@ mod tests {
             plugin: "p".into(),
             records: 2,
             lease_ms: 60_000,
+            position: None,
         })
     }
 

@@ -27,6 +27,10 @@ pub struct Pace {
     pub data_first: Duration,
     /// The longest of these waits.
     pub data_most: Duration,
+    /// How long the replica's data may take to become as new as the job in hand asks for, before that goes back.
+    pub data_wait: Duration,
+    /// Between two looks at a replica that some plugin waits for without a job.
+    pub data_look: Duration,
     /// So many times its plugin's own limit may a block take, because parts of it are tried again …
     pub block_limits: u32,
     /// … and so much longer, before the plugin counts as stuck where no limit reaches it.
@@ -67,6 +71,8 @@ impl Default for Pace {
             disk_most: Duration::from_secs(600),
             data_first: Duration::from_secs(5),
             data_most: Duration::from_secs(5 * 60),
+            data_wait: Duration::from_secs(30),
+            data_look: Duration::from_millis(500),
             block_limits: 20,
             block_grace: Duration::from_secs(5 * 60),
             heartbeat: Duration::from_secs(60),

@@ -47,6 +47,12 @@ pub(crate) fn open_all(slot: &Path, host: &Host) -> Result<Opened, String> {
     Ok(opened)
 }
 
+/// Opens one plugin of the release whose slot is `slot`.
+pub(crate) fn open_one(slot: &Path, name: &str, host: &Host) -> Result<Ready, String> {
+    let tree = slot.join("tree");
+    open(&tree, &tree.join("plugins").join(name), name, host)
+}
+
 /// Opens the plugin in `folder`, which belongs to the release's tree.
 pub(crate) fn open(tree: &Path, folder: &Path, name: &str, host: &Host) -> Result<Ready, String> {
     let text = fs::read_to_string(folder.join(PLUGIN_FILE))

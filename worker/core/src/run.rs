@@ -24,6 +24,7 @@ use crate::clock::Stopwatch;
 use crate::control::JobControl;
 use crate::desk::{Bell, Desk, InUse, Room, lock, off};
 use crate::fetcher::{Fetcher, Ready};
+use crate::freshness::{Currency, Freshness};
 use crate::job::Hand;
 use crate::moments::Moments;
 use crate::orders::{self, Orders};
@@ -51,6 +52,8 @@ pub struct Core {
     pub pace: Pace,
     /// What the machine offers plugins.
     pub host: Host,
+    /// By what data of the replica count as current.
+    pub currency: Currency,
     /// Is told of every named instant.
     pub moments: Box<dyn Moments>,
 }
@@ -119,6 +122,7 @@ impl Core {
             InUse { release: self.release.clone(), catalogue: Catalogue::default(), settings: GridSettings::default() };
         let desk = Desk {
             control: self.control,
+            freshness: self.host.replica.as_ref().map(|replica| Freshness::of(replica, self.currency)),
             bench: Workbench::start(self.host).map_err(CoreError::Thread)?,
             spool,
             failed,
@@ -146,6 +150,7 @@ impl Core {
             never = desk.deliver() => match never {},
             never = desk.ring_for_orders() => match never {},
             never = desk.stay_awake() => match never {},
+            never = desk.mind_data() => match never {},
         }
     }
 }
@@ -182,6 +187,7 @@ fn outbox_of(finished: Vec<(HeldAttempt, Option<String>, u64)>) -> Outbox {
 
 /// Changes over to the plugins and settings of `release`.
 async fn use_release(desk: &Desk, release: ReleaseArgs) -> Result<(), CoreError> {
+    let data = desk.data_now().await;
     let catalogue = match desk.bench.open(release.slot.clone()).await? {
         Ok(catalogue) => catalogue,
         Err(reason) => {
@@ -192,6 +198,7 @@ async fn use_release(desk: &Desk, release: ReleaseArgs) -> Result<(), CoreError>
     for (plugin, reason) in &catalogue.left_out {
         tracing::error!("{plugin} is left out: {reason}");
     }
+    desk.opened_on(&catalogue, data.as_ref());
     let file = release.slot.join("tree").join(SETTINGS_FILE);
     let settings = off(move || read_settings(&file)).await;
     desk.control.cap_bulk(settings.bandwidth);
@@ -259,8 +266,8 @@ impl Front<'_> {
             self.speeds.insert(claim.plugin.clone(), each);
         }
         let settled = match done {
-            Ok(submission) => {
-                desk.hand_in(ready.held.clone(), submission).await;
+            Ok(finished) => {
+                desk.hand_in(ready.held.clone(), finished).await;
                 Ok(())
             }
             Err(unfinished) => desk.settle(&ready.held, unfinished).await,

@@ -5,13 +5,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use nightshift_contract::message::FromCore;
-use nightshift_wire::{Claim, GiveBack, GiveBackCause, Problem, Submission, code};
+use nightshift_wire::{Claim, GiveBack, GiveBackCause, Problem, code};
 use tokio::time::sleep;
 
 use crate::causes::with_causes;
-use crate::control::{ControlError, Refusal, judge};
+use crate::control::{ControlError, Finished, Refusal, judge};
 use crate::desk::{Desk, lock, off};
-use crate::job::{Unfinished, submission};
+use crate::job::{Unfinished, finished};
 use crate::moments::Moment;
 use crate::outbox::{Errand, Failed, Next, Then};
 use crate::run::CoreError;
@@ -19,7 +19,7 @@ use crate::spool::HeldAttempt;
 
 impl Desk {
     /// Puts finished results into the outbox; they are on disk, and `fresh` is the same in memory.
-    pub(crate) async fn hand_in(&self, held: HeldAttempt, fresh: Submission) {
+    pub(crate) async fn hand_in(&self, held: HeldAttempt, fresh: Finished) {
         *lock(&self.fresh) = Some((held.claim.attempt, Arc::new(fresh)));
         let attempt = held.clone();
         let bytes = off(move || attempt.bytes()).await;
@@ -33,7 +33,11 @@ impl Desk {
     }
 
     fn put_back(&self, held: HeldAttempt, cause: GiveBackCause, reason: String, after_claim: bool) {
-        tracing::warn!("giving job {} back ({cause:?}): {reason}", held.claim.job);
+        let why = match cause {
+            GiveBackCause::Stopped => "which does not count against it",
+            GiveBackCause::Failed => "which counts against it",
+        };
+        tracing::warn!("giving job {} back, {why}: {reason}", held.claim.job);
         lock(&self.outbox).put(held, Errand::GiveBack { cause, reason, after_claim }, 0, self.now());
         self.bell.ring();
     }
@@ -103,14 +107,14 @@ impl Desk {
 
     async fn deliver_results(&self, held: &HeldAttempt) {
         let claim = &held.claim;
-        let Some(submission) = self.results_of(held).await else {
+        let Some(finished) = self.results_of(held).await else {
             tracing::error!("the results of job {} cannot be read from disk; the next core tries again", claim.job);
             lock(&self.outbox).forget(claim.attempt);
             self.bell.ring();
             return;
         };
         self.awake().await;
-        match self.control.submit(claim.attempt, &submission).await {
+        match self.control.submit(claim.attempt, &finished).await {
             Ok(receipt) => {
                 tracing::info!(attempt = claim.attempt, "the results of job {} are accepted", receipt.job);
                 lock(&self.outbox).answered();
@@ -133,7 +137,7 @@ impl Desk {
     }
 
     /// The results of a finished attempt, from memory or from disk.
-    async fn results_of(&self, held: &HeldAttempt) -> Option<Arc<Submission>> {
+    async fn results_of(&self, held: &HeldAttempt) -> Option<Arc<Finished>> {
         let fresh = lock(&self.fresh).as_ref().filter(|(attempt, _)| *attempt == held.claim.attempt).cloned();
         if let Some((_, fresh)) = fresh {
             return Some(fresh);
@@ -141,7 +145,7 @@ impl Desk {
         let attempt = held.clone();
         let written = off(move || attempt.written()).await?;
         let whole = written.results.len() as u64 == held.claim.records;
-        whole.then(|| Arc::new(submission(&held.claim, written)))
+        whole.then(|| Arc::new(finished(&held.claim, written)))
     }
 
     /// Gives a job back. A refusal says that it is not ours any more, which is as good.

@@ -4,20 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{BlockError, Host, Stopper};
-use nightshift_wire::{RecordResult, Records};
+use nightshift_plugin::{Block, BlockError, Host, Results, Stopper};
+use nightshift_wire::Records;
 use tokio::sync::oneshot;
 
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
 use crate::desk::lock;
-use crate::plugins::{Opened, open_all};
+use crate::plugins::{Opened, open_all, open_one};
 
 /// The plugins that are ready and those that are not.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,23 @@ pub(crate) struct Catalogue {
 pub(crate) struct Broken;
 
 /// A block's results and the time they took, or why there are none.
-pub(crate) type Done = Result<(Vec<RecordResult>, Duration), NotDone>;
+pub(crate) type Done = Result<(Results, Duration), NotDone>;
+
+/// Some records of a job, one after the other.
+#[derive(Clone)]
+pub(crate) struct Part {
+    /// All records of the job.
+    pub(crate) of: Arc<Records>,
+    /// The places of these.
+    pub(crate) places: Range<usize>,
+}
+
+impl Part {
+    /// The records.
+    pub(crate) fn block(&self) -> Block<'_> {
+        Block { columns: &self.of.columns, records: &self.of.records[self.places.clone()] }
+    }
+}
 
 /// Why a block has no results, in words.
 pub(crate) enum NotDone {
@@ -46,7 +63,8 @@ pub(crate) enum NotDone {
 
 enum Task {
     Open { slot: PathBuf, reply: oneshot::Sender<Result<Catalogue, String>> },
-    Process { plugin: String, block: Records, reply: oneshot::Sender<Done> },
+    Reopen { plugin: String, reply: oneshot::Sender<Result<(), String>> },
+    Process { plugin: String, block: Part, reply: oneshot::Sender<Done> },
 }
 
 /// The way to the thread. The thread ends when this is dropped.
@@ -76,6 +94,13 @@ impl Workbench {
         answer.await.map_err(|_| Broken)
     }
 
+    /// Opens a plugin of the release in use again, in place of the instance that is open. The error is why it does not open.
+    pub(crate) async fn reopen(&self, plugin: &str) -> Result<Result<(), String>, Broken> {
+        let (reply, answer) = oneshot::channel();
+        self.tasks.send(Task::Reopen { plugin: plugin.to_owned(), reply }).map_err(|_| Broken)?;
+        answer.await.map_err(|_| Broken)
+    }
+
     /// Breaks off the block that `plugin` works on, if it does; whoever waits for it has gone before.
     pub(crate) fn break_off(&self, plugin: &str) {
         let stopper = lock(&self.stoppers).get(plugin).cloned();
@@ -85,7 +110,7 @@ impl Workbench {
     }
 
     /// Has `plugin` process a block.
-    pub(crate) async fn process(&self, plugin: &str, block: Records) -> Result<Done, Broken> {
+    pub(crate) async fn process(&self, plugin: &str, block: Part) -> Result<Done, Broken> {
         let (reply, answer) = oneshot::channel();
         self.tasks.send(Task::Process { plugin: plugin.to_owned(), block, reply }).map_err(|_| Broken)?;
         answer.await.map_err(|_| Broken)
@@ -94,6 +119,7 @@ impl Workbench {
 
 fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers, host: &Host) {
     let mut opened = Opened::default();
+    let mut in_use = PathBuf::new();
     while let Ok(task) = tasks.recv() {
         // A reply that nobody waits for any more is dropped.
         match task {
@@ -101,6 +127,7 @@ fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers, host: &Host) {
                 // The old instances go first: two releases' data tables need not fit into memory at once.
                 opened = Opened::default();
                 lock(stoppers).clear();
+                in_use.clone_from(&slot);
                 let result = open_all(&slot, host).map(|new| {
                     opened = new;
                     let ready = opened.ready.iter();
@@ -109,8 +136,18 @@ fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers, host: &Host) {
                 });
                 drop(reply.send(result));
             }
+            Task::Reopen { plugin, reply } => {
+                // Here, too, the old instance goes first.
+                lock(stoppers).remove(&plugin);
+                opened.ready.remove(&plugin);
+                let result = open_one(&in_use, &plugin, host).map(|ready| {
+                    lock(stoppers).insert(plugin.clone(), ready.plugin.stopper());
+                    opened.ready.insert(plugin, ready);
+                });
+                drop(reply.send(result));
+            }
             Task::Process { plugin, block, reply } if !reply.is_closed() => {
-                drop(reply.send(process(&mut opened, &plugin, &block)));
+                drop(reply.send(process(&mut opened, &plugin, block.block())));
             }
             Task::Process { .. } => {}
         }
@@ -122,13 +159,13 @@ fn catalogue(opened: &Opened) -> Catalogue {
     Catalogue { ready: ready.collect(), left_out: opened.left_out.clone() }
 }
 
-fn process(opened: &mut Opened, plugin: &str, block: &Records) -> Done {
+fn process(opened: &mut Opened, plugin: &str, block: Block<'_>) -> Done {
     let Some(ready) = opened.ready.get_mut(plugin) else {
         return Err(NotDone::Failed(format!("plugin {plugin} is not open")));
     };
     let watch = Stopwatch::start();
     // A panic is a fault in a runtime of ours; it fails the job and not the worker.
-    match catch_unwind(AssertUnwindSafe(|| ready.plugin.process(block))) {
+    match catch_unwind(AssertUnwindSafe(|| ready.plugin.work(block))) {
         Ok(Ok(results)) => Ok((results, watch.elapsed())),
         Ok(Err(error @ BlockError::DataAway { .. })) => Err(NotDone::DataAway(with_causes(&error))),
         Ok(Err(error)) => Err(NotDone::Failed(with_causes(&error))),

@@ -4,12 +4,15 @@
 //! A new group is a file here and a line in [`GROUPS`]. Its figures share a set-up; its names share a beginning, so
 //! that `nightshift-bench PREFIX` runs it alone.
 
+mod capacity;
 mod cycle_noop;
 mod figure;
 mod job_control;
 mod measure;
 mod plugins;
 mod release;
+mod replica;
+mod reseed;
 mod stop_latency;
 mod table;
 mod tag_verify;
@@ -39,7 +42,12 @@ const GROUPS: &[&[Group]] = &[
     &job_control::DEEP_QUEUE,
     &job_control::BATCH,
     &[job_control::FLEET],
+    &[job_control::PAGES],
+    &replica::GROUPS,
+    &[reseed::CLONE],
+    &[reseed::DUMP],
     &[stop_latency::GROUP],
+    &[capacity::GROUP],
 ];
 
 fn groups() -> impl Iterator<Item = &'static Group> {

@@ -8,7 +8,7 @@ use nightshift_client::{Access, Client, ClientError, Timeouts};
 use nightshift_testbed::central::Central;
 use nightshift_testbed::grid::{Grid, Worker};
 use nightshift_testbed::wait;
-use nightshift_wire::{Batch, BatchId, BatchState, HandIn, Job, JobSize};
+use nightshift_wire::{Batch, BatchId, BatchState, HandIn, Job, JobSize, StopView};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -44,11 +44,23 @@ impl Scene {
         Scene::set_with("look_every = \"2s\"")
     }
 
+    /// A scene without a release whose job server knows the primary of the company's data, by its address.
+    ///
+    /// # Errors
+    /// As [`Scene::set`].
+    pub fn with_primary(url: &str) -> Result<Scene> {
+        Scene::set_with(&format!("primary.url = {url:?}"))
+    }
+
     fn set_on(store: Option<&str>) -> Result<Scene> {
         Scene::set_with(&store.map(|address| format!("store = {address:?}")).unwrap_or_default())
     }
 
-    fn set_with(more: &str) -> Result<Scene> {
+    /// A scene without a release, with further lines of jobserver.toml in `more`.
+    ///
+    /// # Errors
+    /// As [`Scene::set`].
+    pub fn set_with(more: &str) -> Result<Scene> {
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let central = Central::create(&folder.path().join("central.git"))?;
         let grid = Grid::start_with(folder.path(), central.at(&central.url()), more)?;
@@ -93,6 +105,11 @@ impl Scene {
                 "SELECT record_id, n * 2 + 0 * (WITH RECURSIVE step(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM step \
                  WHERE i < {steps} + n * 0) SELECT count(*) FROM step) AS twice FROM records"
             ),
+            // The amount of the smallest number there is, which is no number.
+            Work::FailsBeyondItsSample => {
+                "SELECT record_id, CASE n WHEN 1 THEN 2 ELSE abs(-9223372036854775807 - n / n) END AS twice FROM records"
+                    .to_owned()
+            }
         };
         self.central.put("plugins/twice/plugin.toml", manifest)?;
         self.central.put("plugins/twice/query.sqlite.sql", query)?;
@@ -132,6 +149,34 @@ impl Scene {
     pub fn put_closed_hours(&mut self) -> Result<()> {
         let day = clock::weekday_in_days(3);
         self.central.put("nightshift.toml", format!("[workers]\nhours = [\"{day} 12:00-12:01\"]\n"))
+    }
+
+    /// Replaces the stop flag, and waits until the job server has seen that: until then it tells of the one before, and
+    /// what anybody says is stopped, is stopped.
+    ///
+    /// # Errors
+    /// When the repository cannot be written, or the job server does not see it.
+    pub fn stop_otherwise(&mut self, content: &str, is_so: impl Fn(&StopView) -> bool) -> Result<()> {
+        self.central.stop(content)?;
+        self.stops_are(is_so)
+    }
+
+    /// Removes the stop flag, and waits until the job server has seen that, as [`Scene::stop_otherwise`].
+    ///
+    /// # Errors
+    /// As [`Scene::stop_otherwise`].
+    pub fn start(&mut self) -> Result<()> {
+        self.central.start()?;
+        self.stops_are(|view| view.stopped.is_none() && view.stops.is_empty())
+    }
+
+    fn stops_are(&self, is_so: impl Fn(&StopView) -> bool) -> Result<()> {
+        let mut last = None;
+        let seen = wait::until("the job server to see what is stopped now", wait::SOON, || {
+            last = Some(self.ask(async |client| client.stop("", Duration::ZERO).await));
+            last.as_ref().and_then(|view| view.as_ref().ok()).filter(|view| is_so(view)).map(|_| ())
+        });
+        seen.with_context(|| format!("last seen: {last:?}"))
     }
 
     /// A worker with nothing special; no cycle runs yet.
@@ -274,7 +319,7 @@ while (my $line = <STDIN>) {
 }
 "#;
 
-/// How long the plugin `twice` works on a record.
+/// What the plugin `twice` does with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// As good as no time.
@@ -284,6 +329,8 @@ pub enum Work {
         /// Steps for each record.
         steps: u32,
     },
+    /// It passes its sample, and fails on every other record.
+    FailsBeyondItsSample,
 }
 
 /// A CSV of the numbers `1..=records`.

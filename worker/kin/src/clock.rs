@@ -1,18 +1,20 @@
-//! The one place of this crate that reads the clock.
+//! The one place of this crate that reads the clock: a stopwatch, which the crates above it use too.
 #![allow(clippy::disallowed_methods, reason = "the file that may read the clock")]
 
 use std::time::{Duration, Instant};
 
 /// Measures a piece of time from its making on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopwatch(Instant);
+pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    pub(crate) fn start() -> Stopwatch {
+    /// Starts now.
+    pub fn start() -> Stopwatch {
         Stopwatch(Instant::now())
     }
 
-    pub(crate) fn elapsed(self) -> Duration {
+    /// The time since the start.
+    pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }

@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, p
 
 use crate::clock::Stopwatch;
 use crate::family::{Process, Roots, family};
-use crate::{orphans, proc, wait};
+use crate::{apart, orphans, proc, wait};
 
 /// So many looks freeze before killing begins, whether the last one showed movement or not: what is killed does not
 /// fork either.
@@ -57,8 +57,10 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
     let mut mark = None;
     let mut clear = 0;
     loop {
-        let processes = look(roots, mark, waited_for)?;
-        let members = family(&processes, roots, &led);
+        // Held until what was found has its signal.
+        let apart = apart::lock();
+        let processes = look(roots, mark, waited_for, &apart)?;
+        let members = family(&processes, &Roots { apart: &apart, ..roots.clone() }, &led);
         if members.is_empty() {
             if clear == CLEAR_LOOKS {
                 return Ok(Ended { killed: killed.len() });
@@ -81,6 +83,7 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
         if begun.elapsed() > at_most {
             return Err(Survivors::Left(members.iter().map(|member| member.pid).collect()));
         }
+        drop(apart);
         wait::a_moment();
     }
 }
@@ -90,8 +93,10 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
 /// # Errors
 /// When /proc cannot be read.
 pub fn members(roots: &Roots<'_>) -> Result<Vec<(u32, u64)>, Survivors> {
-    let processes = proc::processes(roots.mark, since(roots)).map_err(Survivors::Unseen)?;
-    Ok(family(&processes, roots, &BTreeMap::new()).iter().map(|member| (member.pid, member.start)).collect())
+    let apart = apart::lock();
+    let roots = Roots { apart: &apart, ..roots.clone() };
+    let processes = proc::processes(roots.mark, since(&roots)).map_err(Survivors::Unseen)?;
+    Ok(family(&processes, &roots, &BTreeMap::new()).iter().map(|member| (member.pid, member.start)).collect())
 }
 
 /// The members of the family that are left, by number.
@@ -107,13 +112,18 @@ fn since(roots: &Roots<'_>) -> u64 {
     roots.below.and_then(proc::process).map_or(0, |process| process.start)
 }
 
-fn look(roots: &Roots<'_>, mark: Option<&str>, waited_for: &[u32]) -> Result<Vec<Process>, Survivors> {
+fn look(
+    roots: &Roots<'_>,
+    mark: Option<&str>,
+    waited_for: &[u32],
+    apart: &[(u32, u64)],
+) -> Result<Vec<Process>, Survivors> {
     let me = std::process::id();
     let processes = proc::processes(mark, since(roots)).map_err(Survivors::Unseen)?;
     // Where no orphans are adopted, every child was started by somebody who waits for it.
     if orphans::adopts_orphans() {
         for process in processes.iter().filter(|process| process.is_zombie && process.parent == me) {
-            if !waited_for.contains(&process.pid) {
+            if !waited_for.contains(&process.pid) && !apart.contains(&(process.pid, process.start)) {
                 orphans::reap(process.pid);
             }
         }

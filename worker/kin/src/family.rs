@@ -36,6 +36,8 @@ pub struct Roots<'a> {
     pub mark: Option<&'a str>,
     /// Not these, nor what is found through them alone: they belong to somebody else.
     pub spare: &'a [u32],
+    /// Nor these, by number and start.
+    pub apart: &'a [(u32, u64)],
 }
 
 /// The members of a family among the processes of a machine, ended ones left out: what descends from the root, what is
@@ -43,7 +45,8 @@ pub struct Roots<'a> {
 ///
 /// `led` holds the numbers of members seen earlier, each with its start; a group outlives its leader.
 pub fn family<'p>(processes: &'p [Process], roots: &Roots<'_>, led: &BTreeMap<u32, u64>) -> Vec<&'p Process> {
-    let spared = |process: &Process| roots.spare.contains(&process.pid);
+    let spared =
+        |process: &Process| roots.spare.contains(&process.pid) || roots.apart.contains(&(process.pid, process.start));
     let mut members: BTreeSet<u32> = BTreeSet::new();
     loop {
         let before = members.len();
@@ -147,5 +150,12 @@ mod tests {
         let all = [process(101, US), process(102, 101), process(103, US)];
         let roots = Roots { spare: &[101], ..below() };
         assert_eq!(found(&all, &roots), [103]);
+    }
+
+    #[test]
+    fn what_is_kept_apart_is_not_found_unless_a_stranger_has_its_number_now() {
+        let all = [process(101, US), process(102, US), process(103, 101)];
+        let roots = Roots { apart: &[(101, 101), (102, 7)], known: &[(101, 101)], ..below() };
+        assert_eq!(found(&all, &roots), [102]);
     }
 }

@@ -10,10 +10,13 @@
 //!   when it was noted before ([`members`]);
 //! - process groups and sessions led by what was found count as well ([`family`]).
 //!
+//! What is below this process and is none of it (the worker's own database server) is started or kept [apart](start_apart).
+//!
 //! Ending ([`end`]): look, freeze whatever is found, look again until nothing new comes up, kill it all, look again, until
 //! none is left. A frozen process forks no more, and SIGKILL is not to be ignored. What that does not reach: processes of
 //! another user, and those that other programs start for ours (at, systemd-run).
 
+mod apart;
 mod brand;
 mod clock;
 mod end;
@@ -22,7 +25,9 @@ mod orphans;
 mod proc;
 mod wait;
 
+pub use apart::{keep_apart, start_apart};
 pub use brand::mark;
+pub use clock::Stopwatch;
 pub use end::{Ended, Survivors, end, is_left, members};
 pub use family::{Process, Roots, family};
 pub use orphans::{adopt_orphans, adopts_orphans, reap_orphans};

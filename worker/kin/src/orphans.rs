@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, WaitOptions, set_child_subreaper, waitpid};
 
-use crate::proc;
+use crate::{apart, proc};
 
 static ADOPTS: AtomicBool = AtomicBool::new(false);
 
@@ -24,15 +24,17 @@ pub fn adopts_orphans() -> bool {
     ADOPTS.load(Ordering::Relaxed)
 }
 
-/// Buries ended children of this process that nobody waits for: all but those in `waited_for`, whose end somebody
-/// collects.
+/// Buries ended children of this process that nobody waits for: all but those in `waited_for` and those kept apart, whose
+/// end somebody collects.
 ///
 /// # Errors
 /// When /proc cannot be read.
 pub fn reap_orphans(waited_for: &[u32]) -> io::Result<()> {
     let me = std::process::id();
+    let apart = apart::lock();
     for process in proc::processes(None, 0)? {
-        if process.parent == me && process.is_zombie && !waited_for.contains(&process.pid) {
+        let is_apart = apart.contains(&(process.pid, process.start));
+        if process.parent == me && process.is_zombie && !is_apart && !waited_for.contains(&process.pid) {
             reap(process.pid);
         }
     }

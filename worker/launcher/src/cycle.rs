@@ -4,10 +4,11 @@
 //! 2. Identity.
 //! 3. The local stop file: stopped, nothing else is looked at.
 //! 4. Ask the job server what is stopped. Visit the repository: look, stop flag, sync. After a switch, which may have taken long, once more.
-//! 5. A job server that asks who comes is asked whether it lets this worker in ([`crate::join`]). [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
+//! 5. A job server that asks who comes is asked whether it lets this worker in ([`crate::join`]). The replica that plugins need is looked at, and brought on ([`crate::replica`]). [`decide::next`] says what may happen. Only when that is work, a core is started and watched ([`crate::watch`]).
 //! 6. Status file and report, whatever happened; then the exit code.
 
 mod letting_in;
+mod replicating;
 mod visiting;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::installed::Installed;
 use crate::join::{Credential, CredentialError};
 use crate::lock::{self, Lock, LockError, Taken};
 use crate::lookout::Lookout;
+use crate::replica::{Keeper, Standing};
 use crate::report::{Findings, Reporter, Step};
 use crate::repository::{RepositoryError, Visit};
 use crate::sender::Sender;
@@ -116,6 +118,12 @@ pub struct Cycle<'s> {
     pub lookout: Lookout,
     /// The last visit to the repository, once there was one.
     pub visit: Option<Visit>,
+    /// Keeps the replica, while a plugin of the release in force needs it.
+    pub replica: Option<Keeper>,
+    /// How the replica stood last.
+    standing: Standing,
+    /// The slot of the release that the replica is kept for.
+    kept_for: Option<PathBuf>,
     /// The launcher of the release in force is another program than this one.
     pub another_launcher: bool,
     /// Another release came into force in this cycle.
@@ -150,6 +158,9 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
         tracing::warn!(pid, "ended a core that an earlier launcher left over");
     }
     let left = leftovers::end_all(state)?;
+    if let Some(pid) = lock::last_core_when_gone(state) {
+        leftovers::clear_places(pid, &std::env::temp_dir());
+    }
     if left > 0 {
         tracing::warn!("ended {left} processes that an earlier core left over");
     }
@@ -165,6 +176,9 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
         heard: heard::remembered(state, &settings.source.control_branch),
         lookout: Lookout::over(&settings.source, state, settings.look_every),
         visit: None,
+        replica: None,
+        standing: Standing::default(),
+        kept_for: None,
         another_launcher: false,
         has_switched: false,
         findings,
@@ -218,10 +232,16 @@ impl Cycle<'_> {
                 facts = self.facts();
             }
             if decide::next(&facts) == Next::Work {
+                self.look_at_replica(runtime);
+                facts = self.facts();
+            }
+            if decide::next(&facts) == Next::Work {
                 let finish = runtime.block_on(watch::watch(self, repository));
+                self.leave_replica(runtime);
                 return Ok(self.after_the_watch(finish));
             }
         }
+        self.leave_replica(runtime);
         let next = decide::next(&facts);
         self.note_hours(&facts);
         self.note_stop_file(&facts);
@@ -276,6 +296,7 @@ impl Cycle<'_> {
             release: visit.release.as_ref().map(|release| release.tag.clone()),
             another_launcher: self.another_launcher,
             hours: Some(visit.settings.hours.open_until(clock::now())),
+            no_data: self.no_data(),
             refused: visit.refused.len(),
             safe_mode: visit.safe_mode.clone(),
         }
@@ -299,7 +320,8 @@ impl Cycle<'_> {
             JobSource::Store { .. } => format!("{reason} (the store is used directly: no job server hears of this)"),
         };
         let trial = visit.and_then(|visit| visit.trial.clone());
-        Report { trial, ..self.reporter.report(state, reason, release, refused, &self.findings) }
+        let replica = self.standing.report.clone();
+        Report { trial, replica, ..self.reporter.report(state, reason, release, refused, &self.findings) }
     }
 
     /// Writes the status file; one that cannot be written is noted and nothing more.

@@ -2,7 +2,8 @@
 //!
 //! The order is the rule. A stop file or stop flag comes before everything, one that stops at once before one that lets the
 //! job in hand be finished; then a repository out of reach for so long that a stop flag could have been missed; then
-//! whether there is a release at all, and whether its launcher is another one, which takes over; then the working hours.
+//! whether there is a release at all, and whether its launcher is another one, which takes over; then the working hours; then
+//! whether anything can run without a replica that only a person can mend.
 
 use jiff::Timestamp;
 use nightshift_contract::exit::Exit;
@@ -32,6 +33,8 @@ pub struct Facts {
     pub another_launcher: bool,
     /// The working hours at this moment; `None` when no release says.
     pub hours: Option<Window>,
+    /// Why nothing could run, when every plugin needs the replica and nobody but a person makes it current.
+    pub no_data: Option<String>,
     /// Releases that are offered and refused.
     pub refused: usize,
     /// Why no new release may come in, when what was trusted here is lost.
@@ -61,6 +64,8 @@ pub enum Next {
     Out(String, &'static str),
     /// Outside the working hours; holds when they begin.
     Rest(Timestamp),
+    /// Every plugin needs the replica, and only a person makes it current. Holds what is wrong.
+    NoData(String),
     /// A core may run.
     Work,
 }
@@ -96,11 +101,19 @@ pub fn next(facts: &Facts) -> Next {
     }
     match facts.hours {
         Some(Window::Closed { opens }) => Next::Rest(opens),
-        Some(Window::Open { .. }) | None => Next::Work,
+        Some(Window::Open { .. }) | None => match &facts.no_data {
+            Some(reason) => Next::NoData(reason.clone()),
+            None => Next::Work,
+        },
     }
 }
 
 impl Next {
+    /// Whether the grid or this worker is stopped, at once or after the job in hand.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stop() || matches!(self, Next::StoppedAfterJob(_))
+    }
+
     /// Whether whatever runs has to be stopped at once.
     pub fn is_stop(&self) -> bool {
         matches!(self, Next::StoppedHere(_) | Next::StoppedByFlag(_))
@@ -115,6 +128,7 @@ impl Next {
             _ if facts.refused > 0 => Exit::ReleaseRefused,
             Next::Out(..) => Exit::NotAllowed,
             Next::SafeMode(_) => Exit::Failed,
+            Next::NoData(_) => Exit::ReplicaBehind,
             Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease => Exit::TryLater,
             Next::Rest(_) | Next::Work | Next::GiveWay(_) => Exit::Done,
         }
@@ -124,9 +138,12 @@ impl Next {
     pub fn state(&self) -> WorkerState {
         match self {
             Next::StoppedHere(_) | Next::StoppedByFlag(_) | Next::StoppedAfterJob(_) => WorkerState::Stopped,
-            Next::Out(..) | Next::Unseen(_) | Next::NoRelease(_) | Next::NoGoodRelease | Next::SafeMode(_) => {
-                WorkerState::Blocked
-            }
+            Next::NoData(_)
+            | Next::Out(..)
+            | Next::Unseen(_)
+            | Next::NoRelease(_)
+            | Next::NoGoodRelease
+            | Next::SafeMode(_) => WorkerState::Blocked,
             Next::Rest(_) => WorkerState::Resting,
             Next::Work | Next::GiveWay(_) => WorkerState::Waiting,
         }
@@ -157,6 +174,10 @@ impl Next {
                 "compare `signers` in worker.toml with who signed them, or cut a release that is signed by one of these",
             ),
             Next::Out(reason, to_do) => (reason.clone(), to_do),
+            Next::NoData(reason) => (
+                format!("no jobs, because every plugin needs the replica: {reason}"),
+                "see to the replica (nightshift-worker doctor); the next cycle goes on by itself",
+            ),
             Next::Rest(opens) => (format!("outside the working hours; they begin at {opens}"), ""),
             Next::GiveWay(tag) => (format!("the launcher of {tag} takes over"), ""),
             Next::Work => ("working hours".to_owned(), ""),

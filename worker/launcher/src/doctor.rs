@@ -3,6 +3,8 @@
 //!
 //! The repository is looked at under the lock; while a cycle runs, what that cycle saw last is told instead.
 
+mod replica;
+
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,7 +12,7 @@ use std::path::Path;
 use nightshift_client::{Client, Timeouts};
 use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
-use nightshift_engine::{Engine, StopFlag};
+use nightshift_engine::{Engine, Release, StopFlag};
 use nightshift_manifest::duration;
 use nightshift_wire::StepReport;
 use rustix::fs::{Access, access, statvfs};
@@ -42,8 +44,10 @@ pub fn run(settings: &Settings, core: &Path, json: bool) -> io::Result<Exit> {
         check_sandbox(&settings.state),
     ];
     let mut checks = checks.to_vec();
-    checks.extend(check_repository(settings));
+    let (repository, release) = check_repository(settings);
+    checks.extend(repository);
     checks.extend(check_job_server(settings));
+    checks.extend(replica::check(settings, release.as_ref()));
     if json {
         screen::print(&serde_json::to_string_pretty(&serde_json::json!({ "version": 1, "checks": checks }))?)?;
     } else {
@@ -108,14 +112,18 @@ fn check_sandbox(state: &StateDir) -> StepReport {
     found.unwrap_or_else(|| good(name, "not known yet; a core says so when it starts"))
 }
 
-fn check_repository(settings: &Settings) -> Vec<StepReport> {
+/// The repository, and the release in force.
+fn check_repository(settings: &Settings) -> (Vec<StepReport>, Option<Release>) {
     const LOCK: &str = "lock";
     const REPOSITORY: &str = "repository";
     let taken = lock::take(&settings.state, settings.stuck_after);
     // Under the lock, if it is ours: what the engine remembers has to be what the disk says.
     let mut engine = match Engine::open(settings.source.clone(), settings.state.clone()) {
         Ok(engine) => engine,
-        Err(error) => return vec![bad(REPOSITORY, chain(&error), "correct that first; without it no cycle works")],
+        Err(error) => {
+            let bad = bad(REPOSITORY, chain(&error), "correct that first; without it no cycle works");
+            return (vec![bad], None);
+        }
     };
     let mut checks = Vec::new();
     match taken {
@@ -142,7 +150,7 @@ fn check_repository(settings: &Settings) -> Vec<StepReport> {
         }
         Err(error) => checks.push(bad(LOCK, chain(&error), "correct that first; without it no cycle works")),
     }
-    checks
+    (checks, engine.in_force())
 }
 
 fn check_release(engine: &Engine) -> StepReport {

@@ -8,10 +8,15 @@
 //!    purpose.
 //! 4. The next cycle, under the lock and after the core itself was ended, ends whatever still has the mark or was
 //!    noted.
+//!
+//! The folders of its plugins' programs are removed by whoever saw the core end ([`clear_places`]): a core that is stopped at
+//! once has no time for it, and one that was killed cannot.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use nightshift_contract::layout::StateDir;
+use nightshift_contract::layout::{PLUGIN_PLACE, StateDir};
 use nightshift_kin::{Roots, Survivors};
 use uuid::Uuid;
 
@@ -41,6 +46,26 @@ pub fn end_all(state: &StateDir) -> Result<usize, Survivors> {
     let known = noted_family(state, &mark);
     let roots = Roots { mark: Some(&mark), known: &known, spare: &me, ..Roots::default() };
     Ok(nightshift_kin::end(&roots, &[], ENDED_WITHIN)?.killed)
+}
+
+/// Removes the folders of running programs that a core left in `temporary`; how many there were. For a core that has ended,
+/// with everything it started.
+pub fn clear_places(core: u32, temporary: &Path) -> usize {
+    let me = rustix::process::geteuid().as_raw();
+    let its = format!("{PLUGIN_PLACE}{core}-");
+    let entries = std::fs::read_dir(temporary).into_iter().flatten().flatten();
+    let places = entries.filter(|entry| {
+        let is_ours = || entry.metadata().is_ok_and(|folder| folder.is_dir() && folder.uid() == me);
+        entry.file_name().to_str().is_some_and(|name| name.starts_with(&its)) && is_ours()
+    });
+    let removed = places.filter(|entry| {
+        let removed = std::fs::remove_dir_all(entry.path());
+        if let Err(error) = &removed {
+            tracing::warn!(core, "removing what a plugin's program left in {}: {error}", entry.path().display());
+        }
+        removed.is_ok()
+    });
+    removed.count()
 }
 
 /// Notes everything below this process, for [`end_all`]. A note that cannot be written is not worth failing for: the mark
@@ -106,6 +131,20 @@ mod tests {
             .expect("it is");
         assert_eq!(end_all(&state).expect("ended"), 1);
         assert!(!child.wait().is_ok_and(|status| status.success()));
+    }
+
+    #[test]
+    fn the_folders_that_a_core_left_are_removed_and_no_other_cores() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| temporary.path().join(name);
+        let names =
+            ["nightshift-plugin-71-a", "nightshift-plugin-71-b", "nightshift-plugin-7-a", "nightshift-plugin-712-a"];
+        for name in names {
+            std::fs::create_dir_all(place(name).join("scratch/deep")).expect("a folder");
+        }
+        std::os::unix::fs::symlink(place(names[2]), place("nightshift-plugin-71-link")).expect("a link");
+        assert_eq!(clear_places(71, temporary.path()), 2);
+        assert_eq!(names.map(|name| place(name).join("scratch/deep").exists()), [false, false, true, true]);
     }
 
     #[test]

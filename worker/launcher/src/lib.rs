@@ -20,6 +20,7 @@ pub mod lookout;
 pub mod machine;
 pub mod process;
 pub mod programs;
+pub mod replica;
 pub mod report;
 pub mod repository;
 pub mod rollout;

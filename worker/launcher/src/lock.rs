@@ -153,6 +153,17 @@ pub fn end_leftover_core(state: &StateDir) -> Result<Option<u32>, LockError> {
     Ok(end_locked_core(state)?.or(noted))
 }
 
+/// The process number of the core that was started last, when it has ended and nobody else has that number.
+pub fn last_core_when_gone(state: &StateDir) -> Option<u32> {
+    let noted = read_holder(&state.core_started())?;
+    let is_gone = match Running::find(noted) {
+        // It may not be buried yet.
+        Some(core) => core.ends_within(Duration::ZERO),
+        None => !Path::new(&format!("/proc/{}", noted.pid)).exists(),
+    };
+    is_gone.then_some(noted.pid)
+}
+
 /// Ends launchers on trial that boot became and fell back from: one that hangs before it takes the lock is in nobody's way,
 /// and would hang for ever. To be called under our own lock.
 pub fn end_fallen_launchers(state: &StateDir) {

@@ -33,8 +33,10 @@ pub fn start(state: &StateDir, stderr_filter: Option<&str>) -> io::Result<()> {
         // A full disk takes no log; saying so on stderr at every line would fill cron's mail.
         .log_internal_errors(false)
         .with_writer(files);
-    let to_stderr = stderr_filter
-        .map(|filter| tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(EnvFilter::new(filter)));
+    let to_stderr = stderr_filter.map(|filter| {
+        let to_stderr = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(io::stderr);
+        to_stderr.with_filter(EnvFilter::new(filter))
+    });
     tracing_subscriber::registry().with(to_file.with_filter(LevelFilter::INFO)).with(to_stderr).init();
     Ok(())
 }

@@ -20,6 +20,8 @@ pub enum Step {
     Hours,
     /// Being let in by the job server.
     Join,
+    /// The local replica of the company's data.
+    Replica,
     /// The core and what it does.
     Core,
     /// What plugins' programs are locked in by.
@@ -37,6 +39,7 @@ impl Step {
             Step::Repair => "repair",
             Step::Hours => "hours",
             Step::Join => "join",
+            Step::Replica => "replica",
             Step::Core => "core",
             Step::Sandbox => "sandbox",
         }
@@ -111,6 +114,7 @@ impl Reporter {
             release: release.to_owned(),
             refused: refused.to_vec(),
             trial: None,
+            replica: None,
             steps: findings.steps(),
         }
     }

@@ -182,8 +182,14 @@ mod tests {
             not_before: None,
             window: None,
         };
-        let rollout =
-            Rollout { release: "v1.5.0".to_owned(), held: None, denied: None, rings: vec![ring], on_release: 0 };
+        let rollout = Rollout {
+            release: "v1.5.0".to_owned(),
+            held: None,
+            denied: None,
+            rings: vec![ring],
+            on_release: 0,
+            found_bad: None,
+        };
         let tags = Some(BTreeSet::from(["canary".to_owned()]));
         Rollouts { now: 1_772_000_000_000, etag: etag.to_owned(), tags, rollouts: Some(vec![rollout]) }
     }

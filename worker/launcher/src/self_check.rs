@@ -284,7 +284,10 @@ struct Family {
 
 impl Family {
     fn expected() -> io::Result<Family> {
-        nightshift_kin::adopt_orphans()?;
+        // In the tests of this crate many share one process, and whoever adopts orphans buries the others' children.
+        if !cfg!(test) {
+            nightshift_kin::adopt_orphans()?;
+        }
         let below = Roots { below: Some(std::process::id()), ..Roots::default() };
         let there = nightshift_kin::members(&below).map_err(io::Error::other)?;
         let others = there.into_iter().map(|(pid, _)| pid).chain([std::process::id()]).collect();

@@ -22,8 +22,8 @@ use crate::join::Joining;
 
 mod replica;
 
-pub use replica::ReplicaAt;
 use replica::ReplicaTable;
+pub use replica::{ReplicaAt, ReplicaServer, ReplicaSettings};
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -73,8 +73,8 @@ pub struct Settings {
     pub joining: Joining,
     /// Plugins whose programs may run where nothing keeps them from this worker's files.
     pub allow_unsandboxed: Vec<String>,
-    /// The local replica of the company's data, when the worker has one.
-    pub replica: Option<ReplicaAt>,
+    /// The local replica of the company's data.
+    pub replica: ReplicaSettings,
     /// Where everything is kept.
     pub state: StateDir,
     /// The time between two looks while a core runs.
@@ -120,12 +120,15 @@ impl JobSource {
 }
 
 impl Settings {
-    /// The machine, as a core is told of it.
+    /// The machine, as a core is told of it now.
     pub fn host(&self) -> HostArgs {
-        let replica = self.replica.as_ref();
+        let replica = self.replica.reader(&self.state);
+        let password_file = replica.as_ref().and_then(|replica| replica.password_file.clone());
         HostArgs {
-            replica: replica.map(|replica| replica.address.clone()),
-            replica_password_file: replica.and_then(|replica| replica.password_file.clone()),
+            replica: replica.map(|replica| replica.address),
+            replica_password_file: password_file,
+            replica_heartbeat: self.replica.heartbeat(&self.state),
+            replica_max_behind: self.replica.other_max_behind(),
             allow_unsandboxed: self.allow_unsandboxed.clone(),
         }
     }
@@ -171,7 +174,7 @@ impl Settings {
                 ..Source::new(written.repository.into_inner(), control_branch, signers)
             },
             jobs,
-            replica: written.replica.as_ref().map(|table| replica::read(table, &at)).transpose()?,
+            replica: written.replica.as_ref().map(|table| replica::read(table, &at)).transpose()?.unwrap_or_default(),
             joining: Joining { pin, token: written.join_token },
             allow_unsandboxed: plugins(&written.allow_unsandboxed, &at)?,
             state,

@@ -135,6 +135,7 @@ mod tests {
                 release: "v1.0.0".into(),
                 refused: vec!["v1.1.0: not signed".into()],
                 trial: None,
+                replica: None,
                 steps: vec![
                     step("look", true, "no stop flag", ""),
                     step("sync", false, "v1.1.0 was refused", "sign it"),

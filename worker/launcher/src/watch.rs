@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nightshift_contract::handoff::HostArgs;
 use nightshift_contract::message::{FromCore, PluginStop};
 use nightshift_engine::{Event as TrialEvent, Release, StopFlag};
 use tokio::task::{JoinError, JoinHandle};
@@ -32,6 +33,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::cycle::Cycle;
 use crate::decide;
 use crate::hearing::{Hearing, Told};
+use crate::replica::Keeper;
 use crate::report::Step;
 use crate::repository::Repository;
 use crate::sender::Stream;
@@ -75,6 +77,7 @@ pub async fn watch(cycle: &mut Cycle<'_>, repository: Repository) -> Finish {
         care: Care::new(now),
         core: None,
         core_program: PathBuf::new(),
+        core_host: HostArgs::default(),
         probation: Probation::new(),
         to_judge: None,
         said: None,
@@ -93,6 +96,8 @@ struct Watch<'c, 's> {
     core: Option<CoreProcess>,
     /// The program of the core that was started last.
     core_program: PathBuf,
+    /// What it was told of the machine.
+    core_host: HostArgs,
     /// What the core's words say about a release on trial.
     probation: Probation,
     /// What they said, until it can be noted.
@@ -131,6 +136,8 @@ enum Happened {
     SeenBeside(Vec<StopFlag>),
     /// The job server was asked what is stopped; `None` when it did not answer.
     Asked(Option<Vec<StopFlag>>),
+    /// The replica stands otherwise than before.
+    Replica,
     Tick,
     Terminated,
 }
@@ -147,6 +154,7 @@ impl Watch<'_, '_> {
                 told = self.hearing.changed() => Happened::Heard(told),
                 seen = self.cycle.lookout.seen() => Happened::SeenBeside(seen),
                 asked = asked(&mut self.asking) => Happened::Asked(asked),
+                () = stands_otherwise(&mut self.cycle.replica) => Happened::Replica,
                 _ = ticks.tick() => Happened::Tick,
                 () = ends.asked() => Happened::Terminated,
             };
@@ -187,6 +195,7 @@ impl Watch<'_, '_> {
             Happened::Visited(visited) => {
                 let in_time = !self.look_again;
                 self.take_in(visited);
+                self.cycle.keep_replica().await;
                 if in_time {
                     self.owed.visited();
                 }
@@ -217,6 +226,14 @@ impl Watch<'_, '_> {
                 self.owed.asked();
                 VecDeque::from([Event::Wanted(decide::next(&self.facts()))])
             }
+            Happened::Replica => {
+                self.cycle.hear_of_replica();
+                let mut events = VecDeque::from([Event::Wanted(decide::next(&self.facts()))]);
+                // A core knows the way to the data from its start.
+                let knows = self.core.is_none() || self.core_host == self.cycle.settings.host();
+                events.extend((!knows).then_some(Event::OtherCore));
+                events
+            }
             Happened::Tick => {
                 match self.place {
                     Place::Visiting(_) => self.cycle.mark_progress(),
@@ -232,6 +249,9 @@ impl Watch<'_, '_> {
                 }
                 if let Some(jump) = self.wakefulness.tick(clock::clocks(), TICK) {
                     tracing::info!("{jump}: looking for stops now");
+                    if let Some(replica) = &self.cycle.replica {
+                        replica.time_jumped();
+                    }
                     self.look_anew();
                 }
                 if clock::since_start() >= self.next_visit {
@@ -345,6 +365,13 @@ impl Watch<'_, '_> {
 async fn next_of(core: &mut Option<CoreProcess>) -> Did {
     match core {
         Some(core) => core.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn stands_otherwise(replica: &mut Option<Keeper>) {
+    match replica {
+        Some(keeper) => keeper.changed().await,
         None => std::future::pending().await,
     }
 }

@@ -1,24 +1,10 @@
-//! The one place of this crate that reads the clock: an alarm that a long query looks at, and a stopwatch.
+//! The one place of this crate that reads the clock: an alarm that a long query looks at, and an allowance.
 #![allow(clippy::disallowed_methods, reason = "the file that may read the clock")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Measures how long something takes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopwatch(Instant);
-
-impl Stopwatch {
-    /// Starts now.
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The time since the start.
-    pub(crate) fn elapsed(self) -> Duration {
-        self.0.elapsed()
-    }
-}
+pub(crate) use nightshift_kin::Stopwatch;
 
 /// Rings once a set time is over. Shared between the one who sets it and the one who is to stop.
 #[derive(Debug)]

@@ -46,14 +46,14 @@ impl CsvFile {
         let mut csv = Self {
             name: name.to_owned(),
             file,
-            rows: Some(Rows::default()),
+            rows: Some(Rows::with_blank_lines()),
             read: VecDeque::new(),
             fault: None,
             columns: Vec::new(),
         };
         let refused = |problem: String| FileError { file: name.to_owned(), line: Some(1), problem };
         let no_header = || refused("there is no header: write the names of the columns first".to_owned());
-        let header = csv.row()?.ok_or_else(no_header)?;
+        let header = csv.row_of(0)?.ok_or_else(no_header)?;
         csv.columns = header.fields.iter().map(|column| column.trim().to_owned()).collect();
         for (index, column) in csv.columns.iter().enumerate() {
             if column.is_empty() {
@@ -68,13 +68,23 @@ impl CsvFile {
 
     /// The next row, with as many fields as there are columns; `None` after the last.
     pub(crate) fn next(&mut self) -> Result<Option<Row>, FileError> {
-        let Some(row) = self.row()? else { return Ok(None) };
+        let Some(row) = self.row_of(self.columns.len())? else { return Ok(None) };
         if row.fields.len() != self.columns.len() {
             let problem =
                 format!("{} fields where the header has {}: mend the row", row.fields.len(), self.columns.len());
             return Err(FileError { file: self.name.clone(), line: usize::try_from(row.line).ok(), problem });
         }
         Ok(Some(row))
+    }
+
+    /// The next row of a table with so many columns; blank lines before the header are none.
+    fn row_of(&mut self, columns: usize) -> Result<Option<Row>, FileError> {
+        while let Some(row) = self.row()? {
+            if let Some(row) = row.of_table(columns) {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 
     fn row(&mut self) -> Result<Option<Row>, FileError> {

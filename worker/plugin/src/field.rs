@@ -1,7 +1,7 @@
 //! A record's values in the types that `[input]` declares: what every runtime hands to its plugin. Pure.
 
 use nightshift_manifest::plugin::{ColumnType, PluginManifest};
-use nightshift_wire::{Record, RecordId, Records};
+use nightshift_wire::{Record, RecordId};
 
 use crate::BlockError;
 
@@ -41,8 +41,8 @@ pub(crate) struct Place<'m> {
 ///
 /// # Errors
 /// The first column that the block lacks.
-pub(crate) fn places<'m>(manifest: &'m PluginManifest, block: &Records) -> Result<Vec<Place<'m>>, BlockError> {
-    let find = |name: &str| block.columns.iter().position(|column| column == name);
+pub(crate) fn places<'m>(manifest: &'m PluginManifest, columns: &[String]) -> Result<Vec<Place<'m>>, BlockError> {
+    let find = |name: &str| columns.iter().position(|column| column == name);
     manifest
         .input
         .iter()

@@ -5,9 +5,8 @@
 
 use std::ops::Range;
 
-use nightshift_wire::Outcome;
-
 use crate::BlockError;
+use crate::outcome::Outcomes;
 
 /// So many runs of one block may fail; enough to find eight poisonous records in a block of 250.
 const MOST_FAILED_RUNS: u32 = 64;
@@ -26,9 +25,9 @@ pub(crate) enum Fault {
 pub(crate) fn isolate(
     plugin: &str,
     count: usize,
-    mut run: impl FnMut(Range<usize>) -> Result<Vec<Outcome>, Fault>,
-) -> Result<Vec<Outcome>, BlockError> {
-    let mut outcomes = Vec::with_capacity(count);
+    mut run: impl FnMut(Range<usize>) -> Result<Outcomes, Fault>,
+) -> Result<Outcomes, BlockError> {
+    let mut outcomes = Outcomes::default();
     let mut first_reason: Option<String> = None;
     let (mut failed_runs, mut failed_records) = (0, 0);
     let mut to_do: Vec<Range<usize>> = std::iter::once(0..count).collect();
@@ -47,7 +46,7 @@ pub(crate) fn isolate(
         failed_runs += 1;
         if range.len() == 1 {
             failed_records += 1;
-            outcomes.push(Outcome::Error(reason.clone()));
+            outcomes.push_error(&reason);
         } else {
             let middle = range.start + range.len() / 2;
             to_do.extend([middle..range.end, range.start..middle]);
@@ -67,17 +66,32 @@ pub(crate) fn isolate(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Kind;
 
-    fn run_with(poison: &[usize], count: usize) -> (Result<Vec<Outcome>, BlockError>, u32) {
+    const GOOD: &str = r#""ok":{}"#;
+
+    fn error(why: &str) -> String {
+        format!("\"error\":\"{why}\"")
+    }
+
+    /// The outcomes of a plugin that fails on these records, and how often it was run.
+    fn run_with(poison: &[usize], count: usize) -> (Result<Vec<String>, BlockError>, u32) {
         let mut runs = 0;
         let result = isolate("p", count, |range| {
             runs += 1;
             match range.clone().find(|index| poison.contains(index)) {
                 Some(index) => Err(Fault::OfRun(format!("poison {index}"))),
-                None => Ok(range.map(|_| Outcome::Ok(Default::default())).collect()),
+                None => {
+                    let mut outcomes = Outcomes::default();
+                    range.for_each(|_| outcomes.push(GOOD.as_bytes(), Kind::Values));
+                    Ok(outcomes)
+                }
             }
         });
-        (result, runs)
+        let texts = |outcomes: Outcomes| {
+            outcomes.iter().map(|(text, _)| String::from_utf8(text.to_vec()).expect("UTF-8")).collect()
+        };
+        (result.map(texts), runs)
     }
 
     #[test]
@@ -86,8 +100,11 @@ mod tests {
         let outcomes = result.expect("two records fail, not the block");
         assert_eq!(outcomes.len(), 250);
         for (index, outcome) in outcomes.iter().enumerate() {
-            let error = Outcome::Error(format!("poison {index}"));
-            assert_eq!(*outcome == error, [3, 177].contains(&index), "record {index}: {outcome:?}");
+            assert_eq!(
+                *outcome == error(&format!("poison {index}")),
+                [3, 177].contains(&index),
+                "record {index}: {outcome:?}"
+            );
         }
         assert!(runs < 40, "{runs} runs");
     }
@@ -96,7 +113,7 @@ mod tests {
     fn a_block_without_faults_is_run_once_and_an_empty_one_never() {
         assert_eq!(run_with(&[], 250).1, 1);
         let (result, runs) = run_with(&[], 0);
-        assert_eq!((result.expect("nothing to do"), runs), (vec![], 0));
+        assert_eq!((result.expect("nothing to do").len(), runs), (0, 0));
     }
 
     #[test]
@@ -112,6 +129,6 @@ mod tests {
     #[test]
     fn a_single_record_that_fails_is_an_error_of_its_own() {
         let (result, _) = run_with(&[0], 1);
-        assert_eq!(result.expect("the record fails"), [Outcome::Error("poison 0".into())]);
+        assert_eq!(result.expect("the record fails"), [error("poison 0")]);
     }
 }

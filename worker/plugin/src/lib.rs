@@ -1,6 +1,6 @@
 //! Runs a release's plugins over blocks of records.
 //!
-//! [`open`] makes an instance of a plugin out of a release's tree; it stays loaded between jobs. [`Plugin::process`]
+//! [`open`] makes an instance of a plugin out of a release's tree; it stays loaded between jobs. [`Plugin::work`]
 //! takes a block and gives exactly one result for each of its records, whatever the plugin does. [`samples`] runs a
 //! plugin over its own sample records, as `plugin test`, `release cut` and a release's trial do. Which blocks there are
 //! and what becomes of the results is the caller's business; so is verifying the files of the tree.
@@ -22,6 +22,7 @@ mod memory;
 mod outcome;
 pub mod process;
 mod replica;
+mod results;
 pub mod samples;
 pub mod sandbox;
 pub mod speed;
@@ -34,10 +35,26 @@ use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{DataSource, PluginManifest, Runtime};
-use nightshift_wire::{RecordResult, Records};
+use nightshift_wire::{Record, RecordResult, Records};
 
 pub use crate::host::Host;
 pub use crate::replica::{Replica, ReplicaError, SCRATCH_SCHEMA};
+pub use crate::results::Results;
+
+/// Some records of a job, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// Names of the columns.
+    pub columns: &'a [String],
+    /// The records; their values stand in the order of `columns`.
+    pub records: &'a [Record],
+}
+
+impl<'a> From<&'a Records> for Block<'a> {
+    fn from(records: &'a Records) -> Block<'a> {
+        Block { columns: &records.columns, records: &records.records }
+    }
+}
 
 /// A plugin that is open and ready for blocks.
 pub trait Plugin: Send {
@@ -45,7 +62,15 @@ pub trait Plugin: Send {
     ///
     /// # Errors
     /// When the fault is the plugin's and not a record's; the block has no results then.
-    fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError>;
+    fn work(&mut self, block: Block<'_>) -> Result<Results, BlockError>;
+
+    /// As [`Plugin::work`], for whoever looks into the results.
+    ///
+    /// # Errors
+    /// As there.
+    fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
+        self.work(block.into()).map(|results| results.decoded())
+    }
 
     /// Bytes of memory that the plugin's own processes take now; `None` where it has none, and lives in this one.
     fn memory(&self) -> Option<u64> {

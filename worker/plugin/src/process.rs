@@ -27,17 +27,16 @@ use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{DataSource, PluginManifest};
-use nightshift_wire::{Outcome, RecordResult, Records};
 
 use self::life::{Program, Running, StopSwitch};
 use self::question::Question;
 use crate::block::{self, LARGEST_ANSWER};
 use crate::field::TypedRecord;
 use crate::isolate::Fault;
-use crate::outcome::LARGEST_RESULT;
+use crate::outcome::{LARGEST_RESULT, Outcomes};
 use crate::replica::Replica;
 use crate::sandbox::{Network, may_run};
-use crate::{BlockError, Data, Host, OpenError, Plugin, Stopper, csv_file, sql};
+use crate::{Block, BlockError, Data, Host, OpenError, Plugin, Results, Stopper, csv_file, sql};
 
 pub(crate) use self::life::heard;
 pub use self::life::with_running;
@@ -156,7 +155,7 @@ impl ProcessPlugin {
     }
 
     /// One run: the records as one line to the program, and what it answers.
-    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
+    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Outcomes, Fault> {
         let done = match self.stop.is_stopped() {
             true => Err(self.stopped()),
             false => self.converse(records, time, room),
@@ -165,12 +164,7 @@ impl ProcessPlugin {
         if done.is_err() && self.stop.is_stopped() { Err(self.stopped()) } else { done }
     }
 
-    fn converse(
-        &mut self,
-        records: &[TypedRecord<'_>],
-        time: Duration,
-        room: &mut usize,
-    ) -> Result<Vec<Outcome>, Fault> {
+    fn converse(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Outcomes, Fault> {
         // Kept on the good way out only: otherwise nobody knows what it says next.
         let mut running = match self.running.take() {
             Some(running) if !running.has_ended() => running,
@@ -213,7 +207,7 @@ impl ProcessPlugin {
 }
 
 impl Plugin for ProcessPlugin {
-    fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
+    fn work(&mut self, block: Block<'_>) -> Result<Results, BlockError> {
         self.stop.forget();
         let manifest = self.manifest.clone();
         block::process(&manifest, block, |records, time, room| self.run(records, time, room))

@@ -85,7 +85,7 @@ impl Replica {
     }
 
     /// How connections to it are made.
-    pub(crate) fn opts(&self) -> &Opts {
+    pub fn opts(&self) -> &Opts {
         &self.0
     }
 }

@@ -4,6 +4,7 @@
 //! and perhaps `error`, line by line for the same records) and, where a sample needs its own data, `samples/TABLE.csv`.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use nightshift_manifest::csv::Row;
@@ -156,7 +157,15 @@ pub fn try_records(
 fn manifest(folder: &Path) -> Result<PluginManifest, SampleError> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let file = PluginManifest::path_of(&name);
-    let text = std::fs::read_to_string(folder.join(PLUGIN_FILE)).map_err(|source| OpenError::Read { file, source })?;
+    let text = std::fs::read_to_string(folder.join(PLUGIN_FILE)).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let problem =
+                format!("the file is missing: write what the plugin is, or begin with `nightshift plugin new {name}`");
+            FileError::whole(&file, problem).into()
+        }
+        ErrorKind::InvalidData => FileError::whole(&file, "it is not UTF-8: save it as UTF-8").into(),
+        _ => OpenError::Read { file, source: error },
+    })?;
     Ok(PluginManifest::parse(&name, &text)?)
 }
 

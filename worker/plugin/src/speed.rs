@@ -2,7 +2,8 @@
 //!
 //! The records given are repeated until they fill blocks as jobs have them, because a block's own cost is much of what
 //! two sample records would show. They are run once unseen first: programs start with that, modules are compiled, and
-//! records that end in an error are left out, whose crashes would be all that is measured.
+//! records that end in an error are left out, whose crashes would be all that is measured. A plugin that is very slow shows
+//! that with this run already, and nobody waits for a block of it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,9 +14,6 @@ use nightshift_wire::{Outcome, Record, RecordId, RecordResult, Records};
 use crate::clock::Stopwatch;
 use crate::samples::SampleError;
 use crate::{Data, Host, Plugin, memory, open_in};
-
-/// Blocks are run until this is over; one at least.
-const FOR: Duration = Duration::from_millis(500);
 
 /// What a plugin costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +36,7 @@ impl Speed {
 }
 
 /// Measures the plugin in `folder`, which `manifest` describes, on those of `records` that have a result; `None` when none
-/// has.
+/// has. Blocks are run until `time` is over, one at least, and none is expected to take longer than that.
 ///
 /// # Errors
 /// When the plugin cannot be opened, or fails on a block.
@@ -46,7 +44,7 @@ pub fn measure(
     (folder, tree): (&Path, &Path),
     manifest: &PluginManifest,
     records: &Records,
-    data: Data,
+    (data, time): (Data, Duration),
     host: &Host,
 ) -> Result<Option<Speed>, SampleError> {
     let before = memory::in_use();
@@ -57,21 +55,36 @@ pub fn measure(
         let failed = |source| SampleError::Block { plugin: manifest.name.clone(), source };
         plugin.process(block).map_err(failed)
     };
+    let watch = Stopwatch::start();
     let good = with_results(records, &run(&mut *plugin, records)?);
+    let unseen = watch.elapsed();
     if good.records.is_empty() {
         return Ok(None);
     }
-    let block = filled(&good, manifest.block as usize);
+    let own = |before: u64| memory::peak().saturating_sub(before);
+    if unseen >= time * 10 {
+        let memory = plugin.memory().unwrap_or(own(before));
+        return Ok(Some(Speed { opened, records: good.records.len() as u64, worked: unseen, memory }));
+    }
+    let watch = Stopwatch::start();
+    run(&mut *plugin, &good)?;
+    let fit = in_time(good.records.len(), watch.elapsed(), time);
+    let block = filled(&good, fit.min(manifest.block as usize));
     let watch = Stopwatch::start();
     let mut blocks = 0;
-    while blocks == 0 || watch.elapsed() < FOR {
+    while blocks == 0 || watch.elapsed() < time {
         run(&mut *plugin, &block)?;
         blocks += 1;
     }
     let worked = watch.elapsed();
-    let own = memory::peak().saturating_sub(before);
-    let memory = plugin.memory().unwrap_or(own);
+    let memory = plugin.memory().unwrap_or(own(before));
     Ok(Some(Speed { opened, records: blocks * block.records.len() as u64, worked, memory }))
+}
+
+/// How many records are done in `time` when `records` took so long.
+fn in_time(records: usize, took: Duration, time: Duration) -> usize {
+    let one = took.as_secs_f64().max(1e-6) / records.max(1) as f64;
+    (time.as_secs_f64() / one) as usize
 }
 
 /// The records that have a result and no error.
@@ -100,6 +113,14 @@ mod tests {
         let block = filled(&records, 3);
         assert_eq!(block.records, [record(1, "a"), record(2, "b"), record(3, "a")]);
         assert_eq!(filled(&records, 1).records.len(), 2);
+    }
+
+    #[test]
+    fn a_block_is_no_larger_than_the_time_for_it() {
+        let seconds = Duration::from_secs;
+        assert_eq!(in_time(2, seconds(1), seconds(10)), 20);
+        assert_eq!(in_time(2, seconds(20), seconds(10)), 1);
+        assert_eq!(in_time(5, Duration::ZERO, seconds(1)), 5_000_000);
     }
 
     #[test]

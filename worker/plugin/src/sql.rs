@@ -10,7 +10,10 @@ mod answer;
 mod mysql;
 mod sqlite;
 
+use std::io::ErrorKind;
 use std::path::Path;
+
+use nightshift_manifest::file_error::FileError;
 
 use crate::OpenError;
 
@@ -32,5 +35,9 @@ enum RunFault<E> {
 
 /// A file in a plugin's folder that `name` stands for in messages.
 fn read(folder: &Path, file: &str, name: &str) -> Result<String, OpenError> {
-    std::fs::read_to_string(folder.join(file)).map_err(|source| OpenError::Read { file: name.to_owned(), source })
+    std::fs::read_to_string(folder.join(file)).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => FileError::whole(name, "the file is missing: write the query into it").into(),
+        ErrorKind::InvalidData => FileError::whole(name, "it is not UTF-8: save it as UTF-8").into(),
+        _ => OpenError::Read { file: name.to_owned(), source: error },
+    })
 }

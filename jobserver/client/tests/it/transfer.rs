@@ -1,4 +1,4 @@
-//! How records and results travel: compressed where the server takes that, under a cap, never longer than a limit.
+//! How records and results travel: compressed where the server is elsewhere and takes that, under a cap, never longer than a limit.
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,15 @@ use crate::answers::{answer, client, problem};
 /// What a server was asked: the head in small letters, and the body.
 type Asked = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
-/// A server that gives these answers one after the other and notes what it was asked.
+/// A server that gives these answers one after the other and notes what it was asked. It leads here, but its address does not
+/// say so.
 async fn server(answers: Vec<Vec<u8>>) -> (Client, Asked) {
+    server_at("0.0.0.0", answers).await
+}
+
+async fn server_at(host: &str, answers: Vec<Vec<u8>>) -> (Client, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let url = format!("http://{host}:{}", listener.local_addr().expect("bound").port());
     let asked = Asked::default();
     let notes = Arc::clone(&asked);
     tokio::spawn(async move {
@@ -72,7 +77,7 @@ fn receipt() -> Vec<u8> {
 const RECORDS: &str = "{\"columns\":[\"n\"],\"records\":[{\"id\":7,\"values\":[\"x\"]}]}";
 
 fn submission() -> Submission {
-    let provenance = Provenance { release: "v1.0.0".to_owned(), commit: "c".to_owned(), work_ms: 1 };
+    let provenance = Provenance { release: "v1.0.0".to_owned(), commit: "c".to_owned(), work_ms: 1, position: None };
     let result = |id| RecordResult { id, outcome: Outcome::Error("the same again and again".to_owned()) };
     Submission { secret: "s".to_owned(), provenance, results: (0..500).map(result).collect() }
 }
@@ -100,6 +105,16 @@ async fn results_are_compressed_once_the_server_has_shown_that_it_takes_that() {
     assert!(!is_packed(&asked[0].0) && is_packed(&asked[2].0));
     assert_eq!(unpacked(&asked[2].1), asked[0].1);
     assert!(asked[2].1.len() < asked[0].1.len() / 5, "{} bytes", asked[2].1.len());
+}
+
+#[tokio::test]
+async fn nothing_is_compressed_for_a_server_on_the_same_machine() {
+    let (client, asked) = server_at("127.0.0.1", vec![gzip_answer(RECORDS), receipt()]).await;
+    client.records(1, "s", &[]).await.expect("arrives, compressed all the same");
+    client.submit(1, &submission()).await.expect("taken");
+    let asked = asked.lock().expect("no panic");
+    assert!(!asked[0].0.contains("accept-encoding: gzip") && !is_packed(&asked[1].0));
+    assert_eq!(asked[1].1, serde_json::to_vec(&submission()).expect("text"));
 }
 
 #[tokio::test]

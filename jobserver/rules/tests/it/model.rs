@@ -9,7 +9,7 @@
 //! are not counted: each may be the last one. Which worker and which job is the first does not matter either. A worker
 //! that is frozen is one to whom nothing happens for a while: that is a history like every other.
 
-use nightshift_rules::acceptance::{self, Verdict};
+use nightshift_rules::acceptance::{self, Primaries, Verdict};
 use nightshift_rules::action;
 use nightshift_rules::attempt::{AttemptFacts, AttemptState, JobFacts};
 use nightshift_rules::lease::{self, Beat};
@@ -46,7 +46,9 @@ pub(crate) struct Rules {
 impl Rules {
     pub(crate) fn real() -> Rules {
         Rules {
-            judge: |job, attempt, results| acceptance::judge(job, attempt, results.iter().copied()),
+            judge: |job, attempt, results| {
+                acceptance::judge(job, attempt, Primaries::default(), results.iter().copied())
+            },
             heartbeat: lease::heartbeat,
             gap: lease::gap,
             is_over: lease::is_over,
@@ -335,6 +337,7 @@ impl Grid {
                 return Err(Broken::ResultLost);
             }
             Verdict::Repeated | Verdict::NotWanted(_) => {}
+            Verdict::OtherPrimary(other) => return Err(Broken::Illegal(other.to_string())),
             Verdict::WrongResults(wrong) => return Err(Broken::Illegal(wrong.to_string())),
         }
         if answered {

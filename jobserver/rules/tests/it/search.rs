@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use nightshift_rules::acceptance::{self, NotWanted, Verdict};
+use nightshift_rules::acceptance::{self, NotWanted, Primaries, Verdict};
 use nightshift_rules::action::Unmoved;
 use nightshift_rules::attempt::JobFacts;
 use nightshift_rules::lease::{self, Beat};
@@ -116,7 +116,7 @@ fn an_acceptance_that_ignores_the_revision_is_found() {
     let rules = Rules {
         judge: |job, attempt, results| {
             let job = JobFacts { revision: attempt.revision, ..*job };
-            acceptance::judge(&job, attempt, results.iter().copied())
+            acceptance::judge(&job, attempt, Primaries::default(), results.iter().copied())
         },
         ..Rules::real()
     };
@@ -126,7 +126,12 @@ fn an_acceptance_that_ignores_the_revision_is_found() {
 #[test]
 fn an_acceptance_that_forgets_that_a_job_is_done_is_found() {
     let rules = Rules {
-        judge: |job, attempt, results| match acceptance::judge(job, attempt, results.iter().copied()) {
+        judge: |job, attempt, results| match acceptance::judge(
+            job,
+            attempt,
+            Primaries::default(),
+            results.iter().copied(),
+        ) {
             Verdict::NotWanted(NotWanted::Done) if results.len() == 2 => Verdict::Accept,
             verdict => verdict,
         },
@@ -138,7 +143,12 @@ fn an_acceptance_that_forgets_that_a_job_is_done_is_found() {
 #[test]
 fn an_acceptance_by_totals_is_found() {
     let rules = Rules {
-        judge: |job, attempt, results| match acceptance::judge(job, attempt, results.iter().copied()) {
+        judge: |job, attempt, results| match acceptance::judge(
+            job,
+            attempt,
+            Primaries::default(),
+            results.iter().copied(),
+        ) {
             Verdict::WrongResults(_) => Verdict::Accept,
             verdict => verdict,
         },

@@ -66,13 +66,17 @@ impl Directory {
 
     /// Who has this token or credential.
     pub(crate) async fn find(&self, secret: &str) -> Result<Known, Unknown> {
-        let hash = format!("{:x}", Sha256::digest(secret));
-        if let Some(known) = self.look(&hash)? {
+        self.find_hash(&format!("{:x}", Sha256::digest(secret))).await
+    }
+
+    /// Whose the token or credential of this hash is.
+    pub(crate) async fn find_hash(&self, hash: &str) -> Result<Known, Unknown> {
+        if let Some(known) = self.look(hash)? {
             return Ok(known);
         }
         // Perhaps another server let them in just now.
         self.refresh().await.map_err(|_| Unknown::StoreAway)?;
-        self.look(&hash)?.ok_or(Unknown::Nobody)
+        self.look(hash)?.ok_or(Unknown::Nobody)
     }
 
     /// What is known now of somebody who was found before; `None` when nothing is believed any more.
@@ -89,6 +93,17 @@ impl Directory {
         }
         let found = people.by_hash.get_key_value(hash);
         Ok(found.filter(|(kept, _)| bool::from(kept.as_bytes().ct_eq(hash.as_bytes()))).map(|(_, known)| known.clone()))
+    }
+
+    /// Every worker that asked to join, as it stands now.
+    pub(crate) async fn workers(&self) -> Result<Vec<Arc<Enrolment>>, StoreError> {
+        self.refresh().await?;
+        let people = self.read();
+        let workers = people.by_hash.values().filter_map(|known| match known {
+            Known::Worker(worker) => Some(Arc::clone(worker)),
+            Known::Token(_) => None,
+        });
+        Ok(workers.collect())
     }
 
     /// Reads what changed in the store.

@@ -57,7 +57,7 @@ pub(super) async fn within(State(bounds): State<Bounds>, mut request: Request, n
 }
 
 /// The whole body of a request whose route has an allowance. `doing` says what is being read.
-pub(super) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refused> {
+pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refused> {
     let Some(holding) = request.extensions().get::<Holding>().cloned() else { return Err(Refused::internal(doing)) };
     let Allowance { budget, limit } = holding.allowance;
     let encoding = encoding(doing, request.headers())?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -18,6 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use super::Shared;
+use crate::access::Caller;
+use crate::acts;
 use crate::app::App;
 use crate::artifacts::{Artifacts, PutError, is_name};
 use crate::range::{Wanted, wanted};
@@ -55,6 +57,7 @@ pub(super) async fn all(State(app): Shared) -> Result<Json<Vec<Artifact>>, Refus
 )]
 pub(super) async fn put(
     State(app): Shared,
+    Extension(caller): Extension<Caller>,
     name: Name,
     headers: HeaderMap,
     body: Body,
@@ -98,6 +101,7 @@ pub(super) async fn put(
         (Some(arriving), _) => {
             let artifact = arriving.keep(&name).await.map_err(refuse)?;
             tracing::info!("artifact {name} is kept; bytes: {}", artifact.bytes);
+            acts::note(&app, &caller, format!("put artifact {name} of {} bytes", artifact.bytes), "").await;
             Ok((StatusCode::CREATED, Json(artifact)))
         }
         (None, Some(artifact)) => Ok((StatusCode::OK, Json(artifact))),
@@ -159,12 +163,17 @@ pub(super) async fn get(State(app): Shared, name: Name, headers: HeaderMap) -> R
         (status = 204, description = "It is gone")
     )
 )]
-pub(super) async fn delete(State(app): Shared, name: Name) -> Result<StatusCode, Refused> {
+pub(super) async fn delete(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    name: Name,
+) -> Result<StatusCode, Refused> {
     let (artifacts, name) = (kept(&app)?, named(name)?);
     let doing = format!("deleting artifact {name}");
     let gone = name.clone();
     if on_disk(&doing, move || artifacts.delete(&gone)).await? {
         tracing::info!("artifact {name} is deleted");
+        acts::note(&app, &caller, format!("deleted artifact {name}"), "").await;
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(missing(&name))

@@ -8,12 +8,13 @@ use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::{Refusal, StoreError};
-use nightshift_wire::{Batch, BatchId, Job, Reason};
+use nightshift_wire::{Batch, BatchId, BatchState, Job, Problem, Reason, code};
 
 use super::Shared;
 use super::body::{Body, Number, number};
 use super::stream;
 use crate::access::Caller;
+use crate::acts;
 use crate::app::App;
 use crate::refused::{Refused, one_line, while_doing};
 
@@ -94,20 +95,43 @@ pub(super) async fn jobs(State(app): Shared, batch: Number) -> Result<Response, 
     params(("batch" = i64, Path, description = "The batch")),
     request_body = Reason,
     responses(
-        (status = 200, description = "The batch", body = Batch)
+        (status = 200, description = "The batch", body = Batch),
+        (status = 409, description = "It is finished, nothing is handed out of it: `finished`", body = Problem)
     )
 )]
 pub(super) async fn suspend(
     State(app): Shared,
+    Extension(caller): Extension<Caller>,
     batch: Number,
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<Batch>, Refused> {
     let batch = number(batch, "batch")?;
-    let reason = one_line(&reason);
+    suspend_batch(&app, &caller, batch, &reason).await.map(Json)
+}
+
+pub(crate) async fn suspend_batch(app: &App, caller: &Caller, batch: BatchId, reason: &str) -> Result<Batch, Refused> {
+    let reason = one_line(reason);
+    // It may end just after this look; then it is suspended and ended, which harms nobody.
+    let seen = app.store.batch(batch).await.map_err(while_doing(|| format!("suspending batch {batch}")))?;
+    if let Some(over) = over(&seen) {
+        return Err(Refused::new(StatusCode::CONFLICT, code::FINISHED, format!("suspending batch {batch}: {over}")));
+    }
     let suspended = app.store.suspend_batch(batch, &reason, app.clock.now()).await;
     let suspended = suspended.map_err(while_doing(|| format!("suspending batch {batch}")))?;
     tracing::warn!(batch, "batch {batch} is suspended: {}", suspended.suspended.as_deref().unwrap_or_default());
-    Ok(Json(suspended))
+    acts::note(app, caller, format!("suspended batch {batch}"), &reason).await;
+    Ok(suspended)
+}
+
+/// Why nothing can be handed out of a batch any more, when that is so.
+fn over(batch: &Batch) -> Option<&'static str> {
+    match batch.state {
+        BatchState::Done => Some("it is finished: every record has its result, and no job is left to hand out"),
+        BatchState::Incomplete => Some(
+            "it is finished: the jobs without results are quarantined or deleted, and none goes out unless it is retried",
+        ),
+        BatchState::Receiving | BatchState::Open => None,
+    }
 }
 
 #[utoipa::path(post, path = "/v1/batches/{batch}/resume", operation_id = "resumeBatch", tag = "batches",
@@ -120,15 +144,21 @@ pub(super) async fn suspend(
 )]
 pub(super) async fn resume(
     State(app): Shared,
+    Extension(caller): Extension<Caller>,
     batch: Number,
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<Batch>, Refused> {
     let batch = number(batch, "batch")?;
+    resume_batch(&app, &caller, batch, &reason).await.map(Json)
+}
+
+pub(crate) async fn resume_batch(app: &App, caller: &Caller, batch: BatchId, reason: &str) -> Result<Batch, Refused> {
     let resumed = app.store.resume_batch(batch, app.clock.now()).await;
     let resumed = resumed.map_err(while_doing(|| format!("resuming batch {batch}")))?;
-    tracing::info!(batch, "batch {batch} is resumed: {}", one_line(&reason));
+    tracing::info!(batch, "batch {batch} is resumed: {}", one_line(reason));
     app.work.notify_waiters();
-    Ok(Json(resumed))
+    acts::note(app, caller, format!("resumed batch {batch}"), reason).await;
+    Ok(resumed)
 }
 
 #[utoipa::path(delete, path = "/v1/batches/{batch}", operation_id = "deleteBatch", tag = "batches",
@@ -138,15 +168,25 @@ pub(super) async fn resume(
         (status = 204, description = "It is gone")
     )
 )]
-pub(super) async fn delete(State(app): Shared, batch: Number) -> Result<StatusCode, Refused> {
+pub(super) async fn delete(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    batch: Number,
+) -> Result<StatusCode, Refused> {
     let batch = number(batch, "batch")?;
-    let deleted = app.store.delete_batch(batch, app.clock.now()).await;
-    deleted.map_err(while_doing(|| format!("deleting batch {batch}")))?;
-    tracing::warn!(batch, "batch {batch} is deleted with its records and results");
+    delete_batch(&app, &caller, batch).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub(crate) async fn delete_batch(app: &App, caller: &Caller, batch: BatchId) -> Result<(), Refused> {
+    let deleted = app.store.delete_batch(batch, app.clock.now()).await;
+    deleted.map_err(while_doing(|| format!("deleting batch {batch}")))?;
+    tracing::warn!(batch, "batch {batch} is deleted with its records and results");
+    acts::note(app, caller, format!("deleted batch {batch} with its records and results"), "").await;
+    Ok(())
+}
+
 /// The batch, or why there is none while `doing` something to it.
-pub(super) async fn find(app: &App, batch: BatchId, doing: &str) -> Result<Batch, Refused> {
+pub(crate) async fn find(app: &App, batch: BatchId, doing: &str) -> Result<Batch, Refused> {
     app.store.batch(batch).await.map_err(while_doing(|| format!("{doing} batch {batch}")))
 }

@@ -44,17 +44,17 @@ fn is_json(kind: &str) -> bool {
 }
 
 /// The query of a request.
-pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
+pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
     Query::try_from_uri(uri)
         .map(|Query(query)| query)
         .map_err(|fault| Refused::bad_request(format!("reading the query of {}: {}", uri.path(), root_cause(&fault))))
 }
 
 /// What stands in a path where a number belongs.
-pub(super) type Number = Result<Path<String>, PathRejection>;
+pub(crate) type Number = Result<Path<String>, PathRejection>;
 
 /// The number of a `thing` in a path, which may not even be text.
-pub(super) fn number(text: Number, thing: &str) -> Result<i64, Refused> {
+pub(crate) fn number(text: Number, thing: &str) -> Result<i64, Refused> {
     let Ok(Path(text)) = text else {
         return Err(Refused::not_found(format!("there is no such {thing}: its number is a whole number")));
     };
@@ -62,7 +62,7 @@ pub(super) fn number(text: Number, thing: &str) -> Result<i64, Refused> {
 }
 
 /// What stands in a path where a `thing`'s name belongs.
-pub(super) fn named(text: Number, thing: &str) -> Result<String, Refused> {
+pub(crate) fn named(text: Number, thing: &str) -> Result<String, Refused> {
     text.map(|Path(text)| text).map_err(|_| Refused::not_found(format!("there is no such {thing}: its name is text")))
 }
 

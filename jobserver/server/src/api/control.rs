@@ -15,6 +15,8 @@ use serde::Deserialize;
 use super::Shared;
 use super::body::{Body, query};
 use crate::access::Caller;
+use crate::acts;
+use crate::app::App;
 use crate::clock::deadline;
 use crate::refused::{Refused, one_line, while_doing};
 use crate::stops;
@@ -79,11 +81,15 @@ pub(super) async fn raise(
     Extension(caller): Extension<Caller>,
     Body(request): Body<StopRequest>,
 ) -> Result<Json<OwnStops>, Refused> {
+    raise_stop(&app, &caller, request).await.map(Json)
+}
+
+pub(crate) async fn raise_stop(app: &App, caller: &Caller, request: StopRequest) -> Result<OwnStops, Refused> {
     const DOING: &str = "stopping";
     let StopRequest { reason, plugin, worker, release, when } = request;
     let scope = StopScope { plugin, worker, release, when };
     // A person who says what nobody understands hears so; in a flag that nobody can ask about, it stops everything.
-    stops::read(&scope).map_err(|error| {
+    let stopped = stops::read(&scope).map_err(|error| {
         Refused::bad_request(format!("{DOING}: {error}; leave it out to stop everything, or correct it"))
     })?;
     let reason: String = one_line(&reason).chars().take(LONGEST_REASON).collect();
@@ -93,8 +99,10 @@ pub(super) async fn raise(
     }
     let stop = NewStop { reason, scope, by: caller.name().to_owned() };
     let stops = app.stops.add(&stop, app.clock.now()).await.map_err(while_doing(|| DOING))?;
-    tracing::warn!(by = stop.by, "stopped: {} ({:?})", stop.reason, stop.scope);
-    Ok(Json(OwnStops { stops: stops.to_vec() }))
+    let what = stopped.in_words().unwrap_or_else(|| "everything".to_owned());
+    tracing::warn!(by = stop.by, "{} stopped {what}: {}", stop.by, stop.reason);
+    acts::note(app, caller, format!("stopped {what}"), &stop.reason).await;
+    Ok(OwnStops { stops: stops.to_vec() })
 }
 
 #[utoipa::path(delete, path = "/v1/stop", operation_id = "clearStops", tag = "grid",
@@ -104,8 +112,14 @@ pub(super) async fn raise(
     )
 )]
 pub(super) async fn clear(State(app): Shared, Extension(caller): Extension<Caller>) -> Result<Json<OwnStops>, Refused> {
+    clear_stops(&app, &caller).await.map(Json)
+}
+
+pub(crate) async fn clear_stops(app: &App, caller: &Caller) -> Result<OwnStops, Refused> {
     let stops = app.stops.clear().await.map_err(while_doing(|| "taking the stops away"))?;
     tracing::warn!(by = caller.name(), "{} stops were taken away", stops.len());
     app.work.notify_waiters();
-    Ok(Json(OwnStops { stops }))
+    let gone = if stops.len() == 1 { "a stop".to_owned() } else { format!("{} stops", stops.len()) };
+    acts::note(app, caller, format!("took {gone} away"), "").await;
+    Ok(OwnStops { stops })
 }

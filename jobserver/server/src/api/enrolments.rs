@@ -6,14 +6,18 @@ use axum::Json;
 use axum::extract::{ConnectInfo, Extension, Path, State};
 use axum::http::StatusCode;
 use nightshift_rules::enrolment::Decision;
-use nightshift_store::Decided;
-use nightshift_wire::{Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, Joined, Problem, access_code};
+use nightshift_store::{Decided, Refusal, StoreError};
+use nightshift_wire::{
+    Enrolment, EnrolmentDecision, EnrolmentState, JoinRequest, Joined, Problem, Reason, WorkerChange, access_code,
+};
 
 use super::Shared;
 use super::body::{Body, check_worker};
 use super::tokens::refresh;
 use crate::access::Caller;
 use crate::access::known::Known;
+use crate::acts;
+use crate::app::App;
 use crate::refused::{Refused, one_line, while_doing};
 
 /// The longest text a worker may say about itself, and a person about a worker.
@@ -83,6 +87,15 @@ pub(super) async fn decide(
     Path(worker): Path<String>,
     Body(decision): Body<EnrolmentDecision>,
 ) -> Result<Json<Enrolment>, Refused> {
+    decide_about(&app, &caller, &worker, decision).await.map(Json)
+}
+
+pub(crate) async fn decide_about(
+    app: &App,
+    caller: &Caller,
+    worker: &str,
+    decision: EnrolmentDecision,
+) -> Result<Enrolment, Refused> {
     let by = caller.name().to_owned();
     let because = |what: &str, reason: &str| match reason.trim() {
         "" => format!("{what} by {by}"),
@@ -99,9 +112,24 @@ pub(super) async fn decide(
         return Err(Refused::bad_request(detail));
     }
     let decided = Decided { decision, name, reason, by: by.clone() };
-    let after = app.gate.store.decide(&worker, &decided, app.clock.now()).await;
+    let after = app.gate.store.decide(worker, &decided, app.clock.now()).await;
     let after = after.map_err(while_doing(|| format!("deciding about worker {worker}")))?;
-    refresh(&app).await;
+    refresh(app).await;
+    if decision == Decision::Revoke {
+        shut_out(app, worker, &after.reason).await?;
+    }
     tracing::info!("worker {worker} is {}", decided.reason);
-    Ok(Json(after))
+    acts::note(app, caller, format!("decided that worker {worker} is {}", decided.reason), "").await;
+    Ok(after)
+}
+
+/// Lists, pages and `job explain` go by what a worker reported last, and one that nobody lets in reports nothing more: it is
+/// drained, and so shown as one that gets no jobs, with the reason.
+async fn shut_out(app: &App, worker: &str, reason: &str) -> Result<(), Refused> {
+    let drain = WorkerChange::Drain(Reason { reason: reason.to_owned() });
+    match app.store.change_worker(worker, &drain, app.clock.now()).await {
+        // It never worked, and stands in no list.
+        Err(StoreError::Refused(Refusal::NoSuchWorker(_))) => Ok(()),
+        drained => drained.map(drop).map_err(while_doing(|| format!("deciding about worker {worker}"))),
+    }
 }

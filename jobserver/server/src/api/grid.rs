@@ -7,7 +7,8 @@ use axum::Json;
 use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::StatusCode;
 use nightshift_manifest::version::ReleaseVersion;
-use nightshift_wire::{Report, Status, TrialReport};
+use nightshift_store::Counts;
+use nightshift_wire::{Moment, Report, Status, TrialReport};
 
 use super::Shared;
 use super::body::{Body, check_worker};
@@ -77,8 +78,13 @@ pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
     let now = app.clock.now();
     let active_since = now.saturating_sub_unsigned(ACTIVE.as_millis() as u64);
     let counts = app.store.counts(active_since).await.map_err(while_doing(|| "counting jobs and workers"))?;
+    Ok(in_figures(app, &counts, now))
+}
+
+/// What was counted, with what this server knows besides.
+pub(crate) fn in_figures(app: &App, counts: &Counts, now: Moment) -> Status {
     let catalogue = app.releases.now();
-    Ok(Status {
+    Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
         release: catalogue.release.clone(),
@@ -91,5 +97,6 @@ pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
         jobs_suspended: counts.jobs_suspended,
         jobs_deleted: counts.jobs_deleted,
         workers: counts.workers,
-    })
+        primary: app.replication.status(),
+    }
 }

@@ -1,5 +1,7 @@
 //! Whether the server is alive, and whether it is ready: for whoever restarts it, or sends requests to one that is.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -42,6 +44,10 @@ async fn problems(app: &App) -> Vec<String> {
         problems.push("server: it is ending\n".to_owned());
     }
     match timeout(app.limits.ready, app.store.counts(app.clock.now())).await {
+        // It can be looked at, and still nothing can be kept: a full disk.
+        Ok(Ok(_)) if app.keeps_nothing.load(Relaxed) => {
+            problems.push("store: it keeps nothing that it is given; the job server's log says more\n".to_owned());
+        }
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
             tracing::debug!("looking whether the store is ready: {}", chain(&error));

@@ -8,17 +8,18 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
-use nightshift_rules::explain;
+use nightshift_rules::{action, explain};
 use nightshift_store::JobChange;
 use nightshift_wire::{
-    ActionReport, ActionRequest, Batch, BatchId, Explanation, JobAction, JobEdit, JobFilter, JobHistory, JobPage,
-    JobQuery, Problem, code,
+    ActionReport, ActionRequest, Batch, BatchId, Explanation, JobAction, JobEdit, JobFilter, JobHistory, JobId,
+    JobPage, JobQuery, Problem, code,
 };
 
 use super::Shared;
 use super::body::{Body, Number, number, query};
 use super::requirements;
 use crate::access::Caller;
+use crate::acts;
 use crate::app::App;
 use crate::catalogue::Offered;
 use crate::refused::{Refused, one_line, while_doing};
@@ -29,6 +30,8 @@ const DOING: &str = "changing jobs";
 const LISTED: u32 = 1000;
 /// So many jobs can be named one by one when they shall have another plugin.
 const JOBS_LOOKED_AT: usize = 1000;
+/// So many jobs can be named one by one; each step of a change looks through all of them.
+const MOST_IDS: usize = 10_000;
 /// So many jobs that an action left as they are are named in its report.
 const UNCHANGED_NAMED: usize = 100;
 
@@ -74,19 +77,25 @@ pub(super) async fn one(State(app): Shared, job: Number) -> Result<Json<JobHisto
 )]
 pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Explanation>, Refused> {
     let job = number(job, "job")?;
+    explained(&app, job).await.map(Json)
+}
+
+pub(crate) async fn explained(app: &App, job: JobId) -> Result<Explanation, Refused> {
     let facts = app.store.explain(job).await.map_err(while_doing(|| format!("explaining job {job}")))?;
     let catalogue = app.releases.now();
     let flags = stops::all(&catalogue, &app.stops.now());
     let (stopped, plugin_stopped) = stops::everywhere(&flags, &facts.job.plugin);
+    let no_plugin = catalogue.plugin(&facts.job.plugin).err().map(|why| why.to_string());
     let facts = explain::Facts {
         job: &facts.job,
+        no_plugin: no_plugin.as_deref(),
         stopped: stopped.as_deref(),
         plugin_stopped: plugin_stopped.as_deref(),
         batch_suspended: facts.batch_suspended.as_deref(),
         ahead: facts.ahead,
         workers: &facts.workers,
     };
-    Ok(Json(explain::explain(&facts, app.clock.now())))
+    Ok(explain::explain(&facts, app.clock.now()))
 }
 
 #[utoipa::path(post, path = "/v1/jobs/actions", operation_id = "changeJobs", tag = "jobs",
@@ -94,7 +103,7 @@ pub(super) async fn explain(State(app): Shared, job: Number) -> Result<Json<Expl
     request_body = ActionRequest,
     responses(
         (status = 200, description = "What it did, or would do", body = ActionReport),
-        (status = 422, description = "No release has the plugin of an edit, or it does not fit the batch: `unknown_plugin`, `missing_column`", body = Problem)
+        (status = 422, description = "No release has the plugin of an edit, or the plugin of an edit or a retry does not fit the batch: `unknown_plugin`, `missing_column`", body = Problem)
     )
 )]
 pub(super) async fn act(
@@ -102,10 +111,14 @@ pub(super) async fn act(
     Extension(caller): Extension<Caller>,
     Body(request): Body<ActionRequest>,
 ) -> Result<Json<ActionReport>, Refused> {
-    caller.must_name_a_batch(DOING, &request.filter)?;
-    check(&app, &request).await?;
-    let ActionRequest { action, mut filter, reason, dry_run } = request;
-    caller.narrow(&app.gate, DOING, &mut filter).await?;
+    change(&app, &caller, request).await.map(Json)
+}
+
+pub(crate) async fn change(app: &App, caller: &Caller, mut request: ActionRequest) -> Result<ActionReport, Refused> {
+    caller.must_name_jobs(DOING, &request)?;
+    caller.narrow(&app.gate, DOING, &mut request.filter).await?;
+    check(app, &request).await?;
+    let ActionRequest { action, filter, reason, dry_run } = request;
     let change = JobChange { action, filter, reason: one_line(&reason), dry_run };
     let mut report = ActionReport::default();
     let mut from = Some(0);
@@ -119,25 +132,44 @@ pub(super) async fn act(
         from = step.next;
     }
     if !dry_run && report.changed > 0 {
-        let ActionReport { matched, changed, .. } = report;
-        tracing::warn!(
-            "{changed} of {matched} jobs are changed: {:?} for {:?}: {}",
-            change.action,
-            change.filter,
-            change.reason
-        );
+        let did = in_words(&change, &report);
+        tracing::warn!("{} {did}{}", caller.name(), because(&change.reason));
         app.work.notify_waiters();
+        acts::note(app, caller, did, &change.reason).await;
     }
-    Ok(Json(report))
+    Ok(report)
 }
 
-/// Refuses what would mean every job there is, and edits that no worker could ever meet.
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(", because {reason}") }
+}
+
+/// What was done, in one line.
+fn in_words(change: &JobChange, report: &ActionReport) -> String {
+    let json = |part: serde_json::Result<String>| part.unwrap_or_default();
+    let action = json(serde_json::to_string(&change.action));
+    let filter = json(serde_json::to_string(&change.filter));
+    let ActionReport { matched, changed, .. } = report;
+    format!("did {action} to {changed} of the {matched} jobs of {filter}")
+}
+
+/// Refuses what would mean every job there is or names too many, and edits that no worker could ever meet.
 async fn check(app: &App, request: &ActionRequest) -> Result<(), Refused> {
     let wrong = |what: String| Err(Refused::bad_request(format!("{DOING}: {what}")));
     if request.filter.is_empty() {
         return wrong("the filter is empty; name ids, or a batch, state, plugin, release or worker".to_owned());
     }
-    let JobAction::Edit(edit) = &request.action else { return Ok(()) };
+    if request.filter.ids.len() > MOST_IDS {
+        let named = request.filter.ids.len();
+        return wrong(format!(
+            "{named} jobs are named, and {MOST_IDS} may be; choose them by what they have in common"
+        ));
+    }
+    let edit = match &request.action {
+        JobAction::Edit(edit) => edit,
+        JobAction::Retry => return check_retry(app, &request.filter).await,
+        JobAction::Suspend | JobAction::Resume | JobAction::Delete => return Ok(()),
+    };
     if *edit == JobEdit::default() {
         return wrong("the edit changes nothing; name a priority, requirements or a plugin".to_owned());
     }
@@ -150,13 +182,37 @@ async fn check(app: &App, request: &ActionRequest) -> Result<(), Refused> {
             Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::UNKNOWN_PLUGIN, format!("{DOING}: {error}"))
         })?;
         for batch in batches_of(app, &request.filter).await? {
-            let batch = app.store.batch(batch).await.map_err(while_doing(|| format!("{DOING} of batch {batch}")))?;
-            fits(&batch, plugin, offered).map_err(|problem| {
-                Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN, format!("{DOING}: {problem}"))
-            })?;
+            check_columns(app, batch, plugin, offered).await?;
         }
     }
     Ok(())
+}
+
+/// Refuses to process jobs anew by a plugin that needs other columns now than their batch has. One that no release has
+/// any more may come back: its jobs wait.
+async fn check_retry(app: &App, filter: &JobFilter) -> Result<(), Refused> {
+    let mut plugins: BTreeSet<(BatchId, String)> = BTreeSet::new();
+    let mut from = Some(0);
+    while let Some(at) = from {
+        let page = app.store.find_jobs(filter, at, LISTED).await.map_err(while_doing(|| DOING))?;
+        let retried = page.jobs.into_iter().filter(|job| action::judge(job.state, &JobAction::Retry, true).is_ok());
+        plugins.extend(retried.map(|job| (job.batch, job.plugin)));
+        from = page.next;
+    }
+    let catalogue = app.releases.fresh().await;
+    for (batch, plugin) in plugins {
+        if let Ok(offered) = catalogue.plugin(&plugin) {
+            check_columns(app, batch, &plugin, offered).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn check_columns(app: &App, batch: BatchId, plugin: &str, offered: &Offered) -> Result<(), Refused> {
+    let batch = app.store.batch(batch).await.map_err(while_doing(|| format!("{DOING} of batch {batch}")))?;
+    fits(&batch, plugin, offered).map_err(|problem| {
+        Refused::new(StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN, format!("{DOING}: {problem}"))
+    })
 }
 
 /// The batches of the jobs that shall have another plugin: the one that is named, or those of the jobs that are.

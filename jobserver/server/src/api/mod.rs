@@ -4,23 +4,25 @@
 mod arriving;
 mod artifacts;
 mod attempts;
-mod batches;
+pub(crate) mod batches;
 mod body;
 mod claims;
-mod control;
-mod enrolments;
+pub(crate) mod control;
+pub(crate) mod enrolments;
 pub(crate) mod grid;
-mod hand_in;
+pub(crate) mod hand_in;
 mod health;
-mod jobs;
+pub(crate) mod jobs;
 mod openapi;
-mod receipt;
+pub(crate) mod receipt;
+mod replication;
 mod requirements;
 mod results;
 mod rollouts;
+pub(crate) mod statistics;
 mod stream;
 pub(crate) mod tokens;
-mod workers;
+pub(crate) mod workers;
 
 use std::sync::Arc;
 
@@ -34,7 +36,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::{guard, metrics, pages};
+pub(crate) use arriving::whole;
 use arriving::{Allowance, Bounds};
+pub(crate) use body::{Number, named, number, query};
 pub(crate) use openapi::Description;
 
 pub(crate) type Shared = axum::extract::State<Arc<App>>;
@@ -59,8 +63,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(artifacts::all))
         .routes(routes!(control::raise, control::clear))
         .routes(routes!(grid::report))
+        .routes(routes!(replication::replication))
+        .routes(routes!(replication::rebuild))
+        .routes(routes!(replication::rebuilt))
         .routes(routes!(rollouts::all))
         .routes(routes!(rollouts::one))
+        .routes(routes!(statistics::read))
+        .routes(routes!(statistics::all, statistics::record))
+        .routes(routes!(statistics::remove))
         .routes(routes!(workers::all))
         .routes(routes!(workers::one, workers::change))
         .routes(routes!(grid::status))
@@ -76,15 +86,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::gauges::metrics))
-        .routes(routes!(pages::status))
-        .routes(routes!(pages::style))
+        .merge(OpenApiRouter::from(pages::quick()))
         .layer(within(limits.body, limits.request));
     let large = OpenApiRouter::new()
         .routes(routes!(attempts::submit))
         .routes(routes!(attempts::submit_many))
-        // Small, but there may be a million jobs to change.
-        .routes(routes!(jobs::act))
         .layer(within(limits.submission, limits.submit));
+    // Small, but there may be a million jobs to change.
+    let changing = OpenApiRouter::new()
+        .routes(routes!(jobs::act))
+        .merge(OpenApiRouter::from(pages::changing()))
+        .layer(within(limits.body, limits.submit));
     // These watch over their own wait, but not over a request that never arrives whole.
     let waiting = OpenApiRouter::new()
         .routes(routes!(claims::claim))
@@ -95,11 +107,19 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(hand_in::hand_in, batches::all))
         .routes(routes!(batches::jobs))
         .routes(routes!(results::results))
-        .routes(routes!(receipt::receipt));
+        .routes(routes!(receipt::receipt))
+        .merge(OpenApiRouter::from(pages::long()));
     // Nothing is gained by compressing these, and a part of something compressed is of no use.
     let files = OpenApiRouter::new().routes(routes!(artifacts::get, artifacts::put, artifacts::delete));
-    let (router, found) =
-        quick.merge(large).merge(waiting).merge(long).layer(compression()).merge(files).split_for_parts();
+    let (router, found) = quick
+        .merge(large)
+        .merge(changing)
+        .merge(waiting)
+        .merge(long)
+        .layer(compression())
+        .merge(files)
+        .merge(OpenApiRouter::from(pages::live()))
+        .split_for_parts();
     // Made of the routes themselves, so that it is there once they are.
     app.description.get_or_init(|| Description::of(found));
     router

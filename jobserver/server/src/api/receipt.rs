@@ -1,6 +1,6 @@
 //! A batch's receipt: what went in, what came out, from which release, and whether anything is missing.
 //!
-//! 1. Results are counted by release in the database, a window of jobs at a time.
+//! 1. Results are counted by release, worker and position of the data in the database, a window of jobs at a time.
 //! 2. When the batch is finished, all of it is written as it would be downloaded, counted and digested: the digest is
 //!    that of the CSV.
 //! 3. The batch is looked at again: counts of two different moments prove nothing.
@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use nightshift_rules::proof::{Counted, verdict};
 use nightshift_wire::{
-    Batch, BatchReceipt, BatchState, ByPosition, ByRelease, InputReceipt, Problem, ResultsQuery, code,
+    Batch, BatchId, BatchReceipt, BatchState, ByPosition, ByRelease, InputReceipt, Problem, ResultsQuery, code,
 };
 use sha2::{Digest, Sha256};
 
@@ -33,14 +33,19 @@ use crate::refused::{Refused, while_doing};
     )
 )]
 pub(super) async fn receipt(State(app): Shared, batch: Number) -> Result<Json<BatchReceipt>, Refused> {
-    let batch = find(&app, number(batch, "batch")?, "making the receipt of").await?;
+    made(&app, number(batch, "batch")?).await.map(Json)
+}
+
+pub(crate) async fn made(app: &App, batch: BatchId) -> Result<BatchReceipt, Refused> {
+    let batch = find(app, batch, "making the receipt of").await?;
     let doing = format!("making the receipt of batch {}", batch.id);
     refuse_while_it_arrives(&doing, &batch)?;
     let input = app.store.input(batch.id).await.map_err(while_doing(|| doing.clone()))?;
-    let releases = by_release(&app, &batch).await.map_err(while_doing(|| doing.clone()))?;
+    let repinned = app.store.repins(batch.id).await.map_err(while_doing(|| doing.clone()))?;
+    let releases = by_release(app, &batch).await.map_err(while_doing(|| doing.clone()))?;
     let finished = matches!(batch.state, BatchState::Done | BatchState::Incomplete);
-    let written = if finished { Some(write(&app, &batch).await.map_err(while_doing(|| doing.clone()))?) } else { None };
-    let now = find(&app, batch.id, "making the receipt of").await?;
+    let written = if finished { Some(write(app, &batch).await.map_err(while_doing(|| doing.clone()))?) } else { None };
+    let now = find(app, batch.id, "making the receipt of").await?;
     if finished && now != batch {
         let detail = format!("{doing}: it changed while it was counted; ask again");
         return Err(Refused::new(StatusCode::CONFLICT, code::NOT_READY, detail));
@@ -59,7 +64,7 @@ pub(super) async fn receipt(State(app): Shared, batch: Number) -> Result<Json<Ba
         None => Counted { handed_in: batch.records, records: batch.records, results, errors, by_release: results },
     };
     let (in_is_out, verdict) = verdict(batch.state, counted);
-    Ok(Json(BatchReceipt {
+    Ok(BatchReceipt {
         batch: batch.id,
         name: batch.name,
         plugin: batch.plugin,
@@ -72,7 +77,9 @@ pub(super) async fn receipt(State(app): Shared, batch: Number) -> Result<Json<Ba
         verdict,
         workers: releases.workers,
         by_release: releases.releases,
-        by_position: if results == 0 { Vec::new() } else { vec![ByPosition { position: None, results }] },
+        by_position: releases.positions,
+        position: batch.position,
+        repinned,
         input: input.map(|input| InputReceipt {
             digest: input.digest,
             bytes: input.bytes,
@@ -80,16 +87,19 @@ pub(super) async fn receipt(State(app): Shared, batch: Number) -> Result<Json<Ba
             key: input.key,
         }),
         results_digest: written.map(|(_, digest)| digest),
-    }))
+    })
 }
 
+/// Who and what computed the results of a batch.
 struct Releases {
     releases: Vec<ByRelease>,
+    positions: Vec<ByPosition>,
     workers: u64,
 }
 
 async fn by_release(app: &App, batch: &Batch) -> Result<Releases, nightshift_store::StoreError> {
     let mut releases: BTreeMap<(String, String), (ByRelease, BTreeSet<String>)> = BTreeMap::new();
+    let mut positions: BTreeMap<Option<(String, String)>, u64> = BTreeMap::new();
     let mut from = 0;
     while from < batch.jobs {
         let to = from + window(batch);
@@ -102,13 +112,18 @@ async fn by_release(app: &App, batch: &Batch) -> Result<Releases, nightshift_sto
             sum.results += part.results;
             sum.errors += part.errors;
             workers.insert(part.worker);
+            *positions.entry(part.position.map(|at| (at.primary, at.gtid))).or_default() += part.results;
         }
         from = to;
     }
     let all: BTreeSet<&String> = releases.values().flat_map(|(_, workers)| workers).collect();
     let workers = all.len() as u64;
     let releases = releases.into_values().map(|(sum, workers)| ByRelease { workers: workers.len() as u64, ..sum });
-    Ok(Releases { releases: releases.collect(), workers })
+    let positions = positions.into_iter().map(|(at, results)| {
+        let (primary, position) = at.unzip();
+        ByPosition { primary, position, results }
+    });
+    Ok(Releases { releases: releases.collect(), positions: positions.collect(), workers })
 }
 
 /// Writes the results for nobody: what was counted, and the digest.

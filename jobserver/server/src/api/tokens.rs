@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::body::Body;
 use crate::access::Caller;
+use crate::acts;
 use crate::refused::{Refused, while_doing};
 
 /// The longest name.
@@ -54,6 +55,7 @@ pub(super) async fn make(
     let made = make_token(&*app.gate.store, wanted, caller.name(), app.clock.now()).await?;
     refresh(&app).await;
     tracing::info!("{} made the token {} ({})", caller.name(), made.known.name, made.known.role);
+    acts::note(&app, &caller, format!("made the token {} ({})", made.known.name, made.known.role), "").await;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -113,6 +115,7 @@ pub(super) async fn revoke(
     revoked.map_err(while_doing(|| "revoking a token"))?;
     refresh(&app).await;
     tracing::info!("{} revoked the token {name}", caller.name());
+    acts::note(&app, &caller, format!("revoked the token {name}"), "").await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -156,7 +159,9 @@ pub(super) async fn make_rule(
         created_by: caller.name().to_owned(),
     };
     app.gate.store.add_join_rule(&rule).await.map_err(while_doing(|| DOING))?;
-    tracing::info!("{} made the join rule {}: {} from {}", caller.name(), rule.name, rule.limit, rule.network);
+    let did = format!("made the join rule {}: {} from {}", rule.name, rule.limit, rule.network);
+    tracing::info!("{} {did}", caller.name());
+    acts::note(&app, &caller, did, "").await;
     Ok((StatusCode::CREATED, Json(rule)))
 }
 
@@ -174,6 +179,7 @@ pub(super) async fn remove_rule(
 ) -> Result<StatusCode, Refused> {
     app.gate.store.remove_join_rule(&name).await.map_err(while_doing(|| "removing a join rule"))?;
     tracing::info!("{} removed the join rule {name}", caller.name());
+    acts::note(&app, &caller, format!("removed the join rule {name}"), "").await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -185,7 +191,7 @@ pub(super) async fn refresh(app: &crate::app::App) {
 }
 
 /// A name stands in logs, paths and CSV: plain signs only.
-fn check_name(doing: &str, name: &str) -> Result<(), Refused> {
+pub(super) fn check_name(doing: &str, name: &str) -> Result<(), Refused> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
     if name.is_empty() || name.len() > LONGEST || !name.chars().all(plain) {
         let detail =

@@ -1,12 +1,15 @@
 //! Workers as admins see and change them: the list, one worker, drained, resumed, tagged, named.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use nightshift_manifest::requires::check_tag;
 use nightshift_wire::{Reason, Worker, WorkerChange};
 
 use super::Shared;
 use super::body::{Body, Number, named};
+use crate::access::Caller;
+use crate::acts;
+use crate::app::App;
 use crate::refused::{Refused, one_line, while_doing};
 
 /// The longest name of a worker.
@@ -46,19 +49,44 @@ pub(super) async fn one(State(app): Shared, worker: Number) -> Result<Json<Worke
 )]
 pub(super) async fn change(
     State(app): Shared,
+    Extension(caller): Extension<Caller>,
     worker: Number,
     Body(change): Body<WorkerChange>,
 ) -> Result<Json<Worker>, Refused> {
     let worker = named(worker, "worker")?;
-    let doing = || format!("changing worker {}", one_line(&worker));
+    change_worker(&app, &caller, &worker, change).await.map(Json)
+}
+
+pub(crate) async fn change_worker(
+    app: &App,
+    caller: &Caller,
+    worker: &str,
+    change: WorkerChange,
+) -> Result<Worker, Refused> {
+    let doing = || format!("changing worker {}", one_line(worker));
     let change = checked(change).map_err(|wrong| Refused::bad_request(format!("{}: {wrong}", doing())))?;
-    let changed = app.store.change_worker(&worker, &change, app.clock.now()).await.map_err(while_doing(doing))?;
+    let changed = app.store.change_worker(worker, &change, app.clock.now()).await.map_err(while_doing(doing))?;
     match &changed.drained {
         Some(reason) => tracing::warn!(worker, "worker {worker} is drained: {reason}"),
         None => tracing::info!(worker, "worker {worker} is changed and may take jobs"),
     }
     app.work.notify_waiters();
-    Ok(Json(changed))
+    let (did, why) = in_words(worker, &change);
+    acts::note(app, caller, did, why).await;
+    Ok(changed)
+}
+
+/// What was done, and why.
+fn in_words<'a>(worker: &str, change: &'a WorkerChange) -> (String, &'a str) {
+    match change {
+        WorkerChange::Drain(Reason { reason }) => (format!("drained worker {worker}"), reason),
+        WorkerChange::Resume => (format!("let worker {worker} take jobs again"), ""),
+        WorkerChange::Tags(tags) => {
+            let tags = tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            (format!("gave worker {worker} the tags [{tags}]"), "")
+        }
+        WorkerChange::Name(name) => (format!("named worker {worker} {name:?}"), ""),
+    }
 }
 
 /// The change, if it is one that can be: what it says stands in lists and logs.

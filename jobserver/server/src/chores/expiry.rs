@@ -3,6 +3,7 @@
 //! The note comes first: after a time without any server all leases are extended by it before one is looked at.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::app::App;
 use crate::refused::chain;
@@ -10,21 +11,19 @@ use crate::refused::chain;
 pub(crate) async fn run(app: Arc<App>) {
     let mut ticks = tokio::time::interval(app.limits.expire_every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut away = false;
     loop {
         tokio::select! {
             () = app.stopping.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        away = match expire(&app).await {
-            Ok(()) => false,
+        match expire(&app).await {
+            Ok(()) => app.keeps_nothing.store(false, Relaxed),
             Err(error) => {
-                if !away {
+                if !app.keeps_nothing.swap(true, Relaxed) {
                     tracing::warn!("taking back jobs whose lease is over: {}; trying on", chain(&error));
                 }
-                true
             }
-        };
+        }
     }
 }
 

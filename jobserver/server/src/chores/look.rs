@@ -233,6 +233,6 @@ fn offer(release: &Release) -> Result<Catalogue, ReleaseError> {
     let path = release.tree().join(SETTINGS_FILE);
     let settings = std::fs::read_to_string(&path).map_err(|source| ReleaseError::Unreadable { path, source })?;
     let known = KnownRelease { tag: release.tag.clone(), tag_id: release.tag_id.clone(), settings };
-    let catalogue = Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?);
+    let catalogue = Catalogue::of(release.tag.clone(), release.plugins()?, release.settings()?, &release.sampled());
     Ok(Catalogue { known: vec![known], ..catalogue })
 }

@@ -2,7 +2,10 @@
 
 pub(crate) mod access;
 pub mod expiry;
+pub(crate) mod live;
 pub mod look;
+pub(crate) mod primary;
 pub(crate) mod rollouts;
+pub(crate) mod statistics;
 pub(crate) mod stops;
 pub(crate) mod tidy;

@@ -48,6 +48,10 @@ const SEND_AT_ONCE: usize = 64 * 1024;
 const RESETS_UNSEEN: usize = 32;
 const RESETS_FOR_FAULTS: usize = 64;
 
+/// Whether a request came over TLS that this server itself speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Encrypted(pub(crate) bool);
+
 /// What all connections share.
 #[derive(Clone)]
 pub(crate) struct Care {
@@ -65,6 +69,7 @@ pub(crate) async fn serve<S>(stream: S, agreed: Option<Protocol>, peer: SocketAd
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let encrypted = Encrypted(agreed.is_some());
     let (stream, protocol) = match agreed {
         Some(protocol) => (Begun::agreed(stream), protocol),
         None => {
@@ -85,6 +90,7 @@ where
         let (shared, router) = (Arc::clone(&shared), care.router.clone());
         service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(encrypted);
             let open = Open::begin(&shared);
             let answered = router.call(request);
             async move {

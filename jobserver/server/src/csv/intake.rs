@@ -280,11 +280,10 @@ impl Intake {
     fn take(&mut self, rows: Vec<Row>) -> Result<Vec<Vec<String>>, Unfit> {
         let mut records = Vec::with_capacity(rows.len());
         for row in rows {
+            // Blank lines before the header are nothing.
+            let Some(row) = row.of_table(self.columns.as_ref().map_or(0, Vec::len)) else { continue };
             match (&self.columns, row.fields.len()) {
-                (None, 0) => {}
                 (None, _) => self.columns = Some(header(row, &self.wanted)?),
-                (Some(columns), 0) if columns.len() == 1 => records.push(vec![String::new()]),
-                (Some(_), 0) => {}
                 (Some(columns), found) if columns.len() == found => records.push(row.fields),
                 (Some(columns), found) => {
                     let expected = columns.len();

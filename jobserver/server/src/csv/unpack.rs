@@ -2,7 +2,8 @@
 //!
 //! What is packed is known by its first two bytes, which no text begins with. It is unpacked in small steps, so that
 //! memory stays small however much comes out of little; an input that unpacks to hundreds of times its size is refused,
-//! because it would fill the disk. Several gzip files in one (as `cat` and parallel packers make them) are one input.
+//! because it would fill the disk. What is stored with each record counts as well: a byte and a newline are a record, too.
+//! Several gzip files in one (as `cat` and parallel packers make them) are one input.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -13,8 +14,10 @@ use flate2::write::MultiGzDecoder;
 const MAGIC: [u8; 2] = [0x1F, 0x8B];
 /// So many packed bytes are unpacked in one step; at most a thousand times as many come out.
 const STEP: usize = 1024;
-/// An input that unpacks to no more than this is taken however well it was packed.
-const HARMLESS: u64 = 64 * 1024 * 1024;
+/// An input that takes no more than this is taken however well it was packed: it is a few jobs at most.
+const HARMLESS: u64 = 8 * 1024 * 1024;
+/// What a record takes beside its text, at least, on every store.
+const AROUND_A_RECORD: u64 = 32;
 /// Text is packed to a tenth as a rule, and very monotonous text to a fiftieth.
 const LARGEST_RATIO: u64 = 200;
 
@@ -24,8 +27,10 @@ pub enum Spoilt {
     /// It is damaged, or ends too early.
     #[error("the gzip data is damaged or ends too early; pack it again, or send it as it is")]
     Damaged,
-    /// It would unpack to very much more than it is.
-    #[error("the gzip data unpacks to more than 200 times its size; unpack it and hand it in as it is")]
+    /// It would take very much more than it is.
+    #[error(
+        "the gzip data takes more than 200 times its size when it is unpacked and stored; unpack it and hand it in as it is"
+    )]
     Bomb,
 }
 
@@ -37,6 +42,7 @@ pub struct Unpacker {
     waiting: VecDeque<u8>,
     packed: u64,
     unpacked: u64,
+    records: u64,
 }
 
 #[derive(Debug)]
@@ -51,7 +57,7 @@ impl Unpacker {
     /// For an input that says that it is packed, or says nothing.
     pub fn new(said_to_be_gzip: bool) -> Unpacker {
         let state = if said_to_be_gzip { gzip() } else { State::Unknown };
-        Unpacker { state, waiting: VecDeque::new(), packed: 0, unpacked: 0 }
+        Unpacker { state, waiting: VecDeque::new(), packed: 0, unpacked: 0, records: 0 }
     }
 
     /// Takes the next piece; [`Unpacker::unpacked`] gives what comes out.
@@ -107,11 +113,26 @@ impl Unpacker {
         self.counted(last)
     }
 
+    /// So many records were read out of what was unpacked.
+    ///
+    /// # Errors
+    /// When they take very much more than the input.
+    pub fn records(&mut self, records: u64) -> Result<(), Spoilt> {
+        self.records += records;
+        self.judge()
+    }
+
     fn counted(&mut self, out: Vec<u8>) -> Result<Option<Vec<u8>>, Spoilt> {
         self.unpacked += out.len() as u64;
+        self.judge()?;
+        Ok((!out.is_empty()).then_some(out))
+    }
+
+    fn judge(&self) -> Result<(), Spoilt> {
+        let taken = self.unpacked + self.records * AROUND_A_RECORD;
         match self.state {
-            State::Gzip(_) if is_bomb(self.packed, self.unpacked) => Err(Spoilt::Bomb),
-            _ => Ok((!out.is_empty()).then_some(out)),
+            State::Gzip(_) if is_bomb(self.packed, taken) => Err(Spoilt::Bomb),
+            _ => Ok(()),
         }
     }
 }
@@ -120,8 +141,8 @@ fn gzip() -> State {
     State::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))
 }
 
-fn is_bomb(packed: u64, unpacked: u64) -> bool {
-    unpacked > HARMLESS && unpacked / LARGEST_RATIO > packed
+fn is_bomb(packed: u64, taken: u64) -> bool {
+    taken > HARMLESS && taken / LARGEST_RATIO > packed
 }
 
 #[cfg(test)]
@@ -184,5 +205,20 @@ mod tests {
         assert!(!is_bomb(10, HARMLESS));
         assert!(is_bomb(10, HARMLESS + 1));
         assert!(!is_bomb(HARMLESS / 100, HARMLESS * 2));
+    }
+
+    #[test]
+    fn many_tiny_records_count_as_what_they_take() {
+        let rows = "a\n".repeat(2_000_000);
+        let mut unpacker = Unpacker::new(true);
+        unpacker.feed(&pack(rows.as_bytes()));
+        let mut read = || {
+            while let Some(out) = unpacker.unpacked()? {
+                unpacker.records(out.iter().filter(|byte| **byte == b'\n').count() as u64)?;
+            }
+            Ok(())
+        };
+        assert_eq!(read(), Err(Spoilt::Bomb), "four megabytes of text, sixty of records");
+        assert_eq!(Unpacker::new(false).records(2_000_000), Ok(()), "what is not packed travelled as it is");
     }
 }

@@ -1,6 +1,7 @@
 //! `/metrics`, and the figures on it that the store knows: asked of it when somebody looks, but not at every look.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::State as Given;
 use axum::http::header;
@@ -10,7 +11,7 @@ use nightshift_wire::{Moment, Worker, WorkerState};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::{Metrics, State};
+use super::{Metrics, Of, State};
 use crate::api::Shared;
 use crate::api::grid::ACTIVE;
 use crate::app::App;
@@ -74,6 +75,21 @@ fn show(metrics: &Metrics, counts: Counts, workers: &[Worker], since: Moment) {
     for (state, workers) in by_state(workers, since) {
         metrics.workers.get_or_create_owned(&State { state: state.to_owned() }).set(workers);
     }
+    show_replicas(metrics, workers, since);
+}
+
+/// Replicas of workers that are there, by state; and how far back each is, where that is known.
+fn show_replicas(metrics: &Metrics, workers: &[Worker], since: Moment) {
+    metrics.replicas.clear();
+    metrics.replica_behind.clear();
+    for worker in workers.iter().filter(|worker| worker.last_seen >= since) {
+        let Some(replica) = &worker.report.replica else { continue };
+        metrics.replicas.get_or_create_owned(&State { state: replica.state.word().to_owned() }).inc();
+        if let Some(behind_ms) = replica.behind_ms {
+            let behind = Duration::from_millis(behind_ms).as_secs_f64();
+            metrics.replica_behind.get_or_create_owned(&Of { worker: worker.report.worker.clone() }).set(behind);
+        }
+    }
 }
 
 /// Workers by what they do; each state is there, with 0 when there is none.
@@ -101,5 +117,7 @@ impl Metrics {
         // What was true a while ago is not told as if it were now.
         self.jobs.clear();
         self.workers.clear();
+        self.replicas.clear();
+        self.replica_behind.clear();
     }
 }

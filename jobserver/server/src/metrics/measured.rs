@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use nightshift_rules::rollout::{Evidence, Halt};
 use nightshift_rules::sizing;
 use nightshift_store::{
-    Changed, Computed, Counts, ExplainFacts, Input, JobChange, JobResults, KnownRelease, Ledger, LostAttempt, NewBatch,
-    Noted, Rollouts, Store, StoreError,
+    BatchFilter, Board, Changed, Computed, Counts, ExplainFacts, HourOfWork, Input, JobChange, JobResults,
+    KnownRelease, Ledger, LostAttempt, NewBatch, Noted, Repinned, Replicas, Rollouts, Statistics, Store, StoreError,
+    WorkFound, WorkNow, WorkQuery, WorkerFilter, WorkersNow,
 };
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobFilter, JobHistory, JobId, JobPage,
-    Lease, Moment, Receipt, Records, Report, Submission, TrialReport, Worker, WorkerChange,
+    AttemptId, Baseline, Batch, BatchId, Claim, ClaimRequest, DataPosition, GiveBack, Heartbeat, Job, JobFilter,
+    JobHistory, JobId, JobPage, Lease, Moment, RebuildPermit, RebuildRequest, Receipt, Records, Repin, Report,
+    Submission, TrialReport, Worker, WorkerChange, WorkerTime,
 };
 
 use super::{Metrics, Verb};
@@ -122,6 +124,17 @@ verbs! {
 }
 
 verbs! {
+    Board:
+    work_now() -> WorkNow;
+    workers_now(away_before: Moment) -> WorkersNow;
+    find_batches(filter: &BatchFilter, before: BatchId, limit: u32) -> Vec<Batch>;
+    find_workers(filter: &WorkerFilter, after: &str, limit: u32) -> Vec<Worker>;
+    hours(since: Moment) -> Vec<HourOfWork>;
+    batch_over_time(batch: BatchId, each: Moment) -> Vec<(Moment, u64, u64)>;
+    errors_by_kind(batch: BatchId, most: u32) -> Vec<(String, u64)>;
+}
+
+verbs! {
     Ledger:
     note_input(batch: BatchId, input: &Input) -> Noted;
     input_of_key(key: &str) -> Option<(BatchId, Input)>;
@@ -132,6 +145,14 @@ verbs! {
 }
 
 verbs! {
+    Replicas:
+    repin(seen: &DataPosition, now: Moment) -> Vec<Repinned>;
+    repins(batch: BatchId) -> Vec<Repin>;
+    permit_rebuild(request: &RebuildRequest, at_once: u32, now: Moment) -> RebuildPermit;
+    end_rebuild(worker: &str) -> ();
+}
+
+verbs! {
     Rollouts:
     note_release(release: &KnownRelease, now: Moment) -> ();
     known_releases(limit: u32) -> Vec<KnownRelease>;
@@ -139,4 +160,15 @@ verbs! {
     note_trial(worker: &str, trial: &TrialReport, now: Moment) -> ();
     note_halt(halt: &Halt) -> ();
     evidence(releases: &[String]) -> Evidence;
+}
+
+verbs! {
+    Statistics:
+    work(query: &WorkQuery) -> Option<WorkFound>;
+    worker_time(since: Moment, until: Moment) -> Vec<WorkerTime>;
+    note_worker_time(away_before: Moment, known_since: Moment, now: Moment) -> ();
+    roll_up(hours_before: Moment, days_before: Moment) -> bool;
+    baselines() -> Vec<Baseline>;
+    note_baseline(baseline: &Baseline) -> bool;
+    remove_baseline(name: &str) -> bool;
 }

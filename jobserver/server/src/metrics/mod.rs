@@ -8,6 +8,7 @@ mod measured;
 mod requests;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -57,6 +58,12 @@ pub(crate) struct State {
     state: String,
 }
 
+/// A worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Of {
+    worker: String,
+}
+
 /// What is spoken on a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Spoken {
@@ -98,6 +105,10 @@ pub(crate) struct Metrics {
     workers: Family<State, Gauge>,
     store_up: Gauge,
     releases_seen: Gauge,
+    /// 1 while the primary of the data answers and is one; 0 also when there is none to ask.
+    pub(crate) primary_up: Gauge,
+    replicas: Family<State, Gauge>,
+    replica_behind: Family<Of, Gauge<f64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -121,6 +132,9 @@ impl Metrics {
             workers: Family::default(),
             store_up: Gauge::default(),
             releases_seen: Gauge::default(),
+            primary_up: Gauge::default(),
+            replicas: Family::default(),
+            replica_behind: Family::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -161,6 +175,12 @@ impl Metrics {
         registry.register("jobs", "Jobs by state, quarantined ones among them", self.jobs.clone());
         let help = "Workers by what they last reported; `silent` when not heard of for two minutes";
         registry.register("workers", help, self.workers.clone());
+        let help = "1 while the primary of [primary] answers and is one";
+        registry.register("primary_up", help, self.primary_up.clone());
+        let help = "Replicas by what their workers last reported, those not heard of for two minutes left out";
+        registry.register("replicas", help, self.replicas.clone());
+        let help = "How far a worker's replica is behind its primary, where that is known";
+        registry.register_with_unit("replica_behind", help, Unit::Seconds, self.replica_behind.clone());
     }
 
     /// A connection began; it ends with the value.
@@ -206,6 +226,8 @@ mod tests {
         metrics.verb_failures.get_or_create_owned(&Verb { verb: "claim" });
         metrics.jobs.get_or_create_owned(&State { state: String::new() });
         metrics.workers.get_or_create_owned(&State { state: String::new() });
+        metrics.replicas.get_or_create_owned(&State { state: String::new() });
+        metrics.replica_behind.get_or_create_owned(&Of { worker: String::new() });
         let text = metrics.text();
         let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         kinds.filter_map(|line| line.split_once(' ')).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()

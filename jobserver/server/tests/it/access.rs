@@ -31,6 +31,7 @@ fn report(worker: &str) -> Report {
         release: String::new(),
         refused: Vec::new(),
         trial: None,
+        replica: None,
         steps: Vec::new(),
     }
 }
@@ -250,6 +251,9 @@ async fn a_revoked_worker_takes_no_job_and_hands_nothing_in() {
     is(worker.claim(&claim_request("w-1")).await, revoked);
     is(worker.records(claim.attempt, &claim.secret, &[]).await, revoked);
     is(server.admin.decide("w-1", &approve()).await, (409, access_code::NOT_ALLOWED));
+    // It reports nothing more, and so what it reported last says nothing of it.
+    let shown = server.admin.worker("w-1").await.expect("it is known");
+    assert_eq!(shown.drained.as_deref(), Some("revoked by admin: it was stolen"));
 }
 
 #[tokio::test]
@@ -353,18 +357,17 @@ async fn without_a_rule_everybody_waits_and_with_one_as_many_as_it_says_are_let_
 }
 
 #[tokio::test]
-async fn the_page_is_shown_to_who_brings_a_token_as_a_password() {
+async fn a_page_is_shown_to_a_program_that_brings_a_token_as_a_password() {
     let server = Guarded::start(Spoken::Plain).await;
     let (viewer, _) = server.token("vera", Role::Viewer).await;
     let http = crate::running::plain_http();
     let url = format!("http://{}/", server.address);
     let asked = http.get(&url).send().await.expect("an answer");
     assert_eq!(asked.status(), 401);
-    assert_eq!(asked.headers()["www-authenticate"], "Basic realm=\"nightshift\"");
     let shown = http.get(&url).basic_auth("vera", Some(&viewer)).send().await.expect("an answer");
     assert_eq!(shown.status(), 200);
     let asked = http.post(format!("{url}v1/tokens")).basic_auth("x", Some(&server.admin_token)).json("{}");
-    assert_eq!(asked.send().await.expect("an answer").status(), 401, "a browser only looks");
+    assert_eq!(asked.send().await.expect("an answer").status(), 401, "a password only looks");
     assert_eq!(http.get(format!("{url}healthz")).send().await.expect("an answer").status(), 200);
 }
 

@@ -149,6 +149,34 @@ async fn jobs_go_to_no_plugin_that_needs_what_their_batch_has_not_or_gives_other
     assert_eq!(server.act(edit("count-faster"), of_batch(&batch)).await, (2, 2));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_not_retried_by_a_plugin_that_needs_what_their_batch_has_not() {
+    let server = TestServer::start().await;
+    let (batch, _) = server.quarantine("name\nAnn\n").await;
+    let count = catalogue().plugins["count"].clone();
+    let offer = |offered: Option<Offered>| {
+        let mut catalogue = catalogue();
+        catalogue.plugins.remove("count");
+        catalogue.plugins.extend(offered.map(|offered| ("count".to_owned(), offered)));
+        server.catalogue.send_replace(Arc::new(catalogue));
+    };
+    offer(Some(Offered { inputs: vec!["name".to_owned(), "born".to_owned(), "town".to_owned()], ..count.clone() }));
+    let by_plugin = JobFilter { plugin: Some("count".to_owned()), ..JobFilter::default() };
+    for filter in [of_batch(&batch), by_plugin.clone()] {
+        let refused =
+            server.client.change_jobs(&request(JobAction::Retry, filter)).await.expect_err("it lacks columns");
+        assert_eq!(refusal(&refused).code, code::MISSING_COLUMN);
+        assert!(
+            refusal(&refused).detail.contains("count needs born, town, and batch 1 has no such column"),
+            "{refused:?}"
+        );
+    }
+    let other = JobFilter { state: Some(JobState::Done), ..by_plugin };
+    assert_eq!(server.act(JobAction::Retry, other).await, (0, 0), "none of them is retried");
+    offer(None);
+    assert_eq!(server.act(JobAction::Retry, of_batch(&batch)).await, (1, 1), "it waits until a release has it again");
+}
+
 #[tokio::test]
 async fn a_deleted_jobs_records_come_back_with_an_error_that_says_so() {
     let server = TestServer::start().await;
@@ -241,6 +269,23 @@ async fn a_suspended_batch_hands_out_nothing_and_a_deleted_one_is_gone() {
 }
 
 #[tokio::test]
+async fn a_finished_batch_is_not_suspended_and_that_is_said() {
+    let server = TestServer::start().await;
+    let done = server.hand_in("name\nAnn\n").await.expect("good");
+    server.process_all().await;
+    let error = server.client.suspend_batch(done.id, "wrong file").await.expect_err("it is over");
+    let problem = refusal(&error);
+    assert_eq!((problem.status, problem.code.as_str()), (409, code::FINISHED));
+    assert!(problem.detail.contains("it is finished: every record has its result"), "{}", problem.detail);
+    assert_eq!(server.client.batch(done.id).await.expect("there").suspended, None);
+
+    let given_up = server.hand_in("name\nBob\n").await.expect("good");
+    assert_eq!(server.act(JobAction::Delete, of_batch(&given_up)).await, (1, 1));
+    let error = server.client.suspend_batch(given_up.id, "wrong file").await.expect_err("it is over");
+    assert!(refusal(&error).detail.contains("none goes out unless it is retried"), "{}", refusal(&error).detail);
+}
+
+#[tokio::test]
 async fn several_jobs_are_claimed_and_handed_in_at_once_each_judged_by_itself() {
     let server = TestServer::start().await;
     server.hand_in("name\nAnn\nBob\nCid\nDan\nEve\n").await.expect("good");
@@ -305,4 +350,13 @@ async fn requests_that_mean_everything_or_nothing_are_refused_with_what_to_write
         shown += &format!("{method} {path} {body}\n{} {}: {}\n\n", problem.status, problem.code, problem.detail);
     }
     insta::assert_snapshot!(shown);
+
+    let ids = (1..=10_001).map(|id: i64| id.to_string()).collect::<Vec<_>>().join(",");
+    let named = format!(r#"{{"action":"suspend","filter":{{"ids":[{ids}]}}}}"#);
+    let answer = server.ask("POST", "/v1/jobs/actions", "application/json", named).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.body.contains("10001 jobs are named, and 10000 may be"), "{}", answer.body);
+    let huge = format!(r#"{{"action":"suspend","filter":{{"ids":[{}]}}}}"#, "1,".repeat(1024 * 1024));
+    let answer = server.ask("POST", "/v1/jobs/actions", "application/json", huge).await;
+    assert_eq!(answer.status, 413, "{}", answer.body);
 }

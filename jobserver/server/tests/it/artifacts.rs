@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use nightshift_wire::{Artifact, Problem, code};
 
+use crate::browser::Browser;
 use crate::running::{ARTIFACT_QUOTA, Answer, TestServer, plain_http};
 
 /// The SHA-256 of `abcdefghij`.
@@ -84,4 +85,7 @@ async fn artifacts_take_no_more_than_their_quota_and_deleting_makes_room() {
     assert_eq!(server.ask("DELETE", &path, "", "").await.status, 204);
     assert_eq!(server.ask("DELETE", &path, "", "").await.status, 404);
     assert_eq!(server.ask("GET", &path, "", "").await.status, 404);
+    let log = Browser::at(server.address).page("/acts").await;
+    assert!(log.contains(&format!("put artifact {OTHER} of 3 bytes")) && !log.contains(NAME), "{log}");
+    assert_eq!(log.matches(&format!("deleted artifact {OTHER}")).count(), 1, "{log}");
 }

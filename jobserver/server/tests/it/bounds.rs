@@ -9,11 +9,12 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt, stream};
+use nightshift_client::{Client, Timeouts};
 use nightshift_server::rate::Rate;
 use nightshift_server::serve::Limits;
-use nightshift_wire::{Problem, Records, code};
+use nightshift_wire::{HandIn, JobSize, Problem, Records, code};
 
-use crate::running::{TestServer, limits, plain_http};
+use crate::running::{TestServer, asks_for, limits, pieces, plain_http, refusal};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -23,6 +24,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn problem(body: &str) -> Problem {
     serde_json::from_str(body).unwrap_or_else(|_| panic!("no problem: {body}"))
+}
+
+/// Bytes that bodies hold of the memory for them, as the metrics say.
+async fn held(server: &TestServer) -> u64 {
+    let metrics = server.ask("GET", "/metrics", "", "").await.body;
+    let line = metrics.lines().find_map(|line| line.strip_prefix("nightshift_http_bodies_held_bytes "));
+    line.expect("the metric").parse().expect("a number")
 }
 
 #[tokio::test]
@@ -79,18 +87,40 @@ async fn large_bodies_of_strangers_take_a_bounded_part_of_memory_and_small_ones_
     let stalled = http.post(&url).header("content-type", "application/json");
     let stalled = tokio::spawn(stalled.body(reqwest::Body::wrap_stream(first.chain(rest))).send());
     taken.await.expect("it is sent");
+    // Of two that want more than there is, either may be sent away: this one has to be first.
+    server.eventually("the memory is held", || async { (held(&server).await >= 90 * 1024).then_some(()) }).await;
     let large = || server.ask("POST", "/v1/attempts/8/results", "application/json", vec![b' '; 50 * 1024]);
-    // What was sent arrives at its own time.
-    let answer = server
-        .eventually("a body too many is sent away", || async {
-            let answer = large().await;
-            (answer.status == 503).then_some(answer)
-        })
-        .await;
+    let answer = large().await;
+    assert_eq!(answer.status, 503, "a body too many is sent away: {}", answer.body);
     assert_eq!((answer.header("retry-after"), problem(&answer.body).code.as_str()), ("5", code::STORE_AWAY));
     assert_eq!(server.ask("POST", "/v1/claims", "application/json", "{}").await.status, 400, "a small one is read");
     stalled.abort();
     server.eventually("the memory is given back", || async { (large().await.status == 400).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hand_ins_that_never_end_take_a_bounded_part_of_memory_and_small_ones_still_pass() {
+    let small = Limits { hand_ins: 250 * 1024, bodies_wait: Duration::from_millis(20), ..limits() };
+    let server = TestServer::start_with(small).await;
+    let large_jobs = HandIn { job_size: Some(JobSize::Records(100_000)), ..asks_for("count") };
+    let record = Bytes::from(format!("{}\n", "x".repeat(100 * 1024)));
+    let begun = stream::iter([Ok::<_, Infallible>(Bytes::from("name\n")), Ok(record.clone())]);
+    let client = Client::new([format!("http://{}", server.address)], Timeouts::default()).expect("an address");
+    let asked = large_jobs.clone();
+    let stalled = tokio::spawn(async move { client.hand_in(&asked, begun.chain(stream::pending())).await });
+    let large = || {
+        let csv = pieces([Bytes::from("name\n"), record.clone(), record.clone()]);
+        server.client.hand_in(&large_jobs, csv)
+    };
+    // Of two that want more than there is, either may be sent away: this one has to be first.
+    server.eventually("the memory is held", || async { (held(&server).await >= 100 * 1024).then_some(()) }).await;
+    let refused = large().await.expect_err("a hand-in too many is sent away");
+    let problem = refusal(&refused);
+    assert_eq!((problem.status, problem.code.as_str()), (503, code::STORE_AWAY));
+    assert!(problem.detail.contains("too many large jobs arrive at once"), "{}", problem.detail);
+    server.hand_in("name\nAnn\n").await.expect("a small one passes");
+    stalled.abort();
+    server.eventually("the memory is given back", || async { large().await.ok() }).await;
 }
 
 #[tokio::test]

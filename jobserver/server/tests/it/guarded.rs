@@ -10,7 +10,7 @@ use nightshift_client::{Access, Client, ClientError, Timeouts};
 use nightshift_server::catalogue::{Catalogue, Releases};
 use nightshift_server::clock::Clock;
 use nightshift_server::rate::Rate;
-use nightshift_server::serve::{self, Asks, Entrance, Limits, Parts, Running};
+use nightshift_server::serve::{self, Asks, CompanyData, Entrance, Limits, Parts, Running};
 use nightshift_server::setup;
 use nightshift_server::tls::Tls;
 use nightshift_server::tls::authority::Authority;
@@ -49,6 +49,20 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) async fn start(spoken: Spoken) -> Guarded {
+        Guarded::start_with(spoken, CompanyData::default()).await
+    }
+
+    /// A server that counts failed authentications as strictly as this.
+    pub(crate) async fn start_limited(failures: Rate) -> Guarded {
+        Guarded::start_as(Spoken::Plain, CompanyData::default(), failures).await
+    }
+
+    /// A server that knows what replicas of a primary need.
+    pub(crate) async fn start_with(spoken: Spoken, replication: CompanyData) -> Guarded {
+        Guarded::start_as(spoken, replication, Rate { burst: 1e6, per_second: 1e6 }).await
+    }
+
+    async fn start_as(spoken: Spoken, replication: CompanyData, failures: Rate) -> Guarded {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Arc::new(SqliteStore::open(&folder.path().join("store.sqlite")).expect("a fresh store opens"));
         let (clock, hand) = Clock::set_by_hand(BEGINNING);
@@ -68,11 +82,8 @@ impl Guarded {
             entrance: Entrance { asks: Asks::ForTokens, access: store.clone(), tls },
             releases: Releases::kept(current),
             clock,
-            limits: Limits {
-                access_every: Duration::from_millis(5),
-                failures: Rate { burst: 1e6, per_second: 1e6 },
-                ..limits()
-            },
+            limits: Limits { access_every: Duration::from_millis(5), failures, ..limits() },
+            replication,
             stopping: stopping.clone(),
         };
         let running = serve::start(parts).await.expect("a free port");
@@ -126,7 +137,7 @@ impl Guarded {
     /// Asks the server to end and waits until it has.
     pub(crate) async fn end(mut self) {
         self.stopping.cancel();
-        self.running.take().expect("it ends once").ended().await;
+        self.running.take().expect("it ends once").ended().await.expect("every part of it ended well");
     }
 }
 

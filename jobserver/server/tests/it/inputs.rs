@@ -6,11 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nightshift_rules::sizing::Measured;
+use nightshift_server::serve::Limits;
 use nightshift_wire::{
     HandIn, InputFormat, InputProblem, JobSize, Preview, Provenance, Report, SizedBy, Submission, WorkerState, code,
 };
 
-use crate::running::{TestServer, asks_for, pieces, refusal};
+use crate::log;
+use crate::running::{LEASE, TestServer, asks_for, limits, pieces, refusal};
 
 fn packed(text: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -74,6 +77,95 @@ async fn gzip_that_is_cut_or_unpacks_to_very_much_is_refused_and_leaves_nothing(
     let error = server.hand_in(bomb).await.expect_err("a bomb");
     assert_eq!((refusal(&error).status, refusal(&error).code.as_str()), (413, code::TOO_LARGE));
     assert_eq!(server.client.batches().await.expect("listed"), []);
+}
+
+#[tokio::test]
+async fn the_first_leases_follow_the_samples_of_the_plugin() {
+    let server = TestServer::start().await;
+    server.catalogue.send_modify(|catalogue| {
+        let mut with_samples = (**catalogue).clone();
+        // A minute a record.
+        let samples = Measured { records: 2, work_ms: 120_000 };
+        with_samples.plugins.get_mut("count").expect("it is there").samples = samples;
+        *catalogue = std::sync::Arc::new(with_samples);
+    });
+    server.hand_in("name\nAnn\nBob\n").await.expect("good");
+    let first = server.claim("w-1").await.expect("a job");
+    assert_eq!(first.lease_ms, 2 * 2 * 60_000, "twice the time that two records take");
+    let mut quick = server.process(&first).await;
+    quick.provenance.work_ms = 2;
+    server.client.submit(first.attempt, &quick).await.expect("accepted");
+    server.hand_in("name\nCid\nDan\n").await.expect("good");
+    let second = server.claim("w-1").await.expect("a job");
+    assert_eq!(u128::from(second.lease_ms), LEASE.as_millis(), "it is quick, and no lease is shorter");
+}
+
+/// A CSV of very many tiny records, packed to almost nothing.
+fn tiny_rows(rows: usize) -> Bytes {
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+    bomb.write_all(b"name\n").expect("packed");
+    for _ in 0..rows / 1_000 {
+        bomb.write_all("a\n".repeat(1_000).as_bytes()).expect("packed");
+    }
+    bomb.finish().expect("packed").into()
+}
+
+#[tokio::test]
+async fn tiny_records_out_of_very_little_are_refused_and_leave_nothing() {
+    let server = TestServer::start().await;
+    let asked = HandIn { job_size: Some(JobSize::Records(10_000)), ..asks_for("count") };
+    let bomb = tiny_rows(1_000_000);
+    assert!(bomb.len() < 10_000, "{}", bomb.len());
+    let error = server.client.hand_in(&asked, pieces([bomb])).await.expect_err("a bomb");
+    let problem = refusal(&error);
+    assert_eq!((problem.status, problem.code.as_str()), (413, code::TOO_LARGE));
+    assert!(problem.detail.contains("takes more than 200 times its size"), "{}", problem.detail);
+    assert_eq!(server.client.batches().await.expect("listed"), []);
+    assert_eq!(server.claim("w-1").await, None);
+}
+
+#[tokio::test]
+async fn a_batch_of_more_records_or_bytes_than_it_may_have_is_refused_and_leaves_nothing() {
+    let few = Limits { records: 1_000, input: 5_000, ..limits() };
+    let server = TestServer::start_with(few).await;
+    let rows = |rows: usize| Bytes::from(format!("name\n{}", "a\n".repeat(rows)));
+    let just_enough = server.hand_in(rows(1_000)).await.expect("as many as it may have");
+    assert_eq!(just_enough.records, 1_000);
+    let much = Bytes::from(format!("name\n{}", "abcdefgh\n".repeat(900)));
+    let keyed = HandIn { key: Some("monday".to_owned()), ..asks_for("count") };
+    for (asked, csv, said) in [
+        (asks_for("count"), rows(1_001), "it is more than the 1000 records a batch may have here (max_records in"),
+        (asks_for("count"), much.clone(), "it is more than the 5000 bytes a batch may have here (max_input in"),
+        (keyed, much, "it is more than the 5000 bytes a batch may have here (max_input in"),
+        (HandIn { dry_run: true, ..asks_for("count") }, rows(1_001), "it is more than the 1000 records"),
+        (keys(1, 1_001), Bytes::new(), "1001 keys are more than the 1000 records a batch may have here"),
+    ] {
+        let error = match asked.dry_run {
+            true => server.client.preview(&asked, pieces([csv])).await.expect_err("too much"),
+            false => server.client.hand_in(&asked, pieces([csv])).await.expect_err("too much"),
+        };
+        let problem = refusal(&error);
+        assert_eq!((problem.status, problem.code.as_str()), (413, code::TOO_LARGE), "{}", problem.detail);
+        assert!(problem.detail.contains(said), "{}", problem.detail);
+    }
+    let all = server.client.batches().await.expect("listed");
+    assert_eq!(all.iter().map(|batch| batch.id).collect::<Vec<_>>(), [just_enough.id]);
+    // Nor does anything remain where nobody looks.
+    assert_eq!(server.stored_records(), 1_000);
+}
+
+#[tokio::test]
+async fn a_hand_in_that_broke_off_is_in_the_log_with_who_and_how_far() {
+    let (log, _heard) = log::heard();
+    let server = TestServer::start().await;
+    let long = "Ann\n".repeat(500);
+    let csv = pieces([Bytes::from(format!("name\n{long}")), Bytes::from("Bob,too much\n")]);
+    server.client.hand_in(&asks_for("count"), csv).await.expect_err("ragged");
+    let said = log.said();
+    let line = said.lines().find(|line| line.contains("broken off")).unwrap_or_else(|| panic!("{said}"));
+    let told = "handing in batch \"monday\": line 502: 2 fields";
+    assert!(line.contains(told), "{line}");
+    assert!(line.contains("(handed in by anybody; broken off after ") && line.contains(" 2018 bytes)"), "{line}");
 }
 
 #[tokio::test]
@@ -174,6 +266,7 @@ async fn a_dry_run_estimates_by_measured_speed_and_by_the_workers_that_are_there
             release: "v1.0.0".to_owned(),
             refused: Vec::new(),
             trial: None,
+            replica: None,
             steps: Vec::new(),
         };
         server.client.report(&report).await.expect("taken");
@@ -231,6 +324,13 @@ async fn an_automatic_job_size_follows_the_measured_speed_and_the_working_hours(
         (preview.job_size, preview.job_size_by)
     };
     assert_eq!(size().await, (2, SizedBy::Setting), "nothing is measured");
+    server.catalogue.send_modify(|catalogue| {
+        let mut sampled = (**catalogue).clone();
+        let count = sampled.plugins.get_mut("count").expect("the plugin");
+        count.samples = Measured { records: 1, work_ms: 600_000 };
+        *catalogue = sampled.into();
+    });
+    assert_eq!(size().await, (1, SizedBy::Samples), "a record of its samples took ten minutes");
     server.hand_in(format!("name\n{}", "Ann\n".repeat(20))).await.expect("good");
     process_all_in(&server, 2_000).await;
     assert_eq!(size().await, (900, SizedBy::Measured), "a quarter of an hour at a second each");

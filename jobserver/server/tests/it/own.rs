@@ -2,7 +2,7 @@
 
 use nightshift_client::{Client, ClientError};
 use nightshift_wire::{
-    ActionReport, ActionRequest, Answer, Claim, JobAction, JobFilter, JobQuery, JobState, Role, Submissions,
+    ActionReport, ActionRequest, Answer, Claim, JobAction, JobEdit, JobFilter, JobQuery, JobState, Role, Submissions,
     access_code,
 };
 
@@ -91,7 +91,6 @@ async fn an_owner_changes_the_jobs_of_a_batch_of_its_own_and_no_others() {
     let everything = JobFilter::default;
 
     is(suspend(&anna, JobFilter { batch: Some(berts), ..everything() }).await, NOT_ALLOWED);
-    is(suspend(&anna, JobFilter { ids: vec![berts_job], ..everything() }).await, NOT_ALLOWED);
     is(suspend(&anna, JobFilter { state: Some(JobState::Waiting), ..everything() }).await, NOT_ALLOWED);
     is(suspend(&anna, everything()).await, NOT_ALLOWED);
     is(suspend(&viewer, JobFilter { batch: Some(annas), ..everything() }).await, NOT_ALLOWED);
@@ -99,8 +98,20 @@ async fn an_owner_changes_the_jobs_of_a_batch_of_its_own_and_no_others() {
     assert_eq!(suspend(&anna, mixed).await.expect("an answer").matched, 0);
     assert_eq!(bert.batch(berts).await.expect("his").jobs_suspended, 0, "nothing of his changed");
 
+    let annas_job = anna.jobs(annas).await.expect("hers")[0].id;
+    let by_number = |action| ActionRequest {
+        action,
+        filter: JobFilter { ids: vec![annas_job, berts_job], ..everything() },
+        reason: String::new(),
+        dry_run: false,
+    };
+    let own = anna.change_jobs(&by_number(JobAction::Suspend)).await.expect("her own");
+    assert_eq!((own.matched, own.changed), (1, 1), "named by its number, and his is none of hers");
+    assert_eq!(bert.batch(berts).await.expect("his").jobs_suspended, 0, "nothing of his changed");
+    let edit = JobEdit { plugin: Some("count".to_owned()), ..JobEdit::default() };
+    is(anna.change_jobs(&by_number(JobAction::Edit(edit))).await, NOT_ALLOWED);
     let own = suspend(&anna, JobFilter { batch: Some(annas), ..everything() }).await.expect("her own");
-    assert_eq!((own.matched, own.changed), (1, 1));
+    assert_eq!((own.matched, own.changed), (1, 0), "it is already");
     let all = suspend(&server.admin, JobFilter { state: Some(JobState::Waiting), ..everything() }).await;
     assert_eq!(all.expect("an admin may").changed, 1);
     server.end().await;

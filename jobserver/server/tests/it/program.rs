@@ -96,7 +96,10 @@ fn a_fault_in_the_configuration_is_named_with_file_line_and_key() {
     let folder = folder("lisen = \"127.0.0.1:0\"");
     let (code, said) = refused(folder.path());
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("jobserver.toml, line 2: unknown field `lisen`, expected one of `listen`"), "{said}");
+    assert!(
+        said.contains("jobserver.toml, line 2: unknown field `lisen`: remove it, or write one of `listen`"),
+        "{said}"
+    );
     fs::remove_file(folder.path().join("jobserver.toml")).expect("there");
     let (code, said) = refused(folder.path());
     assert_eq!(code, Some(2), "{said}");
@@ -145,6 +148,7 @@ async fn a_file_that_may_grow_no_further_is_a_full_disk_and_not_the_end() {
         release: String::new(),
         refused: Vec::new(),
         trial: None,
+        replica: None,
         steps: Vec::new(),
     };
     let mut full = None;

@@ -149,7 +149,7 @@ async fn a_receipt_proves_that_in_is_out_and_anyone_can_check_its_digests() {
         .map(|part| (part.release.as_str(), part.jobs, part.results, part.errors, part.workers))
         .collect();
     assert_eq!(releases, [("v1.0.0", 2, 4, 1, 2), ("v1.1.0", 1, 1, 0, 1)]);
-    assert_eq!(receipt.by_position, [ByPosition { position: None, results: 5 }]);
+    assert_eq!(receipt.by_position, [ByPosition { primary: None, position: None, results: 5 }]);
     let input = receipt.input.expect("noted");
     assert_eq!((input.digest, input.bytes, input.key), (sha256(csv.as_bytes()), csv.len() as u64, None));
     let downloaded = server.results(batch).await;

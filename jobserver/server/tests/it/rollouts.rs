@@ -10,8 +10,8 @@ use nightshift_manifest::version::ReleaseVersion;
 use nightshift_server::catalogue::Catalogue;
 use nightshift_store::KnownRelease;
 use nightshift_wire::{
-    Answer, AttemptSubmission, ClaimRequest, JobState, Provenance, Report, RingState, Rollout, Submission, Submissions,
-    TrialReport, TrialState, WorkerChange, WorkerState, code,
+    Answer, AttemptSubmission, ClaimRequest, FoundBad, JobState, Provenance, Report, RingState, Rollout, Submission,
+    Submissions, TrialReport, TrialState, WorkerChange, WorkerState, code,
 };
 
 use crate::running::{TestServer, catalogue, claim_request, refusal};
@@ -39,6 +39,7 @@ fn report(worker: &str, release: &str, trial: Option<TrialReport>) -> Report {
         release: release.to_owned(),
         refused: Vec::new(),
         trial,
+        replica: None,
         steps: Vec::new(),
     }
 }
@@ -114,6 +115,34 @@ async fn a_ring_that_a_signed_tag_opened_early_is_shown_as_open() {
         server.pass(Duration::from_secs(2));
         assert_eq!(rollout(&server, "v1.1.0").await.rings[1].state, state, "{version}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_workers_found_bad_says_on_how_many_and_in_whose_words_also_without_a_plan() {
+    let server = grid().await;
+    let without_plan = KnownRelease { settings: String::new(), ..known("v1.2.0") };
+    server.catalogue.send_replace(Arc::new(Catalogue { known: vec![without_plan], ..with_release("v1.2.0", "") }));
+    server.pass(Duration::from_secs(2));
+    assert_eq!(rollout(&server, "v1.2.0").await.found_bad, None);
+    let says = "v1.2.0 was rolled back here: every job of shout fails";
+    for (worker, state, refused) in [
+        ("w-1", TrialState::Bad, vec!["v1.1.9 is refused: not signed".to_owned(), says.to_owned()]),
+        ("w-2", TrialState::Bad, Vec::new()),
+        ("w-3", TrialState::Unknown, vec!["v1.2.0 is suspected".to_owned()]),
+    ] {
+        let trial = TrialReport {
+            release: "v1.2.0".to_owned(),
+            ring: String::new(),
+            state,
+            samples_passed: 0,
+            samples_failed: 0,
+        };
+        server.client.report(&Report { refused, ..report(worker, "v1.0.0", Some(trial)) }).await.expect("kept");
+    }
+    server.pass(Duration::from_secs(2));
+    let found_bad = rollout(&server, "v1.2.0").await.found_bad;
+    assert_eq!(found_bad, Some(FoundBad { workers: 2, says: says.to_owned() }));
+    assert_eq!(rollout(&server, "v1.1.0").await.found_bad, None, "another release");
 }
 
 #[tokio::test(flavor = "multi_thread")]

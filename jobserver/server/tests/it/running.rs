@@ -12,7 +12,7 @@ use nightshift_client::{Client, ClientError, Timeouts};
 use nightshift_server::artifacts::Artifacts;
 use nightshift_server::catalogue::{Catalogue, Offered, Releases};
 use nightshift_server::clock::Clock;
-use nightshift_server::serve::{self, Limits, Parts, Running};
+use nightshift_server::serve::{self, CompanyData, Limits, Parts, Running};
 use nightshift_store::sqlite::SqliteStore;
 use nightshift_testbed::wait;
 use nightshift_wire::{
@@ -53,6 +53,8 @@ pub(crate) fn limits() -> Limits {
         longest_wait: FOREVER,
         look_again: FOREVER,
         expire_every: Duration::from_millis(5),
+        // What a page shows is read for it.
+        live_every: Duration::ZERO,
         grace: FOREVER,
         ..Limits::default()
     }
@@ -81,12 +83,21 @@ impl TestServer {
     }
 
     pub(crate) async fn start_with(limits: Limits) -> TestServer {
+        TestServer::start_replicated(limits, CompanyData::default()).await
+    }
+
+    /// A server that knows a primary, or what replicas of it need.
+    pub(crate) async fn start_replicated(limits: Limits, replication: CompanyData) -> TestServer {
         let (catalogue, current) = watch::channel(Arc::new(catalogue()));
-        TestServer { catalogue, ..TestServer::start_on(Releases::kept(current), limits).await }
+        TestServer { catalogue, ..TestServer::start_as(Releases::kept(current), limits, replication).await }
     }
 
     /// A server that knows releases from elsewhere than this test's own catalogue.
     pub(crate) async fn start_on(releases: Releases, limits: Limits) -> TestServer {
+        TestServer::start_as(releases, limits, CompanyData::default()).await
+    }
+
+    async fn start_as(releases: Releases, limits: Limits, replication: CompanyData) -> TestServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = SqliteStore::open(&folder.path().join("store.sqlite")).expect("a fresh store opens");
         let store = Arc::new(store);
@@ -99,6 +110,7 @@ impl TestServer {
             store: store.clone(),
             entrance: serve::Entrance::open(store),
             releases,
+            replication,
             clock,
             limits,
             stopping: stopping.clone(),
@@ -128,6 +140,12 @@ impl TestServer {
         }
     }
 
+    /// How many records are in the store, also those that nobody is shown.
+    pub(crate) fn stored_records(&self) -> u64 {
+        let store = Connection::open(self.folder.path().join("store.sqlite")).expect("the store is a file");
+        store.query_row(include_str!("stored_records.sql"), [], |row| row.get(0)).expect("counted")
+    }
+
     /// Lets time pass at once, as it does while no server is there.
     pub(crate) fn leap(&self, time: Duration) {
         self.hand.fetch_add(i64::try_from(time.as_millis()).expect("short"), Ordering::Relaxed);
@@ -135,7 +153,12 @@ impl TestServer {
 
     /// Hands in `csv` for `count`.
     pub(crate) async fn hand_in(&self, csv: impl Into<Bytes>) -> Result<Batch, ClientError> {
-        self.client.hand_in(&asks_for("count"), pieces([csv.into()])).await
+        self.hand_in_for("count", csv).await
+    }
+
+    /// Hands in `csv` for a plugin.
+    pub(crate) async fn hand_in_for(&self, plugin: &str, csv: impl Into<Bytes>) -> Result<Batch, ClientError> {
+        self.client.hand_in(&asks_for(plugin), pieces([csv.into()])).await
     }
 
     /// Claims without waiting.
@@ -186,7 +209,7 @@ impl TestServer {
     /// Asks the server to end and waits until it has.
     pub(crate) async fn end(mut self) -> TempDir {
         self.stopping.cancel();
-        self.running.take().expect("it ends once").ended().await;
+        self.running.take().expect("it ends once").ended().await.expect("every part of it ended well");
         self.folder
     }
 }
@@ -236,7 +259,7 @@ pub(crate) fn submission(claim: &Claim, records: &Records) -> Submission {
     };
     Submission {
         secret: claim.secret.clone(),
-        provenance: Provenance { release: "v1.0.0".to_owned(), commit: "c".repeat(40), work_ms: 1 },
+        provenance: Provenance { release: "v1.0.0".to_owned(), commit: "c".repeat(40), work_ms: 1, position: None },
         results: records.records.iter().map(result).collect(),
     }
 }

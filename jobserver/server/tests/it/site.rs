@@ -115,12 +115,17 @@ pub(crate) fn client<'a>(servers: impl IntoIterator<Item = &'a Served>) -> Clien
     Client::new(servers.into_iter().map(Served::url), Timeouts::all(PATIENCE)).expect("good addresses")
 }
 
+/// Says past the harness that this machine has no such server.
+pub(crate) fn said_not_run(make: Make) {
+    let what = format!("\nNOT RUN: a test on {make:?}, which is not installed: {}", make.advice());
+    writeln!(std::io::stderr(), "{what}").expect("standard error");
+}
+
 /// A database server of one's own; `None`, and said past the harness, when the machine has none.
 pub(crate) fn database(make: Make) -> Option<Server> {
     let server = Server::start(make, Wishes { binlog: true, ..Wishes::default() }).expect("a database server");
     if server.is_none() {
-        writeln!(std::io::stderr(), "\nNOT RUN: a test on {make:?}, which is not installed: {}", make.advice())
-            .expect("standard error");
+        said_not_run(make);
     }
     server
 }
@@ -133,7 +138,7 @@ pub(crate) fn submission(claim: &Claim, records: &Records) -> Submission {
     };
     Submission {
         secret: claim.secret.clone(),
-        provenance: Provenance { release: "v1.0.0".to_owned(), commit: "c".repeat(40), work_ms: 1 },
+        provenance: Provenance { release: "v1.0.0".to_owned(), commit: "c".repeat(40), work_ms: 1, position: None },
         results: records.records.iter().map(result).collect(),
     }
 }

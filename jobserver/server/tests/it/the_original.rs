@@ -145,6 +145,7 @@ async fn two_workers_behind_one_address_are_two() {
             release: "v1.0.0".to_owned(),
             refused: Vec::new(),
             trial: None,
+            replica: None,
             steps: Vec::new(),
         };
         server.client.report(&report).await.expect("heard");

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use nightshift_testbed::database::{Make, SCHEMA};
 use nightshift_testbed::faults::Proxy;
-use nightshift_wire::{Outcome, Problem, code};
+use nightshift_wire::{ClaimRequest, Outcome, Problem, code};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::sync::mpsc;
 
 use crate::running::{claim_request, plain_http};
-use crate::site::{Served, Site, assert_whole, client, database, hand_in, persist, submission, work};
+use crate::site::{PAUSE, Served, Site, assert_whole, client, database, hand_in, persist, submission, work};
 
 /// Longer than any limit of a server's, and the end of a test that hangs.
 const HANG: Duration = Duration::from_secs(60);
@@ -23,6 +23,17 @@ async fn ask(server: &Served, method: &str, path: &str, body: String) -> reqwest
     let request = request.header("content-type", "application/json").body(body);
     let answer = tokio::time::timeout(HANG, request.send()).await.expect("a time-out and not a hang");
     answer.expect("an answer")
+}
+
+/// Waits until the server says of itself that it is ready, or is not; what it says.
+async fn until_ready_is(server: &Served, status: u16) -> String {
+    loop {
+        let answer = ask(server, "GET", "/readyz", String::new()).await;
+        if answer.status().as_u16() == status {
+            return answer.text().await.expect("a text");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn assert_try_again_later(answer: reqwest::Response) {
@@ -102,15 +113,18 @@ async fn a_full_disk_is_said_and_loses_nothing_and_work_goes_on_when_there_is_ro
     // A file of the server's may not outgrow this, and a person can lift it while the server runs.
     let limited = site.folder().join("limited");
     let program = env!("CARGO_BIN_EXE_nightshift-jobserver");
-    fs::write(&limited, format!("#!/bin/sh\nulimit -S -f 1600\nexec {program} \"$@\"\n")).expect("written");
+    fs::write(&limited, format!("#!/bin/sh\nulimit -S -f 2400\nexec {program} \"$@\"\n")).expect("written");
     fs::set_permissions(&limited, fs::Permissions::from_mode(0o755)).expect("a program");
     let server = site.server_as(&limited, "one", "");
     let client = client([&server]);
     let batch = hand_in(&client, 100 * JOBS).await.id;
 
+    // All at once, so that it is results that find no room.
+    let all = ClaimRequest { max: JOBS as u32, ..claim_request("w") };
+    let mut claims = client.claim_many(&all).await.expect("an answer").into_iter();
     let mut accepted = 0;
     let (claim, results) = loop {
-        let claim = client.claim(&claim_request("w")).await.expect("an answer").expect("it is full before the end");
+        let claim = claims.next().expect("it is full before the end");
         let columns = ["name".to_owned()];
         let records = client.records(claim.attempt, &claim.secret, &columns).await.expect("its records");
         let mut results = submission(&claim, &records);
@@ -133,8 +147,14 @@ async fn a_full_disk_is_said_and_loses_nothing_and_work_goes_on_when_there_is_ro
     let log = fs::read_to_string(server.process.log()).expect("its log");
     assert!(log.contains("full") || log.contains("I/O error"), "it says what the trouble is:\n{log}");
 
+    // Now not even the little note can be kept that a server writes each second.
     let pid = server.process.pid().ok().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).expect("it still runs");
-    prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum: None }).expect("room again");
+    let room = |bytes| prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("a limit");
+    room(Some(1));
+    let told = until_ready_is(&server, 503).await;
+    assert_eq!(told, "store: it keeps nothing that it is given; the job server's log says more\n");
+    room(None);
+    assert_eq!(until_ready_is(&server, 200).await, "ok\n");
     let receipt = persist!(client.submit(claim.attempt, &results).await).expect("acknowledged");
     assert!(!receipt.repeated, "what was refused was not kept");
     while let Some(claim) = persist!(client.claim(&claim_request("w")).await).expect("an answer") {

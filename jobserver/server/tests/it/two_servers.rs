@@ -2,6 +2,9 @@
 //! middle of a claim or a submission, and while their database is. Nobody leads: each does everything.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use nightshift_testbed::database::{Make, SCHEMA, Server};
 use nightshift_wire::{BatchId, JobId, JobState};
@@ -162,4 +165,43 @@ async fn any_server_takes_back_what_another_handed_out() {
     .await;
     assert_eq!((again.batch, again.job), (batch, gone.job));
     assert!(again.attempt > gone.attempt);
+}
+
+/// A job server that believes it is ten minutes later than it is: whatever compiles this test compiles that, too.
+fn ten_minutes_later(site: &Site) -> PathBuf {
+    let (script, source, library) =
+        (site.folder().join("later"), site.folder().join("later.c"), site.folder().join("later.so"));
+    fs::write(&source, include_str!("later.c")).expect("written");
+    let text = format!(
+        "#!/bin/sh\ncc -shared -fPIC -o {library} {source} -ldl && LD_PRELOAD={library} exec {program} \"$@\"\n",
+        library = library.display(),
+        source = source.display(),
+        program = env!("CARGO_BIN_EXE_nightshift-jobserver"),
+    );
+    fs::write(&script, text).expect("written");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("a program");
+    script
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_workers_job_comes_back_although_the_clocks_of_two_servers_differ_by_minutes() {
+    let Some(database) = database(Make::MariaDb) else { return };
+    let site = Site::with_lease(10, "1s");
+    let store = format!("store = {:?}", database.url(SCHEMA));
+    let (one, later) = (site.server("one", &store), site.server_as(&ten_minutes_later(&site), "two", &store));
+    let (by_one, by_later) = (client([&one]), client([&later]));
+    let batch = hand_in(&by_one, 10).await.id;
+    for (client, other) in [(&by_one, &by_later), (&by_later, &by_one)] {
+        let dead = eventually("a job", async || client.claim(&claim_request("dead")).await.ok().flatten()).await;
+        let history = async || other.job(dead.job).await.ok();
+        let back = async || history().await.filter(|history| history.job.state == JobState::Waiting);
+        let losses = eventually("its lease to be over", back).await.job.losses;
+        assert!(losses > 0, "it was lost, and not given back");
+    }
+    let (said, _heard) = mpsc::unbounded_channel();
+    work(client([&one, &later]), "x".to_owned(), batch, said).await;
+    assert_whole(&by_one, batch, 10).await;
+    let log = fs::read_to_string(later.process.log()).expect("its log");
+    assert!(log.contains(" s ahead of the database's, which counts"), "{log}");
+    assert!(!log.contains("no job server was there"), "it takes nobody's clock for a time without any server:\n{log}");
 }

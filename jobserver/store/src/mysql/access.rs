@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use mysql_async::{Params, params};
 use nightshift_rules::enrolment::{self, Join};
-use nightshift_wire::{AttemptId, BatchId, Enrolment, JobId, JoinRequest, JoinRule, Moment, Token};
+use nightshift_wire::{AttemptId, BatchId, Enrolment, JobId, JoinRequest, JoinRule, Moment};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     Refusal, StoreError,
-    access::{Access, AccessChanges, AccessRefusal, Decided, KnownToken, KnownWorker, enrol, may_replace},
+    access::{
+        Access, AccessChanges, AccessRefusal, Decided, KnownToken, KnownWorker, enrol, may_replace, read_rule,
+        read_token, read_worker,
+    },
     words::Word as _,
 };
 
@@ -236,51 +239,17 @@ async fn text(tx: &mut Tx, sql: &str, by: Params, column: &str) -> Result<Option
 }
 
 async fn join_rules(tx: &mut Tx) -> Result<Vec<JoinRule>, Failure> {
-    let rule = |mut row: Fields| {
-        Ok(JoinRule {
-            name: row.get("name")?,
-            network: row.get("network")?,
-            limit: row.get("join_limit")?,
-            approved: row.get("approved")?,
-            expires_at: row.get("expires_at")?,
-            created_at: row.get("created_at")?,
-            created_by: row.get("created_by")?,
-        })
-    };
-    tx.all(sql::JOIN_RULES, ()).await?.into_iter().map(rule).collect()
+    tx.all(sql::JOIN_RULES, ()).await?.into_iter().map(|mut row| Ok(read_rule!(row))).collect()
 }
 
 fn token_of(mut row: Fields) -> Result<KnownToken, Failure> {
-    let token = Token {
-        name: row.get("name")?,
-        role: row.word("role")?,
-        network: row.get("network")?,
-        limit: row.get("join_limit")?,
-        uses: row.get("uses")?,
-        created_at: row.get("created_at")?,
-        created_by: row.get("created_by")?,
-        expires_at: row.get("expires_at")?,
-        revoked_at: row.get("revoked_at")?,
-        last_used: row.get("last_used")?,
-    };
-    Ok(KnownToken { token, hash: row.get("hash")? })
+    let role = row.word("role")?;
+    Ok(read_token!(row, role))
 }
 
 fn worker_of(mut row: Fields) -> Result<KnownWorker, Failure> {
-    let enrolment = Enrolment {
-        worker: row.get("worker")?,
-        name: row.get("name")?,
-        host: row.get("host")?,
-        machine: row.get("machine")?,
-        address: row.get("address")?,
-        asked_at: row.get("asked_at")?,
-        join_token: row.get("join_token")?,
-        state: row.word("state")?,
-        reason: row.get("reason")?,
-        decided_at: row.get("decided_at")?,
-        decided_by: row.get("decided_by")?,
-    };
-    Ok(KnownWorker { enrolment, credential: row.get("credential")? })
+    let state = row.word("state")?;
+    Ok(read_worker!(row, state))
 }
 
 fn refused(refusal: AccessRefusal) -> Failure {

@@ -11,6 +11,7 @@ use mysql_async::{
     Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, Row, Transaction, TxOpts,
     prelude::{FromValue, Queryable as _},
 };
+use nightshift_wire::{DataPosition, ReachedPosition};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -160,6 +161,18 @@ impl Fields {
     pub(super) fn word<T: Word>(&mut self, column: &str) -> Result<T, Failure> {
         let word: String = self.get(column)?;
         T::of(&word).ok_or_else(|| Failure::Contradiction(format!("`{word}` is not a known state")))
+    }
+
+    /// The position in the columns `data_primary`, `data_gtid` and `data_noted`.
+    pub(super) fn position(&mut self) -> Result<Option<DataPosition>, Failure> {
+        let Some(ReachedPosition { primary, gtid }) = self.reached()? else { return Ok(None) };
+        Ok(Some(DataPosition { primary, gtid, noted: self.get("data_noted")? }))
+    }
+
+    /// The position in the columns `data_primary` and `data_gtid`.
+    pub(super) fn reached(&mut self) -> Result<Option<ReachedPosition>, Failure> {
+        let (primary, gtid): (Option<String>, Option<String>) = (self.get("data_primary")?, self.get("data_gtid")?);
+        Ok(primary.zip(gtid).map(|(primary, gtid)| ReachedPosition { primary, gtid }))
     }
 
     /// A text that is JSON.

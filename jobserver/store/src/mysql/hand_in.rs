@@ -1,7 +1,7 @@
 //! A batch comes in: opened, appended to, sealed; or it breaks off and is removed, as is one that is deleted.
 
 use mysql_async::params;
-use nightshift_rules::gates::Lane;
+use nightshift_rules::{gates::Lane, sizing::Measured};
 use nightshift_wire::{BatchId, JobId, Moment, RecordId};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     rows::{self, RowOf},
     sql,
 };
-use crate::{NewBatch, Refusal};
+use crate::{NewBatch, Refusal, broken_off::BrokenOff};
 
 /// So many jobs of an abandoned batch are removed in one step.
 const REMOVED_AT_ONCE: u32 = 20;
@@ -39,9 +39,16 @@ pub(super) async fn open(
         "lease_ms" => batch.lease_ms,
         "max_attempts" => batch.max_attempts,
         "error_rate" => batch.error_rate.as_per_mille(),
+        "data_primary" => batch.position.as_ref().map(|position| &position.primary),
+        "data_gtid" => batch.position.as_ref().map(|position| &position.gtid),
+        "data_noted" => batch.position.as_ref().map(|position| position.noted),
         "now" => now,
     };
     tx.change(sql::OPEN_BATCH, new).await?;
+    if let Some(Measured { records, work_ms }) = batch.sampled.filter(|sampled| sampled.records > 0) {
+        let sampled = params! { "plugin" => &batch.plugin, "records" => records, "work_ms" => work_ms };
+        tx.change(sql::NOTE_SAMPLES, sampled).await?;
+    }
     let NewBatch { plugin, priority, requirements, .. } = batch.clone();
     load::lane_like(tx, id, &Lane { plugin, priority, requirements }).await?;
     Ok(id)
@@ -174,21 +181,30 @@ pub(super) async fn remove_some(tx: &mut Tx, batch: BatchId) -> Result<Removal, 
     }
     tx.change(sql::DELETE_LANES, params! { "batch" => batch }).await?;
     tx.change(sql::DELETE_BATCH, params! { "batch" => batch }).await?;
+    tx.change(sql::DELETE_OWNER, params! { "batch" => batch }).await?;
     Ok(Removal::Finished)
 }
 
 /// A hand-in that is not finished, or not removed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unfinished {
-    pub(super) batch: BatchId,
+    pub(super) left: BrokenOff,
     /// The server that began it.
     pub(super) receiver: String,
 }
 
 pub(super) async fn unfinished(tx: &mut Tx) -> Result<Vec<Unfinished>, Failure> {
     let rows = tx.all(sql::UNFINISHED_BATCHES, ()).await?;
-    let read =
-        |mut row: super::connection::Fields| Ok(Unfinished { batch: row.get("id")?, receiver: row.get("receiver")? });
+    let read = |mut row: super::connection::Fields| {
+        let left = BrokenOff {
+            batch: row.get("id")?,
+            name: row.get("name")?,
+            plugin: row.get("plugin")?,
+            owner: row.get("owner")?,
+            records: row.get("records")?,
+        };
+        Ok(Unfinished { left, receiver: row.get("receiver")? })
+    };
     rows.into_iter().map(read).collect()
 }
 

@@ -103,6 +103,7 @@ async fn computed(tx: &mut Tx, batch: BatchId, from: u64, to: u64) -> Result<Vec
             release: row.get("release")?,
             commit: row.get("release_commit")?,
             worker: row.get("worker")?,
+            position: row.reached()?,
             jobs: row.get("jobs")?,
             results: row.get("results")?,
             errors: row.get("errors")?,

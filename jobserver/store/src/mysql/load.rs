@@ -5,7 +5,10 @@
 //! them is written as a difference, or is last-one-wins. An attempt brings its job and its worker with it, a job its lane,
 //! its batch and its plugin's type; those of batches that are not (or no more) open to anybody are not there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use mysql_async::params;
 use nightshift_rules::{breaker::ErrorRate, gates::Lane, sizing::Measured};
@@ -177,8 +180,9 @@ async fn beside(tx: &mut Tx, set: &mut WorkingSet, needs: Needs) -> Result<(), F
     for mut row in look_up(tx, sql::JOB_TYPES, &types).await? {
         let plugin: String = row.get("plugin")?;
         let measured = Measured { records: row.get("records")?, work_ms: row.get("work_ms")? };
+        let sampled = Measured { records: row.get("sampled_records")?, work_ms: row.get("sampled_ms")? };
         let accepted_at = row.get("accepted_at")?;
-        set.load_type(&plugin.clone(), Some(TypeRow { plugin, measured, accepted_at }));
+        set.load_type(&plugin.clone(), Some(TypeRow { plugin, measured, sampled, accepted_at }));
     }
     // Loading keeps what is there already: these are the ones that were not found.
     batches.into_iter().for_each(|batch| set.load_batch(batch, None));
@@ -257,6 +261,7 @@ fn attempt(row: &mut Fields) -> Result<AttemptRow, Failure> {
         lease_until: row.get("lease_until")?,
         records_done: row.get("records_done")?,
         work_ms: row.get("work_ms")?,
+        position: row.reached()?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
     })
@@ -292,6 +297,7 @@ fn batch(row: &mut Fields) -> Result<BatchRow, Failure> {
         lease_ms: row.get("lease_ms")?,
         max_attempts: row.get("max_attempts")?,
         error_rate: ErrorRate::per_mille(row.get("error_rate")?),
+        position: row.position()?.map(Arc::new),
         counts: BatchCounts {
             running: row.get("jobs_running")?,
             done: row.get("jobs_done")?,

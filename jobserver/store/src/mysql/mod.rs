@@ -8,7 +8,9 @@
 //! get (`numbers.rs`), the queue, which is a good guess, and a lock that says this server lives (`presence.rs`).
 
 mod access;
+mod acts;
 mod address;
+mod board;
 mod connection;
 mod failure;
 mod hand_in;
@@ -20,9 +22,12 @@ mod migrate;
 mod numbers;
 mod presence;
 mod read;
+mod replicas;
 mod rollouts;
 mod rows;
+mod sessions;
 mod sql;
+mod statistics;
 mod stops;
 mod verbs;
 mod workers;
@@ -167,16 +172,16 @@ impl MysqlStore {
         let unfinished = in_rounds!(self.readers, |tx, _in_doubt| hand_in::unfinished(tx))?;
         // Asking about a server that lives takes a moment: each is asked about once.
         let mut alive = BTreeSet::from([self.presence.name().to_owned()]);
-        for left in unfinished {
-            if alive.contains(&left.receiver) {
+        for hand_in::Unfinished { left, receiver } in unfinished {
+            if alive.contains(&receiver) {
                 continue;
             }
-            if !presence::is_gone(self.address.opts(), self.limits, &left.receiver, seconds).await? {
-                alive.insert(left.receiver);
+            if !presence::is_gone(self.address.opts(), self.limits, &receiver, seconds).await? {
+                alive.insert(receiver);
                 continue;
             }
             let batch = left.batch;
-            tracing::info!(batch, "removing batch {batch}: its hand-in broke off");
+            tracing::info!(batch, "{left}");
             self.remove(batch).await?;
         }
         Ok(())

@@ -88,7 +88,7 @@ pub(super) async fn batch(tx: &mut Tx, batch: BatchId) -> Result<Batch, Failure>
     }
 }
 
-fn read_batch(mut row: Fields) -> Result<Batch, Failure> {
+pub(super) fn read_batch(mut row: Fields) -> Result<Batch, Failure> {
     let mut batch = Batch {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -97,6 +97,7 @@ fn read_batch(mut row: Fields) -> Result<Batch, Failure> {
         suspended: row.get("suspended")?,
         priority: row.get("priority")?,
         requirements: row.json("requirements")?,
+        position: row.position()?,
         columns: row.json("columns")?,
         outputs: row.json("outputs")?,
         records: row.get("records")?,
@@ -164,7 +165,8 @@ pub(super) async fn find(tx: &mut Tx, filter: &JobFilter, from: JobId, limit: u3
 pub(super) async fn history(tx: &mut Tx, job: JobId) -> Result<JobHistory, Failure> {
     let shown = one_job(tx, job).await?;
     let attempts = tx.all(sql::ATTEMPTS_SHOWN, params! { "job" => job }).await?;
-    Ok(JobHistory { job: shown, attempts: attempts.into_iter().map(attempt).collect::<Result<_, _>>()? })
+    let position = batch(tx, shown.batch).await?.position;
+    Ok(JobHistory { job: shown, position, attempts: attempts.into_iter().map(attempt).collect::<Result<_, _>>()? })
 }
 
 fn attempt(mut row: Fields) -> Result<Attempt, Failure> {
@@ -178,6 +180,7 @@ fn attempt(mut row: Fields) -> Result<Attempt, Failure> {
         commit: row.get("release_commit")?,
         records_done: row.get("records_done")?,
         work_ms: row.get("work_ms")?,
+        position: row.reached()?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
         lease_until: row.get("lease_until")?,
@@ -268,7 +271,7 @@ pub(super) async fn worker(tx: &mut Tx, worker: &str) -> Result<Worker, Failure>
     }
 }
 
-fn read_worker(mut row: Fields) -> Result<Worker, Failure> {
+pub(super) fn read_worker(mut row: Fields) -> Result<Worker, Failure> {
     Ok(Worker {
         report: Report {
             worker: row.get("worker")?,
@@ -278,6 +281,7 @@ fn read_worker(mut row: Fields) -> Result<Worker, Failure> {
             release: row.get("release")?,
             refused: row.json("refused")?,
             trial: None,
+            replica: row.get::<Option<String>>("replica")?.map(|text| serde_json::from_str(&text)).transpose()?,
             steps: row.json("steps")?,
         },
         address: row.get("address")?,

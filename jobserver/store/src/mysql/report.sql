@@ -1,6 +1,6 @@
 -- ON DUPLICATE KEY UPDATE is SQLite's ON CONFLICT; greatest its two-argument max.
-INSERT INTO workers (worker, host, state, reason, `release`, refused, steps, address, first_seen, last_seen)
-VALUES (:worker, :host, :state, :reason, :release, :refused, :steps, :address, :now, :now)
+INSERT INTO workers (worker, host, state, reason, `release`, refused, steps, replica, address, first_seen, last_seen)
+VALUES (:worker, :host, :state, :reason, :release, :refused, :steps, :replica, :address, :now, :now)
 ON DUPLICATE KEY UPDATE
     host      = :host,
     state     = :state,
@@ -8,5 +8,6 @@ ON DUPLICATE KEY UPDATE
     `release` = :release,
     refused   = :refused,
     steps     = :steps,
+    replica   = :replica,
     address   = :address,
     last_seen = greatest(last_seen, :now)

@@ -14,7 +14,11 @@ use super::{
     failure::Failure,
     rows,
 };
-use crate::{KnownRelease, Rollouts, StoreError, words::Word as _};
+use crate::{
+    KnownRelease, Rollouts, StoreError,
+    statistics::{Counted, Ended, Sums},
+    words::Word as _,
+};
 
 mod sql;
 
@@ -101,18 +105,39 @@ async fn count(tx: &mut Tx, attempts: &str, in_doubt: bool) -> Result<(), Failur
     if in_doubt {
         return Ok(());
     }
-    let counted = tx.all(sql::COUNTED_WORK, params! { "attempts" => attempts }).await?;
-    let mut counted: Vec<Work> = counted.into_iter().map(work).collect::<Result<_, _>>()?;
-    // The same order for every server: rows are locked in it.
-    counted.sort_unstable_by(|one, other| {
-        (&one.release, &one.worker, &one.plugin).cmp(&(&other.release, &other.worker, &other.plugin))
-    });
-    let rows = counted.iter().map(|work| {
-        let Work { release, worker, plugin, jobs, records, errors, work_ms, failures } = work;
+    let ended = tx.all(sql::ENDED, params! { "attempts" => attempts }).await?.into_iter().map(ended);
+    let Counted { releases, hours, work } = Counted::of(ended.collect::<Result<_, _>>()?);
+    let releases = releases.iter().map(|((release, worker, plugin), sums)| {
+        let Sums { jobs, records, errors, work_ms, failures, .. } = sums;
         (release, worker, plugin, jobs, records, errors, work_ms, failures)
     });
-    rows::write(tx, sql::ADD_WORK, rows).await?;
+    rows::write(tx, sql::ADD_WORK, releases).await?;
+    let hours = hours.iter().map(|((hour, plugin), sums)| {
+        let Sums { jobs, records, errors, work_ms, failures, .. } = sums;
+        (hour, plugin, jobs, records, errors, work_ms, failures)
+    });
+    rows::write(tx, sql::ADD_HOURS, hours).await?;
+    let work = work.iter().map(|((hour, worker, release, plugin, turnaround), sums)| {
+        let Sums { jobs, records, errors, work_ms, failures, pickups } = sums;
+        (hour, worker, release, plugin, turnaround, jobs, records, errors, work_ms, failures, pickups)
+    });
+    rows::write(tx, sql::ADD_DONE, work).await?;
     Ok(())
+}
+
+fn ended(mut row: Fields) -> Result<Ended, Failure> {
+    Ok(Ended {
+        release: row.get("release")?,
+        worker: row.get("worker")?,
+        plugin: row.get("plugin")?,
+        accepted: row.get("accepted")?,
+        records: row.get("records")?,
+        errors: row.get("errors")?,
+        work_ms: row.get("work_ms")?,
+        pickups: row.get("pickups")?,
+        picked_up: row.get("picked_up")?,
+        ended_at: row.get("ended_at")?,
+    })
 }
 
 fn work(mut row: Fields) -> Result<Work, Failure> {

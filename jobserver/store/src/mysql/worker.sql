@@ -1,6 +1,10 @@
+-- What nobody named since is called what it was let in as.
 -- runs_on is NULL of attempts that do not run.
-SELECT worker, name, host, state, reason, `release`, refused, steps, address, plugins, memory_mb, disk_mb, tags, drained,
-       first_seen, last_seen, jobs_done, records_done,
+SELECT worker,
+       coalesce(nullif(name, ''), (SELECT enrolments.name FROM enrolments WHERE enrolments.worker = workers.worker), '')
+           AS name,
+       host, state, reason, `release`, refused, steps, replica, address, plugins, memory_mb, disk_mb, tags,
+       drained, first_seen, last_seen, jobs_done, records_done,
        (SELECT count(*)
         FROM attempts
         WHERE attempts.runs_on = workers.worker) AS jobs_running

@@ -15,6 +15,7 @@ pub(super) async fn report(tx: &mut Tx, report: &Report, address: &str, now: Mom
         "release" => &report.release,
         "refused" => serde_json::to_string(&report.refused)?,
         "steps" => serde_json::to_string(&report.steps)?,
+        "replica" => report.replica.as_ref().map(serde_json::to_string).transpose()?,
         "address" => address,
         "now" => now,
     };

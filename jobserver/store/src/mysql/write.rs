@@ -94,8 +94,8 @@ async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
     Ok(())
 }
 
-fn attempt(row: &AttemptRow) -> RowOf<15> {
-    let [release, commit, state, reason, lease_until, records_done, work_ms, ended_at] = fate(row);
+fn attempt(row: &AttemptRow) -> RowOf<17> {
+    let [release, commit, state, reason, lease_until, records_done, work_ms, primary, gtid, ended_at] = fate(row);
     [
         row.id.into(),
         row.job.into(),
@@ -111,12 +111,15 @@ fn attempt(row: &AttemptRow) -> RowOf<15> {
         lease_until,
         records_done,
         work_ms,
+        primary,
+        gtid,
         ended_at,
     ]
 }
 
 /// What changes about an attempt.
-fn fate(row: &AttemptRow) -> RowOf<8> {
+fn fate(row: &AttemptRow) -> RowOf<10> {
+    let reached = row.position.as_ref();
     [
         row.release.as_str().into(),
         row.commit.as_str().into(),
@@ -125,6 +128,8 @@ fn fate(row: &AttemptRow) -> RowOf<8> {
         row.lease_until.into(),
         row.records_done.into(),
         row.work_ms.into(),
+        reached.map(|reached| reached.primary.as_str()).into(),
+        reached.map(|reached| reached.gtid.as_str()).into(),
         row.ended_at.into(),
     ]
 }

@@ -9,5 +9,7 @@ SET
     lease_until = ?,
     records_done = ?,
     work_ms = ?,
+    data_primary = ?,
+    data_gtid = ?,
     ended_at = ?
 WHERE id IN (?)

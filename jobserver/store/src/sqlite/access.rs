@@ -6,14 +6,17 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use nightshift_rules::enrolment::{self, Join};
-use nightshift_wire::{AttemptId, BatchId, Enrolment, JobId, JoinRequest, JoinRule, Moment, Token};
+use nightshift_wire::{AttemptId, BatchId, Enrolment, JobId, JoinRequest, JoinRule, Moment};
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params};
 use sha2::{Digest, Sha256};
 
 use super::{SqliteStore, columns::Column, failure::Failure};
 use crate::{
     Refusal, StoreError,
-    access::{Access, AccessChanges, AccessRefusal, Decided, KnownToken, KnownWorker, enrol, may_replace},
+    access::{
+        Access, AccessChanges, AccessRefusal, Decided, KnownToken, KnownWorker, enrol, may_replace, read_rule,
+        read_token, read_worker,
+    },
 };
 
 mod sql;
@@ -241,53 +244,18 @@ fn text(connection: &Connection, sql: &str, by: impl Params) -> Result<Option<St
 
 fn join_rules(connection: &Connection) -> Result<Vec<JoinRule>, Failure> {
     let mut query = connection.prepare_cached(sql::JOIN_RULES)?;
-    let rules = query.query_map([], |row| {
-        Ok(JoinRule {
-            name: row.get("name")?,
-            network: row.get("network")?,
-            limit: row.get("join_limit")?,
-            approved: row.get("approved")?,
-            expires_at: row.get("expires_at")?,
-            created_at: row.get("created_at")?,
-            created_by: row.get("created_by")?,
-        })
-    })?;
+    let rules = query.query_map([], |row| Ok(read_rule!(row)))?;
     Ok(rules.collect::<Result<_, _>>()?)
 }
 
 fn token_of(row: &Row<'_>) -> rusqlite::Result<KnownToken> {
     let Column(role) = row.get("role")?;
-    let token = Token {
-        name: row.get("name")?,
-        role,
-        network: row.get("network")?,
-        limit: row.get("join_limit")?,
-        uses: row.get("uses")?,
-        created_at: row.get("created_at")?,
-        created_by: row.get("created_by")?,
-        expires_at: row.get("expires_at")?,
-        revoked_at: row.get("revoked_at")?,
-        last_used: row.get("last_used")?,
-    };
-    Ok(KnownToken { token, hash: row.get("hash")? })
+    Ok(read_token!(row, role))
 }
 
 fn worker_of(row: &Row<'_>) -> rusqlite::Result<KnownWorker> {
     let Column(state) = row.get("state")?;
-    let enrolment = Enrolment {
-        worker: row.get("worker")?,
-        name: row.get("name")?,
-        host: row.get("host")?,
-        machine: row.get("machine")?,
-        address: row.get("address")?,
-        asked_at: row.get("asked_at")?,
-        join_token: row.get("join_token")?,
-        state,
-        reason: row.get("reason")?,
-        decided_at: row.get("decided_at")?,
-        decided_by: row.get("decided_by")?,
-    };
-    Ok(KnownWorker { enrolment, credential: row.get("credential")? })
+    Ok(read_worker!(row, state))
 }
 
 fn refused(refusal: AccessRefusal) -> Failure {

@@ -10,7 +10,7 @@ use super::sql;
 const BUSY: Duration = Duration::from_secs(1);
 
 /// Kibibytes of pages the writer keeps in memory.
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
+const WRITER_CACHE_KIB: i64 = 48 * 1024;
 
 /// The log is copied into the database when it has so many pages, and shrunk to so many bytes afterwards.
 const CHECKPOINT_PAGES: i64 = 4_000;
@@ -45,6 +45,11 @@ pub(super) fn prepare_to_read(connection: &Connection) -> rusqlite::Result<()> {
     stable_plans(connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// Of one that copies everything. It cannot be `query_only`: to SQLite a copy is written.
+pub(super) fn prepare_to_copy(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)
 }
 
 /// A prepared statement keeps its plan whatever is bound to it. Otherwise SQLite prepares every statement anew, each

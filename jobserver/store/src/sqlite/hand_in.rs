@@ -1,16 +1,15 @@
 //! A batch comes in: opened, appended to job by job, sealed; or it breaks off and is removed, as is one that is deleted.
 
-use std::collections::BTreeSet;
-
 use nightshift_rules::{
     gates::Lane,
     life::{self, JobEvent},
+    sizing::Measured,
 };
 use nightshift_wire::{BatchId, JobState, Moment, RecordId};
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::{columns::Column, failure::Failure, load, sql};
-use crate::{NewBatch, Refusal};
+use crate::{NewBatch, Refusal, broken_off::BrokenOff};
 
 /// So many jobs of an abandoned batch are removed in one step.
 const REMOVED_AT_ONCE: u32 = 20;
@@ -26,9 +25,16 @@ pub(super) fn open(connection: &Connection, batch: &NewBatch, now: Moment) -> Re
         ":lease_ms": batch.lease_ms,
         ":max_attempts": batch.max_attempts,
         ":error_rate": batch.error_rate.as_per_mille(),
+        ":data_primary": batch.position.as_ref().map(|position| &position.primary),
+        ":data_gtid": batch.position.as_ref().map(|position| &position.gtid),
+        ":data_noted": batch.position.as_ref().map(|position| position.noted),
         ":now": now,
     })?;
     let id = connection.last_insert_rowid();
+    if let Some(Measured { records, work_ms }) = batch.sampled.filter(|sampled| sampled.records > 0) {
+        let sampled = named_params! { ":plugin": batch.plugin, ":records": records, ":work_ms": work_ms };
+        connection.prepare_cached(sql::NOTE_SAMPLES)?.execute(sampled)?;
+    }
     let NewBatch { plugin, priority, requirements, .. } = batch.clone();
     load::lane_like(connection, id, &Lane { plugin, priority, requirements })?;
     Ok(id)
@@ -163,14 +169,23 @@ pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Rem
     }
     connection.prepare_cached(sql::DELETE_LANES)?.execute(named_params! { ":batch": batch })?;
     connection.prepare_cached(sql::DELETE_BATCH)?.execute(named_params! { ":batch": batch })?;
+    connection.prepare_cached(sql::DELETE_OWNER)?.execute(named_params! { ":batch": batch })?;
     Ok(Removal::Finished)
 }
 
 /// Batches whose hand-in broke off when a server died, or which it did not live to remove.
-pub(super) fn unfinished(connection: &Connection) -> Result<BTreeSet<BatchId>, Failure> {
+pub(super) fn unfinished(connection: &Connection) -> Result<Vec<BrokenOff>, Failure> {
     let unfinished = connection
         .prepare_cached(sql::UNFINISHED_BATCHES)?
-        .query_map([], |row| row.get(0))?
+        .query_map([], |row| {
+            Ok(BrokenOff {
+                batch: row.get("id")?,
+                name: row.get("name")?,
+                plugin: row.get("plugin")?,
+                owner: row.get("owner")?,
+                records: row.get("records")?,
+            })
+        })?
         .collect::<Result<_, _>>()?;
     Ok(unfinished)
 }

@@ -5,7 +5,7 @@ use nightshift_rules::sizing::Measured;
 use nightshift_wire::BatchId;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use super::{SqliteStore, failure::Failure, sql};
+use super::{SqliteStore, columns, failure::Failure, sql};
 use crate::{Computed, Input, Ledger, Noted, Refusal, StoreError};
 
 #[async_trait]
@@ -50,6 +50,7 @@ impl Ledger for SqliteStore {
                     release: row.get("release")?,
                     commit: row.get("release_commit")?,
                     worker: row.get("worker")?,
+                    position: columns::reached(row)?,
                     jobs: row.get("jobs")?,
                     results: row.get("results")?,
                     errors: row.get("errors")?,

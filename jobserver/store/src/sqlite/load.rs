@@ -3,11 +3,17 @@
 //! A job brings its lane, its batch and its plugin's type with it, unless they are there. Nothing is locked: the writer is
 //! the only one who changes the database, and its transaction began as one that writes.
 
+use std::sync::Arc;
+
 use nightshift_rules::{breaker::ErrorRate, gates::Lane, sizing::Measured};
 use nightshift_wire::{AttemptId, AttemptState, BatchId, JobId, JobState, Machine, Requirements};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use super::{columns::Column, failure::Failure, sql};
+use super::{
+    columns::{self, Column},
+    failure::Failure,
+    sql,
+};
 use crate::work::{
     leases::OVER_AT_ONCE,
     queue::{BLOCK, OpenLane, Waiting},
@@ -90,6 +96,7 @@ pub(super) fn read_attempt(connection: &Connection, id: AttemptId) -> Result<Opt
                 lease_until: row.get("lease_until")?,
                 records_done: row.get("records_done")?,
                 work_ms: row.get("work_ms")?,
+                position: columns::reached(row)?,
                 started_at: row.get("started_at")?,
                 ended_at: row.get("ended_at")?,
             })
@@ -159,6 +166,7 @@ fn batch(connection: &Connection, set: &mut WorkingSet, id: BatchId) -> Result<(
                 lease_ms: row.get("lease_ms")?,
                 max_attempts: row.get("max_attempts")?,
                 error_rate: ErrorRate::per_mille(row.get("error_rate")?),
+                position: columns::position(row)?.map(Arc::new),
                 counts: BatchCounts {
                     running: row.get("jobs_running")?,
                     done: row.get("jobs_done")?,
@@ -188,6 +196,7 @@ fn job_type(connection: &Connection, set: &mut WorkingSet, plugin: &str) -> Resu
             Ok(TypeRow {
                 plugin: plugin.to_owned(),
                 measured: Measured { records: row.get("records")?, work_ms: row.get("work_ms")? },
+                sampled: Measured { records: row.get("sampled_records")?, work_ms: row.get("sampled_ms")? },
                 accepted_at: row.get("accepted_at")?,
             })
         })

@@ -2,10 +2,11 @@
 
 use std::{
     fs::{File, TryLockError},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
-use super::OpenError;
+use super::{OpenError, private};
 
 /// The lock, held as long as this value lives.
 #[derive(Debug)]
@@ -18,7 +19,13 @@ impl Lock {
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |source| OpenError::Lock { path: path.clone(), source };
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(private::OWNERS)
+            .open(&path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),

@@ -6,6 +6,9 @@
 //! the tables `migrations/`.
 
 mod access;
+mod acts;
+mod backup;
+mod board;
 mod columns;
 mod connection;
 mod failure;
@@ -14,10 +17,14 @@ mod leases;
 mod ledger;
 mod load;
 mod lock;
+mod private;
 mod read;
 mod readers;
+mod replicas;
 mod rollouts;
+mod sessions;
 mod sql;
+mod statistics;
 mod stops;
 mod workers;
 mod write;
@@ -39,6 +46,7 @@ use nightshift_wire::{
 };
 use rusqlite::Connection;
 
+pub use self::backup::{CopyError, copy};
 use self::{
     failure::Failure,
     hand_in::{NewJob, Removal},
@@ -79,6 +87,14 @@ pub enum OpenError {
     #[error("cannot make the lock {}: the folder must exist and be writable", path.display())]
     Lock {
         /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The files of the database cannot be made, or kept from others.
+    #[error("cannot make {} a file that only its owner reads: the folder must be writable", path.display())]
+    Files {
+        /// The database.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -147,9 +163,11 @@ impl SqliteStore {
             path: path.to_owned(),
             source: failure.of("removing batches whose hand-in broke off"),
         };
-        let mut broken_off = hand_in::unfinished(&connection).map_err(unfinished)?;
-        while let Some(&batch) = broken_off.first() {
-            tracing::info!(batch, "removing batch {batch}: its hand-in broke off");
+        let left = hand_in::unfinished(&connection).map_err(unfinished)?;
+        let mut broken_off: BTreeSet<BatchId> = left.iter().map(|left| left.batch).collect();
+        for left in left {
+            let batch = left.batch;
+            tracing::info!(batch, "{left}");
             match remove(&mut connection, batch).map_err(|failure| failure.of("removing a batch")) {
                 Ok(()) => broken_off.remove(&batch),
                 Err(error) if error.is_retryable() => break,
@@ -233,6 +251,7 @@ impl SqliteStore {
 /// A connection to write with, the tables brought to this version.
 fn connect(path: &Path) -> Result<Connection, OpenError> {
     let database = |source| OpenError::Database { path: path.to_owned(), source };
+    private::keep(path).map_err(|source| OpenError::Files { path: path.to_owned(), source })?;
     let mut connection = Connection::open(path).map_err(database)?;
     if connection::is_foreign(&connection).map_err(database)? {
         return Err(OpenError::Foreign { path: path.to_owned() });

@@ -9,7 +9,11 @@ use nightshift_wire::{
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, named_params};
 
-use super::{columns::Column, failure::Failure, load, sql};
+use super::{
+    columns::{self, Column},
+    failure::Failure,
+    load, sql,
+};
 use crate::{Counts, ExplainFacts, JobResults, RecordWithOutcome, Refusal};
 
 pub(super) fn records(
@@ -63,7 +67,10 @@ fn places(columns: &[String], asked: &[String]) -> Result<Vec<usize>, Refusal> {
 
 pub(super) fn batches(connection: &Connection, limit: u32) -> Result<Vec<Batch>, Failure> {
     let mut query = connection.prepare_cached(sql::BATCHES)?;
-    let mut rows = query.query(named_params! { ":limit": limit })?;
+    read_batches(&mut query.query(named_params! { ":limit": limit })?)
+}
+
+pub(super) fn read_batches(rows: &mut Rows<'_>) -> Result<Vec<Batch>, Failure> {
     let mut batches = Vec::new();
     while let Some(row) = rows.next()? {
         batches.push(read_batch(row)?);
@@ -137,13 +144,15 @@ pub(super) fn history(connection: &Connection, job: JobId) -> Result<JobHistory,
                 commit: row.get("release_commit")?,
                 records_done: row.get("records_done")?,
                 work_ms: row.get("work_ms")?,
+                position: columns::reached(row)?,
                 started_at: row.get("started_at")?,
                 ended_at: row.get("ended_at")?,
                 lease_until: row.get("lease_until")?,
             })
         })?
         .collect::<Result<_, _>>()?;
-    Ok(JobHistory { job: shown, attempts })
+    let position = batch(connection, shown.batch)?.position;
+    Ok(JobHistory { job: shown, position, attempts })
 }
 
 /// What is known about a job and who might take it.
@@ -228,7 +237,7 @@ pub(super) fn worker(connection: &Connection, worker: &str) -> Result<Worker, Fa
     found.into_iter().next().ok_or_else(|| Failure::Refused(Refusal::NoSuchWorker(worker.to_owned())))
 }
 
-fn read_workers(rows: &mut Rows<'_>) -> Result<Vec<Worker>, Failure> {
+pub(super) fn read_workers(rows: &mut Rows<'_>) -> Result<Vec<Worker>, Failure> {
     let mut workers = Vec::new();
     while let Some(row) = rows.next()? {
         workers.push(Worker {
@@ -240,6 +249,10 @@ fn read_workers(rows: &mut Rows<'_>) -> Result<Vec<Worker>, Failure> {
                 release: row.get("release")?,
                 refused: json(row, "refused")?,
                 trial: None,
+                replica: row
+                    .get::<_, Option<String>>("replica")?
+                    .map(|text| serde_json::from_str(&text))
+                    .transpose()?,
                 steps: json(row, "steps")?,
             },
             address: row.get("address")?,
@@ -285,6 +298,7 @@ fn read_batch(row: &Row<'_>) -> Result<Batch, Failure> {
         suspended: row.get("suspended")?,
         priority: row.get("priority")?,
         requirements: json(row, "requirements")?,
+        position: columns::position(row)?,
         columns: json(row, "columns")?,
         outputs: json(row, "outputs")?,
         records: row.get("records")?,

@@ -1,5 +1,5 @@
-INSERT INTO workers (worker, host, state, reason, release, refused, steps, address, first_seen, last_seen)
-VALUES (:worker, :host, :state, :reason, :release, :refused, :steps, :address, :now, :now)
+INSERT INTO workers (worker, host, state, reason, release, refused, steps, replica, address, first_seen, last_seen)
+VALUES (:worker, :host, :state, :reason, :release, :refused, :steps, :replica, :address, :now, :now)
 ON CONFLICT (worker) DO UPDATE
 SET host      = :host,
     state     = :state,
@@ -7,5 +7,6 @@ SET host      = :host,
     release   = :release,
     refused   = :refused,
     steps     = :steps,
+    replica   = :replica,
     address   = :address,
     last_seen = max(last_seen, :now)

@@ -6,7 +6,11 @@ use nightshift_wire::{AttemptId, Moment, TrialReport, TrialState};
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::{SqliteStore, columns::Column, failure::Failure};
-use crate::{KnownRelease, Rollouts, StoreError, words::Word as _};
+use crate::{
+    KnownRelease, Rollouts, StoreError,
+    statistics::{Counted, Ended},
+    words::Word as _,
+};
 
 mod sql;
 
@@ -35,10 +39,12 @@ impl Rollouts for SqliteStore {
 
     async fn count_work(&self, attempts: &[AttemptId]) -> Result<(), StoreError> {
         let attempts = serde_json::json!(attempts).to_string();
-        let counted = self.writer.change(move |connection| {
-            connection.prepare_cached(sql::COUNT_WORK)?.execute(named_params! { ":attempts": attempts })?;
-            Ok(())
-        });
+        // Looked up by a reader: what is accepted waits for the writer, and not for this.
+        let counted = async {
+            let ended = self.readers.call(move |connection| ended(connection, &attempts)).await?;
+            let counted = Counted::of(ended);
+            self.writer.change(move |connection| add(connection, &counted)).await
+        };
         counted.await.map_err(|failure| failure.of("counting what releases did"))
     }
 
@@ -78,6 +84,70 @@ impl Rollouts for SqliteStore {
         let read = self.readers.call(move |connection| evidence(connection, &releases));
         read.await.map_err(|failure| failure.of("reading how releases do"))
     }
+}
+
+fn ended(connection: &Connection, attempts: &str) -> Result<Vec<Ended>, Failure> {
+    let mut query = connection.prepare_cached(sql::ENDED)?;
+    let rows = query.query_map(named_params! { ":attempts": attempts }, |row| {
+        Ok(Ended {
+            release: row.get(0)?,
+            worker: row.get(1)?,
+            plugin: row.get(2)?,
+            accepted: row.get(3)?,
+            records: row.get(4)?,
+            errors: row.get(5)?,
+            work_ms: row.get(6)?,
+            pickups: row.get(7)?,
+            picked_up: row.get(8)?,
+            ended_at: row.get(9)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn add(connection: &Connection, counted: &Counted) -> Result<(), Failure> {
+    let mut add = connection.prepare_cached(sql::ADD_WORK)?;
+    for ((release, worker, plugin), sums) in &counted.releases {
+        add.execute(named_params! {
+            ":release": release,
+            ":worker": worker,
+            ":plugin": plugin,
+            ":jobs": sums.jobs,
+            ":records": sums.records,
+            ":errors": sums.errors,
+            ":work_ms": sums.work_ms,
+            ":failures": sums.failures,
+        })?;
+    }
+    let mut add = connection.prepare_cached(sql::ADD_HOURS)?;
+    for ((hour, plugin), sums) in &counted.hours {
+        add.execute(named_params! {
+            ":hour": hour,
+            ":plugin": plugin,
+            ":jobs": sums.jobs,
+            ":records": sums.records,
+            ":errors": sums.errors,
+            ":work_ms": sums.work_ms,
+            ":failures": sums.failures,
+        })?;
+    }
+    let mut add = connection.prepare_cached(sql::ADD_DONE)?;
+    for ((hour, worker, release, plugin, turnaround), sums) in &counted.work {
+        add.execute(named_params! {
+            ":hour": hour,
+            ":worker": worker,
+            ":release": release,
+            ":plugin": plugin,
+            ":turnaround": turnaround,
+            ":jobs": sums.jobs,
+            ":records": sums.records,
+            ":errors": sums.errors,
+            ":work_ms": sums.work_ms,
+            ":failures": sums.failures,
+            ":pickups": sums.pickups,
+        })?;
+    }
+    Ok(())
 }
 
 fn note_release(connection: &Connection, release: &KnownRelease, now: Moment) -> Result<(), Failure> {

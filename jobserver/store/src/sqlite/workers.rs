@@ -14,6 +14,7 @@ pub(super) fn report(connection: &Connection, report: &Report, address: &str, no
         ":release": report.release,
         ":refused": serde_json::to_string(&report.refused)?,
         ":steps": serde_json::to_string(&report.steps)?,
+        ":replica": report.replica.as_ref().map(serde_json::to_string).transpose()?,
         ":address": address,
         ":now": now,
     })?;

@@ -55,6 +55,8 @@ fn attempt(connection: &Connection, row: &AttemptRow, stored: Option<&AttemptRow
             ":lease_until": row.lease_until,
             ":records_done": row.records_done,
             ":work_ms": row.work_ms,
+            ":data_primary": row.position.as_ref().map(|reached| &reached.primary),
+            ":data_gtid": row.position.as_ref().map(|reached| &reached.gtid),
             ":ended_at": row.ended_at,
         })?;
         return one(changed, || format!("attempt {}", row.id));

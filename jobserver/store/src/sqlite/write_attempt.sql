@@ -7,5 +7,7 @@ SET state          = :state,
     lease_until    = :lease_until,
     records_done   = :records_done,
     work_ms        = :work_ms,
+    data_primary   = :data_primary,
+    data_gtid      = :data_gtid,
     ended_at       = :ended_at
 WHERE id = :attempt

@@ -325,8 +325,10 @@ mod tests {
             outputs: vec!["count".to_owned()],
             requirements: Default::default(),
             lease_ms: 1,
+            sampled: None,
             max_attempts: 1,
             error_rate: nightshift_rules::breaker::ErrorRate::DEFAULT,
+            position: None,
         }
     }
 

@@ -7,10 +7,10 @@
 //! 4. Each job gets an attempt with a number never used before, a secret, and a lease.
 
 use nightshift_rules::{
+    auto_size::Speed,
     gates::{self, WorkerFacts},
     lease,
     life::JobEvent,
-    sizing::Measured,
 };
 use nightshift_wire::{
     AttemptId, AttemptState, BatchId, Claim, ClaimRequest, JobId, JobState, Machine, Moment, WorkerState,
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{
     moves::{self, Move},
     queue::Waiting,
-    rows::{AttemptRow, LaneId},
+    rows::{AttemptRow, JobRow, LaneId, TypeRow},
     set::{Halt, Need, WorkingSet},
     task::Verb,
     workers,
@@ -50,9 +50,8 @@ impl ClaimJobs {
     fn begin(&self, set: &mut WorkingSet, job: JobId, secret: &str, before_ms: u64) -> Result<Claim, Halt> {
         let row = set.known_job(job)?;
         let kind = set.kind(row.lane)?;
-        let measured = set.plugin(&kind.plugin)?.map_or_else(Measured::default, |plugin| plugin.measured);
-        let own_ms = lease::length(row.records, measured, set.known_batch(row.batch)?.lease_ms);
-        let lease_ms = lease::behind(own_ms, before_ms);
+        let batch = set.known_batch(row.batch)?;
+        let lease_ms = lease::behind(own_ms(set, row)?, before_ms);
         let claim = Claim {
             attempt: 0,
             secret: secret.to_owned(),
@@ -62,6 +61,7 @@ impl ClaimJobs {
             plugin: kind.plugin.clone(),
             records: row.records,
             lease_ms,
+            position: batch.position.as_deref().cloned(),
         };
         let claim = Claim { attempt: set.number()?, ..claim };
         let request = &self.request;
@@ -87,18 +87,25 @@ impl ClaimJobs {
             lease_until: Some(lease::renew(self.now, lease_ms)),
             records_done: 0,
             work_ms: None,
+            position: None,
             started_at: self.now,
             ended_at: None,
         });
         Ok(claim)
     }
 
-    /// The lease of the attempt that comes first; 0 when there is none that runs on this worker.
+    /// The lease of the attempt that comes first; 0 when there is none that runs on this worker. It counts with its own
+    /// length, not with that of the one that came before it: leases of a worker that always looks ahead would grow from job
+    /// to job up to a day.
     fn before_ms(&self, set: &WorkingSet) -> Result<u64, Halt> {
         let Some(behind) = self.request.behind else { return Ok(0) };
         let before = set.attempt(behind)?;
         let runs = |row: &&AttemptRow| row.state == AttemptState::Running && row.worker == self.request.worker;
-        Ok(before.filter(runs).map_or(0, |row| row.lease_ms))
+        let Some(before) = before.filter(runs) else { return Ok(0) };
+        match set.job(before.job)? {
+            Some(job) => Ok(before.lease_ms.min(own_ms(set, job)?)),
+            None => Ok(before.lease_ms),
+        }
     }
 
     /// The next jobs for this worker, loaded and waiting.
@@ -151,6 +158,13 @@ impl ClaimJobs {
             }
         }
     }
+}
+
+/// The lease of a job by itself.
+fn own_ms(set: &WorkingSet, job: &JobRow) -> Result<u64, Halt> {
+    let kind = set.kind(job.lane)?;
+    let speed = set.plugin(&kind.plugin)?.map_or(Speed::Unknown, TypeRow::speed);
+    Ok(lease::length(job.records, speed, set.known_batch(job.batch)?.lease_ms))
 }
 
 /// Whether a job can be handed out.

@@ -1,14 +1,17 @@
 //! Rows as verbs see them: what a backend reads, and writes when it changed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use nightshift_rules::{
     attempt::{AttemptFacts, JobFacts},
+    auto_size::Speed,
     breaker::ErrorRate,
     gates::Lane,
     sizing::Measured,
 };
-use nightshift_wire::{AttemptId, AttemptState, BatchId, JobId, JobState, Machine, Moment, RecordId};
+use nightshift_wire::{
+    AttemptId, AttemptState, BatchId, DataPosition, JobId, JobState, Machine, Moment, ReachedPosition, RecordId,
+};
 
 /// Number of a lane, never used again.
 pub(crate) type LaneId = i64;
@@ -67,6 +70,8 @@ pub(crate) struct AttemptRow {
     pub(crate) lease_until: Option<Moment>,
     pub(crate) records_done: u64,
     pub(crate) work_ms: Option<u64>,
+    /// That of the data of its accepted results.
+    pub(crate) position: Option<ReachedPosition>,
     pub(crate) started_at: Moment,
     pub(crate) ended_at: Option<Moment>,
 }
@@ -96,6 +101,8 @@ pub(crate) struct BatchRow {
     pub(crate) max_attempts: u32,
     /// The part of its results that may be errors.
     pub(crate) error_rate: ErrorRate,
+    /// Verbs never change it, and clone the row at every move.
+    pub(crate) position: Option<Arc<DataPosition>>,
     pub(crate) counts: BatchCounts,
     /// The moment of the last change of the counters.
     pub(crate) counted_at: Moment,
@@ -189,6 +196,15 @@ impl WorkerRow {
 pub(crate) struct TypeRow {
     pub(crate) plugin: String,
     pub(crate) measured: Measured,
-    /// When results of this plugin were last accepted.
+    /// How fast it did its samples, as its hand-ins said; verbs never change it.
+    pub(crate) sampled: Measured,
+    /// When results of this plugin were last accepted; 0 while none were.
     pub(crate) accepted_at: Moment,
+}
+
+impl TypeRow {
+    /// What is known of its speed.
+    pub(crate) fn speed(&self) -> Speed {
+        Speed::of(self.measured, self.sampled)
+    }
 }

@@ -1,16 +1,16 @@
 //! Results come in: stored and their job completed in one step, or refused whole.
 //!
-//! 1. The attempt is proved by its secret; the rules say whether the job needs it and the results are one for each record.
+//! 1. The attempt is proved by its secret; the rules say whether the job needs it, the data were those of the
+//!    job's primary, and the results are one for each record.
 //! 2. Whoever else holds the job is superseded; the attempt is accepted; the job is done; the results are stored.
 //! 3. The plugin's speed and the worker's record follow. A batch that fails too much is suspended.
 
 use std::sync::Arc;
 
 use nightshift_rules::{
-    acceptance::{self, Verdict},
+    acceptance::{self, Primaries, Verdict},
     breaker,
     life::JobEvent,
-    sizing::Measured,
 };
 use nightshift_wire::{AttemptId, AttemptState, BatchId, Moment, Receipt};
 
@@ -61,6 +61,7 @@ impl Submits {
             release: provenance.release.clone(),
             commit: provenance.commit.clone(),
             work_ms: Some(provenance.work_ms),
+            position: provenance.position.clone(),
             records_done: records,
             lease_until: None,
             ended_at: Some(now),
@@ -68,9 +69,10 @@ impl Submits {
         });
         set.change_results(ResultsChange::Accepted { job, attempt: id, submitted: Arc::clone(&self.submitted) });
 
-        let measured = set.plugin(&plugin)?.map_or_else(Measured::default, |plugin| plugin.measured);
+        let known = set.plugin(&plugin)?;
+        let (measured, sampled) = known.map_or_else(Default::default, |plugin| (plugin.measured, plugin.sampled));
         let measured = measured.with(records, provenance.work_ms);
-        set.put_type(TypeRow { plugin, measured, accepted_at: now });
+        set.put_type(TypeRow { plugin, measured, sampled, accepted_at: now });
         judge_batch(set, batch)
     }
 }
@@ -105,10 +107,15 @@ impl Verb for Submits {
         let job = set.known_job(attempt.job)?;
         let id = job.id;
         let records = self.submitted.results.iter().map(|result| result.record);
-        match acceptance::judge(&job.facts(), &attempt.facts(), records) {
+        let primaries = Primaries {
+            pinned: set.known_batch(job.batch)?.position.as_ref().map(|pinned| &*pinned.primary),
+            reached: self.submitted.provenance.position.as_ref().map(|reached| &*reached.primary),
+        };
+        match acceptance::judge(&job.facts(), &attempt.facts(), primaries, records) {
             Verdict::Accept => self.accept(set, attempt)?,
             Verdict::Repeated => return Ok(Receipt { job: id, repeated: true }),
             Verdict::NotWanted(reason) => return Err(Refusal::NotWanted(reason).into()),
+            Verdict::OtherPrimary(other) => return Err(Refusal::OtherPrimary(other).into()),
             Verdict::WrongResults(wrong) => return Err(Refusal::WrongResults(wrong).into()),
         }
         Ok(Receipt { job: id, repeated: false })

@@ -1,9 +1,13 @@
 //! A submission, its results turned into text columns before a store's turn comes.
 
 use nightshift_rules::lease;
-use nightshift_wire::{Outcome, Provenance, RecordId, Submission};
+use nightshift_wire::{Outcome, Provenance, ReachedPosition, RecordId, Submission};
 
 use crate::Refusal;
+
+/// The most letters of a primary, and the most bytes of a position on it.
+const LONGEST_PRIMARY: usize = 255;
+const LONGEST_GTID: usize = 64 << 10;
 
 /// The most bytes of one result: a packet of MySQL's and a column take twice as many.
 pub(crate) const LONGEST_RESULT: usize = 8 << 20;
@@ -27,11 +31,16 @@ pub(crate) struct ResultRow {
 }
 
 impl Submitted {
-    /// Refuses a result that some store could never take: trying it again would go on for ever.
+    /// Refuses a result, or a position, that some store could never take: trying it again would go on for ever.
     pub(crate) fn new<E>(submission: Submission) -> Result<Submitted, E>
     where
         E: From<Refusal> + From<serde_json::Error>,
     {
+        if let Some(ReachedPosition { primary, gtid }) = &submission.provenance.position
+            && (!(1..=LONGEST_PRIMARY).contains(&primary.chars().count()) || gtid.len() > LONGEST_GTID)
+        {
+            return Err(Refusal::NoPosition.into());
+        }
         let mut results = Vec::with_capacity(submission.results.len());
         let mut errors = 0;
         for result in submission.results {

@@ -47,7 +47,7 @@ impl Verb for TurnsDown {
                 workers::see(set, &attempt.worker, self.now)?;
                 Ok(None)
             }
-            Verdict::Accept | Verdict::NotWanted(_) | Verdict::WrongResults(_) => Ok(None),
+            Verdict::Accept | Verdict::NotWanted(_) | Verdict::OtherPrimary(_) | Verdict::WrongResults(_) => Ok(None),
         }
     }
 }

@@ -8,10 +8,10 @@ use nightshift_store::{
     Access, AccessRefusal, Decided, KnownToken, Refusal, Store, StoreError, mysql::MysqlStore, sqlite::SqliteStore,
 };
 use nightshift_testbed::database::Make;
-use nightshift_wire::{Enrolment, EnrolmentState, JobFilter, JoinRequest, JoinRule, Role, Token};
+use nightshift_wire::{Enrolment, EnrolmentState, JobFilter, JoinRequest, JoinRule, Role, Token, WorkerChange};
 use sha2::{Digest, Sha256};
 
-use crate::hands::{claim, hand_in};
+use crate::hands::{claim, hand_in, new_batch, report};
 use crate::place::{MysqlPlace, SqlitePlace};
 
 /// A store with its access, open; a second one on the same place where several servers may share it.
@@ -73,8 +73,10 @@ on_every_store!(
     a_rule_approves_as_many_as_it_may,
     of_two_workers_that_ask_at_the_same_time_a_rule_for_one_approves_one,
     a_revoked_worker_is_never_let_in_again,
+    a_worker_is_called_what_it_was_let_in_as_until_somebody_names_it,
     an_identity_that_comes_back_with_another_credential_changes_nothing,
     a_batch_belongs_to_whoever_was_noted_first,
+    a_batch_that_is_gone_is_nobodys,
     an_attempt_is_known_by_its_worker,
     what_does_not_exist_is_refused_by_name,
 );
@@ -294,6 +296,29 @@ async fn a_revoked_worker_is_never_let_in_again(open: &Open) {
     assert_eq!(again.state, EnrolmentState::Revoked);
 }
 
+async fn a_worker_is_called_what_it_was_let_in_as_until_somebody_names_it(open: &Open) {
+    let store = &*open.store;
+    store.add_token(token("image", Role::Join), 5).await.expect("added");
+    for (worker, name) in [("w-1", Some("desk 17")), ("w-2", None)] {
+        store.join(&asks(worker, "image"), here(), 10).await.expect("asked");
+        let named = Decided { name: name.map(str::to_owned), ..decided(Decision::Approve) };
+        store.decide(worker, &named, 20).await.expect("approved");
+        store.report(&report(worker), "10.1.2.3", 30).await.expect("heard");
+    }
+    store.report(&report("w-3"), "10.1.2.3", 30).await.expect("heard, and never asked to join");
+    let named = async || {
+        let workers = store.workers().await.expect("listed");
+        let mut names: Vec<_> = workers.into_iter().map(|worker| (worker.report.worker, worker.name)).collect();
+        names.sort();
+        names.into_iter().map(|(_, name)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(named().await, ["desk 17", "", ""]);
+    let seen = store.change_worker("w-1", &WorkerChange::Name("anna's".to_owned()), 40).await.expect("known");
+    assert_eq!(seen.name, "anna's");
+    assert_eq!(named().await, ["anna's", "", ""]);
+    assert_eq!(store.worker("w-2").await.expect("known").name, "");
+}
+
 async fn an_identity_that_comes_back_with_another_credential_changes_nothing(open: &Open) {
     let store = &*open.store;
     store.add_token(token("image", Role::Join), 5).await.expect("added");
@@ -326,6 +351,20 @@ async fn a_batch_belongs_to_whoever_was_noted_first(open: &Open) {
     let annas = JobFilter { owner: Some("anna".to_owned()), ..JobFilter::default() };
     let found = store.find_jobs(&annas, 0, 10).await.expect("jobs").jobs;
     assert_eq!(found.iter().map(|job| job.batch).collect::<Vec<_>>(), batches[..2]);
+}
+
+async fn a_batch_that_is_gone_is_nobodys(open: &Open) {
+    let store = &*open.store;
+    let (kept, deleted) = (hand_in(store, &[1]).await, hand_in(store, &[1]).await);
+    let broken_off = store.open_batch(new_batch(), 0).await.expect("opened");
+    for batch in [kept, deleted, broken_off] {
+        store.own_batch(batch, "anna").await.expect("noted");
+    }
+    store.delete_batch(deleted, 1).await.expect("deleted");
+    store.abandon_batch(broken_off).await.expect("abandoned");
+    assert_eq!(store.batches_of("anna", 10).await.expect("listed"), [kept]);
+    assert_eq!(store.owner_of_batch(deleted).await.expect("looked"), None);
+    assert_eq!(store.owner_of_batch(broken_off).await.expect("looked"), None);
 }
 
 async fn an_attempt_is_known_by_its_worker(open: &Open) {

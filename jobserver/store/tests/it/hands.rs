@@ -27,8 +27,10 @@ pub(crate) fn new_batch() -> NewBatch {
         outputs: vec!["person".to_owned(), "score".to_owned()],
         requirements: Requirements::default(),
         lease_ms: LEASE,
+        sampled: None,
         max_attempts: MAX_ATTEMPTS,
         error_rate: ErrorRate::per_mille(1_000),
+        position: None,
     }
 }
 
@@ -98,7 +100,7 @@ pub(crate) async fn compute(store: &dyn Store, claim: &Claim) -> Vec<RecordResul
 }
 
 pub(crate) fn submission(claim: &Claim, results: Vec<RecordResult>) -> Submission {
-    let provenance = Provenance { release: "v1.0.0".to_owned(), commit: "c".repeat(40), work_ms: 10 };
+    let provenance = Provenance { release: "v1.0.0".to_owned(), commit: "c".repeat(40), work_ms: 10, position: None };
     Submission { secret: claim.secret.clone(), provenance, results }
 }
 
@@ -137,6 +139,7 @@ pub(crate) fn report(worker: &str) -> Report {
         release: "v1.0.0".to_owned(),
         refused: vec!["v1.1.0: not signed".to_owned()],
         trial: None,
+        replica: None,
         steps: vec![StepReport {
             step: "look".to_owned(),
             ok: true,

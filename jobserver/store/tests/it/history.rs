@@ -7,6 +7,8 @@
 //! that shows it again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::ops::Range;
 
 use nightshift_store::{JobChange, NewBatch, Refusal, Store};
 use nightshift_testbed::database::Make;
@@ -46,24 +48,37 @@ async fn randomized_histories_lose_nothing_double_nothing_and_make_no_illegal_mo
 async fn on_server(make: Make, seed: u64) {
     if let Some(place) = MysqlPlace::fresh(make).await {
         live_through(&place, seed).await;
+        place.remove().await;
     }
 }
 
 /// Several histories at a time: a store spends most of a history waiting for its disk.
 async fn randomized<F: Future<Output = ()> + Send + 'static>(live: impl Fn(u64) -> F) {
     const AT_ONCE: usize = 5;
-    let seeds: Vec<u64> = (0..seeds()).collect();
-    for some in seeds.chunks(AT_ONCE) {
+    const BETWEEN_WORDS: u64 = 100;
+    let seeds = seeds();
+    for some in seeds.clone().collect::<Vec<_>>().chunks(AT_ONCE) {
         let histories: Vec<_> = some.iter().map(|&seed| (seed, tokio::spawn(live(seed)))).collect();
         for (seed, history) in histories {
             history.await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            if (seed + 1).is_multiple_of(BETWEEN_WORDS) {
+                // Past the test harness, which would swallow it.
+                let name = std::thread::current().name().unwrap_or_default().to_owned();
+                writeln!(std::io::stderr(), "{name}: seeds {} to {seed} are lived through", seeds.start)
+                    .expect("stderr");
+            }
         }
     }
 }
 
+/// The seeds that `make soak` asks for, `1000` for so many or `400..1000` to go on where a run was ended; else a few.
 #[expect(clippy::disallowed_methods, reason = "`make soak` asks for more seeds")]
-fn seeds() -> u64 {
-    std::env::var("NIGHTSHIFT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(50)
+fn seeds() -> Range<u64> {
+    let Ok(asked) = std::env::var("NIGHTSHIFT_SEEDS") else { return 0..50 };
+    let (first, end) = asked.split_once("..").unwrap_or(("0", &asked));
+    let number =
+        |text: &str| text.parse().unwrap_or_else(|_| panic!("NIGHTSHIFT_SEEDS={asked}: not 1000 or 400..1000"));
+    number(first)..number(end)
 }
 
 async fn live_through(place: &dyn Place, seed: u64) {
@@ -200,7 +215,8 @@ impl History<'_> {
         let claims = self.store().claim(request, self.now).await.expect("claim");
         let jobs: Vec<JobId> = claims.iter().map(|claim| claim.job).collect();
         assert_eq!(jobs, expected, "the jobs handed out");
-        let mut before = request.behind.map_or(0, |behind| self.model.attempts[&behind].claim.lease_ms);
+        // What is in hand counts with its own length, whatever came before it.
+        let mut before = request.behind.map_or(0, |_| LEASE);
         let mut attempts = Vec::new();
         for claim in claims {
             assert!(claim.lease_ms >= before + LEASE, "a lease includes that of the attempt before it");

@@ -4,6 +4,7 @@ use std::{
     io::Write as _,
     path::PathBuf,
     sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -65,14 +66,24 @@ impl MysqlPlace {
         server.url(&schema)
     }
 
-    /// The store as a job server opens it.
+    /// The store as a job server opens it, but with more patience: a disk that everybody writes to may sync for longer than
+    /// a job server waits. What it does with a silent database has tests of its own.
     pub(crate) async fn store(&self) -> MysqlStore {
-        open(&self.url, Limits::default()).await
+        let patience = Duration::from_secs(120);
+        open(&self.url, Limits { connect: patience, statement: patience }).await
     }
 
     /// A person's connection to the schema.
     pub(crate) async fn shell(&self) -> Conn {
         shell(&self.url).await
+    }
+
+    /// Removes the schema: many of them make a server slow.
+    pub(crate) async fn remove(self) {
+        let mut shell = self.shell().await;
+        let schema = self.url.rsplit('/').next().expect("a schema");
+        shell.query_drop(format!("DROP DATABASE {schema}")).await.expect("a schema of one's own");
+        shell.disconnect().await.expect("goodbye");
     }
 
     pub(crate) fn url(&self) -> &str {

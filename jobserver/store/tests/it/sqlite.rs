@@ -1,5 +1,7 @@
 //! What holds for the SQLite store alone: its file, its constraints, other programs that look at it.
 
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
 use nightshift_rules::acceptance::NotWanted;
 use nightshift_store::{
     Refusal,
@@ -20,6 +22,24 @@ async fn one_server_at_a_time_has_the_database() {
     assert!(matches!(second, OpenError::InUse { .. }), "{second:?}");
     drop(store);
     place.open().await;
+}
+
+#[tokio::test]
+async fn nobody_but_its_user_reads_the_database_also_one_that_was_open_to_all() {
+    let rights = |file: &std::path::Path| file.metadata().expect("a file").permissions().mode() & 0o777;
+    let place = SqlitePlace::fresh();
+    let folder = place.database().parent().expect("its folder").to_owned();
+    for round in ["new", "left open by an older server"] {
+        let store = place.open().await;
+        hand_in(&*store, &[2]).await;
+        let files: Vec<_> =
+            folder.read_dir().expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+        assert!(files.len() >= 4, "database, log, index and lock: {files:?}");
+        for file in &files {
+            assert_eq!(rights(file), 0o600, "{round}: {}", file.display());
+            std::fs::set_permissions(file, Permissions::from_mode(0o644)).expect("opened to all");
+        }
+    }
 }
 
 #[tokio::test]

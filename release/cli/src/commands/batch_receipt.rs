@@ -1,7 +1,9 @@
 //! `nightshift batch receipt`: the proof that nothing of a batch is missing.
 
+use std::collections::BTreeMap;
+
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{BatchId, BatchReceipt, BatchState};
+use nightshift_wire::{BatchId, BatchReceipt, BatchState, DataPosition, Repin};
 
 use crate::figures::{count, counted};
 use crate::server::ServerArgs;
@@ -61,10 +63,7 @@ fn lines(receipt: &BatchReceipt) -> String {
             counted(part.workers, "worker"),
         ));
     }
-    for part in &receipt.by_position {
-        let position = part.position.as_deref().unwrap_or("position not recorded");
-        text.push_str(&format!("data       {position}: {}\n", counted(part.results, "result")));
-    }
+    text.push_str(&data_lines(receipt));
     match &receipt.input {
         Some(input) => {
             text.push_str(&format!("input      sha256 {}, {}\n", input.digest, counted(input.bytes, "byte")));
@@ -82,14 +81,52 @@ fn lines(receipt: &BatchReceipt) -> String {
     text
 }
 
+/// What data the results were computed on: each position of the primary while they fit a screen, else each primary.
+fn data_lines(receipt: &BatchReceipt) -> String {
+    const MOST: usize = 8;
+    let one_line = |gtid: &str| gtid.split_whitespace().collect::<String>();
+    let mut text = String::new();
+    if let Some(DataPosition { primary, gtid, .. }) = &receipt.position {
+        text.push_str(&format!("asks for   data of {primary} at {} or later\n", one_line(gtid)));
+    }
+    for Repin { from, to, jobs_done, .. } in &receipt.repinned {
+        let (old, done) = (&from.primary, counted(*jobs_done, "job"));
+        text.push_str(&format!("failover   from {old} to {}; done before: {done}\n", to.primary));
+    }
+    if receipt.by_position.len() <= MOST {
+        for part in &receipt.by_position {
+            let results = counted(part.results, "result");
+            let data = match (&part.primary, &part.position) {
+                (Some(primary), Some(gtid)) => format!("{primary} at {}", one_line(gtid)),
+                _ => "position not recorded".to_owned(),
+            };
+            text.push_str(&format!("data       {data}: {results}\n"));
+        }
+        return text;
+    }
+    let mut primaries: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for part in &receipt.by_position {
+        let (positions, results) = primaries.entry(part.primary.as_deref().unwrap_or_default()).or_default();
+        (*positions, *results) = (*positions + 1, *results + part.results);
+    }
+    for (primary, (positions, results)) in primaries {
+        let results = counted(results, "result");
+        let data = match primary {
+            "" => "position not recorded".to_owned(),
+            primary => format!("{primary} at {} (all with --json)", counted(positions, "position")),
+        };
+        text.push_str(&format!("data       {data}: {results}\n"));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use nightshift_wire::{ByPosition, ByRelease, InputReceipt};
 
     use super::*;
 
-    #[test]
-    fn a_receipt_fits_one_screen() {
+    fn receipt() -> BatchReceipt {
         let part = |release: &str, results| ByRelease {
             release: release.into(),
             commit: "c".repeat(40),
@@ -98,7 +135,7 @@ mod tests {
             errors: 2,
             workers: 3,
         };
-        let receipt = BatchReceipt {
+        BatchReceipt {
             batch: 3,
             name: "march".into(),
             plugin: "name-count".into(),
@@ -111,7 +148,9 @@ mod tests {
             verdict: "in = out: 20000 records in, 20000 results out, 4 of them an error".into(),
             workers: 4,
             by_release: vec![part("v1.0.0", 12_000), part("v1.1.0", 8_000)],
-            by_position: vec![ByPosition { position: None, results: 20_000 }],
+            by_position: vec![ByPosition { primary: None, position: None, results: 20_000 }],
+            position: None,
+            repinned: Vec::new(),
             input: Some(InputReceipt {
                 digest: "a".repeat(64),
                 bytes: 1_234_567,
@@ -119,7 +158,32 @@ mod tests {
                 key: Some("march-2025".into()),
             }),
             results_digest: Some("b".repeat(64)),
+        }
+    }
+
+    #[test]
+    fn a_receipt_fits_one_screen() {
+        insta::assert_snapshot!(lines(&receipt()));
+    }
+
+    #[test]
+    fn a_receipt_names_positions_while_they_fit_a_screen_and_primaries_beyond() {
+        let at = |primary: Option<&str>, gtid: Option<String>, results| ByPosition {
+            primary: primary.map(str::to_owned),
+            position: gtid,
+            results,
         };
-        insta::assert_snapshot!(lines(&receipt));
+        let position =
+            |primary: &str, gtid: &str| DataPosition { primary: primary.into(), gtid: gtid.into(), noted: 0 };
+        let (from, to) = (position("mariadb:7", "0-7-12"), position("mariadb:8", "0-8-20,\n1-8-3"));
+        let few = BatchReceipt {
+            position: Some(to.clone()),
+            repinned: vec![Repin { at: 1, from, to, jobs_done: 1 }],
+            by_position: vec![at(None, None, 5), at(Some("mariadb:7"), Some("0-7-13".into()), 1_000)],
+            ..receipt()
+        };
+        let many = (0..1_000).map(|n| at(Some("mariadb:8"), Some(format!("0-8-{n}")), 20));
+        let many = BatchReceipt { by_position: many.chain([at(None, None, 5)]).collect(), ..few.clone() };
+        insta::assert_snapshot!(format!("{}\n{}", data_lines(&few), data_lines(&many)));
     }
 }

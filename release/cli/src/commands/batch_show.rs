@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, BatchId};
+use nightshift_wire::{Batch, BatchId, DataPosition};
 
 use crate::figures::{count, counted, moment, share};
 use crate::requirements::in_words;
@@ -53,10 +53,12 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
         Some(reason) => format!("{}, suspended: {reason}", batch_state(batch)),
         None => batch_state(batch).to_owned(),
     };
+    let data = batch.position.as_ref().map(|position| format!("data       {}\n", position_in_words(position, zone)));
+    let data = data.unwrap_or_default();
     let finished = batch.finished_at.map_or_else(|| "not yet".to_owned(), |finished| moment(finished, zone));
     format!(
         "batch      {}\nname       {}\nplugin     {}\nstate      {}\npriority   {}\nrequires   {}\nrecords    {}, {records}\n\
-         jobs       {jobs}\ncolumns    {}\nadded      {}\nhanded in  {}\nfinished   {finished}\n",
+         jobs       {jobs}\ncolumns    {}\nadded      {}\nhanded in  {}\nfinished   {finished}\n{data}",
         batch.id,
         batch.name,
         batch.plugin,
@@ -70,6 +72,13 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
     )
 }
 
+/// A position that data must have reached.
+pub(crate) fn position_in_words(position: &DataPosition, zone: &TimeZone) -> String {
+    // Servers write sets of positions on several lines.
+    let gtid = position.gtid.split_whitespace().collect::<String>();
+    format!("of {} at {gtid} or later, noted {}", position.primary, moment(position.noted, zone))
+}
+
 /// A batch that is half done.
 #[cfg(test)]
 pub(crate) fn example() -> Batch {
@@ -81,6 +90,7 @@ pub(crate) fn example() -> Batch {
         suspended: None,
         priority: 0,
         requirements: nightshift_wire::Requirements { memory_mb: 2_000, ..nightshift_wire::Requirements::default() },
+        position: Some(DataPosition { primary: "mariadb:7".into(), gtid: "0-7-12,\n1-7-5".into(), noted: 60_000 }),
         columns: vec!["id".into(), "name".into()],
         outputs: vec!["name_count".into(), "word_counts".into()],
         records: 20_000,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
 
-use crate::demo::{Data, Interrupt, tell};
+use crate::demo::{Data, Interrupt, replicated_make, tell};
 use crate::refusal::refusal;
 use crate::surroundings::Surroundings;
 
@@ -20,6 +20,11 @@ pub(crate) struct Args {
     /// Leave the grid running until ctrl-c
     #[arg(long)]
     keep: bool,
+    /// With a primary database and a replica for each worker, one of which breaks and is healed
+    ///
+    /// On the mysqld that NIGHTSHIFT_TEST_MYSQLD names, or else on the machine's mariadbd. No service is touched.
+    #[arg(long)]
+    mysql: bool,
     /// Your own records, a CSV with the columns of match-person and rec_id
     #[arg(long, value_name = "FILE", requires = "people")]
     records: Option<PathBuf>,
@@ -34,13 +39,14 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         (Some(people), Some(records)) => Data::read(&around.resolve(people), &around.resolve(records))?,
         _ => Data::generated(),
     };
+    let make = args.mysql.then(replicated_make).transpose()?;
     let interrupt = Interrupt::listen()?;
     let folder = tempfile::Builder::new()
         .prefix("nightshift-demo-")
         .tempdir()
         .and_then(|folder| folder.keep().canonicalize())
         .context("making a temporary folder")?;
-    let told = tell(&folder, &data, args.keep, &around.user, &around.screen, &interrupt);
+    let told = tell(&folder, &data, args.keep, make, &around.user, &around.screen, &interrupt);
     let left = format!("everything was ended; what is left to look at is in {}", folder.display());
     match told {
         // Whatever failed did so because of it.

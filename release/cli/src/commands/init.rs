@@ -1,19 +1,23 @@
 //! `nightshift init`: everything a new grid needs, in one folder.
 //!
-//! All or nothing, in this order: (1) look whether the folder is free and a remote repository empty; (2) build the
-//! repositories and configurations in a temporary folder on the same file system; (3) push to a remote, when one is
-//! named; (4) save a new signing key; (5) move the finished folder into place; (6) write the person's configuration,
-//! when there is none. What fails before (5) leaves nothing but, at worst, a signing key for the next try.
+//! All or nothing, in this order: (1) look whether the folder is free, a remote repository empty, and no job server there yet
+//! that is to be reached over TLS; (2) build the job server's certificate authority, the repositories and the configurations,
+//! its pin in worker.toml, in a temporary folder on the same file system; (3) push to a remote, when one is named; (4) save a
+//! new signing key; (5) move the finished folder into place; (6) write the person's configuration, when there is none, and
+//! keep the first admin's token. What fails before (5) leaves nothing but, at worst, a signing key for the next try.
 
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use nightshift_client::Pin;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::{Access, AddressError, check_address, check_pins};
 
+use crate::authority::{self, Made};
 use crate::config;
-use crate::new_grid::{NewGrid, Remote};
+use crate::new_grid::{JOBSERVER_STATE, NewGrid, Remote};
 use crate::refusal::{OrRefuse, refusal};
 use crate::signing_key::SigningKey;
 use crate::surroundings::Surroundings;
@@ -21,12 +25,16 @@ use crate::swap;
 use crate::templates::{self, fill, toml_string};
 use crate::urls::{Listen, listen_for};
 
+/// So long an address is tried: far longer than an office's network takes.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// Make a grid: central repository, signing key, sample plugins, configurations
 ///
 /// Makes in DIR: central.git, the central repository with its control branch; grid, your clone of it with two sample
 /// plugins; worker.toml and jobserver.toml, ready to run on this machine. The signing key and the recovery key are made in
-/// (or taken from) your configuration and never enter the repository. DIR must be empty or not there yet; when something fails,
-/// nothing is left behind.
+/// (or taken from) your configuration and never enter the repository. With --jobserver https://… also state/jobserver: the job
+/// server's certificate authority, whose pin stands in worker.toml, and the first admin's token, which is kept for you as by
+/// `nightshift login`. DIR must be empty or not there yet; when something fails, nothing is left behind.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder to make [with --remote: the current folder]
@@ -38,7 +46,8 @@ pub(crate) struct Args {
     /// Where the job server will be
     #[arg(long, value_name = "URL", default_value = config::DEFAULT_JOBSERVER)]
     jobserver: String,
-    /// Pin of the job server's certificate authority, for worker.toml; `nightshift-jobserver init` prints it
+    /// Pin of the certificate authority of a job server that there is already, for worker.toml; `nightshift-jobserver init`
+    /// prints it. Without it an authority is made [for https://]
     #[arg(long, value_name = "sha256:…")]
     jobserver_ca: Option<Pin>,
     /// Token with which workers ask to join, for worker.toml; `nightshift token create` makes it
@@ -57,11 +66,24 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         Some(url) => Remote::existing(url, around)?,
         None => Remote::inside(&target)?,
     };
+    if listen.tls && args.jobserver_ca.is_none() && answers(&listen) {
+        let url = &args.jobserver;
+        let text = format!(
+            "something answers at {url} already, and the authority that would be made for a new job server is not its own: \
+             if it is your job server, pin it with --jobserver-ca (`nightshift-jobserver init` prints the pin there)"
+        );
+        return Err(refusal(Exit::Usage, text));
+    }
     let mut key = SigningKey::open_or_make(&around.config.signing_key, &around.user)?;
     let mut recovery = SigningKey::open_or_make(&around.config.recovery_key, "recovery")?;
 
     let workshop = workshop(&target)?;
-    let jobserver_ca = args.jobserver_ca.map(|pin| pin.to_string());
+    let made = match (listen.tls, args.jobserver_ca) {
+        (true, None) => authority_of(&target, workshop.path(), &key, around)?,
+        _ => None,
+    };
+    let pin = args.jobserver_ca.or(made.as_ref().map(|made| made.pin));
+    let jobserver_ca = pin.map(|pin| pin.to_string());
     let grid = NewGrid {
         target: &target,
         remote: &remote,
@@ -96,17 +118,72 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
          counts when a signing key was stolen (`nightshift key revoke --recovery FILE`)",
     );
     remember(&remote, args, around)?;
+    if let Some(made) = &made {
+        keep_token(made, args, &target, around)?;
+    }
     advise(&remote, &listen, around);
     screen.heading("Next:");
     screen.say(format!("  cd {} && nightshift release cut 1.0.0", shell_word(&target.join("grid"))));
-    if listen.tls {
+    if listen.tls && pin.is_none() {
         let config = shell_word(&target.join("jobserver.toml"));
         screen.say(format!("  nightshift-jobserver init --config {config}"));
         screen.say("  (its lines go into worker.toml, and into `nightshift login`)");
     }
     screen.say(format!("  nightshift-jobserver serve --config {}", shell_word(&target.join("jobserver.toml"))));
+    if made.is_some() && args.join_token.is_none() {
+        screen.say("  nightshift token create image --role join");
+        screen.say("  (its token goes into worker.toml, as join_token)");
+    }
     screen.say(format!("  nightshift-worker run --config {}", shell_word(&target.join("worker.toml"))));
     Ok(Exit::Done)
+}
+
+/// Whether something takes connections where the job server will be, as far as can be seen from this machine.
+fn answers(listen: &Listen) -> bool {
+    let bare = listen.host.trim_start_matches('[').trim_end_matches(']');
+    let mut addresses = (bare, listen.port).to_socket_addrs().into_iter().flatten();
+    addresses.any(|address| TcpStream::connect_timeout(&address, LOOK).is_ok())
+}
+
+/// Makes the job server's certificate authority among what becomes the finished folder; `None` when the job server is not
+/// installed here, and somebody has to make it where it is.
+fn authority_of(
+    target: &Path,
+    workshop: &Path,
+    key: &SigningKey,
+    around: &Surroundings,
+) -> anyhow::Result<Option<Made>> {
+    let state = workshop.join("built").join(JOBSERVER_STATE);
+    std::fs::create_dir_all(&state).with_context(|| format!("making {}", state.display()))?;
+    let doing = || format!("making the job server's certificate authority for {}", target.display());
+    let made = authority::make(&state, workshop, &key.allowed_signers_line("signer")).with_context(doing)?;
+    if made.is_none() {
+        std::fs::remove_dir_all(workshop.join("built")).with_context(doing)?;
+        around.screen.warn(
+            "nightshift-jobserver is not on this machine, and so worker.toml has no pin of its certificate authority yet: \
+             write what `nightshift-jobserver init` prints into it",
+        );
+    }
+    Ok(made)
+}
+
+/// Logs the person in at the new job server. A token that is kept for its address already stays: it may be all that is known
+/// of it.
+fn keep_token(made: &Made, args: &Args, target: &Path, around: &Surroundings) -> anyhow::Result<()> {
+    let screen = &around.screen;
+    screen.good(format!("its authority       {} (pinned in worker.toml)", target.join(JOBSERVER_STATE).display()));
+    if around.credentials.access(&args.jobserver)?.token.is_some() {
+        screen.warn(format!(
+            "a token for {} is kept already and stays; the new admin's token, shown this once, is for `nightshift login {} \
+             --ca {}`:",
+            args.jobserver, args.jobserver, made.pin
+        ));
+        return screen.data(&format!("{}\n", made.token));
+    }
+    let access = nightshift_client::Access { pin: Some(made.pin), token: Some(made.token.clone()), machine: None };
+    let path = around.credentials.clone().keep(&args.jobserver, &access, &around.config_dir)?;
+    screen.good(format!("your admin token    {}", path.display()));
+    Ok(())
 }
 
 /// The absolute path of a folder that is empty or not there yet.

@@ -1,7 +1,10 @@
-//! `nightshift job list`: jobs by a filter, or those of all batches that are not finished.
+//! `nightshift job list`: jobs by a filter, or those of all batches that are not finished; a page of them, which is quick
+//! however many there are.
 
+use nightshift_client::Client;
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Job, JobQuery};
+use nightshift_wire::{BatchId, Job, JobId, JobQuery};
+use serde::Serialize;
 
 use crate::figures::count;
 use crate::job_change::{Narrowing, tag};
@@ -12,11 +15,21 @@ use crate::table::Table;
 /// List jobs
 ///
 /// A job is a part of a batch: what a worker takes at a time. PICK-UPS says how often it was claimed; 1 is the aim.
-/// Without a filter the jobs of every batch that is not finished are listed.
+/// Without a filter the jobs of every batch that is not finished are listed. There may be a million: so many are listed as
+/// --limit says, and the last line says how to go on; in JSON it is `next`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     narrowing: Narrowing,
+    /// From this job number on
+    #[arg(long, value_name = "JOB")]
+    from: Option<JobId>,
+    /// List so many at most
+    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// List all of them
+    #[arg(long)]
+    all: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -28,7 +41,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
     let Narrowing { batch, state, plugin, release, worker } = &args.narrowing;
-    let mut query = JobQuery {
+    let query = JobQuery {
         batch: *batch,
         state: *state,
         plugin: plugin.clone(),
@@ -44,20 +57,10 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     } else if let Some(batch) = batch {
         client.batch(*batch).await?;
     }
-    let mut jobs = Vec::new();
-    for batch in batches {
-        query = JobQuery { batch, from: None, ..query };
-        loop {
-            let page = client.find_jobs(&query).await?;
-            jobs.extend(page.jobs);
-            query.from = page.next;
-            if query.from.is_none() {
-                break;
-            }
-        }
-    }
+    let limit = if args.all { usize::MAX } else { args.limit as usize };
+    let List { jobs, next } = list(&client, query, batches, args.from, limit).await?;
     if args.json {
-        around.screen.json("jobs", &jobs)?;
+        around.screen.json_document(&List { jobs, next })?;
         return Ok(Exit::Done);
     }
     if jobs.is_empty() {
@@ -68,7 +71,53 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         return Ok(Exit::Done);
     }
     around.screen.table(&table(&jobs))?;
+    if let Some(Next { batch, from }) = next {
+        let batch = batch.filter(|_| everything).map(|batch| format!(" --batch {batch}")).unwrap_or_default();
+        around.screen.say(format!("there are more: go on with the same and{batch} --from {from}, or say --all"));
+    }
     Ok(Exit::Done)
+}
+
+/// Jobs, and where to go on when there are more.
+#[derive(Debug, Serialize)]
+struct List {
+    jobs: Vec<Job>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+}
+
+/// The batch whose jobs were being listed, if one was, and the number of its next job.
+#[derive(Debug, Serialize)]
+struct Next {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchId>,
+    from: JobId,
+}
+
+async fn list(
+    client: &Client,
+    query: JobQuery,
+    batches: Vec<Option<BatchId>>,
+    from: Option<JobId>,
+    limit: usize,
+) -> anyhow::Result<List> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for batch in batches {
+        let mut query = JobQuery { batch, from, ..query.clone() };
+        loop {
+            if jobs.len() >= limit {
+                return Ok(List { jobs, next: Some(Next { batch, from: query.from.unwrap_or(0) }) });
+            }
+            query.limit = u32::try_from(limit - jobs.len()).ok();
+            let page = client.find_jobs(&query).await?;
+            jobs.extend(page.jobs);
+            query.from = page.next;
+            if query.from.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(List { jobs, next: None })
 }
 
 fn table(jobs: &[Job]) -> Table {

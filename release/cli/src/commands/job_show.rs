@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
 use nightshift_wire::{AttemptState, JobHistory, JobId};
 
+use crate::commands::batch_show::position_in_words;
 use crate::figures::{count, counted, moment};
 use crate::requirements::in_words;
 use crate::server::{ServerArgs, job_state};
@@ -58,6 +59,9 @@ fn lines(history: &JobHistory, zone: &TimeZone) -> String {
         count(job.records),
         job.worker.as_deref().unwrap_or("none"),
     );
+    if let Some(position) = &history.position {
+        text += &format!("data       {}\n", position_in_words(position, zone));
+    }
     if let Some(until) = job.not_before {
         text += &format!("not before {}\n", moment(until, zone));
     }
@@ -95,7 +99,7 @@ mod tests {
     use nightshift_wire::Attempt;
 
     use super::*;
-    use crate::commands::job_list;
+    use crate::commands::{batch_show, job_list};
 
     #[test]
     fn a_job_is_shown_with_its_attempts_the_newest_first() {
@@ -109,6 +113,7 @@ mod tests {
             commit: "c".into(),
             records_done: 500,
             work_ms: None,
+            position: None,
             started_at: 0,
             ended_at: Some(60_000),
             lease_until: None,
@@ -117,6 +122,9 @@ mod tests {
             attempt(9, AttemptState::GivenBack, "no such column: nam"),
             attempt(7, AttemptState::Lost, "the lease of attempt 7 ran out"),
         ];
-        insta::assert_snapshot!(lines(&JobHistory { job: job_list::example(), attempts }, &TimeZone::UTC));
+        insta::assert_snapshot!(lines(
+            &JobHistory { job: job_list::example(), position: batch_show::example().position, attempts },
+            &TimeZone::UTC
+        ));
     }
 }

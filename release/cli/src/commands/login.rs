@@ -6,6 +6,7 @@ use anyhow::Context;
 use nightshift_client::{Access, Client, Pin, Timeouts};
 use nightshift_contract::exit::Exit;
 
+use crate::contexts;
 use crate::refusal::refusal;
 use crate::surroundings::Surroundings;
 
@@ -14,6 +15,8 @@ use crate::surroundings::Surroundings;
 /// Reads the token from standard input, tries it, and keeps it in credentials.toml beside your configuration, which only
 /// you can read. The commands use it from then on. An admin makes tokens with `nightshift token create`; the first one, and
 /// the pin of the job server's certificate authority, are printed by `nightshift-jobserver init`.
+///
+/// With --context NAME the job server becomes a context of that name in your configuration, and that is in use from then on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job server
@@ -48,5 +51,21 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         _ => around.screen.warn(format!("{} asks nobody for a token: its access is open", args.url)),
     }
     around.screen.good(format!("kept in {}", path.display()));
+    let config = &around.config;
+    if let Some(name) = &config.chosen {
+        let path = contexts::make(&around.config_dir, name, args.url.trim_end_matches('/'))?;
+        around.screen.good(format!("context {name} is in use, says {}", path.display()));
+    } else if let Some(other) = config.jobserver_named.as_ref().filter(|other| !same(other, &args.url)) {
+        around.screen.warn(format!(
+            "your configuration names {other}, which commands go on asking; give them --jobserver {}, or log in with \
+             --context NAME",
+            args.url
+        ));
+    }
     Ok(Exit::Done)
+}
+
+/// Whether two URLs are of one server; a slash at the end makes no other.
+fn same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }

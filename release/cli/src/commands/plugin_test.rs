@@ -2,6 +2,7 @@
 //! costs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
@@ -21,6 +22,8 @@ use crate::surroundings::Surroundings;
 
 /// A job of so many records is what the articles begin with.
 const JOB: u64 = 1_000;
+/// So long it is measured, about.
+const MEASURED_FOR: Duration = Duration::from_millis(500);
 
 /// Try a plugin
 ///
@@ -84,7 +87,7 @@ fn try_samples(args: &Args, folder: &Path, tree: &Path, host: &Host, around: &Su
     let speed = match report.is_good() {
         true => {
             let (manifest, records) = samples::sample_records(folder).or_refuse(Exit::Usage, what)?;
-            measured(speed::measure((folder, tree), &manifest, &records, Data::Samples, host), around)
+            measured(speed::measure((folder, tree), &manifest, &records, (Data::Samples, MEASURED_FOR), host), around)
         }
         false => None,
     };
@@ -142,7 +145,8 @@ fn try_records(
     let (manifest, records, results) =
         samples::try_records(folder, tree, &around.resolve(file), &name, Data::Release, host)
             .or_refuse(Exit::Usage, what)?;
-    let speed = speed::measure((folder, tree), &manifest, &first(&records, &manifest), Data::Release, host);
+    let good = good(&records, &results, &manifest);
+    let speed = speed::measure((folder, tree), &manifest, &good, (Data::Release, MEASURED_FOR), host);
     let speed = measured(speed, around);
     drop(spinner);
     let errors = results.iter().filter(|result| matches!(result.outcome, Outcome::Error(_))).count();
@@ -166,10 +170,12 @@ fn try_records(
     Ok(if errors == 0 { Exit::Done } else { Exit::RecordErrors })
 }
 
-/// As many records as measuring needs: a block of them.
-fn first(records: &Records, manifest: &PluginManifest) -> Records {
-    let block = records.records.iter().take(manifest.block as usize).cloned();
-    Records { columns: records.columns.clone(), records: block.collect() }
+/// As many records as measuring needs: a block of them, without those that have errors, which may have taken all the time
+/// that there is.
+fn good(records: &Records, results: &[RecordResult], manifest: &PluginManifest) -> Records {
+    let both = records.records.iter().zip(results);
+    let good = both.filter(|(_, result)| matches!(result.outcome, Outcome::Ok(_))).map(|(record, _)| record.clone());
+    Records { columns: records.columns.clone(), records: good.take(manifest.block as usize).collect() }
 }
 
 /// What the plugin costs on this machine, and what that means for jobs.

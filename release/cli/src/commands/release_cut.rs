@@ -1,10 +1,12 @@
 //! `nightshift release cut`: checks everything, signs, pushes.
 //!
 //! In order: (1) look at the central repository: is the version free and above the newest release, is this branch up to
-//! date; (2) read and try the programs that were named, make tree, commit and signed tag beside the person's work, as git objects that nothing points at; (3) judge
+//! date; where nobody can be asked: is everything committed, or `--yes` given; (2) read and try the programs that were named, make tree, commit and signed tag beside the person's work, as git objects that nothing points at; (3) judge
 //! them as workers will, and run the plugins' samples; (4) ask, when something is uncommitted; (5) put the
 //! programs into the artifact store; (6) push branch and tag, atomically, by their objects; (7) only then move the clone's own
 //! branch and tag, and write its release.toml. Whatever fails before (7) changes neither the clone nor the central repository.
+
+use std::collections::BTreeMap;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -13,6 +15,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_engine::Believed;
 use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::binaries::BINARIES_FILE;
+use nightshift_manifest::sampled::{self, Sampled};
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
@@ -37,6 +40,9 @@ const SHOWN: usize = 40;
 /// plugins and their samples, signers, the version), commits what is not committed yet, makes a signed tag vX.Y.Z and
 /// pushes branch and tag together. Workers take it at their next look. A check or a push that fails changes nothing.
 ///
+/// Asks before it commits anything. Without a terminal (in a script, in CI) nobody can be asked: then everything has to be
+/// committed, or --yes given.
+///
 /// New files outside nightshift.toml, release.toml, plugins/, data/ and keys/ stay out, unless you `git add` them.
 ///
 /// With --core or --launcher workers get other programs, too: the file is tried here, named in release.toml by its version,
@@ -51,7 +57,7 @@ pub(crate) struct Args {
     /// Make commit and tag in the clone only, to be pushed by hand
     #[arg(long)]
     no_push: bool,
-    /// Do not ask before uncommitted changes are committed; release also when nothing changed
+    /// Commit uncommitted changes without asking; release also when nothing changed
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -118,11 +124,17 @@ pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -
         );
         return Err(refusal(Exit::Usage, text));
     }
+    if !args.yes && !around.can_ask {
+        check_committed(&candidate, built.is_some(), version)?;
+    }
     around.screen.heading("Checks");
-    let made = make(version, &candidate, key, clone)?;
+    let commit = candidate.commit(clone, &title(version))?;
+    let made = make(version, commit, &BTreeMap::new(), key, clone)?;
     let next = RemoteTag { name: made.tag.clone(), id: made.tag_id.clone() };
     let judged = releases::judge(clone, tags, Some(next))?;
-    checks::check_release(&made.tag, &judged, order.next_key, around)?;
+    let sampled = checks::check_release(&made.tag, &judged, order.next_key, around)?;
+    // The same tag, which also says what the checks measured.
+    let made = make(version, made.commit, &sampled, key, clone)?;
     if !candidate.uncommitted.is_empty() && !args.yes && around.can_ask {
         let files = counted(candidate.uncommitted.len() as u64, "uncommitted file");
         if !around.screen.ask(&format!("\nCommit {files} and release {}?", version.tag()))? {
@@ -194,6 +206,37 @@ fn check_up_to_date(clone: &GridClone, branch: &str, head: &str) -> anyhow::Resu
     })
 }
 
+/// Where nobody can be asked, nothing is committed that nobody said should be. The release.toml that this cut itself writes
+/// is no such thing.
+fn check_committed(candidate: &Candidate, brings_programs: bool, version: ReleaseVersion) -> anyhow::Result<()> {
+    let paths = candidate.uncommitted.iter().map(|change| change.path.as_str());
+    let paths: Vec<&str> = paths.filter(|path| !(brings_programs && *path == BINARIES_FILE)).collect();
+    match not_committed(&paths, version) {
+        Some(text) => Err(refusal(Exit::Usage, text)),
+        None => Ok(()),
+    }
+}
+
+/// Which files keep a release from being cut unasked, and what to do.
+fn not_committed(paths: &[&str], version: ReleaseVersion) -> Option<String> {
+    /// Files named in one line.
+    const NAMED: usize = 5;
+    if paths.is_empty() {
+        return None;
+    }
+    let mut named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if paths.len() > NAMED {
+        named = format!("{named} and {} more", paths.len() - NAMED);
+    }
+    let files = counted(paths.len() as u64, "file");
+    let them = if paths.len() == 1 { "it" } else { "them" };
+    Some(format!(
+        "{} is not released, because {files} would be committed with it and there is no terminal to ask on: {named}; commit {them} \
+         first, or add --yes to have {them} committed; nothing was changed",
+        version.tag()
+    ))
+}
+
 fn show_changes(
     candidate: &Candidate,
     changes: &[Change],
@@ -250,11 +293,24 @@ fn change_line(change: &Change, uncommitted: &[Change]) -> String {
     format!("  {kind:<8} {path}{note}")
 }
 
-/// Makes commit and tag as objects that nothing points at yet.
-fn make(version: ReleaseVersion, candidate: &Candidate, key: &SigningKey, clone: &GridClone) -> anyhow::Result<Made> {
+/// The message of the commit, and the beginning of the tag's.
+fn title(version: ReleaseVersion) -> String {
+    format!("Release {version}\n")
+}
+
+/// Makes the tag of a commit as an object that nothing points at yet.
+fn make(
+    version: ReleaseVersion,
+    commit: String,
+    sampled: &BTreeMap<String, Sampled>,
+    key: &SigningKey,
+    clone: &GridClone,
+) -> anyhow::Result<Made> {
     let tag = version.tag();
-    let message = format!("Release {version}\n");
-    let commit = candidate.commit(clone, &message)?;
+    let message = match sampled::write(sampled) {
+        nothing if nothing.is_empty() => title(version),
+        lines => format!("{}\n{lines}", title(version)),
+    };
     let identity = clone.git.identity()?;
     let fields = TagFields {
         name: tag.clone(),
@@ -339,6 +395,16 @@ fn tell(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_a_release_from_being_cut_unasked_is_named_and_not_by_the_hundred() {
+        let version = ReleaseVersion::new(1, 5, 0);
+        assert_eq!(not_committed(&[], version), None);
+        let one = not_committed(&["nightshift.toml"], version).expect("refused");
+        assert!(one.contains("1 file would") && one.contains("ask on: nightshift.toml; commit it first"), "{one}");
+        let many = not_committed(&["a", "b", "c", "d", "e", "f", "g"], version).expect("refused");
+        assert!(many.contains("7 files would") && many.contains("a, b, c, d, e and 2 more; commit them"), "{many}");
+    }
 
     #[test]
     fn a_version_is_taken_with_and_without_its_v() {

@@ -1,16 +1,23 @@
 //! `nightshift status`: the grid on one screen.
 
+use std::time::Duration;
+
+use nightshift_client::{Client, ClientError};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, Status, Worker, WorkerState};
+use nightshift_wire::{Batch, PrimaryStatus, Status, Worker, WorkerState, access_code};
 use serde::Serialize;
 
-use crate::figures::{count, share};
+use crate::figures::{count, counted, duration, share};
 use crate::server::{ServerArgs, is_over, worker_state};
 use crate::surroundings::Surroundings;
+use crate::wait::until_the_next_look;
 
-/// Show the grid: release, workers, jobs, open batches
+/// Show the grid on one screen: release, workers and why they idle, jobs, open batches
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Look again and again; Ctrl-C ends it
+    #[arg(long)]
+    watch: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -25,6 +32,7 @@ struct Grid<'a> {
     #[serde(flatten)]
     status: Status,
     worker_states: Vec<StateCount>,
+    idle_reasons: Vec<Idle>,
     open_batches: Vec<Batch>,
 }
 
@@ -35,19 +43,76 @@ struct StateCount {
     workers: usize,
 }
 
+/// Workers that do not work, and why.
+#[derive(Debug, Serialize)]
+struct Idle {
+    reason: String,
+    workers: usize,
+}
+
+/// So many reasons and batches fit the screen beside everything else.
+const MOST_REASONS: usize = 5;
+const MOST_BATCHES: usize = 10;
+
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    let status = client.status().await?;
-    let workers = client.workers().await?;
-    let open_batches = client.batches().await?.into_iter().filter(|batch| !is_over(batch)).collect();
-    let worker_states = states(&workers);
-    let grid = Grid { jobserver: args.server.url(around), status, worker_states, open_batches };
-    match args.json {
-        true => around.screen.json("status", &grid)?,
-        false => around.screen.data(&lines(&grid))?,
+    let mut last = String::new();
+    loop {
+        let grid = match look(&client, args.server.url(around)).await {
+            // Who watches is told that nobody answers, and goes on watching.
+            Err(error) if args.watch && !last.is_empty() && error.is_retryable() => {
+                around.screen.warn(format!("{:#}", anyhow::Error::new(error)));
+                until_the_next_look().await;
+                continue;
+            }
+            grid => grid?,
+        };
+        let seen = lines(&grid);
+        if seen != last {
+            if !last.is_empty() {
+                around.screen.clear()?;
+            }
+            match args.json {
+                true => around.screen.json("status", &grid)?,
+                false => around.screen.data(&seen)?,
+            }
+            last = seen;
+        }
+        if !args.watch {
+            return Ok(Exit::Done);
+        }
+        until_the_next_look().await;
     }
-    Ok(Exit::Done)
+}
+
+/// Asks the job server for everything the screen shows.
+async fn look<'a>(client: &Client, jobserver: &'a str) -> Result<Grid<'a>, ClientError> {
+    let status = client.status().await?;
+    // An owner is told how many workers there are, and not which.
+    let workers = match client.workers().await {
+        Err(error) if error.problem().is_some_and(|problem| problem.code == access_code::NOT_ALLOWED) => Vec::new(),
+        workers => workers?,
+    };
+    let open_batches = client.batches().await?.into_iter().filter(|batch| !is_over(batch)).collect();
+    let (worker_states, idle_reasons) = (states(&workers), idle(&workers));
+    Ok(Grid { jobserver, status, worker_states, idle_reasons, open_batches })
+}
+
+/// Why workers do not work, the reason of most first.
+fn idle(workers: &[Worker]) -> Vec<Idle> {
+    let mut reasons: Vec<Idle> = Vec::new();
+    for worker in workers.iter().filter(|worker| worker.report.state != WorkerState::Working) {
+        let reason =
+            worker.drained.as_ref().map_or_else(|| worker.report.reason.clone(), |why| format!("drained: {why}"));
+        match reasons.iter_mut().find(|known| known.reason == reason) {
+            _ if reason.is_empty() => {}
+            Some(known) => known.workers += 1,
+            None => reasons.push(Idle { reason, workers: 1 }),
+        }
+    }
+    reasons.sort_by_key(|idle| std::cmp::Reverse(idle.workers));
+    reasons
 }
 
 /// How many workers do what, in the order of the states.
@@ -85,10 +150,19 @@ fn lines(grid: &Grid<'_>) -> String {
         count(status.jobs_done),
         count(status.jobs_quarantined),
     );
+    if let Some(primary) = &status.primary {
+        text.push_str(&format!("primary     {}\n", in_words(primary, status.now)));
+    }
     if let Some(flag) = &status.stopped {
         text.push_str(&format!("stopped     {flag}; `nightshift start` removes the flag\n"));
     }
-    for batch in &grid.open_batches {
+    if status.jobs_suspended > 0 {
+        text.push_str(&format!("suspended   {}\n", counted(status.jobs_suspended, "job")));
+    }
+    for Idle { reason, workers } in grid.idle_reasons.iter().take(MOST_REASONS) {
+        text.push_str(&format!("idle        {}: {reason}\n", counted(*workers as u64, "worker")));
+    }
+    for batch in grid.open_batches.iter().take(MOST_BATCHES) {
         text.push_str(&format!(
             "batch {:<5} {} for {}: {} of {} records ({})\n",
             batch.id,
@@ -99,11 +173,33 @@ fn lines(grid: &Grid<'_>) -> String {
             share(batch.results, batch.records)
         ));
     }
+    let more = grid.open_batches.len().saturating_sub(MOST_BATCHES);
+    if more > 0 {
+        text.push_str(&format!("and {more} more open batches; see `nightshift batch list`\n"));
+    }
     text
+}
+
+/// The primary of the company's data, and how old what is known of it is.
+fn in_words(primary: &PrimaryStatus, now: i64) -> String {
+    let mut words = match &primary.position {
+        None => "has not answered yet".to_owned(),
+        Some(position) => {
+            let age = Duration::from_millis(u64::try_from(now - position.noted).unwrap_or(0));
+            format!("{}, position noted {} ago", position.primary, duration(age))
+        }
+    };
+    for more in std::iter::once(&primary.problem).filter(|problem| !problem.is_empty()).chain(&primary.warnings) {
+        words.push_str("; ");
+        words.push_str(more);
+    }
+    words
 }
 
 #[cfg(test)]
 mod tests {
+    use nightshift_wire::DataPosition;
+
     use super::*;
     use crate::commands::{batch_show, worker_list};
 
@@ -121,15 +217,27 @@ mod tests {
             jobs_suspended: 0,
             jobs_deleted: 0,
             workers: 1,
+            primary: Some(PrimaryStatus {
+                position: Some(DataPosition { primary: "mariadb:7".into(), gtid: "0-7-12".into(), noted: -1_500 }),
+                problem: String::new(),
+                warnings: Vec::new(),
+            }),
         };
-        let worker_states = states(&[worker_list::example()]);
-        let open_batches = vec![batch_show::example()];
-        lines(&Grid { jobserver: "http://127.0.0.1:7070", status, worker_states, open_batches })
+        let workers = [worker_list::example(), worker_list::example()];
+        let (worker_states, idle_reasons) = (states(&workers), idle(&workers));
+        let open_batches = vec![batch_show::example(); MOST_BATCHES + 2];
+        lines(&Grid { jobserver: "http://127.0.0.1:7070", status, worker_states, idle_reasons, open_batches })
     }
 
     #[test]
     fn the_grid_fits_one_screen() {
         insta::assert_snapshot!(grid(Some("v1.0.0"), ""));
+    }
+
+    #[test]
+    fn a_primary_that_cannot_be_asked_says_why() {
+        let away = PrimaryStatus { position: None, problem: "it is silent".into(), warnings: vec!["set a".into()] };
+        assert_eq!(in_words(&away, 0), "has not answered yet; it is silent; set a");
     }
 
     #[test]

@@ -64,7 +64,11 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     around.screen.good(format!("the token {} ({}); nobody can show it again", made.known.name, made.known.role));
     let next = match made.known.role {
         Role::Join => "It goes into worker.toml as `join_token`.".to_owned(),
-        _ => format!("Its holder keeps it with `nightshift login {}`.", args.server.url(around)),
+        _ => {
+            let url = args.server.url(around);
+            let ca = around.credentials.access(url)?.pin.map(|pin| format!(" --ca {pin}")).unwrap_or_default();
+            format!("Its holder keeps it with `nightshift login {url}{ca}`.")
+        }
     };
     around.screen.say(next);
     Ok(Exit::Done)

@@ -32,7 +32,7 @@ pub(crate) struct RevokeArgs {
     #[arg(value_name = "ID")]
     worker: String,
     /// Why; the worker's status shows it
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
     #[command(flatten)]
     server: ServerArgs,

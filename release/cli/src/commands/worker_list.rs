@@ -1,10 +1,12 @@
 //! `nightshift worker list`: every worker as it last reported itself.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{EnrolmentState, Worker};
+use nightshift_wire::{Enrolment, EnrolmentState, ReplicaReport, Worker};
 
-use crate::figures::{count, moment};
+use crate::figures::{count, duration, moment};
 use crate::server::{ServerArgs, worker_state};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
@@ -28,8 +30,8 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         return Ok(Exit::Done);
     }
     // Who may not decide about them is not told of them.
-    let waiting = client.enrolments().await.unwrap_or_default();
-    for worker in waiting.iter().filter(|worker| worker.state == EnrolmentState::Pending) {
+    let enrolments = client.enrolments().await.unwrap_or_default();
+    for worker in enrolments.iter().filter(|worker| worker.state == EnrolmentState::Pending) {
         let (host, address) = (&worker.host, &worker.address);
         around.screen.warn(format!("on {host} ({address}) waits to join: nightshift worker approve {}", worker.worker));
     }
@@ -37,31 +39,60 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         around.screen.say("no worker has reported yet; on a worker, `nightshift-worker doctor` says what keeps it");
         return Ok(Exit::Done);
     }
-    around.screen.table(&table(&workers, &TimeZone::system()))?;
+    around.screen.table(&table(&workers, &enrolments, &TimeZone::system()))?;
     Ok(Exit::Done)
 }
 
-fn table(workers: &[Worker], zone: &TimeZone) -> Table {
-    let mut table = Table::new(&["WORKER", "HOST", "STATE", "RELEASE", ">JOBS", ">RECORDS", "LAST SEEN", "REASON"]);
+/// What came of a worker's wish to join, when nobody lets it in any more.
+pub(crate) fn shut_out<'e>(worker: &Worker, enrolments: &'e [Enrolment]) -> Option<&'e Enrolment> {
+    let over = |state| matches!(state, EnrolmentState::Revoked | EnrolmentState::Refused);
+    enrolments.iter().find(|enrolment| enrolment.worker == worker.report.worker && over(enrolment.state))
+}
+
+/// How a worker is that nobody lets in, in a word.
+pub(crate) fn shut_out_word(out: &Enrolment) -> &'static str {
+    if out.state == EnrolmentState::Refused { "refused" } else { "revoked" }
+}
+
+fn table(workers: &[Worker], enrolments: &[Enrolment], zone: &TimeZone) -> Table {
+    let mut table =
+        Table::new(&["WORKER", "NAME", "STATE", "RELEASE", ">JOBS", ">RECORDS", "LAST SEEN", "REPLICA", "REASON"]);
     for worker in workers {
         let report = &worker.report;
-        let mut reason = worker.drained.as_deref().unwrap_or(&report.reason).to_owned();
+        let out = shut_out(worker, enrolments);
+        let said = out.map(|enrolment| &*enrolment.reason).or(worker.drained.as_deref()).unwrap_or(&report.reason);
+        let mut reason = said.to_owned();
         if let Some(refused) = report.refused.first() {
             let separator = if reason.is_empty() { "" } else { "; " };
             reason = format!("{reason}{separator}refused {refused}");
         }
         table.row(vec![
             report.worker.clone(),
-            report.host.clone(),
-            if worker.drained.is_some() { "drained" } else { worker_state(report.state) }.to_owned(),
+            if worker.name.is_empty() { &report.host } else { &worker.name }.clone(),
+            match (out, &worker.drained) {
+                (Some(out), _) => shut_out_word(out),
+                (None, Some(_)) => "drained",
+                (None, None) => worker_state(report.state),
+            }
+            .to_owned(),
             if report.release.is_empty() { "none".to_owned() } else { report.release.clone() },
             count(worker.jobs_done),
             count(worker.records_done),
             moment(worker.last_seen, zone),
+            report.replica.as_ref().map(replica_state).unwrap_or_default(),
             reason,
         ]);
     }
     table
+}
+
+/// How a replica is, in a few words: its state, and how far back its data lie where that is known.
+pub(crate) fn replica_state(replica: &ReplicaReport) -> String {
+    let state = replica.state.word().replace('_', " ");
+    match replica.behind_ms {
+        Some(behind) => format!("{state}, {} back", duration(Duration::from_millis(behind))),
+        None => state,
+    }
 }
 
 /// A worker that is stopped and refuses a release.
@@ -77,6 +108,14 @@ pub(crate) fn example() -> Worker {
             release: "v1.0.0".into(),
             refused: vec!["v1.1.0: the tag is not signed".into()],
             trial: None,
+            replica: Some(ReplicaReport {
+                state: nightshift_wire::ReplicaState::Behind,
+                reason: "it catches up".into(),
+                behind_ms: Some(90_500),
+                primary: "mariadb:7".into(),
+                gtid: "0-7-12".into(),
+                server: "MariaDB 10.11.19".into(),
+            }),
             steps: Vec::new(),
         },
         address: "10.0.0.17".into(),
@@ -90,6 +129,24 @@ pub(crate) fn example() -> Worker {
         plugins: Vec::new(),
         machine: nightshift_wire::Machine::default(),
         jobs_running: 0,
+    }
+}
+
+/// What came of its wish to join, when it was revoked.
+#[cfg(test)]
+pub(crate) fn example_revoked(worker: &Worker) -> Enrolment {
+    Enrolment {
+        worker: worker.report.worker.clone(),
+        name: String::new(),
+        host: worker.report.host.clone(),
+        machine: String::new(),
+        address: worker.address.clone(),
+        asked_at: 0,
+        join_token: "image".into(),
+        state: EnrolmentState::Revoked,
+        reason: "revoked by anna: sold".into(),
+        decided_at: Some(1),
+        decided_by: Some("anna".into()),
     }
 }
 
@@ -107,9 +164,21 @@ mod tests {
             reason: String::new(),
             release: String::new(),
             refused: Vec::new(),
+            replica: None,
             ..stopped.report.clone()
         };
-        let waiting = Worker { report, ..stopped.clone() };
-        insta::assert_snapshot!(table(&[stopped, waiting], &TimeZone::UTC));
+        let waiting = Worker { report, name: "anna's desk".into(), ..stopped.clone() };
+        insta::assert_snapshot!(table(&[stopped, waiting], &[], &TimeZone::UTC));
+    }
+    #[test]
+    fn a_revoked_worker_is_shown_as_revoked_whatever_it_reported_last() {
+        let worker = example();
+        let enrolment = example_revoked(&worker);
+        let shown = table(std::slice::from_ref(&worker), std::slice::from_ref(&enrolment), &TimeZone::UTC).to_string();
+        assert!(shown.contains("revoked by anna: sold"), "{shown}");
+        assert!(!shown.contains("stopped"), "{shown}");
+        let refused = Enrolment { state: EnrolmentState::Refused, reason: "refused by anna".into(), ..enrolment };
+        let shown = table(&[worker], &[refused], &TimeZone::UTC).to_string();
+        assert!(!shown.contains("revoked") && shown.contains("refused by anna"), "{shown}");
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     };
     match args.json {
         true => around.screen.json("worker", &worker)?,
-        false => around.screen.data(&worker_show::lines(&worker, &TimeZone::system()))?,
+        false => around.screen.data(&worker_show::lines(&worker, None, &TimeZone::system()))?,
     }
     Ok(Exit::Done)
 }

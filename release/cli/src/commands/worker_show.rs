@@ -2,8 +2,9 @@
 
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
-use nightshift_wire::Worker;
+use nightshift_wire::{Enrolment, ReplicaReport, Worker};
 
+use crate::commands::worker_list::{replica_state, shut_out};
 use crate::figures::{count, moment};
 use crate::server::{ServerArgs, worker_state};
 use crate::surroundings::Surroundings;
@@ -23,22 +24,35 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
-    let worker = args.server.client(around)?.worker(&args.worker).await?;
-    match args.json {
-        true => around.screen.json("worker", &worker)?,
-        false => around.screen.data(&lines(&worker, &TimeZone::system()))?,
+    let client = args.server.client(around)?;
+    let worker = client.worker(&args.worker).await?;
+    if args.json {
+        around.screen.json("worker", &worker)?;
+        return Ok(Exit::Done);
     }
+    // Who may not decide about workers is not told of it.
+    let enrolments = client.enrolments().await.unwrap_or_default();
+    around.screen.data(&lines(&worker, shut_out(&worker, &enrolments), &TimeZone::system()))?;
     Ok(Exit::Done)
 }
 
-/// A worker as people read it.
-pub(crate) fn lines(worker: &Worker, zone: &TimeZone) -> String {
+/// A worker as people read it; `out` when nobody lets it in any more.
+pub(crate) fn lines(worker: &Worker, out: Option<&Enrolment>, zone: &TimeZone) -> String {
     let report = &worker.report;
     let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
     let amount = |megabytes: u64| if megabytes == 0 { "unknown".to_owned() } else { format!("{megabytes} MB") };
-    let state = match report.reason.as_str() {
+    let said = match report.reason.as_str() {
         "" => worker_state(report.state).to_owned(),
         reason => format!("{}: {reason}", worker_state(report.state)),
+    };
+    let state = match out {
+        None => said,
+        Some(out) => format!("{}, let in no more (it last said: {said})", out.reason),
+    };
+    let drained = match (out, worker.drained.as_deref()) {
+        (None, Some(reason)) => reason,
+        (None, None) => "no",
+        (Some(_), _) => "for good",
     };
     let tags = worker.tags.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     let mut text = format!(
@@ -49,7 +63,7 @@ pub(crate) fn lines(worker: &Worker, zone: &TimeZone) -> String {
         or(&worker.name, "none"),
         report.host,
         worker.address,
-        worker.drained.as_deref().unwrap_or("no"),
+        drained,
         or(&report.release, "none"),
         or(&worker.plugins.join(" "), "none known"),
         or(&tags, "none"),
@@ -61,12 +75,28 @@ pub(crate) fn lines(worker: &Worker, zone: &TimeZone) -> String {
         moment(worker.first_seen, zone),
         moment(worker.last_seen, zone),
     );
+    if let Some(replica) = &report.replica {
+        text += &format!("replica    {}\n", replica_lines(replica));
+    }
     for refused in &report.refused {
         text += &format!("refused    {refused}\n");
     }
     for step in &report.steps {
         let next = if step.next.is_empty() { String::new() } else { format!("; {}", step.next) };
         text += &format!("{} {:<8} {}{next}\n", if step.ok { "✓" } else { "!" }, step.step, step.found);
+    }
+    text
+}
+
+/// A replica: how it is and why; then the server, whom it copies and how far it is, as far as that is known.
+fn replica_lines(replica: &ReplicaReport) -> String {
+    let mut text = replica_state(replica);
+    if !replica.reason.is_empty() {
+        text += &format!(": {}", replica.reason);
+    }
+    let known = [("server", &replica.server), ("copies", &replica.primary), ("reached", &replica.gtid)];
+    for (name, value) in known.into_iter().filter(|(_, value)| !value.is_empty()) {
+        text += &format!("\n  {name:<8} {value}");
     }
     text
 }
@@ -92,6 +122,13 @@ mod tests {
         };
         worker.report.steps =
             vec![step("lock", true, "got it", ""), step("look", false, "no answer", "check the network")];
-        insta::assert_snapshot!(lines(&worker, &TimeZone::UTC));
+        insta::assert_snapshot!(lines(&worker, None, &TimeZone::UTC));
+        let revoked = worker_list::example_revoked(&worker);
+        let shown = lines(&worker, Some(&revoked), &TimeZone::UTC);
+        let state = shown.lines().find(|line| line.starts_with("state ")).expect("a state");
+        assert!(
+            state.starts_with("state      revoked by anna: sold, let in no more (it last said: stopped"),
+            "{state}"
+        );
     }
 }

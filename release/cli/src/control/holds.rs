@@ -1,10 +1,11 @@
 //! Changes `rollout.toml` on the control branch, the file that holds releases back.
 
-use anyhow::Context;
+use anyhow::bail;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::rollout::{Holds, ROLLOUT_FILE, is_rollout_entry};
 
-use super::{Control, Entry};
+use super::{Control, Entry, TRIES, parse_entries};
+use crate::git::{Git, GitError};
 use crate::refusal::refusal;
 
 impl Control {
@@ -37,20 +38,27 @@ impl Control {
     /// What is held back now.
     pub(crate) fn held(&self) -> anyhow::Result<Holds> {
         let control_ref = format!("refs/heads/{}", self.branch);
-        let refs = self.refs()?;
-        let parent = refs.ids.get(&control_ref);
-        let mut files = self.entries(&control_ref, parent)?;
-        files.retain(|entry| is_rollout_entry(entry.name.as_bytes()));
-        self.holds(&files, parent)
+        for _ in 0..TRIES {
+            let refs = self.refs()?;
+            let parent = refs.ids.get(&control_ref);
+            match self.entries(&control_ref, parent) {
+                // Somebody pushed while it was read: what was fetched is not what was seen.
+                Err(_) if self.have_moved(&refs) => {}
+                files => {
+                    let mut files = files?;
+                    files.retain(|entry| is_rollout_entry(entry.name.as_bytes()));
+                    return self.holds(&files, parent);
+                }
+            }
+        }
+        bail!("reading {ROLLOUT_FILE}: others kept pushing to {}; try again", self.url)
     }
 
     fn holds(&self, files: &[Entry], commit: Option<&String>) -> anyhow::Result<Holds> {
-        let mut contents = Vec::new();
-        for file in files {
-            let commit = commit.context("a branch with files has a commit")?;
-            contents.push(self.git.run(&["cat-file", "blob", &format!("{commit}:{}", file.name)]).ok());
-        }
-        let holds = Holds::of_entries(contents.iter().map(|content| content.as_deref().map(str::as_bytes)));
+        let holds = match commit {
+            Some(commit) => read(&self.git, files, commit),
+            None => Holds::default(),
+        };
         match &holds.unreadable {
             None => Ok(holds),
             Some(why) => {
@@ -62,4 +70,17 @@ impl Control {
             }
         }
     }
+}
+
+/// What the control branch holds back at a commit that is here, also when that cannot be read.
+pub(crate) fn holds_at(git: &Git, commit: &str) -> Result<Holds, GitError> {
+    let mut entries = parse_entries(&git.run(&["ls-tree", "-z", commit])?);
+    entries.retain(|entry| is_rollout_entry(entry.name.as_bytes()));
+    Ok(read(git, &entries, commit))
+}
+
+fn read(git: &Git, files: &[Entry], commit: &str) -> Holds {
+    let content = |file: &Entry| git.run(&["cat-file", "blob", &format!("{commit}:{}", file.name)]).ok();
+    let contents: Vec<Option<String>> = files.iter().map(content).collect();
+    Holds::of_entries(contents.iter().map(|content| content.as_deref().map(str::as_bytes)))
 }

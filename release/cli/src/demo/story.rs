@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
+use nightshift_testbed::database::Make;
 use nightshift_testbed::grid::{Worker, processes_in};
 use nightshift_testbed::people;
 use nightshift_wire::{Batch, BatchId, HandIn, JobSize};
 
 use super::data::Data;
 use super::interrupt::Interrupt;
+use super::replicated;
 use super::stage::{Prepared, Stage};
 use super::verdict;
 use crate::clock::Stopwatch;
@@ -56,13 +58,17 @@ pub(crate) fn tell(
     folder: &Path,
     data: &Data,
     keep: bool,
+    make: Option<Make>,
     user: &str,
     screen: &Screen,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let mut figures = Figures { whole: Stopwatch::start(), taken: Vec::new(), stopped: Vec::new() };
-    let mut stage = set(folder, data, user, screen, interrupt)?;
+    let mut stage = set(folder, data, make, user, screen, interrupt)?;
     let batches = hand_in(&stage, data, screen)?;
+    if stage.company.is_some() {
+        replicated::break_and_heal(&stage, screen, interrupt)?;
+    }
     until_share(RELEASE_AT, &batches, &stage, interrupt)?;
     release(&stage, &batches, &mut figures, screen, interrupt)?;
     until_share(STOP_AT, &batches, &stage, interrupt)?;
@@ -92,22 +98,33 @@ pub(crate) fn tell(
 }
 
 /// Makes the grid and waits until its job server knows the release.
-fn set(folder: &Path, data: &Data, user: &str, screen: &Screen, interrupt: &Interrupt) -> anyhow::Result<Stage> {
+fn set(
+    folder: &Path,
+    data: &Data,
+    make: Option<Make>,
+    user: &str,
+    screen: &Screen,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Stage> {
     screen.heading(format!("A grid in {}", folder.display()));
-    let prepared = Prepared::make(folder, data, user)?;
+    let prepared = Prepared::make(folder, data, user, make.is_some())?;
     screen.good(format!(
         "central repository, signing key, release v1.0.0; people in its data table: {}, {}",
         count(data.people.len() as u64),
         data.origin
     ));
     interrupt.check()?;
-    let stage = prepared.start()?;
+    let company = make.map(|make| replicated::primary(make, data, screen)).transpose()?;
+    let stage = prepared.start(company)?;
     fs::create_dir_all(stage.results()).context("making the folder for results")?;
     screen.good(format!("job server at {}/", stage.page()));
     screen.good(format!("{}, started again by a loop that plays cron", counted(stage.workers.len() as u64, "worker")));
     wait::until("the job server to take the release", SOON, interrupt, || {
         Ok(stage.runtime.block_on(stage.client.status())?.release.map(drop))
     })?;
+    if stage.company.is_some() {
+        replicated::come_up(&stage, screen, interrupt)?;
+    }
     Ok(stage)
 }
 

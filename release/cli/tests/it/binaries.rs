@@ -145,5 +145,8 @@ fn without_a_job_server_nothing_is_pushed() {
 
     // Where workers fetch elsewhere, no job server is needed, and the person is told what to do.
     person.write("nightshift.toml", "[binaries]\nfrom = [\"file:///srv/programs\"]\n");
-    person.in_clone(&["release", "cut", "1.0.0", "--core", &core]).expect_code(0).says("at file:///srv/programs/");
+    person
+        .in_clone(&["release", "cut", "1.0.0", "--core", &core, "--yes"])
+        .expect_code(0)
+        .says("at file:///srv/programs/");
 }

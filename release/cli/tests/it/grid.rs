@@ -9,20 +9,20 @@ use nightshift_testbed::wait::{self, SOON};
 use crate::person::{Background, Person};
 
 /// A grid whose job server and worker run as `init` configured them.
-struct Running {
-    person: Person,
+pub(crate) struct Running {
+    pub(crate) person: Person,
     _programs: [Background; 2],
 }
 
 impl Running {
     /// One release with the plugin `shout`.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let person = Person::new();
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let jobserver = format!("http://127.0.0.1:{port}");
         person.nightshift(&person.home(), &["init", "grid", "--jobserver", &jobserver]).expect_code(0);
         person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);
-        person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+        person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
         let programs = Programs::beside_this_one().expect("built");
         let grid = person.home().join("grid");
         let server = programs.path("nightshift-jobserver");
@@ -37,7 +37,7 @@ impl Running {
         Self { person, _programs: [worker, server] }
     }
 
-    fn json(&self, words: &[&str]) -> serde_json::Value {
+    pub(crate) fn json(&self, words: &[&str]) -> serde_json::Value {
         let ended = self.person.in_clone(&[words, &["--json"]].concat()).expect_code(0);
         let document: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
         assert_eq!(document["version"], 1, "{words:?}");
@@ -51,6 +51,31 @@ impl Drop for Running {
             let _ = process.kill();
         }
     }
+}
+
+#[test]
+fn artifacts_and_rules_of_joining_are_made_seen_and_taken_away() {
+    let grid = Running::new();
+    let person = &grid.person;
+    fs::write(person.clone_dir().join("tool.bin"), "not a real tool\n").expect("file");
+    let ended = person.in_clone(&["artifact", "put", "tool.bin"]).expect_code(0).says("tool.bin: 1 kB put");
+    let sha256 = ended.stdout.trim();
+    assert_eq!(grid.json(&["artifact", "list"])["artifacts"][0]["sha256"], sha256);
+    person.in_clone(&["artifact", "get", sha256, "-o", "again.bin"]).expect_code(0);
+    let again = fs::read_to_string(person.clone_dir().join("again.bin")).expect("written");
+    assert_eq!(again, "not a real tool\n");
+    person.in_clone(&["artifact", "delete", sha256]).expect_code(0).says("is deleted");
+    person.in_clone(&["artifact", "get", sha256, "-o", "gone.bin"]).expect_code(3);
+    assert!(!person.clone_dir().join("gone.bin").exists());
+
+    let add = ["worker", "rules", "add", "first-floor", "--network", "10.1.0.0/16", "--limit", "5", "--expires"];
+    person.in_clone(&[&add[..], &["soon"]].concat()).expect_code(2).says("--expires: \"soon\" is no duration");
+    let added = person.in_clone(&[&add[..], &["8h"]].concat()).expect_code(0);
+    added.says("the rule first-floor lets 5 workers of 10.1.0.0/16 in until");
+    assert_eq!(grid.json(&["worker", "rules", "list"])["rules"][0]["limit"], 5);
+    person.in_clone(&["worker", "rules", "remove", "first-floor"]).expect_code(0);
+    person.in_clone(&["worker", "rules", "remove", "first-floor"]).expect_code(3).says("there is no join rule");
+    person.in_clone(&["worker", "rules", "list"]).expect_code(0).says("there is no rule");
 }
 
 #[test]
@@ -74,6 +99,9 @@ fn a_batch_goes_from_csv_to_csv() {
     assert_eq!(grid.json(&["job", "list", "--batch", "1"])["jobs"][0]["pickups"], 1);
     assert_eq!(grid.json(&["worker", "list"])["workers"][0]["release"], "v1.0.0");
     assert_eq!(grid.json(&["status"])["status"]["jobs_done"], 1);
+    assert_eq!(grid.json(&["release", "status"])["releases"][0]["rollout"]["on_release"], 1);
+    let releases = person.in_clone(&["release", "status"]).expect_code(0).stdout;
+    assert!(releases.contains("v1.0.0   newest   1  ada@localhost"), "{releases}");
     let shown = person.in_clone(&["batch", "show", "1"]).expect_code(0).stdout;
     assert!(shown.contains("records    2 records, 2 with a result (100.0 %), 0 of them an error"), "{shown}");
 
@@ -178,6 +206,9 @@ fn an_admin_suspends_explains_edits_and_deletes_jobs_and_drains_the_worker() {
     let shown = run(&["job", "show", &job]).expect_code(0).stdout;
     assert!(shown.contains("priority   9\nrequires   tags gpu\nrevision   2\n"), "{shown}");
     assert_eq!(grid.json(&["job", "delete", &job, "--reason", "not needed"])["report"]["changed"], 1);
+    run(&["batch", "suspend", "2", "--reason", "wrong file"]).expect_code(0).says("wrong file");
+    run(&["batch", "resume", "2"]).expect_code(0);
+    run(&["batch", "suspend", "1"]).expect_code(1).says("it is finished");
     run(&["worker", "resume", &worker]).expect_code(0);
     run(&["job", "show", "99"]).expect_code(3);
     run(&["job", "delete", "99"]).expect_code(3);
@@ -186,8 +217,6 @@ fn an_admin_suspends_explains_edits_and_deletes_jobs_and_drains_the_worker() {
     run(&["job", "retry", "--release", "1.0.0", "--batch", "1", "--yes"])
         .expect_code(0)
         .says("1 of 1 chosen job is retried");
-    run(&["batch", "suspend", "1", "--reason", "wrong file"]).expect_code(0).says("wrong file");
-    run(&["batch", "resume", "1"]).expect_code(0);
     run(&["batch", "retry", "1", "--yes"]).expect_code(0);
     run(&["batch", "delete", "2"]).expect_code(2).says("nothing was");
     run(&["batch", "delete", "2", "--yes"]).expect_code(0);

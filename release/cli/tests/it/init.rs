@@ -1,5 +1,6 @@
 //! `nightshift init`.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -127,4 +128,82 @@ fn a_folder_with_blanks_in_its_name_works() {
     person.nightshift(&person.home(), &["init", "my grid 100%"]).expect_code(0).says("my grid 100%/grid'");
     let clone = person.home().join("my grid 100%/grid");
     person.nightshift(&clone, &["release", "cut", "1.0.0"]).expect_code(0);
+}
+
+/// An address on this machine at which nothing answers.
+fn free_address() -> String {
+    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port();
+    format!("https://localhost:{port}")
+}
+
+fn read_toml(file: &Path) -> toml::Table {
+    std::fs::read_to_string(file).expect("written").parse().expect("TOML")
+}
+
+#[test]
+fn a_grid_reached_over_tls_has_its_authoritys_pin_in_worker_toml_and_its_maker_is_logged_in() {
+    let (person, address) = (Person::new(), free_address());
+    person
+        .nightshift(&person.home(), &["init", "grid", "--jobserver", &address])
+        .expect_code(0)
+        .says("(pinned in worker.toml)")
+        .says("nightshift token create image --role join");
+    let grid = person.home().join("grid");
+    let pin = read_toml(&grid.join("worker.toml"))["jobserver_ca"].as_str().expect("a pin").to_owned();
+    let kept = read_toml(&person.home().join("config/nightshift/credentials.toml"));
+    let server = &kept["servers"][&address];
+    assert_eq!(server["ca"].as_str(), Some(&*pin));
+    assert!(server["token"].as_str().is_some_and(|token| token.starts_with("ns_admin_")), "{server}");
+
+    // The job server that jobserver.toml starts is the one that is pinned.
+    let jobserver = Path::new(env!("CARGO_BIN_EXE_nightshift")).with_file_name("nightshift-jobserver");
+    let config = grid.join("jobserver.toml");
+    let again = person.run(jobserver, &grid, &["init", "--config", config.to_str().expect("UTF-8")]).expect_code(0);
+    assert_eq!(again.stdout, format!("jobserver_ca = \"{pin}\"\n"), "nothing is made anew");
+    let rights = std::fs::metadata(grid.join("state/jobserver")).expect("a folder").permissions().mode();
+    assert_eq!(rights & 0o777, 0o700);
+}
+
+#[test]
+fn the_authority_of_a_job_server_that_there_is_already_is_pinned_as_it_is() {
+    let person = Person::new();
+    let pin = format!("sha256:{}", "ab".repeat(32));
+    let words = ["init", "grid", "--jobserver", "https://grid.example:7070", "--jobserver-ca", &pin];
+    person.nightshift(&person.home(), &words).expect_code(0);
+    let grid = person.home().join("grid");
+    assert_eq!(read_toml(&grid.join("worker.toml"))["jobserver_ca"].as_str(), Some(&*pin));
+    assert!(!grid.join("state").exists(), "no other authority is made");
+    assert!(!person.home().join("config/nightshift/credentials.toml").exists());
+}
+
+#[test]
+fn no_second_authority_is_made_for_a_job_server_that_answers_already() {
+    let (person, there) = (Person::new(), TcpListener::bind(("127.0.0.1", 0)).expect("a port"));
+    let address = format!("https://{}", there.local_addr().expect("bound"));
+    person
+        .nightshift(&person.home(), &["init", "grid", "--jobserver", &address])
+        .expect_code(2)
+        .says("something answers at")
+        .says("--jobserver-ca");
+    assert!(!person.home().join("grid").exists());
+    let pin = format!("sha256:{}", "ab".repeat(32));
+    person
+        .nightshift(&person.home(), &["init", "grid", "--jobserver", &address, "--jobserver-ca", &pin])
+        .expect_code(0);
+}
+
+#[test]
+fn a_grid_made_where_no_job_server_is_installed_says_what_is_left_to_do() {
+    let person = Person::new();
+    let alone = person.home().join("bin");
+    std::fs::create_dir(&alone).expect("a folder");
+    std::fs::copy(env!("CARGO_BIN_EXE_nightshift"), alone.join("nightshift")).expect("copied");
+    person
+        .run(alone.join("nightshift"), &person.home(), &["init", "grid", "--jobserver", &free_address()])
+        .expect_code(0)
+        .says("nightshift-jobserver is not on this machine")
+        .says("nightshift-jobserver init --config");
+    let worker = std::fs::read_to_string(person.home().join("grid/worker.toml")).expect("written");
+    assert!(worker.contains("# jobserver_ca = \"sha256:…\""), "{worker}");
+    assert_eq!(entries(&person.home().join("grid")), ["central.git", "grid", "jobserver.toml", "worker.toml"]);
 }

@@ -131,7 +131,7 @@ fn a_key_change_that_cannot_be_pushed_changes_nothing() {
 fn a_stolen_key_is_revoked_by_another_signer() {
     let person = Person::with_grid();
     let ben = let_in(&person, "ben");
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     let mut worker = Worker::of(&person);
     worker.cycle();
     let stolen = person.signing_key();
@@ -172,7 +172,7 @@ fn a_release_that_needs_two_people_waits_for_the_second() {
     let person = Person::with_grid();
     let ben = let_in(&person, "ben");
     person.write("nightshift.toml", "[trust]\nthreshold = 2\n");
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     let mut worker = Worker::of(&person);
     worker.cycle();
     person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0).says("1 approval is missing");

@@ -5,7 +5,7 @@ use crate::person::Person;
 #[test]
 fn the_manual_says_what_every_command_does() {
     let person = Person::new();
-    let commands: [&[&str]; 43] = [
+    let commands: [&[&str]; 60] = [
         &[],
         &["init"],
         &["plugin", "new"],
@@ -43,12 +43,29 @@ fn the_manual_says_what_every_command_does() {
         &["worker", "set"],
         &["worker", "approve"],
         &["worker", "revoke"],
+        &["worker", "rules", "list"],
+        &["worker", "rules", "add"],
+        &["worker", "rules", "remove"],
+        &["artifact", "list"],
+        &["artifact", "put"],
+        &["artifact", "get"],
+        &["artifact", "delete"],
         &["token", "create"],
         &["token", "list"],
         &["token", "revoke"],
         &["login"],
+        &["context", "list"],
+        &["context", "use"],
         &["status"],
+        &["stats"],
+        &["stats", "baseline", "record"],
+        &["stats", "baseline", "list"],
+        &["stats", "baseline", "remove"],
+        &["plan"],
+        &["doctor"],
         &["demo"],
+        &["completion"],
+        &["man"],
     ];
     let mut manual = String::new();
     for command in commands {

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use nightshift_testbed::database::MYSQLD;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A person; everything of theirs is gone with them.
@@ -84,6 +85,16 @@ impl Person {
         self.run(env!("CARGO_BIN_EXE_nightshift"), folder, words)
     }
 
+    /// Types a command at home, with this server named to test with, or none.
+    pub(crate) fn nightshift_with_mysqld(&self, mysqld: Option<&Path>, words: &[&str]) -> Ended {
+        let mut command = self.command(env!("CARGO_BIN_EXE_nightshift"), &self.home(), words);
+        match mysqld {
+            Some(program) => command.env(MYSQLD, program),
+            None => command.env_remove(MYSQLD),
+        };
+        Ended::of(&command.output().expect("the program starts"))
+    }
+
     /// Types a command in the release manager's clone.
     pub(crate) fn in_clone(&self, words: &[&str]) -> Ended {
         self.nightshift(&self.clone_dir(), words)
@@ -138,6 +149,7 @@ impl Person {
             .env_remove("GIT_AUTHOR_NAME")
             .env_remove("GIT_COMMITTER_NAME")
             .env_remove("NIGHTSHIFT_JOBSERVER")
+            .env_remove("NIGHTSHIFT_CONTEXT")
             .stdin(Stdio::null());
         command
     }

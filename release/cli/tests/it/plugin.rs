@@ -30,7 +30,7 @@ fn a_new_plugin_of_every_runtime_passes_its_own_samples_and_can_be_released() {
             .says(" a record, ");
     }
     person
-        .in_clone(&["release", "cut", "1.0.0"])
+        .in_clone(&["release", "cut", "1.0.0", "--yes"])
         .expect_code(0)
         .says("plugin shout-wasm: ")
         .says("plugin shout-process: ");
@@ -148,4 +148,70 @@ fn records_that_make_a_plugin_fail_cost_the_others_no_result_in_a_test() {
     fs::write(person.home().join("r.csv"), "name\nJUNK\nJUNK\n").expect("file");
     let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(5);
     assert!(ended.stderr.contains("was not measured: none has a result"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_query_without_end_is_ended_in_a_test_after_the_time_that_its_block_has() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
+    person.write(
+        "plugins/shout/query.sqlite.sql",
+        "SELECT record_id, upper(name) AS shouted, CASE WHEN name = 'LOOP' THEN (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL \
+         SELECT i + 1 FROM n) SELECT count(*) FROM n) ELSE length(name) END AS letters FROM records\n",
+    );
+    let manifest = person.clone_dir().join("plugins/shout/plugin.toml");
+    let text = fs::read_to_string(&manifest).expect("written");
+    assert!(text.contains("seconds_per_block = 60"), "{text}");
+    person.write("plugins/shout/plugin.toml", &text.replace("seconds_per_block = 60", "seconds_per_block = 1"));
+    fs::write(person.home().join("r.csv"), "name\nann\nLOOP\nbob\n").expect("file");
+    let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(5);
+    assert!(ended.stdout.contains("LOOP,,,the query was not done after 1 s\n"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("ann,ANN,3,\n") && ended.stdout.contains("bob,BOB,3,\n"), "{}", ended.stdout);
+    assert!(ended.stderr.contains(" a record, opened in "), "measured on the others: {}", ended.stderr);
+}
+
+#[test]
+fn a_blank_line_is_tried_as_a_batch_would_take_it() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
+    fs::write(person.home().join("r.csv"), "name\nann\n\nbob\n").expect("file");
+    let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(0);
+    assert_eq!(ended.stdout, "name,shouted,letters,error\nann,ANN,3,\n,,0,\nbob,BOB,3,\n");
+    fs::write(person.home().join("r.csv"), "name,age\n\nann,1\n\nbob,2\n").expect("file");
+    let ended = person.nightshift(&person.clone_dir(), &["plugin", "test", "shout", "../../r.csv"]).expect_code(0);
+    assert_eq!(ended.stdout, "name,shouted,letters,error\nann,ANN,3,\nbob,BOB,3,\n");
+}
+
+#[test]
+fn what_is_missing_or_means_nothing_in_a_plugin_is_told_with_what_to_write() {
+    let person = Person::with_grid();
+    person.in_clone(&["plugin", "new", "shout"]).expect_code(0);
+    let test = || person.in_clone(&["plugin", "test", "shout"]).expect_code(2);
+    let query = person.clone_dir().join("plugins/shout/query.sqlite.sql");
+    fs::remove_file(&query).expect("there");
+    test().says("plugins/shout/query.sqlite.sql: the file is missing: write the query into it");
+    let manifest = person.clone_dir().join("plugins/shout/plugin.toml");
+    let text = fs::read_to_string(&manifest).expect("written");
+    person.write("plugins/shout/plugin.toml", &text.replace("\"sql\"", "\"sequel\""));
+    test()
+        .says("plugins/shout/plugin.toml, line ")
+        .says("`sequel` means nothing here: write one of `sql`, `wasm`, `process`");
+    person.write("plugins/shout/plugin.toml", &text.replace("\"sql\"", "\"process\"\ncommand = \"x\""));
+    test().says("the text \"x\" cannot stand here: write a list, as in");
+    person.write("plugins/shout/plugin.toml", &text.replace("\"sql\"", "\"wasm\""));
+    test().says("plugins/shout/plugin.wasm: the module is missing: build it");
+    fs::remove_file(&manifest).expect("there");
+    test().says("plugins/shout/plugin.toml: the file is missing: write what the plugin is");
+}
+
+#[test]
+fn a_machine_without_git_is_told_so() {
+    let person = Person::with_grid();
+    let folder = person.clone_dir();
+    let empty = tempfile::tempdir().expect("a folder");
+    let path = format!("PATH={}", empty.path().display());
+    person
+        .run("env", &folder, &[&path, env!("CARGO_BIN_EXE_nightshift"), "plugin", "test", "name-count"])
+        .expect_code(2)
+        .says("git cannot be started; is it installed and in PATH?");
 }

@@ -61,11 +61,34 @@ fn what_is_not_committed_is_committed_with_the_release() {
     person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
     person.in_clone(&["plugin", "new", "shout", "--runtime", "sql"]).expect_code(0);
     fs::remove_file(person.clone_dir().join("README.md")).expect("removed");
-    let ended = person.in_clone(&["release", "cut", "v1.1.0"]).expect_code(0);
+    let ended = person.in_clone(&["release", "cut", "v1.1.0", "--yes"]).expect_code(0);
     insta::assert_snapshot!(person.same_everywhere(&ended.stderr));
     let files = person.git(&person.central(), &["ls-tree", "-r", "--name-only", "v1.1.0"]);
     assert!(files.contains("plugins/shout/plugin.toml") && !files.contains("README.md"), "{files}");
     assert_eq!(person.git(&person.clone_dir(), &["status", "--porcelain", "--branch"]), "## main...origin/main");
+}
+
+#[test]
+fn without_a_terminal_nothing_is_committed_that_nobody_said_should_be() {
+    let person = Person::with_grid();
+    let clone = person.clone_dir();
+    person.write("nightshift.toml", "[jobs]\nsize = 5\n");
+    person.write("data/countries.csv", "id\n1\n");
+    let before = person.everything();
+    let ended = person
+        .in_clone(&["release", "cut", "1.0.0"])
+        .expect_code(2)
+        .says("v1.0.0 is not released, because 2 files would be committed with it and there is no terminal to ask on")
+        .says("data/countries.csv, nightshift.toml; commit them first, or add --yes");
+    assert_eq!(ended.stdout, "");
+    assert_eq!(person.everything(), before);
+
+    person.git(&clone, &["add", "nightshift.toml", "data"]);
+    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(2).says("2 files would be committed");
+    person.git(&clone, &["commit", "--quiet", "-m", "five to a job"]);
+    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.write("nightshift.toml", "[jobs]\nsize = 6\n");
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0).says("committed 1 file on main");
 }
 
 #[test]
@@ -77,7 +100,7 @@ fn a_batch_that_lies_in_the_clone_is_not_released() {
     person.write("data/countries.csv", "id\n1\n");
     person.git(&person.clone_dir(), &["add", "docs"]);
     person
-        .in_clone(&["release", "cut", "1.0.0"])
+        .in_clone(&["release", "cut", "1.0.0", "--yes"])
         .expect_code(0)
         .says("new      data/countries.csv  (not committed yet)")
         .says("! answers/ and 1 more: not released")
@@ -135,8 +158,11 @@ fn a_fault_in_a_file_is_named_and_nothing_changes() {
         let person = Person::with_grid();
         person.write(path, content);
         let before = person.everything();
-        let ended =
-            person.in_clone(&["release", "cut", "1.0.0"]).expect_code(2).says(fault).says("nothing was changed");
+        let ended = person
+            .in_clone(&["release", "cut", "1.0.0", "--yes"])
+            .expect_code(2)
+            .says(fault)
+            .says("nothing was changed");
         assert_eq!(ended.stdout, "");
         assert_eq!(person.everything(), before, "{path}");
     }
@@ -152,7 +178,7 @@ fn a_plugin_that_fails_its_samples_is_not_released() {
     person.write("plugins/shout/samples/expected.csv", "shouted,letters\nADA LOVELACE,12\nALAN TURING,12\n");
     let before = person.everything();
     person
-        .in_clone(&["release", "cut", "1.0.0"])
+        .in_clone(&["release", "cut", "1.0.0", "--yes"])
         .expect_code(1)
         .says("plugins/shout/samples/expected.csv, line 3: letters should be \"12\" and is \"11\"")
         .says("plugin shout fails its own samples");
@@ -163,7 +189,7 @@ fn a_plugin_that_fails_its_samples_is_not_released() {
 fn a_symbolic_link_is_not_released() {
     let person = Person::with_grid();
     std::os::unix::fs::symlink("/etc/passwd", person.clone_dir().join("data/link.csv")).expect("link");
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(2).says("\"data/link.csv\" is a symbolic link");
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(2).says("\"data/link.csv\" is a symbolic link");
 }
 
 #[test]
@@ -177,14 +203,14 @@ fn a_push_that_fails_changes_nothing_here_or_there() {
     person.write("data/more.csv", "id\n1\n");
     let before = person.everything();
     person
-        .in_clone(&["release", "cut", "1.0.0"])
+        .in_clone(&["release", "cut", "1.0.0", "--yes"])
         .expect_code(1)
         .says("closed for the holidays")
         .says("nothing was changed, neither there nor here");
     assert_eq!(person.everything(), before);
 
     fs::remove_file(&hook).expect("removed");
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     believed(&person, "v1.0.0");
 }
 
@@ -270,7 +296,7 @@ fn a_change_of_equal_length_in_the_second_of_gits_own_index_is_released() {
     person.git(&clone, &["config", "core.trustctime", "false"]);
     person.write("nightshift.toml", "[jobs]\nsize = 5\n");
     person.git(&clone, &["add", "nightshift.toml"]);
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     person.git(&clone, &["update-index", "--refresh"]);
     let file = clone.join("nightshift.toml");
     let second = fs::metadata(&file).and_then(|file| file.modified()).expect("a time");
@@ -278,5 +304,5 @@ fn a_change_of_equal_length_in_the_second_of_gits_own_index_is_released() {
     for file in [file, clone.join(".git/index")] {
         fs::File::options().write(true).open(file).and_then(|file| file.set_modified(second)).expect("a time");
     }
-    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0).says("changed  nightshift.toml");
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0).says("changed  nightshift.toml");
 }

@@ -101,11 +101,11 @@ fn two_people_who_hold_back_at_once_both_succeed() {
 fn a_rollback_releases_the_old_files_under_a_higher_version_with_the_newest_keys() {
     let person = Person::with_grid();
     person.write("data/prices.csv", "id\n1\n");
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     let keys = fs::read_to_string(person.clone_dir().join("keys/allowed_signers")).expect("there");
     person.write("data/prices.csv", "id\n9\n");
     person.write("keys/allowed_signers", &format!("# rotated\n{keys}"));
-    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
     let main = person.git(&person.central(), &["rev-parse", "main"]);
 
     let ended = person
@@ -138,9 +138,9 @@ fn a_rollback_reaches_everyone_at_once_unless_its_plan_is_asked_for() {
     let person = Person::with_grid();
     let plan = "[jobs]\nmax_attempts = 3\n\n[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n[[rollout.ring]]\nname = \"all\"\n";
     person.write("nightshift.toml", plan);
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     person.write("data/prices.csv", "id\n9\n");
-    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
     let settings = |tag: &str| person.git(&person.central(), &["show", &format!("{tag}:nightshift.toml")]);
     person.in_clone(&["release", "rollback", "1.0.0"]).expect_code(0).says("every worker takes it in its next cycle");
     assert_eq!(settings("v1.1.1"), "[jobs]\nmax_attempts = 3");
@@ -158,7 +158,7 @@ fn a_release_is_paused_beyond_a_ring_that_it_has_and_goes_on() {
     let person = Person::with_grid();
     let plan = "[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n[[rollout.ring]]\nname = \"all\"\n";
     person.write("nightshift.toml", plan);
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     let pause = |ring| person.in_clone(&["release", "pause", "--release", "1.0.0", "--beyond", ring]);
     pause("canry").expect_code(2).says("v1.0.0 has no ring \"canry\"; it has canary, all");
     pause("canary").expect_code(0).says("v1.0.0 goes no further than ring canary");
@@ -179,23 +179,72 @@ fn a_plan_that_cannot_be_read_is_not_released() {
     let person = Person::with_grid();
     person.write("nightshift.toml", "[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n");
     person
-        .in_clone(&["release", "cut", "1.0.0"])
+        .in_clone(&["release", "cut", "1.0.0", "--yes"])
         .expect_code(2)
         .says("nightshift.toml, line 1: ring \"canary\" is the last and not for everybody");
     person.write("nightshift.toml", "[[rollout.ring]]\nname = \"everyone\"\n");
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
 }
 
 #[test]
 fn rings_that_nobody_can_tell_are_said_to_be_so_where_there_is_a_plan() {
     let person = Person::with_grid();
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     let without = person.in_clone(&["release", "status"]).expect_code(0);
     assert_eq!(without.stderr, "", "a grid without plans needs nobody to say");
     person.write("nightshift.toml", "[[rollout.ring]]\nname = \"everyone\"\n");
-    person.in_clone(&["release", "cut", "1.1.0"]).expect_code(0);
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
     person
         .in_clone(&["release", "status"])
         .expect_code(0)
         .says("rings are not shown, because the job server does not say");
+}
+
+#[test]
+fn a_denied_release_says_why_and_the_one_before_it_is_the_newest() {
+    let person = Person::with_grid();
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        person.in_clone(&["release", "cut", version, "--yes"]).expect_code(0);
+    }
+    person.in_clone(&["release", "deny", "1.2.0", "--reason", "wrong prices"]).expect_code(0);
+    let ended = person.in_clone(&["release", "status"]).expect_code(8);
+    let states: Vec<Vec<&str>> =
+        ended.stdout.lines().skip(1).map(|line| line.split_whitespace().take(2).collect()).collect();
+    assert_eq!(states, [["v1.2.0", "denied"], ["v1.1.0", "newest"], ["v1.0.0", "earlier"]], "{}", ended.stdout);
+    let ended = ended.says("v1.2.0 is denied: wrong prices; workers that had it go back to the release before");
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+
+    let listed = person.in_clone(&["release", "status", "--json"]).expect_code(8).stdout;
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let denied = &listed["releases"][0];
+    assert_eq!((&denied["state"], &denied["found"]), (&"denied".into(), &"wrong prices".into()));
+    assert!(denied["advice"].as_str().is_some_and(|advice| advice.contains("cut a higher version")), "{denied}");
+    assert_eq!(listed["releases"][1]["state"], "newest");
+
+    // An earlier one that was denied is no news once a higher one is there.
+    person.in_clone(&["release", "cut", "1.3.0", "--yes"]).expect_code(0);
+    person.in_clone(&["release", "status"]).expect_code(0).says("v1.2.0 is denied: wrong prices");
+}
+
+#[test]
+fn a_pause_is_said_once_however_many_releases_there_are_and_a_cap_with_its_release() {
+    let person = Person::with_grid();
+    let plan = "[[rollout.ring]]\nname = \"canary\"\ntags = [\"canary\"]\n[[rollout.ring]]\nname = \"all\"\n";
+    person.write("nightshift.toml", plan);
+    for version in ["1.0.0", "1.1.0"] {
+        person.in_clone(&["release", "cut", version, "--yes"]).expect_code(0);
+    }
+    person.in_clone(&["release", "pause", "--reason", "month's end"]).expect_code(0);
+    person.in_clone(&["release", "pause", "--release", "1.1.0", "--beyond", "canary"]).expect_code(0);
+    let ended = person
+        .in_clone(&["release", "status"])
+        .expect_code(0)
+        .says("rollouts are paused: month's end; `nightshift release resume` lets them go on")
+        .says("v1.1.0 goes no further than ring canary; `nightshift release resume --release 1.1.0` lets it go on");
+    assert_eq!(ended.stderr.matches("month's end").count(), 1, "{}", ended.stderr);
+    assert!(ended.stdout.contains("v1.1.0   newest"), "a pause makes it no other release: {}", ended.stdout);
+    let listed = person.in_clone(&["release", "status", "--json"]).expect_code(0).stdout;
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    assert_eq!(listed["held"], "paused: month's end");
+    assert_eq!(listed["releases"][0]["capped_at"], serde_json::json!(["canary"]));
 }

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::certificates::Authority;
 
 /// A repository served over `https://`, for the host `localhost`.
 #[derive(Debug)]
@@ -87,21 +88,16 @@ impl Drop for Https {
 
 /// An authority, and what a server with a certificate of its for `name` goes by.
 fn certificates(name: &str) -> Result<(Vec<u8>, ServerConfig)> {
-    let mut authority = CertificateParams::new(Vec::<String>::new())?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate()?;
-    let certificate = authority.self_signed(&authority_key)?;
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate()?;
-    let server = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &issuer)?;
-    let chain = vec![CertificateDer::from(server.der().to_vec())];
-    let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let authority = Authority::new()?;
+    let signed = authority.sign(name)?;
+    let chain = vec![CertificateDer::from(signed.der)];
+    let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signed.key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, secret)?;
-    Ok((certificate.der().to_vec(), tls))
+    Ok((authority.der().to_vec(), tls))
 }
 
 impl Site {

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::{Make, process};
+use crate::kept;
 
 /// The template for a server, made when there is none yet.
 pub(super) fn ready(make: Make, program: &Path) -> Result<PathBuf> {
@@ -46,7 +47,7 @@ fn make_in(make: Make, program: &Path, folder: &Path) -> Result<()> {
     let datadir = format!("--datadir={}", folder.display());
     let mut command = match make {
         Make::MariaDb => {
-            let mut command = Command::new(process::find("mariadb-install-db").context("mariadb-install-db")?);
+            let mut command = Command::new(kept::find("mariadb-install-db").context("mariadb-install-db")?);
             command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
             command.args(["--skip-name-resolve", "--innodb-log-file-size=8M"]);
             // Not `/tmp`: see process.rs for what becomes of temporary tables there.

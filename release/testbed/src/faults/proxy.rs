@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Inner {
-    target: u16,
+    target: AtomicU16,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -65,7 +66,7 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a proxy to a free port")?;
         let port = listener.local_addr()?.port();
         let state = Mutex::new(State { plan, ..State::default() });
-        let inner = Arc::new(Inner { target, state, changed: Condvar::new() });
+        let inner = Arc::new(Inner { target: AtomicU16::new(target), state, changed: Condvar::new() });
         let listening = std::thread::spawn({
             let inner = Arc::clone(&inner);
             move || inner.listen(&listener)
@@ -80,7 +81,13 @@ impl Proxy {
 
     /// An address of the server, with this proxy's port in its port's place.
     pub fn instead(&self, url: &str) -> String {
-        url.replacen(&format!(":{}", self.inner.target), &format!(":{}", self.port), 1)
+        url.replacen(&format!(":{}", self.inner.target()), &format!(":{}", self.port), 1)
+    }
+
+    /// Stands before another server from now on; connections to the one before are cut.
+    pub fn lead_to(&self, port: u16) {
+        self.inner.target.store(port, Ordering::Relaxed);
+        self.cut();
     }
 
     /// So many bytes have come from client and server so far.
@@ -185,6 +192,10 @@ impl Connection {
 }
 
 impl Inner {
+    fn target(&self) -> u16 {
+        self.target.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,7 +212,7 @@ impl Inner {
                 Way::Open | Way::Frozen | Way::Mute => {}
             }
             // Whether the server is there or not is the server's business: its client sees a connection that ends.
-            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target)) else { continue };
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target())) else { continue };
             let copies = (client.try_clone(), server.try_clone(), client.set_nodelay(true), server.set_nodelay(true));
             let (Ok(client_too), Ok(server_too), Ok(()), Ok(())) = copies else { continue };
             let mut state = self.lock();
@@ -315,6 +326,18 @@ mod tests {
         assert_eq!(hears(&mut connect(&proxy), b"again"), b"again");
         proxy.close();
         assert_eq!(rest(&mut connect(&proxy)).len(), 0);
+    }
+
+    #[test]
+    fn it_can_lead_to_another_server() {
+        let (one, two) = (echo(), echo());
+        let proxy = Proxy::before(one).expect("a proxy");
+        let mut stream = connect(&proxy);
+        assert_eq!(hears(&mut stream, b"hello"), b"hello");
+        proxy.lead_to(two);
+        assert_eq!(rest(&mut stream).len(), 0, "cut");
+        assert_eq!(hears(&mut connect(&proxy), b"again"), b"again");
+        assert_eq!(proxy.instead(&format!("mysql://a@b:{two}/c")), format!("mysql://a@b:{}/c", proxy.port()));
     }
 
     #[test]

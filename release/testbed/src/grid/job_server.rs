@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
 use super::{Programs, Repository, processes};
@@ -71,7 +71,13 @@ impl JobServer {
         self.kill();
         let address_file = self.state_dir().join("address");
         let _ = fs::remove_file(&address_file);
-        fs::write(self.config(), format!("{}\n{}", self.more, self.config_text()))?;
+        // Tables stand behind all keys that are in none.
+        let tables = self.more.lines().position(|line| line.starts_with('[')).unwrap_or(usize::MAX);
+        let part = |take: &dyn Fn(usize) -> bool| -> String {
+            self.more.lines().enumerate().filter(|(at, _)| take(*at)).map(|(_, line)| format!("{line}\n")).collect()
+        };
+        let (keys, tables) = (part(&|at| at < tables), part(&|at| at >= tables));
+        fs::write(self.config(), format!("{keys}\n{}\n{tables}", self.config_text()))?;
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut child = Command::new(&self.program)
             .arg("serve")
@@ -123,6 +129,27 @@ impl JobServer {
         self.guard = Some(guard.clone());
         self.restart()?;
         Ok(guard)
+    }
+
+    /// Has it make a backup in a new folder, while it runs or not.
+    ///
+    /// # Errors
+    /// When it does not; the error holds what it said.
+    pub fn back_up(&self, folder: &Path) -> Result<()> {
+        let made = Command::new(&self.program).arg("backup").arg("--config").arg(self.config()).arg(folder).output()?;
+        ensure!(made.status.success(), "backup ended with {}:\n{}", made.status, String::from_utf8_lossy(&made.stderr));
+        Ok(())
+    }
+
+    /// Kills it, takes its state away for good, and starts it again with a backup in its place.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn restart_from(&mut self, backup: &Path) -> Result<()> {
+        self.kill();
+        fs::remove_dir_all(self.state_dir())?;
+        fs::rename(backup, self.state_dir())?;
+        self.restart()
     }
 
     /// What gets in at it, once it asks for tokens.

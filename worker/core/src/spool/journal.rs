@@ -13,8 +13,10 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use nightshift_wire::{AttemptId, RecordResult};
+use nightshift_plugin::Results;
+use nightshift_wire::{AttemptId, ReachedPosition};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 /// What the results of a journal come from. Results of another origin are worth nothing to this attempt.
@@ -30,6 +32,9 @@ pub struct Origin {
     pub release: String,
     /// Commit of the release.
     pub commit: String,
+    /// What the replica had applied before its data were read; absent when the plugin reads none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<ReachedPosition>,
 }
 
 /// What a journal holds.
@@ -38,7 +43,7 @@ pub struct Written {
     /// Where the results come from.
     pub origin: Origin,
     /// The results, in the order of the records.
-    pub results: Vec<RecordResult>,
+    pub results: Results,
     /// Time spent on them.
     pub work: Duration,
     /// Length of what counts, in bytes.
@@ -47,16 +52,14 @@ pub struct Written {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum Line<'a> {
     Origin(Origin),
-    Block { first: usize, work_ms: u64, results: Vec<RecordResult> },
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum LineRef<'a> {
-    Origin(&'a Origin),
-    Block { first: usize, work_ms: u64, results: &'a [RecordResult] },
+    Block {
+        first: usize,
+        work_ms: u64,
+        #[serde(borrow)]
+        results: &'a RawValue,
+    },
 }
 
 /// A journal that is open for appending.
@@ -79,9 +82,8 @@ impl Journal {
     ///
     /// # Errors
     /// When they cannot be written; the journal must not be used further then.
-    pub fn append(&mut self, first: usize, work: Duration, results: &[RecordResult]) -> io::Result<u64> {
-        let work_ms = u64::try_from(work.as_millis()).unwrap_or(u64::MAX);
-        let line = encode(&LineRef::Block { first, work_ms, results });
+    pub fn append(&mut self, first: usize, work: Duration, results: &Results) -> io::Result<u64> {
+        let line = block_line(first, work, results);
         self.0.write_all(&line)?;
         self.0.sync_data()?;
         Ok(line.len() as u64)
@@ -90,19 +92,27 @@ impl Journal {
 
 /// The line a journal begins with.
 pub(super) fn first_line(origin: &Origin) -> Vec<u8> {
-    encode(&LineRef::Origin(origin))
+    line_of(|text| text.extend(serde_json::to_vec(&Line::Origin(origin.clone())).expect("it has text keys only")))
+}
+
+/// The line of a block. The results go into it as they are.
+fn block_line(first: usize, work: Duration, results: &Results) -> Vec<u8> {
+    let work_ms = u64::try_from(work.as_millis()).unwrap_or(u64::MAX);
+    line_of(|text| {
+        text.extend(format!("{{\"block\":{{\"first\":{first},\"work_ms\":{work_ms},\"results\":").bytes());
+        results.write(text);
+        text.extend(b"}}");
+    })
 }
 
 /// Reads a journal; `None` when not even its first line is whole.
 pub(super) fn read(bytes: &[u8]) -> Option<Written> {
     let mut lines = whole_lines(bytes);
     let (Line::Origin(origin), end) = lines.next()? else { return None };
-    let mut written = Written { origin, results: Vec::new(), work: Duration::ZERO, bytes: end };
+    let mut written = Written { origin, results: Results::default(), work: Duration::ZERO, bytes: end };
     for (line, end) in lines {
         let Line::Block { first, work_ms, results } = line else { break };
-        if first != written.results.len() {
-            break;
-        }
+        let Some(results) = Results::read(results.get()).ok().filter(|_| first == written.results.len()) else { break };
         written.results.extend(results);
         written.work += Duration::from_millis(work_ms);
         written.bytes = end;
@@ -111,7 +121,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Written> {
 }
 
 /// The lines up to the first that is not whole, each with the position behind it.
-fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = (Line, u64)> {
+fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = (Line<'_>, u64)> {
     let mut end = 0;
     bytes.split_inclusive(|byte| *byte == b'\n').map_while(move |line| {
         end += line.len() as u64;
@@ -119,12 +129,17 @@ fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = (Line, u64)> {
     })
 }
 
-fn encode(line: &LineRef<'_>) -> Vec<u8> {
-    let text = serde_json::to_vec(line).expect("lines have text keys only and always serialize");
-    [checksum(&text).as_bytes(), b" ", &text, b"\n"].concat()
+/// A line with the text that `write` puts behind what it is given.
+fn line_of(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut line = vec![b' '; SUM_LENGTH + 1];
+    write(&mut line);
+    let sum = checksum(&line[SUM_LENGTH + 1..]);
+    line[..SUM_LENGTH].copy_from_slice(sum.as_bytes());
+    line.push(b'\n');
+    line
 }
 
-fn decode(line: &[u8]) -> Option<Line> {
+fn decode(line: &[u8]) -> Option<Line<'_>> {
     let (sum, text) = line.strip_suffix(b"\n")?.split_at_checked(SUM_LENGTH)?;
     let text = text.strip_prefix(b" ")?;
     (sum == checksum(text).as_bytes()).then(|| serde_json::from_slice(text).ok())?
@@ -139,23 +154,30 @@ fn checksum(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nightshift_wire::Outcome;
+    use nightshift_wire::{Outcome, RecordResult};
 
     use super::*;
 
     fn origin() -> Origin {
-        Origin { attempt: 17, revision: 2, plugin: "p".into(), release: "v1.0.0".into(), commit: "c".repeat(40) }
+        Origin {
+            attempt: 17,
+            revision: 2,
+            plugin: "p".into(),
+            release: "v1.0.0".into(),
+            commit: "c".repeat(40),
+            position: Some(ReachedPosition { primary: "mariadb:1".into(), gtid: "0-1-7".into() }),
+        }
     }
 
-    fn results(ids: std::ops::Range<i64>) -> Vec<RecordResult> {
-        ids.map(|id| RecordResult {
+    fn results(ids: std::ops::Range<i64>) -> Results {
+        let result = |id| RecordResult {
             id,
             outcome: match id % 2 {
                 0 => Outcome::Ok([("score".to_owned(), (id as f64 / 3.0).into())].into()),
                 _ => Outcome::Error(format!("error\n{id}")),
             },
-        })
-        .collect()
+        };
+        Results::from(&ids.map(result).collect::<Vec<_>>()[..])
     }
 
     /// A journal of three blocks, and the ends of its lines.
@@ -163,7 +185,7 @@ mod tests {
         let mut bytes = first_line(&origin());
         let mut ends = vec![bytes.len()];
         for (first, ids) in [(0, 100..104), (4, 104..108), (8, 108..109)] {
-            bytes.extend(encode(&LineRef::Block { first, work_ms: 5, results: &results(ids) }));
+            bytes.extend(block_line(first, Duration::from_millis(5), &results(ids)));
             ends.push(bytes.len());
         }
         (bytes, ends)
@@ -196,7 +218,7 @@ mod tests {
     #[test]
     fn a_journal_with_any_byte_changed_never_gives_a_wrong_result() {
         let (bytes, ends) = journal();
-        let good = results(100..109);
+        let good = results(100..109).decoded();
         for place in 0..bytes.len() {
             let mut bytes = bytes.clone();
             bytes[place] ^= 1;
@@ -205,7 +227,7 @@ mod tests {
                 continue;
             };
             assert_eq!(written.origin, origin());
-            assert_eq!(written.results, good[..written.results.len()], "byte {place}");
+            assert_eq!(written.results.decoded(), good[..written.results.len()], "byte {place}");
         }
     }
 

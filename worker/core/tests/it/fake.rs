@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nightshift_core::{ControlError, JobControl};
+use nightshift_core::{ControlError, Finished, JobControl};
 use nightshift_wire::{
     AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, JobId, Lease, Outcome, Problem, Provenance,
     Receipt, Record, RecordResult, Records, Submission, code,
@@ -289,6 +289,7 @@ impl JobControl for FakeServer {
                     plugin: job.plugin.clone(),
                     records: job.records.len() as u64,
                     lease_ms,
+                    position: None,
                 }))
             })?;
             if claim.is_some() {
@@ -329,7 +330,8 @@ impl JobControl for FakeServer {
         })
     }
 
-    async fn submit(&self, attempt: AttemptId, submission: &Submission) -> Result<Receipt, ControlError> {
+    async fn submit(&self, attempt: AttemptId, finished: &Finished) -> Result<Receipt, ControlError> {
+        let submission = serde_json::from_slice::<Submission>(&finished.json()).expect("a submission");
         self.fail_at_job_of(Verb::Submit, attempt)?;
         self.answer(Verb::Submit, |state| {
             let done = |job: &Job| matches!(job.stands, Stands::Done { attempt: other, .. } if other == attempt);

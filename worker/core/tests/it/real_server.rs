@@ -11,7 +11,7 @@ use nightshift_client::{Client, Timeouts};
 use nightshift_core::direct::DirectControl;
 use nightshift_core::http::HttpControl;
 use nightshift_core::moments::Moment;
-use nightshift_core::{ControlError, JobControl};
+use nightshift_core::{ControlError, Finished, JobControl};
 use nightshift_manifest::settings::GridSettings;
 use nightshift_server::catalogue::{Catalogue, Offered, Releases};
 use nightshift_server::clock::Clock;
@@ -20,7 +20,7 @@ use nightshift_store::mysql::{self, Address, MysqlStore};
 use nightshift_store::sqlite::SqliteStore;
 use nightshift_store::{Access, Store};
 use nightshift_testbed::database::{Make, SCHEMA, Server, Wishes};
-use nightshift_wire::{BatchId, BatchState, HandIn, Heartbeat, Outcome, Provenance, RecordResult, Submission, code};
+use nightshift_wire::{BatchId, BatchState, HandIn, Heartbeat, Outcome, Provenance, RecordResult, code};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -92,6 +92,7 @@ impl RealServer {
             store,
             releases: Releases::kept(current),
             clock: Clock::system(),
+            replication: serve::CompanyData::default(),
             limits: Limits::default(),
             hosts: Default::default(),
             artifacts: None,
@@ -162,7 +163,7 @@ impl RealServer {
     /// Ends the server.
     pub(crate) async fn end(self) {
         self.stopping.cancel();
-        self.running.ended().await;
+        self.running.ended().await.expect("every part of it ended well");
     }
 }
 
@@ -246,10 +247,10 @@ async fn who_controls_the_jobs_and_is_gone_is_away() {
 async fn results_larger_than_the_job_server_takes_are_refused_and_not_sent_for_ever() {
     let server = RealServer::start().await;
     let outcome = Outcome::Error("x".repeat(65 << 20));
-    let provenance = Provenance { release: "v1.0.0".to_owned(), commit: "c".to_owned(), work_ms: 1 };
-    let results = vec![RecordResult { id: 1, outcome }];
-    let submission = Submission { secret: "s".to_owned(), provenance, results };
-    match server.control().submit(17, &submission).await {
+    let provenance = Provenance { release: "v1.0.0".to_owned(), commit: "c".to_owned(), work_ms: 1, position: None };
+    let results = [RecordResult { id: 1, outcome }];
+    let finished = Finished { secret: "s".to_owned(), provenance, results: results[..].into() };
+    match server.control().submit(17, &finished).await {
         Err(ControlError::Refused(problem)) => assert_eq!(problem.code, code::TOO_LARGE),
         other => panic!("{other:?}"),
     }

@@ -11,7 +11,7 @@ use nightshift_contract::layout::StateDir;
 use nightshift_contract::message::FromCore;
 use nightshift_core::moments::{Moment, Moments, Unwatched};
 use nightshift_core::pace::{AheadPace, Pace};
-use nightshift_core::{Core, Ended, JobControl, Orders};
+use nightshift_core::{Core, Currency, Ended, JobControl, Orders};
 use nightshift_plugin::Host;
 use tokio::sync::{Notify, watch};
 
@@ -101,6 +101,7 @@ impl Worker {
             tell: Box::new(move |message| telling.hear(message)),
             pace: pace(),
             host: Host::default(),
+            currency: Currency::default(),
             moments: Box::new(Unwatched),
         };
         TestCore { core, ordering, told }
@@ -121,6 +122,8 @@ fn pace() -> Pace {
         disk_most: LONG,
         data_first: Duration::from_millis(50),
         data_most: Duration::from_millis(200),
+        data_wait: LONG,
+        data_look: Duration::from_millis(10),
         block_limits: 1,
         block_grace: LONG,
         heartbeat: LONG,

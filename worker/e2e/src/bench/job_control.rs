@@ -1,4 +1,4 @@
-//! Job control under load: `jobs_*`, `jobserver_*`, `batch_1m_*` and `fleet10k_*`.
+//! Job control under load: `jobs_*`, `jobserver_*`, `batch_1m_*`, `fleet10k_*`, `page_*`, `live20_*` and `cli_list_ms`.
 //!
 //! The server is the release binary in a process of its own, its store on this machine's disk: SQLite, or a private
 //! MariaDB that syncs its redo log and its binary log at every commit. The load comes from simulated workers in this
@@ -10,6 +10,7 @@ mod deep_queue;
 mod fleet;
 mod http;
 mod load;
+mod pages;
 mod rate;
 mod raw;
 
@@ -23,6 +24,7 @@ use nightshift_wire::{Batch, BatchId, HandIn, JobSize};
 pub(super) use batch::GROUPS as BATCH;
 pub(super) use deep_queue::GROUPS as DEEP_QUEUE;
 pub(super) use fleet::GROUP as FLEET;
+pub(super) use pages::GROUP as PAGES;
 pub(super) use rate::GROUPS as RATE;
 
 use self::load::PLUGIN;

@@ -2,13 +2,13 @@
 #![allow(clippy::disallowed_methods, reason = "the one file of the benchmarks that starts commands and reads clocks")]
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::{Add, Sub};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
@@ -34,6 +34,45 @@ pub(super) fn cost(program: impl AsRef<OsStr>, arguments: &[&OsStr]) -> Result<C
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} ended with {}: {said}", output.status);
     Ok(Cost { wall_ms: millis(wall), cpu_ms: millis(cpu) })
+}
+
+/// What a program that was watched to its end came to.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// From its start to its end.
+    pub(super) wall: Duration,
+    /// The most memory it ever had in use, in megabytes.
+    pub(super) peak_mb: f64,
+    pub(super) stdout: Vec<u8>,
+}
+
+/// Runs a program to its end, which has to be exit code 0, and watches its memory. The kernel keeps the peak until the
+/// program ends, so the last of many looks is it, but for what came in the last moment.
+pub(super) fn watched(program: &Path, arguments: &[&str]) -> Result<Ran> {
+    const LOOK: Duration = Duration::from_millis(20);
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("running {command:?}"))?;
+    let process = Watched::new(child.id());
+    let mut stdout = child.stdout.take().context("its stdout")?;
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        stdout.read_to_end(&mut all).map(|_| all)
+    });
+    let mut peak_mb = 0.0_f64;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        // Between its last breath and its end it has no memory to tell of.
+        peak_mb = process.peak_memory_mb().unwrap_or(0.0).max(peak_mb);
+        std::thread::sleep(LOOK);
+    };
+    let wall = begun.elapsed();
+    ensure!(status.success(), "{command:?} ended with {status}");
+    let stdout = reader.join().map_err(|_| anyhow!("reading what {command:?} prints"))??;
+    Ok(Ran { wall, peak_mb, stdout })
 }
 
 /// How many bytes a program prints that is started in `folder` and told `input`.

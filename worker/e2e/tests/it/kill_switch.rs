@@ -4,10 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use nightshift_contract::layout::PLUGIN_PLACE;
 use nightshift_e2e::scene::Scene;
 use nightshift_testbed::grid::Worker;
 use nightshift_testbed::wait::{self, SOON};
-use nightshift_wire::{StopRequest, StopScope, StopSeen};
+use nightshift_wire::{StopRequest, StopScope, StopSeen, StopView};
 
 const EACH: Duration = Duration::from_millis(20);
 
@@ -26,6 +27,14 @@ fn hides_something(worker: &Worker) -> Result<()> {
     wait::until("the plugin to hide a process", SOON, hidden)
 }
 
+/// The folders that programs of this core have among the temporary files. There are some where programs get copies, or
+/// have no view of their own.
+fn places_of(core: u32) -> Result<Vec<String>> {
+    let names = fs::read_dir(std::env::temp_dir())?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names: Vec<String> = names.collect::<Result<_>>()?;
+    Ok(names.into_iter().filter(|name| name.starts_with(&format!("{PLUGIN_PLACE}{core}-"))).collect())
+}
+
 #[test]
 fn a_stop_ends_what_a_plugin_hides_and_loses_nothing() -> Result<()> {
     let mut scene = scene()?;
@@ -33,10 +42,12 @@ fn a_stop_ends_what_a_plugin_hides_and_loses_nothing() -> Result<()> {
     let batch = scene.hand_in_numbers(300, 150)?;
     let cycle = worker.start_cycle()?;
     hides_something(&worker)?;
+    let core = worker.core_runs(None)?;
     scene.central.stop("reason = \"a wrong price list\"\n")?;
     assert_eq!(cycle.ended_within(SOON)?.code, Some(6));
     assert_eq!(worker.processes(), [], "the cycle ends when nothing of it is left");
-    scene.central.start()?;
+    assert_eq!(places_of(core.pid)?, Vec::<String>::new(), "nor any folder of a program's");
+    scene.start()?;
     let _cycle = worker.start_cycle()?;
     scene.done(batch.id)?;
     scene.check_numbers(batch.id, 300)
@@ -81,6 +92,7 @@ fn what_outlives_launcher_and_core_is_ended_by_the_next_cycle() -> Result<()> {
     scene.central.stop("")?;
     assert_eq!(worker.cycle()?.code, Some(6));
     assert_eq!(worker.processes(), []);
+    assert_eq!(places_of(core.pid)?, Vec::<String>::new());
     Ok(())
 }
 
@@ -106,7 +118,7 @@ fn a_stopped_plugin_ends_at_once_and_the_others_go_on() -> Result<()> {
     let job = job.map(|job| job.id).unwrap_or_default();
     let why = scene.ask(async |client| client.explain(job).await)?;
     ensure!(why.summary.contains("plugin twice is stopped: it is odd"), "{}", why.summary);
-    scene.central.start()?;
+    scene.start()?;
     scene.done(slow.id)?;
     scene.check_numbers(slow.id, 300)
 }
@@ -123,7 +135,8 @@ fn a_scope_stops_just_the_workers_it_names() -> Result<()> {
     scene.central.stop(&format!("worker = \"{}*\"\n", &id[..13]))?;
     assert_eq!(first.ended_within(SOON)?.code, Some(6));
     ensure!(second.runs(), "the other worker goes on");
-    scene.central.stop("release = \"1.0.1\"\n")?;
+    let names_the_release = |view: &StopView| view.stops.iter().all(|stop| stop.scope.release.is_some());
+    scene.stop_otherwise("release = \"1.0.1\"\n", names_the_release)?;
     let _again = one.start_cycle()?;
     one.core_runs(None)?;
     scene.central.stop("release = \"1.0.0\"\n")?;

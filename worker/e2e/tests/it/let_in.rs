@@ -59,9 +59,33 @@ fn a_worker_joins_is_approved_does_a_batch_and_does_nothing_once_it_is_revoked()
 }
 
 #[test]
-fn the_credential_is_in_no_argument_environment_or_log() -> Result<()> {
+fn a_backup_made_at_work_takes_the_place_of_a_lost_state_and_every_record_comes_back_once() -> Result<()> {
     let (mut scene, image) = guarded()?;
-    scene.put_twice(Work::Slow { steps: 10_000 })?;
+    scene.put_twice(Work::Slow { steps: 20_000 })?;
+    scene.central.cut("1.1.0")?;
+    let worker = scene.grid.worker("w1", &image)?;
+    blocked(&worker, "waits for approval")?;
+    approve(&scene, &enrolments(&scene)?[0].worker)?;
+    let _cycle = worker.start_cycle()?;
+    let batch = scene.hand_in_numbers(1000, 20)?;
+    scene.batch_is(batch.id, "under way", |batch| batch.jobs_done > 0)?;
+
+    let backup = scene.folder().join("backup");
+    scene.grid.server.back_up(&backup)?;
+    let then = scene.batch(batch.id)?.jobs_done;
+    let later = scene.hand_in_numbers(10, 5)?;
+    scene.batch_is(batch.id, "further than the backup", |batch| batch.jobs_done > then)?;
+    scene.grid.server.restart_from(&backup)?;
+    assert!(scene.batch(later.id).is_err(), "what was handed in after it is gone");
+    assert!(scene.batch(batch.id)?.jobs_done <= then, "what was done after it is to be done again");
+    // The worker needs no new pin, no new credential and no visit.
+    scene.done(batch.id)?;
+    scene.check_numbers(batch.id, 1000)
+}
+
+#[test]
+fn the_credential_is_in_no_argument_environment_or_log() -> Result<()> {
+    let (scene, image) = guarded()?;
     let worker = scene.grid.worker("w1", &image)?;
     blocked(&worker, "waits for approval")?;
     approve(&scene, &enrolments(&scene)?[0].worker)?;

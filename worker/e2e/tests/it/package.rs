@@ -5,7 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use nightshift_contract::layout::{BOOT, DEFAULT_CONFIG, DEFAULT_STATE_DIR};
+use nightshift_contract::layout::{BOOT, DEFAULT_CONFIG, DEFAULT_STATE_DIR, StateDir};
+
+const UNITS: [&str; 5] = [
+    "nightshift-jobserver.service",
+    "nightshift-worker.service",
+    "nightshift-worker.timer",
+    "nightshift-replica-restart.service",
+    "nightshift-replica-restart.path",
+];
+
+const JOB_SERVER: &str = "/usr/bin/nightshift-jobserver";
 
 fn package() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../release/package")
@@ -68,15 +78,45 @@ fn service_and_timer_start_the_same_cycle_and_take_its_ends_for_what_they_are() 
 }
 
 #[test]
+fn the_job_server_is_started_again_unless_its_configuration_is_wrong_and_may_have_a_connection_for_each_worker()
+-> Result<()> {
+    let service = read("systemd/nightshift-jobserver.service")?;
+    for line in [
+        &format!("ExecStart={JOB_SERVER} serve"),
+        "User=nightshift",
+        "Restart=always",
+        "RestartPreventExitStatus=2",
+        "LimitNOFILE=20000",
+        "NoNewPrivileges=yes",
+    ] {
+        ensure!(lines(&service).contains(&line), "{line} is missing");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_helper_waits_where_a_worker_asks_and_takes_nothing_from_it_but_that_it_does() -> Result<()> {
+    let asked = StateDir::new(DEFAULT_STATE_DIR).replica().join("restart").display().to_string();
+    let path = read("systemd/nightshift-replica-restart.path")?;
+    ensure!(lines(&path).contains(&format!("PathExists={asked}").as_str()), "it waits for {asked}");
+    let service = read("systemd/nightshift-replica-restart.service")?;
+    let commands: Vec<&str> = lines(&service).into_iter().filter(|line| line.starts_with("ExecStart=")).collect();
+    let expected = [format!("ExecStart=/bin/rm -f {asked}"), "ExecStart=/bin/systemctl restart mariadb.service".into()];
+    ensure!(commands == expected, "{commands:?}");
+    Ok(())
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "asks systemd what it thinks of the units")]
 fn systemd_finds_nothing_wrong_with_the_units() -> Result<()> {
     let folder = tempfile::tempdir()?;
     // Where the programs are not installed, something else that can be run stands in for them.
-    for unit in ["nightshift-worker.service", "nightshift-worker.timer"] {
-        let text = read(&format!("systemd/{unit}"))?.replace(&format!("/usr/bin/{BOOT}"), "/bin/true");
+    for unit in UNITS {
+        let text = read(&format!("systemd/{unit}"))?;
+        let text = text.replace(&format!("/usr/bin/{BOOT}"), "/bin/true").replace(JOB_SERVER, "/bin/true");
         fs::write(folder.path().join(unit), text)?;
     }
-    let units = ["nightshift-worker.service", "nightshift-worker.timer"].map(|unit| folder.path().join(unit));
+    let units = UNITS.map(|unit| folder.path().join(unit));
     let verified = match Command::new("systemd-analyze")
         .args(["verify", "--man=no", "--recursive-errors=no"])
         .args(&units)

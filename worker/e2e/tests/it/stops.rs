@@ -32,7 +32,7 @@ fn a_stop_flag_stops_every_process_and_removing_it_starts_everything() -> Result
     assert!(known.iter().all(|worker| worker.report.state == WorkerState::Stopped), "{known:#?}");
     assert!(scene.batch(batch.id)?.results < 1000, "it was stopped on the way");
 
-    scene.central.start()?;
+    scene.start()?;
     let _cycles = workers.iter().map(|worker| worker.start_cycle()).collect::<Result<Vec<_>>>()?;
     scene.done(batch.id)?;
     scene.check_numbers(batch.id, 1000)
@@ -60,7 +60,7 @@ fn an_empty_flag_a_garbled_one_and_a_ref_named_stop_all_stop() -> Result<()> {
     }
     scene.central.put_control(&[("Stop.md", "# Stop")])?;
     assert_eq!(worker.cycle()?.code, Some(6));
-    scene.central.start()?;
+    scene.start()?;
     let commit = scene.central.commit()?;
     scene.central.push_ref("refs/heads/stop", commit)?;
     assert_eq!(worker.cycle()?.code, Some(6));

@@ -1,4 +1,5 @@
-//! Releases that bring programs of their own, tried by real boots, launchers and cores, which are killed on the way.
+//! Releases on trial, with programs of their own or with plugins that fail, tried by real boots, launchers and cores, which are
+//! killed on the way.
 #![allow(clippy::disallowed_methods, reason = "these tests start cycles that kill themselves at a step")]
 
 use std::fs;
@@ -16,6 +17,7 @@ use nightshift_manifest::machine::this_target;
 use nightshift_manifest::trial::Journal;
 use nightshift_testbed::grid::{Cycle, Worker};
 use nightshift_testbed::wait::{self, SOON};
+use nightshift_wire::{AttemptState, JobState};
 
 /// A core that passes its samples and does nothing else.
 const DYING_CORE: &str = "#!/bin/sh\n[ \"$1\" = --samples ] && exit 0\necho 'no such table' >&2\nexit 101\n";
@@ -127,6 +129,57 @@ fn a_core_that_dies_is_left_by_itself_and_not_taken_again() -> Result<()> {
     assert_eq!(status["release"], "v1.0.0", "{status:#}");
     let told = status["refused"][0].as_str().unwrap_or_default();
     assert!(told.starts_with("v1.1.0 was rolled back here: ") && told.contains("no such table"), "{told}");
+    cycle.terminate()?;
+    cycle.ended_within(SOON).map(drop)
+}
+
+#[test]
+fn plugins_that_fail_every_job_are_left_within_two_cycles_and_the_job_in_hand_and_all_others_are_done_without_them()
+-> Result<()> {
+    let mut scene = Scene::set()?;
+    scene.put_twice(Work::Slow { steps: 100_000 })?;
+    scene.central.cut("1.0.0")?;
+    let worker = scene.worker("w1")?;
+    let mut cycle = until(&worker, "v1.0.0", |good, _| good == "v1.0.0")?;
+    let batch = scene.hand_in_numbers(600, 100)?;
+    scene.batch_is(batch.id, "under way", |batch| batch.jobs_running > 0)?;
+    let running = scene.jobs(batch.id)?.into_iter().filter(|job| job.state == JobState::Running);
+    // Others may have been claimed ahead.
+    let in_hand = running.min_by_key(|job| job.seq).context("a job is in hand")?.id;
+    scene.put_twice(Work::FailsBeyondItsSample)?;
+    scene.central.cut("1.1.0")?;
+
+    let mut cycles = 1;
+    wait::until_ok("the release to be found bad", SOON * 2, || {
+        if !cycle.runs() {
+            (cycle, cycles) = (worker.start_cycle()?, cycles + 1);
+        }
+        Ok((remembers(&worker)?.1.denied.len() == 1).then_some(()))
+    })
+    .with_context(|| worker.said())?;
+    ensure!(cycles <= 2, "{cycles} cycles: {}", worker.said());
+    scene.done(batch.id)?;
+    scene.check_numbers(batch.id, 600)?;
+    for job in scene.jobs(batch.id)? {
+        let attempts = scene.ask(async |client| client.job(job.id).await)?.attempts;
+        let accepted: Vec<_> = attempts.iter().filter(|attempt| attempt.state == AttemptState::Accepted).collect();
+        ensure!(accepted.len() == 1 && accepted[0].release == "v1.0.0", "job {}: {attempts:#?}", job.id);
+        ensure!(attempts.iter().all(|attempt| attempt.state != AttemptState::Lost), "lost: {attempts:#?}");
+        ensure!(job.id != in_hand || attempts.len() == 1, "the job in hand was disturbed: {attempts:#?}");
+    }
+    let status = worker.status_says("it to be told", SOON, |status| status["refused"][0].is_string())?;
+    assert_eq!(status["release"], "v1.0.0", "{status:#}");
+    let told = status["refused"][0].as_str().unwrap_or_default();
+    assert!(told.starts_with("v1.1.0 was rolled back here: every job of twice fails: "), "{told}");
+    // The release manager, too, without a plan.
+    let bad = wait::until_ok("the job server to tell", SOON, || {
+        let rollouts = scene.ask(async |client| client.rollouts(None, "").await)?.rollouts.unwrap_or_default();
+        Ok(rollouts.into_iter().find(|rollout| rollout.release == "v1.1.0").and_then(|rollout| rollout.found_bad))
+    })?;
+    ensure!(bad.workers == 1 && bad.says == told, "{bad:?}");
+    let said = worker.said();
+    ensure!(said.contains("it shows a fault: every job of twice fails: "), "the log says what was seen: {said}");
+    ensure!(!said.contains("Fault {") && !said.contains("Failed("), "the log is for people: {said}");
     cycle.terminate()?;
     cycle.ended_within(SOON).map(drop)
 }

@@ -3,8 +3,8 @@
 //! 1. Its end is seen on a pidfd before it is waited for. Until then the kernel gives its number to nobody else, so its
 //!    process group can be killed without hitting a stranger.
 //! 2. Then everything that descends from it is frozen, killed and looked for again, until none is left, however it hides
-//!    (`nightshift-kin`): this process adopts orphans, and the core's mark is on everybody. Only then is its
-//!    end told.
+//!    (`nightshift-kin`): this process adopts orphans, and the core's mark is on everybody. The folders of its plugins'
+//!    programs are removed. Only then is its end told.
 //! 3. Dropping a [`CoreProcess`] does the same: no way out of the launcher leaves anything behind. A launcher that is
 //!    itself killed closes the core's stdin, and the core ends itself with its descendants; what is left when both are
 //!    killed is the next cycle's ([`crate::leftovers`]).
@@ -23,8 +23,8 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::ENDED_WITHIN;
-use crate::process;
 use crate::repository::chain;
+use crate::{leftovers, process};
 
 /// How long a core may take to read a line; it is small, so a core that does not take it hangs.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
@@ -226,7 +226,10 @@ fn end_all(mark: &str, core: u32) -> Option<String> {
     let below = (!cfg!(test)).then_some(me);
     let roots = Roots { below, mark: Some(mark), spare: &[me], ..Roots::default() };
     match nightshift_kin::end(&roots, &[core], ENDED_WITHIN) {
-        Ok(_) => None,
+        Ok(_) => {
+            leftovers::clear_places(core, &std::env::temp_dir());
+            None
+        }
         Err(survivors) => Some(chain(&survivors)),
     }
 }

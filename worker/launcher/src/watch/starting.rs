@@ -32,12 +32,13 @@ impl Watch<'_, '_> {
             self.cycle.findings.bad(Step::Core, words, "the next cycle fetches the release again");
             return Err(Finish::Unusable);
         }
+        self.core_host = self.cycle.settings.host();
         let args = CoreArgs {
             state_dir: self.cycle.settings.state.root().to_owned(),
             release: release_args(&release),
             jobservers: self.cycle.settings.jobs.addresses(),
             store_password_file: self.cycle.settings.jobs.password_file().map(Path::to_owned),
-            host: self.cycle.settings.host(),
+            host: self.core_host.clone(),
             worker: self.cycle.worker().to_owned(),
             asked: self.cycle.credential.is_some(),
         };

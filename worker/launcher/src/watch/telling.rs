@@ -78,9 +78,11 @@ impl Telling {
 /// Whether the second report differs from the first in more than how far the work is.
 fn matters(last: &Report, report: &Report) -> bool {
     let steps = |report: &Report| report.steps.iter().map(|step| (step.step.clone(), step.ok)).collect::<Vec<_>>();
+    let replica = |report: &Report| report.replica.as_ref().map(|replica| replica.state);
     last.state != report.state
         || last.release != report.release
         || last.refused != report.refused
+        || replica(last) != replica(report)
         || steps(last) != steps(report)
 }
 
@@ -101,6 +103,7 @@ mod tests {
             release: "v1.0.0".into(),
             refused: Vec::new(),
             trial: None,
+            replica: None,
             steps: Vec::new(),
         }
     }

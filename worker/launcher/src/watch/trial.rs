@@ -27,7 +27,7 @@ impl Watch<'_, '_> {
     pub(super) fn judge(&mut self) {
         let Place::Here(repository) = &mut self.place else { return };
         let Some(event) = self.to_judge.take() else { return };
-        tracing::info!("the trial: {event:?}");
+        tracing::info!("the trial: {event}");
         match repository.judge(event) {
             Ok(()) => self.begin_visit(),
             Err(error) => tracing::error!("noting what the trial showed: {}", chain(&error)),

@@ -149,10 +149,40 @@ static void load(struct matcher *matcher, const char *path) {
 static long long *ids;
 static size_t ids_room;
 
+/* The answer, which is written at once: a line in many pieces wakes the worker for each of them. */
+static char *out;
+static size_t out_size, out_room;
+
+/* Makes room for `more` bytes of the answer. */
+static void reserve(size_t more) {
+    if (more <= out_room - out_size) return;
+    while (out_room - out_size < more) out_room = out_room ? 2 * out_room : 1 << 16;
+    if (!(out = realloc(out, out_room))) fail("no memory");
+}
+
+static void say(const char *text) {
+    size_t length = strlen(text);
+    reserve(length);
+    memcpy(out + out_size, text, length);
+    out_size += length;
+}
+
+static void say_number(long long number) {
+    char digits[20], *first = digits + sizeof digits;
+    unsigned long long left = number < 0 ? 0ull - (unsigned long long)number : (unsigned long long)number;
+    do {
+        *--first = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (number < 0) say("-");
+    size_t length = (size_t)(digits + sizeof digits - first);
+    reserve(length);
+    memcpy(out + out_size, first, length);
+    out_size += length;
+}
+
 /* Reads a block and answers it. */
 static void answer(struct matcher *matcher, struct line line) {
-    static char *counts;
-    static size_t counts_room;
     size_t records = 0;
     matcher_begin(matcher);
     expect(&line, "{\"records\":[");
@@ -170,17 +200,20 @@ static void answer(struct matcher *matcher, struct line line) {
     }
     expect(&line, "]}");
     if (!matcher_count(matcher)) fail("no memory");
-    fputs("{\"results\":[", stdout);
+    out_size = 0;
+    say("{\"results\":[");
     for (size_t record = 0; record < records; record++) {
-        size_t room = matcher_word_counts_room(matcher, record);
-        if (room > counts_room && !(counts = realloc(counts, counts_room = room))) fail("no memory");
-        size_t length = matcher_word_counts(matcher, record, counts);
-        printf("%s{\"id\":%lld,\"ok\":{\"name_count\":%lu,\"word_counts\":\"", record ? "," : "", ids[record],
-               (unsigned long)matcher_name_count(matcher, record));
-        fwrite(counts, 1, length, stdout);
-        fputs("\"}}", stdout);
+        say(record ? ",{\"id\":" : "{\"id\":");
+        say_number(ids[record]);
+        say(",\"ok\":{\"name_count\":");
+        say_number(matcher_name_count(matcher, record));
+        say(",\"word_counts\":\"");
+        reserve(matcher_word_counts_room(matcher, record));
+        out_size += matcher_word_counts(matcher, record, out + out_size);
+        say("\"}}");
     }
-    fputs("]}\n", stdout);
+    say("]}\n");
+    fwrite(out, 1, out_size, stdout);
     fflush(stdout);
 }
 

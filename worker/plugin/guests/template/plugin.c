@@ -1,8 +1,8 @@
 /* Writes names in capital letters and counts their letters, in C. Build it with clang and lld, no library needed:
  *
- *   clang --target=wasm32 -O2 -mbulk-memory -nostdlib -ffreestanding -Wl,--no-entry -Wl,--strip-all -o plugin.wasm plugin.c
+ *   clang --target=wasm32 -O2 -mbulk-memory -nostdlib -ffreestanding -Wl,--no-entry -Wl,--strip-all -I.. -o plugin.wasm plugin.c
  *
- * and write module = "plugin.wasm" in plugin.toml.
+ * and write module = "plugin.wasm" in plugin.toml. It needs nightshift.h, here or in the folder above.
  */
 #include "nightshift.h"
 

@@ -1,13 +1,13 @@
 //! The lines that a program reads: first what its data are, where it has any, then its blocks. Pure.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 
 use nightshift_manifest::plugin::PluginManifest;
 use serde_json::{Value, json};
 
 use crate::field::{Field, TypedRecord};
+use crate::outcome::json_into;
 use crate::replica::Replica;
 
 /// The line of a block, `{"records":[{"id":7,"name":"Bob"}]}`, in memory that is used again.
@@ -31,13 +31,13 @@ impl Question {
         line.extend_from_slice(b"{\"records\":[");
         for (place, record) in records.iter().enumerate() {
             line.extend_from_slice(if place == 0 { b"{\"id\":" } else { b",{\"id\":" });
-            number(line, record.id);
+            json_into(line, record.id);
             for (key, field) in keys.iter().zip(&record.fields) {
                 line.extend_from_slice(key);
                 match field {
                     Field::Null => line.extend_from_slice(b"null"),
                     Field::Text(text) => json_into(line, text),
-                    Field::Integer(whole) => number(line, *whole),
+                    Field::Integer(whole) => json_into(line, whole),
                     Field::Real(real) => json_into(line, real),
                 }
             }
@@ -72,15 +72,6 @@ fn line_of(value: &Value) -> Vec<u8> {
     let mut line = value.to_string().into_bytes();
     line.push(b'\n');
     line
-}
-
-/// Writing to memory, of texts and finite numbers, does not fail.
-fn json_into(line: &mut Vec<u8>, value: impl serde::Serialize) {
-    drop(serde_json::to_writer(line, &value));
-}
-
-fn number(line: &mut Vec<u8>, number: i64) {
-    drop(write!(line, "{number}"));
 }
 
 #[cfg(test)]

@@ -10,12 +10,11 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use nightshift_contract::layout::PLUGIN_PLACE;
 use tempfile::TempDir;
 
 use super::{Sandbox, Shown, user};
 
-/// How the folders of running programs begin; the number of the process that made it follows.
-const PREFIX: &str = "nightshift-plugin-";
 /// For everybody: through, but not to be listed.
 const THROUGH: u32 = 0o711;
 
@@ -54,7 +53,7 @@ impl Place {
             place.readable = place.paths().cloned().map(Shown::there).collect();
             return Ok(place);
         }
-        let area = tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempdir()?;
+        let area = tempfile::Builder::new().prefix(&format!("{PLUGIN_PLACE}{}-", std::process::id())).tempdir()?;
         if copies {
             let originals: Vec<PathBuf> = place.paths().cloned().collect();
             let copied = copy_all(area.path(), &place)?;
@@ -131,16 +130,40 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Removes what workers left behind that were killed before they could.
-pub(super) fn clear_leftovers() {
+pub(super) fn clear_leftovers(temporary: &Path) {
     let me = rustix::process::geteuid().as_raw();
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    let Ok(entries) = fs::read_dir(temporary) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let maker = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
+        let maker =
+            name.to_str().and_then(|name| name.strip_prefix(PLUGIN_PLACE)?.split('-').next()?.parse::<u32>().ok());
         let is_ours = entry.metadata().is_ok_and(|folder| folder.is_dir() && folder.uid() == me);
         if maker.is_some_and(|maker| !Path::new(&format!("/proc/{maker}")).exists()) && is_ours {
             // What cannot be removed is tried again with the next start.
             let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_of_processes_that_are_gone_are_removed_and_no_others() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        // Numbers of processes end at four millions.
+        let dead = format!("{PLUGIN_PLACE}4194305-a");
+        let others =
+            [format!("{PLUGIN_PLACE}{}-a", std::process::id()), format!("{PLUGIN_PLACE}x-a"), "others-7-a".into()];
+        for name in others.iter().chain([&dead]) {
+            fs::create_dir_all(temporary.path().join(name).join("scratch/deep")).expect("a folder");
+        }
+        symlink(temporary.path().join(&others[0]), temporary.path().join(format!("{dead}-link"))).expect("a link");
+        clear_leftovers(temporary.path());
+        assert!(!temporary.path().join(dead).exists());
+        for name in others {
+            assert!(temporary.path().join(&name).join("scratch/deep").exists(), "{name}");
         }
     }
 }

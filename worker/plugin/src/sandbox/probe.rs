@@ -23,7 +23,7 @@ const SMALL: Limits = Limits { memory: 256 << 20, scratch: 1 << 20 };
 
 /// Tries bubblewrap, and without it.
 pub(super) fn probe(sandbox: &Sandbox) -> Found {
-    place::clear_leftovers();
+    place::clear_leftovers(&std::env::temp_dir());
     let bubblewraps = bubblewrap::PLACES.map(PathBuf::from).into_iter().filter(|path| Path::is_file(path));
     let ways = bubblewraps.filter(|_| !sandbox.without.contains(&Protection::Bubblewrap)).map(Some).chain([None]);
     let mut trouble = None;

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::{ColumnType, Columns};
-use nightshift_wire::Outcome;
 
-use crate::outcome::{self, Found};
+use crate::outcome::{self, Found, Written};
 
 /// A value of an answer, whichever server it comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,25 +67,24 @@ impl AnswerShape {
         })
     }
 
-    /// What a row says about its record, and how many bytes of text that is; `cell` reads one of its columns.
+    /// Writes what a row says about its record; `cell` reads one of its columns.
     pub(super) fn outcome<'r, E>(
         &self,
+        text: &mut Vec<u8>,
         output: &Columns,
         cell: impl Fn(usize) -> Result<Cell<'r>, E>,
-    ) -> Result<(Outcome, usize), E> {
+    ) -> Result<Written, E> {
         if let Some(error) = self.error {
             match cell(error)? {
                 Cell::Null => {}
-                Cell::Text(text) => return Ok(outcome::of_error(&text)),
-                other => return Ok(outcome::of_error(found(&other, ColumnType::Text).shown().as_bytes())),
+                Cell::Text(error) => return Ok(outcome::of_error(text, &error)),
+                other => return Ok(outcome::of_error(text, found(&other, ColumnType::Text).shown().as_bytes())),
             }
         }
         let cells = self.outputs.iter().map(|(index, _)| cell(*index)).collect::<Result<Vec<_>, E>>()?;
         let values = self.outputs.iter().zip(output.values()).zip(&cells);
-        Ok(outcome::of_values(
-            output,
-            values.map(|(((_, name), declared), cell)| (name.as_str(), found(cell, *declared))),
-        ))
+        let values = values.map(|(((_, name), declared), cell)| Ok((name.as_str(), found(cell, *declared))));
+        outcome::of_values(text, output, values)
     }
 }
 

@@ -11,10 +11,10 @@
 //! ```
 
 use nightshift_manifest::plugin::Columns;
-use nightshift_wire::{Outcome, RecordId};
+use nightshift_wire::RecordId;
 
 use crate::field::{Field, TypedRecord};
-use crate::outcome::{self, Found};
+use crate::outcome::{self, Found, Written};
 
 const NULL: u8 = 0;
 const INTEGER: u8 = 1;
@@ -125,8 +125,8 @@ pub(super) fn read_answer<'a>(bytes: &'a [u8], output: &Columns) -> Result<Answe
 }
 
 impl Results<'_> {
-    /// The next result: its record's id, what became of it, and how many bytes of text that holds.
-    pub(super) fn next(&mut self, output: &Columns) -> Result<Option<(RecordId, Outcome, usize)>, Malformed> {
+    /// The id of the next result's record; its [`outcome`](Self::outcome) is to be read then.
+    pub(super) fn next(&mut self) -> Result<Option<RecordId>, Malformed> {
         if self.left == 0 {
             return match self.rest.0.len() {
                 0 => Ok(None),
@@ -134,16 +134,22 @@ impl Results<'_> {
             };
         }
         self.left -= 1;
-        let id = RecordId::from_le_bytes(self.rest.array("a record's id")?);
-        let (outcome, size) = match self.rest.byte("a result")? {
+        Ok(Some(RecordId::from_le_bytes(self.rest.array("a record's id")?)))
+    }
+
+    /// Writes what became of the record.
+    pub(super) fn outcome(&mut self, text: &mut Vec<u8>, output: &Columns) -> Result<Written, Malformed> {
+        match self.rest.byte("a result")? {
             0 => {
-                let values = output.keys().map(|name| Ok((name.as_str(), self.rest.value()?)));
-                outcome::of_values(output, values.collect::<Result<Vec<_>, Malformed>>()?)
+                // All of them are read, also those behind one that is wrong.
+                let mut values = output.keys().map(|name| Ok((name.as_str(), self.rest.value()?)));
+                let written = outcome::of_values(text, output, values.by_ref())?;
+                values.try_for_each(|value| value.map(drop))?;
+                Ok(written)
             }
-            1 => outcome::of_error(self.rest.text("a record's error")?),
-            found => return Err(Malformed::Tag { found, expected: "0 (values) or 1 (an error)" }),
-        };
-        Ok(Some((id, outcome, size)))
+            1 => Ok(outcome::of_error(text, self.rest.text("a record's error")?)),
+            found => Err(Malformed::Tag { found, expected: "0 (values) or 1 (an error)" }),
+        }
     }
 }
 
@@ -217,11 +223,13 @@ mod tests {
         [("a".to_owned(), ColumnType::Text), ("b".to_owned(), ColumnType::Integer)].into()
     }
 
-    fn all(bytes: &[u8]) -> Result<Vec<(RecordId, Outcome)>, Malformed> {
+    fn all(bytes: &[u8]) -> Result<Vec<(RecordId, String)>, Malformed> {
         let Answer::Results(mut results) = read_answer(bytes, &output())? else { panic!("results") };
         let mut read = Vec::new();
-        while let Some((id, outcome, _)) = results.next(&output())? {
-            read.push((id, outcome));
+        while let Some(id) = results.next()? {
+            let mut outcome = Vec::new();
+            results.outcome(&mut outcome, &output())?;
+            read.push((id, String::from_utf8(outcome).expect("UTF-8")));
         }
         Ok(read)
     }
@@ -246,8 +254,8 @@ mod tests {
         let mut bytes = vec![0, 2, 0, 0, 0, 2, 0, 0, 0];
         bytes.extend([7, 0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0, 0, b'x', 0]);
         bytes.extend([8, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, b'n', b'o']);
-        let good = Outcome::Ok([("a".to_owned(), "x".into())].into());
-        assert_eq!(all(&bytes), Ok(vec![(7, good), (8, Outcome::Error("no".to_owned()))]));
+        let expected = [(7, r#""ok":{"a":"x"}"#.to_owned()), (8, r#""error":"no""#.to_owned())];
+        assert_eq!(all(&bytes), Ok(expected.to_vec()));
         let failure = read_answer(&[1, 3, 0, 0, 0, b'w', b'h', b'y'], &output());
         assert!(matches!(failure, Ok(Answer::Failure(why)) if why == "why"));
     }

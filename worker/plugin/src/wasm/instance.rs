@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{Outcome, RecordResult, Records};
 use wasmtime::Module;
 
 use super::abi::{self, Answer};
@@ -18,7 +17,8 @@ use crate::clock::Alarm;
 use crate::field::TypedRecord;
 use crate::isolate::Fault;
 use crate::log_lines::LogLines;
-use crate::{BlockError, Data, Host, OpenError, Plugin, Stopper, data, outcome};
+use crate::outcome::{self, Outcomes};
+use crate::{Block, BlockError, Data, Host, OpenError, Plugin, Results, Stopper, data};
 
 /// A plugin of the `wasm` runtime.
 pub(crate) struct WasmPlugin {
@@ -74,7 +74,7 @@ impl WasmPlugin {
     }
 
     /// One run: an outcome for each of `records`, in order. They take away from `room`, in bytes of text.
-    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
+    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Outcomes, Fault> {
         let mut guest = match std::mem::replace(&mut self.state, Life::Away) {
             Life::Ready(guest) => guest,
             Life::Gone(belongings) => self.made_anew(*belongings)?,
@@ -103,7 +103,7 @@ impl WasmPlugin {
         }
     }
 
-    fn judge(&self, answer: &[u8], records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, Fault> {
+    fn judge(&self, answer: &[u8], records: &[TypedRecord<'_>], room: &mut usize) -> Result<Outcomes, Fault> {
         let (name, output) = (&self.manifest.name, &self.manifest.output);
         let malformed = |error: abi::Malformed| Fault::OfRun(error.to_string());
         let mut results = match abi::read_answer(answer, output).map_err(malformed)? {
@@ -112,13 +112,13 @@ impl WasmPlugin {
         };
         let mut answers = Answers::to(records);
         let mut left = *room;
-        while let Some((id, outcome, size)) = results.next(output).map_err(malformed)? {
-            if !answers.is_asked(id) {
+        while let Some(id) = results.next().map_err(malformed)? {
+            let Some(asked) = answers.asked(id) else {
                 let (plugin, found) = (name.clone(), id.to_string());
                 return Err(Fault::OfBlock(BlockError::ForeignRow { plugin, found }));
-            }
+            };
+            let size = answers.note(asked, |text| results.outcome(text, output)).map_err(malformed)?;
             outcome::fit(name, size, &mut left)?;
-            answers.note(id, outcome);
         }
         *room = left;
         Ok(answers.into_outcomes())
@@ -141,7 +141,7 @@ impl WasmPlugin {
 }
 
 impl Plugin for WasmPlugin {
-    fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
+    fn work(&mut self, block: Block<'_>) -> Result<Results, BlockError> {
         self.alarm.forget_stop();
         let manifest = self.manifest.clone();
         block::process(&manifest, block, |records, time, room| self.run(records, time, room))

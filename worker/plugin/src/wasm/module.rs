@@ -1,7 +1,7 @@
 //! What a module must export and may import: read from the compiled module before anything of it runs.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use nightshift_manifest::file_error::FileError;
@@ -39,7 +39,13 @@ pub(super) fn read(folder: &Path, manifest: &PluginManifest) -> Result<Vec<u8>, 
     let mut bytes = Vec::new();
     File::open(folder.join(&manifest.module))
         .and_then(|module| module.take(LARGEST_MODULE + 1).read_to_end(&mut bytes))
-        .map_err(|source| OpenError::Read { file: file.clone(), source })?;
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let problem = "the module is missing: build it, or name another with module = in plugin.toml";
+                FileError::whole(&file, problem).into()
+            }
+            _ => OpenError::Read { file: file.clone(), source: error },
+        })?;
     match bytes.len() as u64 > LARGEST_MODULE {
         true => {
             let problem =

@@ -1,9 +1,10 @@
 //! The `process` runtime with real programs, written in perl because every Debian has it.
 
 use std::fs;
+use std::time::Duration;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{BlockError, Data, open};
+use nightshift_plugin::{BlockError, Data, open, speed};
 use nightshift_testbed::wait::{SOON, until};
 
 use crate::stage::{Stage, block, host, host_without_a_fence, in_each_sandbox, said};
@@ -118,4 +119,25 @@ fn where_nothing_keeps_programs_from_files_only_those_that_are_allowed_by_name_r
     assert!(refused.contains("allow_unsandboxed = [\"p\"]") && refused.contains("install bubblewrap"), "{refused}");
     host.allow_unsandboxed = vec!["p".to_owned()];
     assert_eq!(stage.run(&host, &["poison"]).expect("allowed"), ["ran"]);
+}
+
+#[test]
+fn the_memory_that_is_told_of_a_program_is_its_own() {
+    in_each_sandbox(|host| {
+        let stage = Stage::poisoned("").with_lines(
+            "our $kept //= 'x' x 64e6; my @r = map { qq({\"id\":$_,\"ok\":{\"said\":\"x\"}}) } /\"id\":(-?\\d+)/g; print '{\"results\":[' . \
+             join(',', @r) . \"]}\\n\"",
+        );
+        let (folder, manifest) = (stage.path().join("plugins/p"), stage.manifest());
+        let measured = speed::measure(
+            (&folder, stage.path()),
+            &manifest,
+            &block(&["a"]),
+            (Data::Release, Duration::from_millis(500)),
+            host,
+        );
+        let speed = measured.expect("it runs").expect("a record has a result");
+        assert!((64_000_000..256_000_000).contains(&speed.memory), "{} bytes", speed.memory);
+        assert!(speed.records >= 250 && !speed.worked.is_zero(), "{speed:?}");
+    });
 }

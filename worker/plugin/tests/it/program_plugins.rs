@@ -84,7 +84,11 @@ fn the_template_of_a_program_passes_its_samples() {
 #[test]
 fn name_count_as_a_native_program_passes_the_samples_of_the_query() {
     let query = release().join("samples/plugins/name-count");
-    let tree = tree_of("name-count-native", &[query, guests().join("name-count-native")]);
+    for file in ["samples/records.csv", "samples/expected.csv", "samples/people.csv"] {
+        let read = |folder: &Path| fs::read(folder.join(file)).expect("a sample");
+        assert!(read(&query) == read(&guests().join("name-count-native")), "{file} is not the same");
+    }
+    let tree = tree_of("name-count-native", &[guests().join("name-count-native")]);
     compile(tree.path(), "name-count-native", "count", &["name-count-native/main.c", "name-count/matcher.c"]);
     passes("name-count-native", tree.path());
 }
@@ -93,6 +97,7 @@ fn name_count_as_a_native_program_passes_the_samples_of_the_query() {
 fn the_smallest_native_program_echoes_whatever_it_gets() {
     let tree = tree_of("echo-native", &[guests().join("echo-native")]);
     compile(tree.path(), "echo-native", "echo", &["echo-native/main.c"]);
+    passes("echo-native", tree.path());
     let samples = tree.path().join("plugins/echo-native/samples");
     let texts = ["plain", "\u{e4} \u{1f600}", "a \\ \u{1}", "\"\"\"quoted\"\", and\nmore\""].join("\n");
     fs::write(samples.join("records.csv"), format!("said\n{texts}\n")).expect("a file");

@@ -301,7 +301,7 @@ fn a_missing_or_ragged_data_table_is_reported_with_its_line() {
     assert_eq!(tree.refusal(), "data/people.csv: the file is missing: add it");
     fs::remove_file(tree.0.path().join("plugins/p/query.sqlite.sql")).expect("removes the query");
     fs::write(tree.0.path().join("data/people.csv"), "name\n").expect("writes the table");
-    assert_eq!(tree.refusal(), "reading plugins/p/query.sqlite.sql");
+    assert_eq!(tree.refusal(), "plugins/p/query.sqlite.sql: the file is missing: write the query into it");
 }
 
 #[test]

@@ -118,6 +118,11 @@ impl Stage {
     }
 
     pub(crate) fn open(&self, host: &Host) -> Result<Box<dyn Plugin>, OpenError> {
+        open(self.path(), &self.manifest(), Data::Release, host)
+    }
+
+    /// What its plugin says of itself.
+    pub(crate) fn manifest(&self) -> PluginManifest {
         let Stage { limits, top, .. } = self;
         let text = format!(
             "runtime = \"process\"\ncommand = [\"perl\", \"p.pl\", \"{}\"]\n{top}\n[input]\nn = \"text\"\n[output]\nsaid = \"text\"\n\
@@ -125,7 +130,7 @@ impl Stage {
             self.word()
         )
         .replace("seconds_per_block = 20\nseconds", "seconds");
-        open(self.path(), &PluginManifest::parse("p", &text).expect("well formed"), Data::Release, host)
+        PluginManifest::parse("p", &text).expect("well formed")
     }
 
     /// What one block with these texts gives.

@@ -290,6 +290,15 @@ fn a_query_that_cannot_be_answered_ends_the_run_with_its_reason() {
     let outside = asking("SELECT 1", "", 64).replace("(i32.const 8192)", "(i32.const 65530)");
     let error = one(&mut *opened(&outside, DATA).expect("opens")).expect_err("outside");
     assert!(error.contains("the place for rows is outside of its memory"), "{error}");
+    for (room, shown) in [(1 << 20, "1048576"), (u32::MAX - 8191, "4294959104"), (u32::MAX, "4294967295")] {
+        let large = asking("SELECT name FROM people", "", room)
+            .replace(&format!("(i32.const {room})"), &format!("(i32.const {})", room as i32));
+        let error = one(&mut *opened(&large, DATA).expect("opens")).expect_err("outside");
+        assert!(
+            error.contains(&format!("the place for rows is outside of its memory: {shown} bytes at 8192")),
+            "{error}"
+        );
+    }
     let nested = asking("SELECT 1", "", 64).replace(
         "(if (i32.ne (local.get $context) (i32.const 77)) (then unreachable))",
         "(call $query (i32.const 100) (i32.const 8) (i32.const 0) (i32.const 0) (i32.const 8192) (i32.const 64) (i32.const 77))",

@@ -59,6 +59,14 @@ impl Halt {
     }
 }
 
+/// The most that one batch may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub(super) records: u64,
+    /// Bytes, unpacked.
+    pub(super) bytes: u64,
+}
+
 /// What an input was made of.
 pub(super) struct MadeOf {
     /// SHA-256 of its bytes, unpacked.
@@ -72,7 +80,9 @@ pub(super) struct Incoming {
     unpacker: Unpacker,
     intake: Intake,
     keys: Option<Keys>,
+    most: Most,
     digest: Sha256,
+    records: u64,
     bytes: u64,
     ended: bool,
 }
@@ -83,13 +93,16 @@ impl Incoming {
         wanted: Wanted,
         (format, gzip): (InputFormat, bool),
         keys: Option<Keys>,
+        most: Most,
     ) -> Incoming {
         Incoming {
             doing,
             unpacker: Unpacker::new(gzip),
             intake: Intake::new(wanted, format),
             keys,
+            most,
             digest: Sha256::new(),
+            records: 0,
             bytes: 0,
             ended: false,
         }
@@ -104,13 +117,33 @@ impl Incoming {
         self.intake.columns()
     }
 
+    /// Records and unpacked bytes that arrived so far.
+    pub(super) fn arrived(&self) -> (u64, u64) {
+        (self.records, self.bytes)
+    }
+
     /// The lines that were passed over because something is wrong with them.
     pub(super) fn problems(&mut self) -> Problems {
         self.intake.problems()
     }
 
-    /// The next records; `None` after the last.
+    /// The next records; `None` after the last. A batch of more records than it may have is refused before they are stored.
     pub(super) async fn records<S, E>(&mut self, app: &App, pieces: &mut S) -> Result<Option<Records>, Halt>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        let records = self.read(app, pieces).await?;
+        let count = records.as_ref().map_or(0, |records| records.len() as u64);
+        self.records += count;
+        self.unpacker.records(count).map_err(|spoilt| Halt::Refused(self.spoilt(spoilt)))?;
+        if self.records > self.most.records {
+            let most = self.most.records;
+            return Err(Halt::Refused(self.too_much(&format!("{most} records"), "max_records")));
+        }
+        Ok(records)
+    }
+
+    async fn read<S, E>(&mut self, app: &App, pieces: &mut S) -> Result<Option<Records>, Halt>
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
@@ -175,8 +208,21 @@ impl Incoming {
         if let Some(bytes) = &bytes {
             self.digest.update(bytes);
             self.bytes += bytes.len() as u64;
+            if self.bytes > self.most.bytes {
+                return Err(self.too_much(&format!("{} bytes", self.most.bytes), "max_input"));
+            }
         }
         Ok(bytes)
+    }
+
+    /// A batch that is larger than it may be.
+    fn too_much(&self, most: &str, key: &str) -> Refused {
+        let detail = format!(
+            "{}: it is more than the {most} a batch may have here ({key} in jobserver.toml); nothing of it is kept, hand \
+             it in as several batches",
+            self.doing
+        );
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, detail)
     }
 
     fn spoilt(&self, spoilt: Spoilt) -> Refused {

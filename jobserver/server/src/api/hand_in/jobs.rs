@@ -10,7 +10,8 @@ use super::incoming::Incoming;
 use super::keyed;
 use super::plan::Plan;
 use crate::app::App;
-use crate::refused::{Refused, chain, while_doing};
+use crate::budget::Held;
+use crate::refused::{Refused, chain, one_line, while_doing};
 
 /// A job is closed at this size in bytes even when it has fewer records than asked for: it must fit one request.
 const LARGEST_JOB_BYTES: usize = 8 * 1024 * 1024;
@@ -45,6 +46,11 @@ impl Cut {
         })
     }
 
+    /// Bytes of the job that is begun.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether a job is begun and not complete.
     pub(super) fn is_begun(&self) -> bool {
         self.records > 0
@@ -70,6 +76,8 @@ pub(super) struct Arriving {
     complete: Vec<Vec<Vec<String>>>,
     complete_bytes: usize,
     job: Vec<Vec<String>>,
+    /// The memory for what is not appended.
+    held: Held,
 }
 
 impl Arriving {
@@ -83,6 +91,7 @@ impl Arriving {
             complete: Vec::new(),
             complete_bytes: 0,
             job: Vec::new(),
+            held: Held::nothing(&app.arriving),
         }
     }
 
@@ -115,6 +124,12 @@ impl Arriving {
                 self.append(app).await?;
             }
         }
+        self.held.grow(self.cut.bytes()).await.map_err(|_| {
+            Refused::away(format!(
+                "{}: too many large jobs arrive at once; nothing of it is kept, hand it in again later",
+                self.plan.doing()
+            ))
+        })?;
         // What is complete does not wait for the next piece, which may be long in coming.
         if self.complete.is_empty() { Ok(()) } else { self.append(app).await }
     }
@@ -157,11 +172,24 @@ impl Arriving {
         }
     }
 
+    /// It was not handed in whole: says who handed it in and how far it came, and removes what is there of it.
+    pub(super) async fn break_off(&self, by: &str, why: &Refused) {
+        let (records, bytes) = self.incoming.arrived();
+        let why = one_line(why.detail());
+        tracing::info!(
+            by,
+            records,
+            bytes,
+            "{why} (handed in by {by}; broken off after {records} records, {bytes} bytes)"
+        );
+        self.abandon().await;
+    }
+
     /// Removes what is there of the batch; again is the same as once.
-    pub(super) async fn abandon(&self) {
+    async fn abandon(&self) {
         let Some(batch) = self.batch else { return };
         match self.store.abandon_batch(batch).await {
-            Ok(()) => tracing::info!(batch, "batch {batch} was not handed in whole and is removed"),
+            Ok(()) => tracing::debug!(batch, "what there was of batch {batch} is removed"),
             // Abandoned before, or sealed by another hand-in with its key.
             Err(error) if error.refusal().is_some() => {}
             Err(error) => tracing::warn!(

@@ -1,14 +1,13 @@
 //! What a hand-in asks for, checked before its first byte is read: plugin, job size, where the records come from.
 
 use axum::http::{HeaderMap, StatusCode, header};
-use nightshift_rules::auto_size::{self, Size};
+use nightshift_rules::auto_size::{self, Size, Speed};
 use nightshift_rules::breaker::ErrorRate;
-use nightshift_rules::sizing::Measured;
 use nightshift_store::NewBatch;
 use nightshift_wire::{HandIn, InputFormat, JobSize, Requirements, code};
 use serde_json::json;
 
-use super::incoming::{Incoming, Keys};
+use super::incoming::{Incoming, Keys, Most};
 use crate::api::requirements;
 use crate::app::App;
 use crate::catalogue::{Catalogue, Offered};
@@ -18,8 +17,6 @@ use crate::refused::{Refused, while_doing};
 
 /// The longest name of a batch, and the longest key.
 const LONGEST_NAME: usize = 200;
-/// The most keys of one batch.
-const MOST_KEYS: i128 = 100_000_000;
 
 /// What the head of the request says about its body.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +26,11 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// Plain CSV, as it stands in a form of a page.
+    pub(super) fn csv() -> Form {
+        Form { format: InputFormat::Csv, gzip: false }
+    }
+
     pub(super) fn of(headers: &HeaderMap) -> Result<Form, Refused> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = text(header::CONTENT_TYPE).to_ascii_lowercase();
@@ -59,8 +61,10 @@ pub(super) struct Plan {
     pub(super) release: String,
     pub(super) wanted: Wanted,
     pub(super) size: Size,
-    pub(super) measured: Measured,
+    pub(super) speed: Speed,
     pub(super) key: Option<String>,
+    /// Whether the data are on workers' replicas: then the batch is pinned to a position of the primary.
+    pub(super) on_replica: bool,
     /// Whose the batch is.
     pub(super) owner: Option<String>,
     /// What was asked for, as it is kept with the batch. The name is not part of it: it changes nothing of the work.
@@ -71,6 +75,7 @@ pub(super) struct Plan {
     format: InputFormat,
     gzip: bool,
     keys: Option<Keys>,
+    most: Most,
 }
 
 impl Plan {
@@ -81,13 +86,14 @@ impl Plan {
         })?;
         let settings = &catalogue.settings;
         let now = app.clock.now();
-        let measured = app.store.speed(&asked.plugin).await.map_err(while_doing(|| "handing in a batch"))?;
+        let jobs = app.store.speed(&asked.plugin).await.map_err(while_doing(|| "handing in a batch"))?;
+        let speed = Speed::of(jobs, offered.samples);
         let window = settings.hours.shortest_window(timestamp(now));
         let window_ms = window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX));
-        let size = auto_size::size(asked.job_size, measured, settings.job_size, window_ms)
+        let size = auto_size::size(asked.job_size, speed, settings.job_size, window_ms)
             .map_err(|error| Refused::bad_request(format!("handing in a batch: {error}")))?;
         let format = asked.format.unwrap_or(form.format);
-        let keys = keys(&asked, offered)?;
+        let keys = keys(&asked, offered, app.limits.records)?;
         let required = requirements::asked(&asked)
             .map_err(|problem| Refused::bad_request(format!("handing in a batch: {problem}")))?;
         let parameters = parameters(&asked, format, required.as_ref());
@@ -104,14 +110,20 @@ impl Plan {
                 columns: Vec::new(),
                 outputs: offered.outputs.clone(),
                 lease_ms: u64::try_from(settings.lease.as_millis()).unwrap_or(u64::MAX),
+                sampled: match speed {
+                    Speed::Sampled(samples) => Some(samples),
+                    Speed::Measured(_) | Speed::Unknown => None,
+                },
                 max_attempts: settings.max_attempts,
                 error_rate: ErrorRate::per_mille(settings.error_rate),
+                position: None,
             },
             release: catalogue.release.clone().unwrap_or_default(),
             wanted: Wanted { plugin: asked.plugin, inputs: offered.inputs.clone(), outputs: offered.outputs.clone() },
             size,
-            measured,
+            speed,
             key: asked.key.map(|key| short_text("a key", key)).transpose()?,
+            on_replica: offered.on_replica,
             owner: None,
             parameters,
             dry_run: asked.dry_run,
@@ -119,12 +131,13 @@ impl Plan {
             format,
             gzip: form.gzip,
             keys,
+            most: Most { records: app.limits.records, bytes: app.limits.input },
         })
     }
 
     /// What reads the records.
     pub(super) fn incoming(&self) -> Incoming {
-        Incoming::new(self.doing(), self.wanted.clone(), (self.format, self.gzip), self.keys.clone())
+        Incoming::new(self.doing(), self.wanted.clone(), (self.format, self.gzip), self.keys.clone(), self.most)
     }
 
     pub(super) fn doing(&self) -> String {
@@ -142,7 +155,7 @@ fn short_text(what: &str, text: String) -> Result<String, Refused> {
 }
 
 /// The range of keys that was asked for, if one was.
-fn keys(asked: &HandIn, offered: &Offered) -> Result<Option<Keys>, Refused> {
+fn keys(asked: &HandIn, offered: &Offered, most: u64) -> Result<Option<Keys>, Refused> {
     let bad = |problem: String| Err(Refused::bad_request(format!("handing in a batch: {problem}")));
     let (table, column, from, to) = match (&asked.table, &asked.key_column, asked.from, asked.to) {
         (None, None, None, None) => return Ok(None),
@@ -163,8 +176,12 @@ fn keys(asked: &HandIn, offered: &Offered) -> Result<Option<Keys>, Refused> {
     if count < 1 {
         return bad(format!("there is no key from {from} to {to}: write the smaller one first"));
     }
-    if count > MOST_KEYS {
-        return bad(format!("{count} keys are more than the {MOST_KEYS} a batch takes: hand in several ranges"));
+    if count > i128::from(most) {
+        let detail = format!(
+            "handing in a batch: {count} keys are more than the {most} records a batch may have here (max_records in \
+             jobserver.toml): hand in several ranges"
+        );
+        return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, detail));
     }
     Ok(Some(Keys { column: column.clone(), next: Some(from), to }))
 }

@@ -63,7 +63,7 @@ where
         job_size: plan.size.records,
         job_size_by: plan.size.by,
         jobs: jobs + u64::from(cut.is_begun()),
-        estimate: auto_size::estimate(&plan.wanted.plugin, records, plan.measured, workers),
+        estimate: auto_size::estimate(&plan.wanted.plugin, records, plan.speed, workers),
         plugin: plan.wanted.plugin,
         problems: problems.named.iter().map(crate::csv::intake::Unfit::problem).collect(),
         more_problems: problems.more,

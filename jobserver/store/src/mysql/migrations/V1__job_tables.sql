@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS batches (
     max_attempts     BIGINT       NOT NULL CHECK (max_attempts > 0),
     -- The part of its results, in thousandths, that may be errors before the breaker suspends it; 1000 for any.
     error_rate       BIGINT       NOT NULL CHECK (error_rate BETWEEN 0 AND 1000),
+    -- The position of the primary that its data must have reached; NULL when none was noted (wire's DataPosition).
+    data_primary     VARCHAR(255) CHECK (data_primary <> ''),
+    data_gtid        MEDIUMTEXT,
+    data_noted       BIGINT,
     -- Results and errors since it was handed in or resumed: what the breaker judges by.
     judged_results   BIGINT       NOT NULL DEFAULT 0 CHECK (judged_results >= 0),
     judged_errors    BIGINT       NOT NULL DEFAULT 0,
@@ -56,6 +60,8 @@ CREATE TABLE IF NOT EXISTS batches (
     CHECK (judged_errors BETWEEN 0 AND judged_results),
     CHECK (results BETWEEN 0 AND records),
     CHECK (errors BETWEEN 0 AND results),
+    CHECK ((data_primary IS NOT NULL) = (data_gtid IS NOT NULL)),
+    CHECK ((data_primary IS NOT NULL) = (data_noted IS NOT NULL)),
     CHECK (jobs_done + jobs_running + jobs_quarantined + jobs_suspended + jobs_deleted <= jobs),
     CHECK (state <> 'done' OR (results = records AND jobs_done = jobs)),
     CHECK (state <> 'incomplete' OR (jobs_done < jobs AND jobs_done + jobs_quarantined + jobs_deleted = jobs)),
@@ -172,6 +178,9 @@ CREATE TABLE IF NOT EXISTS attempts (
     lease_until    BIGINT,
     records_done   BIGINT       NOT NULL DEFAULT 0,
     work_ms        BIGINT,
+    -- The position that the data of accepted results had reached; NULL when none was told (wire's ReachedPosition).
+    data_primary   VARCHAR(255) CHECK (data_primary <> ''),
+    data_gtid      MEDIUMTEXT,
     started_at     BIGINT       NOT NULL,
     ended_at       BIGINT,
     held_job       BIGINT       GENERATED ALWAYS AS (CASE WHEN state IN ('running', 'accepted') THEN job_id END) STORED,
@@ -183,6 +192,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     -- One index for two questions: which run on a worker, and of all that run, whose lease is over.
     INDEX attempts_running (runs_on, lease_until),
     CONSTRAINT attempts_are_of_a_job FOREIGN KEY (job_id) REFERENCES jobs (id),
+    CHECK ((data_primary IS NOT NULL) = (data_gtid IS NOT NULL)),
     CHECK ((lease_until IS NOT NULL) = (state = 'running')),
     CHECK ((ended_at IS NULL) = (state = 'running')),
     CHECK ((work_ms IS NOT NULL) = (state = 'accepted'))
@@ -207,6 +217,8 @@ CREATE TABLE IF NOT EXISTS workers (
     `release`       MEDIUMTEXT   NOT NULL,
     refused         MEDIUMTEXT   NOT NULL CHECK (JSON_VALID(refused)),
     steps           MEDIUMTEXT   NOT NULL CHECK (JSON_VALID(steps)),
+    -- Its replica, as a JSON object; NULL when it has none.
+    replica         MEDIUMTEXT   CHECK (JSON_VALID(replica)),
     address         MEDIUMTEXT   NOT NULL,
     -- As it claimed last; 0 for a machine it did not describe.
     plugins         MEDIUMTEXT   NOT NULL DEFAULT ('[]') CHECK (JSON_VALID(plugins)),

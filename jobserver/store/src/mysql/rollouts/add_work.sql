@@ -1,4 +1,4 @@
--- The second half of SQLite's count_work.sql, from one JSON array: many workers in one statement.
+-- SQLite's add_work.sql for many rows, from one JSON array.
 INSERT INTO rollout_work (`release`, worker, plugin, jobs, records, errors, work_ms, failures)
 SELECT counted.`release`, counted.worker, counted.plugin, counted.jobs, counted.records, counted.errors, counted.work_ms,
        counted.failures

@@ -24,6 +24,10 @@ CREATE TABLE batches (
     max_attempts     INTEGER NOT NULL CHECK (max_attempts > 0),
     -- The part of its results, in thousandths, that may be errors before the breaker suspends it; 1000 for any.
     error_rate       INTEGER NOT NULL CHECK (error_rate BETWEEN 0 AND 1000),
+    -- The position of the primary that its data must have reached; NULL when none was noted (wire's DataPosition).
+    data_primary     TEXT    CHECK (data_primary <> ''),
+    data_gtid        TEXT,
+    data_noted       INTEGER,
     -- Results and errors since it was handed in or resumed: what the breaker judges by.
     judged_results   INTEGER NOT NULL DEFAULT 0 CHECK (judged_results >= 0),
     judged_errors    INTEGER NOT NULL DEFAULT 0 CHECK (judged_errors BETWEEN 0 AND judged_results),
@@ -39,6 +43,8 @@ CREATE TABLE batches (
     jobs_deleted     INTEGER NOT NULL DEFAULT 0 CHECK (jobs_deleted >= 0),
     created_at       INTEGER NOT NULL,
     finished_at      INTEGER,
+    CHECK ((data_primary IS NOT NULL) = (data_gtid IS NOT NULL)),
+    CHECK ((data_primary IS NOT NULL) = (data_noted IS NOT NULL)),
     CHECK (jobs_done + jobs_running + jobs_quarantined + jobs_suspended + jobs_deleted <= jobs),
     CHECK (state <> 'done' OR (results = records AND jobs_done = jobs)),
     CHECK (state <> 'incomplete' OR (jobs_done < jobs AND jobs_done + jobs_quarantined + jobs_deleted = jobs)),
@@ -148,8 +154,12 @@ CREATE TABLE attempts (
     lease_until    INTEGER,
     records_done   INTEGER NOT NULL DEFAULT 0,
     work_ms        INTEGER,
+    -- The position that the data of accepted results had reached; NULL when none was told (wire's ReachedPosition).
+    data_primary   TEXT    CHECK (data_primary <> ''),
+    data_gtid      TEXT,
     started_at     INTEGER NOT NULL,
     ended_at       INTEGER,
+    CHECK ((data_primary IS NOT NULL) = (data_gtid IS NOT NULL)),
     CHECK ((lease_until IS NOT NULL) = (state = 'running')),
     CHECK ((ended_at IS NULL) = (state = 'running')),
     CHECK ((work_ms IS NOT NULL) = (state = 'accepted'))
@@ -181,6 +191,8 @@ CREATE TABLE workers (
     release         TEXT    NOT NULL,
     refused         TEXT    NOT NULL CHECK (json_type(refused) = 'array'),
     steps           TEXT    NOT NULL CHECK (json_type(steps) = 'array'),
+    -- Its replica, as a JSON object; NULL when it has none.
+    replica         TEXT    CHECK (json_type(replica) = 'object'),
     address         TEXT    NOT NULL,
     -- As it claimed last; 0 for a machine it did not describe.
     plugins         TEXT    NOT NULL DEFAULT '[]' CHECK (json_type(plugins) = 'array'),

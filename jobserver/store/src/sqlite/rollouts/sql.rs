@@ -1,6 +1,9 @@
 //! Every query about rollouts, by name: one `.sql` file each, and no SQL anywhere else.
 
-pub(super) const COUNT_WORK: &str = include_str!("count_work.sql");
+pub(super) const ADD_DONE: &str = include_str!("add_done.sql");
+pub(super) const ADD_HOURS: &str = include_str!("add_hours.sql");
+pub(super) const ADD_WORK: &str = include_str!("add_work.sql");
+pub(super) const ENDED: &str = include_str!("ended.sql");
 pub(super) const FORGET_HALTS: &str = include_str!("forget_halts.sql");
 pub(super) const FORGET_TRIALS: &str = include_str!("forget_trials.sql");
 pub(super) const FORGET_WORK: &str = include_str!("forget_work.sql");

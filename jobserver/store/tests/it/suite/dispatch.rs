@@ -32,13 +32,17 @@ pub(crate) async fn a_worker_gets_as_many_jobs_as_it_asks_for_in_their_order(pla
 
 pub(crate) async fn a_prefetched_job_has_the_lease_of_the_one_before_it_as_well(place: &dyn Place) {
     let store = place.open().await;
-    hand_in(&*store, &[1; 4]).await;
+    hand_in(&*store, &[1; 5]).await;
     let first = claim(&*store, "w", 0).await;
     let holding = vec![first.attempt];
     let behind = ClaimRequest { behind: Some(first.attempt), holding, max: 2, ..request("w") };
     let next = store.claim(&behind, 0).await.expect("claim");
     assert_eq!(next.iter().map(|claim| claim.lease_ms).collect::<Vec<_>>(), [2 * LEASE, 3 * LEASE]);
     assert_eq!(beat(&*store, &next[0], 1).await.lease_ms, Some(2 * LEASE));
+    // What is in hand counts with its own length: leases do not grow from job to job.
+    let holding = vec![first.attempt, next[0].attempt, next[1].attempt];
+    let ahead = ClaimRequest { behind: Some(next[1].attempt), holding, ..request("w") };
+    assert_eq!(claim_as(&*store, &ahead, 1).await.expect("a job").lease_ms, 2 * LEASE);
     // Behind what another worker has, nothing is longer.
     let other = claim_as(&*store, &ClaimRequest { behind: Some(first.attempt), ..request("x") }, 0).await;
     assert_eq!(other.expect("a job").lease_ms, LEASE);

@@ -111,6 +111,7 @@ pub(crate) async fn results_are_counted_by_release_and_worker(place: &dyn Place)
         release: release.to_owned(),
         commit: "c".repeat(40),
         worker: worker.to_owned(),
+        position: None,
         jobs: 1,
         results: 4,
         errors: 1,

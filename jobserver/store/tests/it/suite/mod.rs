@@ -2,12 +2,15 @@
 //! that this machine does not have is named on standard error, and its promises are not checked.
 
 mod admin;
+mod board;
 mod dispatch;
 mod hand_in;
 mod late;
 mod ledger;
 mod look;
+mod replicas;
 mod rollouts;
+mod statistics;
 mod work;
 
 use nightshift_testbed::database::Make;
@@ -57,6 +60,7 @@ macro_rules! every_promise {
                 a_job_that_fails_too_often_is_quarantined_with_the_reason,
                 giving_back_again_is_acknowledged_and_counted_once,
                 a_lease_follows_the_measured_time,
+                a_lease_follows_the_samples_until_a_job_was_done,
                 an_impossible_time_of_work_is_no_reason_to_refuse_results;
             late:
                 a_lease_that_ran_out_puts_the_job_back,
@@ -109,12 +113,41 @@ macro_rules! every_promise {
                 results_are_counted_by_release_and_worker,
                 jobs_with_errors_are_found_by_their_places,
                 the_speed_of_a_plugin_is_that_of_accepted_work;
+            replicas:
+                every_claim_carries_the_position_of_its_batch,
+                results_keep_the_position_that_their_data_had_reached,
+                a_position_that_no_store_could_keep_is_refused,
+                results_of_another_primarys_data_change_nothing,
+                what_is_not_done_gets_a_position_of_the_new_primary_on_the_record,
+                a_job_that_was_claimed_before_a_failover_is_done_again,
+                a_batch_that_was_given_up_is_repinned_before_it_is_retried,
+                a_deleted_batch_takes_the_record_of_its_positions_with_it,
+                so_many_workers_rebuild_at_once_and_the_next_when_one_has_ended,
+                a_permit_of_a_worker_that_went_away_runs_out,
+                of_several_that_ask_for_a_rebuild_at_the_same_instant_two_may,
+                a_failover_that_is_seen_several_times_at_once_is_noted_once,
+                a_workers_replica_is_known_as_it_was_reported_last;
             rollouts:
                 work_is_counted_by_release_worker_and_plugin,
                 work_counts_for_the_release_that_computed_it,
                 what_is_known_of_releases_outlives_the_server,
                 a_tag_that_names_another_object_begins_anew,
                 results_that_are_turned_down_put_the_job_back_at_once;
+            board:
+                all_batches_are_counted_together,
+                batches_are_paged_by_number_and_found_by_where_they_stand,
+                workers_are_counted_and_found_as_they_are_shown,
+                work_is_counted_by_the_hour_in_which_it_ended,
+                a_batch_is_drawn_by_when_its_jobs_were_done,
+                errors_that_are_alike_are_counted_together;
+            statistics:
+                work_is_found_by_hour_day_worker_plugin_and_release,
+                a_job_that_was_picked_up_twice_took_from_the_first_time_on,
+                a_retried_job_is_counted_anew_with_the_pick_ups_of_its_revision,
+                more_lines_than_are_wanted_are_not_told,
+                old_hours_become_days_that_say_the_same_and_old_days_go,
+                minutes_of_workers_are_counted_once_by_state_and_reason,
+                a_baseline_is_kept_under_its_name_until_it_is_removed;
             look:
                 results_come_in_input_order_job_by_job,
                 jobs_come_in_pages_and_tell_their_story,

@@ -67,7 +67,7 @@ pub(crate) async fn work_counts_for_the_release_that_computed_it(place: &dyn Pla
     hand_in(&*store, &[4]).await;
     let claimed = claim(&*store, "w1", 0).await;
     let results = compute(&*store, &claimed).await;
-    let provenance = Provenance { release: "v1.1.0".to_owned(), commit: "c".repeat(40), work_ms: 10 };
+    let provenance = Provenance { release: "v1.1.0".to_owned(), commit: "c".repeat(40), work_ms: 10, position: None };
     let submission = nightshift_wire::Submission { provenance, ..submission(&claimed, results) };
     store.submit(claimed.attempt, submission, 1).await.expect("accepted");
     store.count_work(&[claimed.attempt]).await.expect("counted");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nightshift_rules::acceptance::WrongResults;
+use nightshift_rules::{acceptance::WrongResults, sizing::Measured};
 use nightshift_store::{NewBatch, Refusal};
 use nightshift_wire::{BatchState, ClaimRequest, GiveBackCause, Heartbeat, JobState, Outcome, Receipt, RecordResult};
 
@@ -255,6 +255,30 @@ pub(crate) async fn a_lease_follows_the_measured_time(place: &dyn Place) {
     let plugins = vec![PLUGIN.to_owned(), "other".to_owned()];
     let other = claim_as(&*store, &ClaimRequest { plugins, ..request("x") }, 3).await.expect("a job");
     assert_eq!(other.lease_ms, LEASE, "another plugin was never measured");
+}
+
+pub(crate) async fn a_lease_follows_the_samples_until_a_job_was_done(place: &dyn Place) {
+    let store = place.open().await;
+    // Ten seconds a record.
+    let sampled = Some(Measured { records: 2, work_ms: 20_000 });
+    let batch = hand_in_as(&*store, NewBatch { sampled, ..new_batch() }, &[1, 100, 100]).await;
+    hand_in_as(&*store, NewBatch { plugin: "other".to_owned(), priority: -1, ..new_batch() }, &[1_000]).await;
+    let short = claim(&*store, "w", 0).await;
+    assert_eq!(short.lease_ms, LEASE, "no shorter than the grid's setting");
+    drop(store);
+    let store = place.open().await;
+    let long = claim(&*store, "x", 1).await;
+    assert_eq!(long.lease_ms, 2 * 100 * 10_000, "ten seconds for each record, twice");
+    assert_eq!(store.speed(PLUGIN).await.expect("known"), Measured::default(), "samples are no measured work");
+
+    let mut quick = submission(&short, compute(&*store, &short).await);
+    quick.provenance.work_ms = 1_000;
+    store.submit(short.attempt, quick, 2).await.expect("accepted");
+    let next = claim(&*store, "w", 3).await;
+    assert_eq!((next.batch, next.lease_ms), (batch, 2 * 100 * 1_000), "by the job that was done");
+    let plugins = vec!["other".to_owned()];
+    let other = claim_as(&*store, &ClaimRequest { plugins, ..request("y") }, 4).await.expect("a job");
+    assert_eq!(other.lease_ms, LEASE, "nothing is known of the other plugin");
 }
 
 pub(crate) async fn an_impossible_time_of_work_is_no_reason_to_refuse_results(place: &dyn Place) {

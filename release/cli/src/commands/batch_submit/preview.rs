@@ -13,6 +13,7 @@ pub(super) fn lines(preview: &Preview) -> String {
     let sized_by = match preview.job_size_by {
         SizedBy::Owner => "as asked",
         SizedBy::Measured => "by measured speed",
+        SizedBy::Samples => "by the speed of the plugin's own samples",
         SizedBy::Setting => "the grid's setting",
     };
     let mut text = format!(

@@ -1,8 +1,10 @@
 //! The part of `nightshift release status` that the job server knows: rings, workers, health, and what is waited for.
 
-use nightshift_wire::{RingState, Rollout, RolloutRing, Rollouts};
+use jiff::tz::TimeZone;
+use nightshift_wire::{FoundBad, Moment, RingState, Rollout, RolloutRing, Rollouts};
 
-use crate::figures::{count, counted, share};
+use super::standing::State;
+use crate::figures::{count, counted, moment, share};
 use crate::table::Table;
 
 /// What the job server says of a release.
@@ -17,28 +19,40 @@ pub(super) fn goes_on(rollout: &Rollout) -> bool {
     !over && !rollout.rings.iter().all(all_have_it)
 }
 
-/// A release's rings for people; nothing for one without a plan that nothing holds back.
-pub(super) fn lines(rollout: &Rollout) -> String {
-    if rollout.rings.is_empty() && rollout.held.is_none() {
+/// A release's rings for people; nothing for one without a plan. `now` is the server's clock.
+pub(super) fn lines(rollout: &Rollout, state: State, now: Moment, zone: &TimeZone) -> String {
+    if rollout.rings.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{}: on {}", rollout.release, counted(rollout.on_release, "worker"));
-    if let Some(held) = &rollout.held {
-        text = format!("{text}; {held}");
-    }
-    text.push('\n');
-    if rollout.rings.is_empty() {
-        return text;
-    }
-    let mut table =
-        Table::new(&["RING", "STATE", ">WORKERS", ">ON IT", ">JOBS", ">ERRORS", ">EXPECTED", ">TIME", "WAITS FOR"]);
+    let mut table = Table::new(&[
+        "RING",
+        "STATE",
+        ">WORKERS",
+        ">ON IT",
+        ">JOBS",
+        ">FAILED",
+        ">ERRORS",
+        ">EXPECTED",
+        ">TIME",
+        "WAITS FOR",
+    ]);
     for ring in &rollout.rings {
-        table.row(row(ring));
+        table.row(row(ring, state, now, zone));
     }
-    text + &table.to_string()
+    format!("\n{}, {state}: on {}\n{table}", rollout.release, counted(rollout.on_release, "worker"))
 }
 
-fn row(ring: &RolloutRing) -> Vec<String> {
+/// That workers found a release bad, and what one of them says; nothing when none did.
+pub(super) fn found_bad(rollout: &Rollout) -> Option<String> {
+    let FoundBad { workers, says } = rollout.found_bad.as_ref()?;
+    let workers = counted(*workers, "worker");
+    Some(match says.as_str() {
+        "" => format!("{} was found bad on {workers}, which went back to the release before", rollout.release),
+        says => format!("{} was found bad on {workers}; one says: {says}", rollout.release),
+    })
+}
+
+fn row(ring: &RolloutRing, release: State, now: Moment, zone: &TimeZone) -> Vec<String> {
     let state = match ring.state {
         RingState::Open => "open",
         RingState::Waiting => "waiting",
@@ -47,10 +61,13 @@ fn row(ring: &RolloutRing) -> Vec<String> {
     let done = ring.records > 0;
     let part = |errors: u64| if done { share(errors, ring.records) } else { String::new() };
     let mut waits: Vec<String> = Vec::new();
-    if !ring.reason.is_empty() {
+    // Why a release is denied is said once, for all rings.
+    if !ring.reason.is_empty() && release != State::Denied {
         waits.push(ring.reason.clone());
     }
     if ring.state != RingState::SentBack {
+        let not_before = ring.not_before.filter(|moment| *moment > now);
+        waits.extend(not_before.map(|not_before| format!("takes it from {} on", moment(not_before, zone))));
         waits.extend(ring.window.as_ref().map(|window| format!("takes it {window}")));
     }
     vec![
@@ -59,6 +76,7 @@ fn row(ring: &RolloutRing) -> Vec<String> {
         count(ring.workers),
         count(ring.on_release),
         count(ring.jobs),
+        count(ring.failures),
         part(ring.errors),
         ring.expected_errors.map_or_else(String::new, part),
         ring.pace.map_or_else(String::new, |pace| format!("{} %", pace.div_ceil(10))),
@@ -67,10 +85,11 @@ fn row(ring: &RolloutRing) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn ring(name: &str, state: RingState, reason: &str) -> RolloutRing {
+    /// A ring of twenty workers that all have the release.
+    pub(in super::super) fn ring(name: &str, state: RingState, reason: &str) -> RolloutRing {
         RolloutRing {
             name: name.to_owned(),
             state,
@@ -90,8 +109,9 @@ mod tests {
         }
     }
 
-    fn rollout(rings: Vec<RolloutRing>) -> Rollout {
-        Rollout { release: "v1.5.0".to_owned(), held: None, denied: None, rings, on_release: 23 }
+    /// How v1.5.0 spreads.
+    pub(in super::super) fn rollout(rings: Vec<RolloutRing>) -> Rollout {
+        Rollout { release: "v1.5.0".to_owned(), held: None, denied: None, rings, on_release: 23, found_bad: None }
     }
 
     #[test]
@@ -110,13 +130,41 @@ mod tests {
         let waiting = RolloutRing {
             workers: 177,
             on_release: 0,
+            not_before: Some(1_772_474_400_000),
             window: Some("mon-fri 18:00-06:00 (Europe/London)".to_owned()),
             ..ring("everyone", RingState::Waiting, "12 of 20 jobs done in ring early")
         };
-        let held = Some("paused: month's end".to_owned());
-        let shown = lines(&Rollout { held, ..rollout(vec![canary, early, waiting]) });
+        let shown = lines(&rollout(vec![canary, early, waiting]), State::Newest, 0, &TimeZone::UTC);
         insta::assert_snapshot!(shown);
-        assert_eq!(lines(&rollout(Vec::new())), "", "everybody takes it");
+        let nothing = lines(&rollout(Vec::new()), State::Newest, 0, &TimeZone::UTC);
+        assert_eq!(nothing, "", "everybody takes it");
+    }
+
+    #[test]
+    fn a_denied_release_shows_who_still_has_it_and_says_why_no_more_than_once() {
+        let reason = "v1.5.0 is denied: wrong prices";
+        let rings = vec![ring("canary", RingState::SentBack, reason), ring("all", RingState::SentBack, reason)];
+        let shown = lines(&rollout(rings), State::Denied, 0, &TimeZone::UTC);
+        assert!(shown.starts_with("\nv1.5.0, denied: on 23 workers\n"), "{shown}");
+        assert!(!shown.contains("wrong prices"), "{shown}");
+    }
+
+    #[test]
+    fn what_workers_found_bad_is_told_in_the_words_of_one_of_them_also_without_a_plan() {
+        let of = |workers, says: &str| {
+            let found_bad = Some(FoundBad { workers, says: says.to_owned() });
+            found_bad_of(&Rollout { found_bad, ..rollout(Vec::new()) })
+        };
+        assert_eq!(
+            of(3, "v1.5.0 was rolled back here: it hangs"),
+            "v1.5.0 was found bad on 3 workers; one says: v1.5.0 was rolled back here: it hangs"
+        );
+        assert_eq!(of(1, ""), "v1.5.0 was found bad on 1 worker, which went back to the release before");
+        assert_eq!(found_bad(&rollout(Vec::new())), None);
+    }
+
+    fn found_bad_of(rollout: &Rollout) -> String {
+        found_bad(rollout).expect("it was found bad")
     }
 
     #[test]

@@ -41,18 +41,18 @@ const SQLITE: Way = Way {
     most_us: 250.0,
     on: On::Sqlite,
     at_once: 1,
-    jobs: 250_000,
+    jobs: 600_000,
 };
 
 const MARIADB: Way =
-    Way { rate: "jobs_per_s_mariadb", cpu: "jobs_server_cpu_us_mariadb", on: On::MariaDb, jobs: 150_000, ..SQLITE };
+    Way { rate: "jobs_per_s_mariadb", cpu: "jobs_server_cpu_us_mariadb", on: On::MariaDb, jobs: 300_000, ..SQLITE };
 
 const BATCHED: Way = Way {
     rate: "jobs_per_s_batched_mariadb",
     least: 15_000.0,
     cpu: "jobs_server_cpu_us_batched_mariadb",
     at_once: 100,
-    jobs: 500_000,
+    jobs: 800_000,
     ..MARIADB
 };
 

@@ -138,7 +138,7 @@ impl Echo {
         let (mut ours, mut raw) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let begun = Moment::now();
-            let results = self.plugin.process(&block)?;
+            let results = self.plugin.work((&block).into())?;
             ours.push(micros_a_record(begun));
             ensure!(results.len() == RECORDS, "{} results", results.len());
             let begun = Moment::now();

@@ -95,6 +95,7 @@ impl Fleet {
             store: store.clone(),
             releases: releases.clone(),
             clock,
+            replication: serve::CompanyData::default(),
             limits: Limits { grace: FOREVER, ..Limits::default() },
             hosts: Hosts::named([]),
             artifacts: None,
@@ -172,7 +173,7 @@ impl Fleet {
 
     pub(super) async fn end_the_job_server(&mut self) {
         self.stopping.cancel();
-        self.running.take().expect("it runs").ended().await;
+        self.running.take().expect("it runs").ended().await.expect("every part of it ended well");
     }
 
     /// The workers that have a release in force.
@@ -262,7 +263,7 @@ impl Fleet {
         let results = records.records.iter().map(|record| RecordResult { id: record.id, outcome: outcome() });
         let submission = Submission {
             secret: claim.secret,
-            provenance: Provenance { release: worker.release(), commit: "c".repeat(40), work_ms: 200 },
+            provenance: Provenance { release: worker.release(), commit: "c".repeat(40), work_ms: 200, position: None },
             results: results.collect(),
         };
         self.client.submit(claim.attempt, &submission).await.expect("accepted");
@@ -278,6 +279,7 @@ impl Fleet {
                 release: worker.release(),
                 refused: Vec::new(),
                 trial: None,
+                replica: None,
                 steps: Vec::new(),
             };
             self.client.report(&report).await.expect("kept");

@@ -8,7 +8,6 @@ use std::time::Duration;
 use mysql_async::{Statement, Value};
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{Outcome, RecordResult, Records};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
@@ -21,10 +20,11 @@ use super::{script, statements};
 use crate::block::{self, Answers, LARGEST_ANSWER};
 use crate::field::TypedRecord;
 use crate::isolate::Fault;
+use crate::outcome::Outcomes;
 use crate::replica::Replica;
 use crate::sql::answer::AnswerShape;
 use crate::sql::{OPEN_LIMIT, RunFault, read};
-use crate::{BlockError, OpenError, Plugin, Stopper};
+use crate::{Block, BlockError, OpenError, Plugin, Results, Stopper};
 
 const OPEN_FILE: &str = "open.mysql.sql";
 const QUERY_FILE: &str = "query.mysql.sql";
@@ -77,7 +77,7 @@ impl ReplicaPlugin {
     }
 
     /// One run of the query, on a new connection when there is none or it turns out to be lost.
-    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
+    fn run(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Outcomes, Fault> {
         let plugin = || self.manifest.name.clone();
         let block =
             statements::block(records).map_err(|error| Fault::OfRun(format!("it cannot be written: {error}")))?;
@@ -126,7 +126,7 @@ impl Plugin for ReplicaPlugin {
         Arc::new(move || stop.now())
     }
 
-    fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
+    fn work(&mut self, block: Block<'_>) -> Result<Results, BlockError> {
         self.stop.forget();
         let manifest = Arc::clone(&self.manifest);
         block::process(&manifest, block, |records, time, room| self.run(records, time, room))
@@ -149,7 +149,7 @@ impl Work<'_> {
         records: &[TypedRecord<'_>],
         block: &[u8],
         room: &mut usize,
-    ) -> (Result<Vec<Outcome>, RunFault<Failure>>, bool) {
+    ) -> (Result<Outcomes, RunFault<Failure>>, bool) {
         if let Err(failure) = open.session.limit_time(self.time).await {
             return (Err(RunFault::Query(failure)), false);
         }
@@ -167,7 +167,7 @@ impl Work<'_> {
         block: &[u8],
         room: &mut usize,
         id: u32,
-    ) -> (Result<Vec<Outcome>, RunFault<Failure>>, bool) {
+    ) -> (Result<Outcomes, RunFault<Failure>>, bool) {
         let mut answers = Answers::to(records);
         let mut size = 0;
         let most = *room;
@@ -176,15 +176,12 @@ impl Work<'_> {
                 let read = |index| Ok::<_, std::convert::Infallible>(cell(row, index));
                 let Ok(found) = shape.record_id(read);
                 let record = found.map_err(RunFault::ForeignRow)?;
-                if !answers.is_asked(record) {
-                    return Err(RunFault::ForeignRow(record.to_string()));
-                }
-                let Ok((outcome, more)) = shape.outcome(&self.manifest.output, read);
+                let asked = answers.asked(record).ok_or_else(|| RunFault::ForeignRow(record.to_string()))?;
+                let Ok(more) = answers.note(asked, |text| shape.outcome(text, &self.manifest.output, read));
                 size += more;
                 if size > most {
                     return Err(RunFault::TooMuch);
                 }
-                answers.note(record, outcome);
                 Ok(())
             }));
             let ended = tokio::select! {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use nightshift_manifest::file_error::FileError;
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_wire::{Outcome, RecordResult, Records};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -20,9 +19,10 @@ use crate::block::{self, Answers, LARGEST_ANSWER};
 use crate::clock::Alarm;
 use crate::field::{Field, TypedRecord};
 use crate::isolate::Fault;
+use crate::outcome::Outcomes;
 use crate::sql::answer::AnswerShape;
 use crate::sql::{OPEN_LIMIT, RunFault, read};
-use crate::{BlockError, Data, OpenError, Plugin, Stopper, memory};
+use crate::{Block, BlockError, Data, OpenError, Plugin, Results, Stopper, memory};
 
 const OPEN_FILE: &str = "open.sqlite.sql";
 pub(crate) const QUERY_FILE: &str = "query.sqlite.sql";
@@ -81,7 +81,7 @@ impl SqlPlugin {
     }
 
     /// One run of the query: an outcome for each of `records`, in order. They take away from `room`, in bytes of text.
-    fn run(&self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Vec<Outcome>, Fault> {
+    fn run(&self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Outcomes, Fault> {
         let plugin = || self.manifest.name.clone();
         self.fill(records).map_err(|source| Fault::OfBlock(BlockError::Sqlite { plugin: plugin(), source }))?;
         self.guard.expect(Author::Query);
@@ -119,22 +119,19 @@ impl SqlPlugin {
     }
 
     /// Runs the query and sorts its rows by record.
-    fn ask(&self, records: &[TypedRecord<'_>], room: &mut usize) -> Result<Vec<Outcome>, RunFault<rusqlite::Error>> {
+    fn ask(&self, records: &[TypedRecord<'_>], room: &mut usize) -> Result<Outcomes, RunFault<rusqlite::Error>> {
         let mut answers = Answers::to(records);
         let mut query = self.connection.prepare_cached(&self.query)?;
         let mut rows = query.query([])?;
         let mut size = 0;
         while let Some(row) = rows.next()? {
             let id = self.shape.record_id(|index| cell(row, index))?.map_err(RunFault::ForeignRow)?;
-            if !answers.is_asked(id) {
-                return Err(RunFault::ForeignRow(id.to_string()));
-            }
-            let (outcome, more) = self.shape.outcome(&self.manifest.output, |index| cell(row, index))?;
-            size += more;
+            let asked = answers.asked(id).ok_or_else(|| RunFault::ForeignRow(id.to_string()))?;
+            let output = &self.manifest.output;
+            size += answers.note(asked, |text| self.shape.outcome(text, output, |index| cell(row, index)))?;
             if size > *room {
                 return Err(RunFault::TooMuch);
             }
-            answers.note(id, outcome);
         }
         *room -= size;
         Ok(answers.into_outcomes())
@@ -147,7 +144,7 @@ impl Plugin for SqlPlugin {
         Arc::new(move || alarm.stop())
     }
 
-    fn process(&mut self, block: &Records) -> Result<Vec<RecordResult>, BlockError> {
+    fn work(&mut self, block: Block<'_>) -> Result<Results, BlockError> {
         self.alarm.forget_stop();
         block::process(&self.manifest, block, |records, time, room| self.run(records, time, room))
     }

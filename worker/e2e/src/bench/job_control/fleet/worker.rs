@@ -200,7 +200,7 @@ impl Worker<'_> {
 
     async fn submit(&self, Job { claim, records }: &Job, due: Moment) -> Result<()> {
         let work_ms = u64::try_from(JOB.as_millis())?;
-        let provenance = Provenance { release: RELEASE.to_owned(), commit: "c".repeat(40), work_ms };
+        let provenance = Provenance { release: RELEASE.to_owned(), commit: "c".repeat(40), work_ms, position: None };
         let value = Outcome::Ok([("twice".to_owned(), 2.into())].into());
         let results = records.records.iter().map(|record| RecordResult { id: record.id, outcome: value.clone() });
         let submission = Submission { secret: claim.secret.clone(), provenance, results: results.collect() };

@@ -1,0 +1,2 @@
+-- What the binary log holds; nothing where a version has no such setting.
+SHOW GLOBAL VARIABLES LIKE 'binlog_format'

@@ -1,0 +1,7 @@
+SELECT CASE WHEN last_seen < :away_before THEN 'away' WHEN drained IS NOT NULL THEN 'drained' ELSE state END AS shown,
+       CASE WHEN last_seen < :away_before THEN '' ELSE coalesce(drained, reason) END AS why,
+       count(*) AS workers
+FROM workers
+GROUP BY shown, why
+ORDER BY workers DESC, shown, why
+LIMIT 30

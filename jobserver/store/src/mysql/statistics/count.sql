@@ -1,0 +1,1 @@
+UPDATE worker_time_counted SET minute = :minute WHERE id = 1

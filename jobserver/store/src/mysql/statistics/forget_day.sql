@@ -1,0 +1,1 @@
+DELETE FROM work_done WHERE span_ms = 86400000 AND began = :day

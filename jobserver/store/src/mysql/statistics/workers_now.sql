@@ -1,0 +1,8 @@
+-- At work the reason is the job, and who is away gives none.
+SELECT CASE WHEN last_seen < :away_before THEN 'away' WHEN drained IS NOT NULL THEN 'drained' ELSE state END AS shown,
+       CASE WHEN last_seen < :away_before THEN '' WHEN drained IS NOT NULL THEN drained
+            WHEN state = 'working' THEN '' ELSE reason END AS why,
+       count(*) AS workers
+FROM workers
+WHERE last_seen >= :known_since
+GROUP BY shown, why

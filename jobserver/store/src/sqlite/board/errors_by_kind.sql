@@ -1,0 +1,10 @@
+SELECT error, count(*) AS records
+FROM (SELECT job_results.error
+      FROM jobs
+      JOIN job_results ON job_results.job_id = jobs.id
+      WHERE jobs.batch_id = :batch AND jobs.errors > 0 AND job_results.error IS NOT NULL
+      ORDER BY jobs.seq
+      LIMIT :most)
+GROUP BY error
+ORDER BY records DESC, error
+LIMIT 50

@@ -1,0 +1,1 @@
+SELECT worker, until FROM rebuilds

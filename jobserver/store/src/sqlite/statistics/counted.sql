@@ -1,0 +1,1 @@
+SELECT minute FROM worker_time_counted WHERE id = 1

@@ -1,0 +1,1 @@
+DELETE FROM hours_of_work WHERE hour < :before

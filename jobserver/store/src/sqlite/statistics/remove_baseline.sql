@@ -1,0 +1,1 @@
+DELETE FROM baselines WHERE name = :name

@@ -1,0 +1,11 @@
+INSERT INTO work_done (span_ms, began, worker, release, plugin, turnaround, jobs, records, errors, work_ms, failures, pickups)
+SELECT 86400000, began - began % 86400000, worker, release, plugin, turnaround, jobs, records, errors, work_ms, failures, pickups
+FROM work_done
+WHERE span_ms = 3600000 AND began = :hour
+ON CONFLICT (span_ms, began, worker, release, plugin, turnaround) DO UPDATE
+SET jobs     = jobs + excluded.jobs,
+    records  = records + excluded.records,
+    errors   = errors + excluded.errors,
+    work_ms  = work_ms + excluded.work_ms,
+    failures = failures + excluded.failures,
+    pickups  = pickups + excluded.pickups

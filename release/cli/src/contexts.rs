@@ -1,0 +1,95 @@
+//! Changing the contexts of `config.toml` without losing what a person wrote there: comments and order stay.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use nightshift_contract::exit::Exit;
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::refusal::refusal;
+use crate::{config, swap};
+
+/// Makes a context, or gives it another job server, and takes it into use.
+pub(crate) fn make(config_dir: &Path, name: &str, jobserver: &str) -> anyhow::Result<PathBuf> {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        let text = format!("{name:?} is no name for a context: use letters, digits and the signs . _ -");
+        return Err(refusal(Exit::Usage, text));
+    }
+    change(config_dir, |document| made(document, name, jobserver))
+}
+
+/// Takes a context into use; `None`: the keys outside of contexts.
+pub(crate) fn take(config_dir: &Path, name: Option<&str>) -> anyhow::Result<PathBuf> {
+    change(config_dir, |document| taken(document, name))
+}
+
+fn made(document: &mut DocumentMut, name: &str, jobserver: &str) {
+    let contexts = document.entry("contexts").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    contexts[name]["jobserver"] = value(jobserver);
+    if let Some(context) = contexts[name].as_inline_table().cloned() {
+        contexts[name] = Item::Table(context.into_table());
+    }
+    taken(document, Some(name));
+}
+
+fn taken(document: &mut DocumentMut, name: Option<&str>) {
+    match name {
+        Some(name) => document["context"] = value(name),
+        None => {
+            document.remove("context");
+        }
+    }
+}
+
+/// Reads the file, has it changed, and writes it whole.
+fn change(config_dir: &Path, change: impl FnOnce(&mut DocumentMut)) -> anyhow::Result<PathBuf> {
+    let path = config::path(config_dir);
+    let doing = || format!("changing {}", path.display());
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        text => text.with_context(doing)?,
+    };
+    let mut document: DocumentMut = text.parse().with_context(doing)?;
+    change(&mut document);
+    fs::create_dir_all(config_dir).with_context(doing)?;
+    let beside = path.with_extension("toml.new");
+    fs::write(&beside, document.to_string()).with_context(doing)?;
+    swap::replace_file(&beside, &path)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN: &str = "# mine\njobserver = \"http://a\" # the old one\n";
+
+    #[test]
+    fn a_context_is_made_and_taken_into_use_and_what_stood_there_stays() {
+        let mut document: DocumentMut = WRITTEN.parse().expect("TOML");
+        made(&mut document, "office", "https://office:7070");
+        made(&mut document, "lab", "https://lab:7070");
+        made(&mut document, "office", "https://new:7070");
+        assert_eq!(
+            document.to_string(),
+            "# mine\njobserver = \"http://a\" # the old one\ncontext = \"office\"\n\n[contexts.office]\n\
+             jobserver = \"https://new:7070\"\n\n[contexts.lab]\njobserver = \"https://lab:7070\"\n"
+        );
+        taken(&mut document, None);
+        assert!(!document.to_string().contains("context ="), "{document}");
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().expect("folder");
+        let error = make(folder.path(), "our office", "https://office").expect_err("a blank").to_string();
+        assert!(error.contains("letters, digits"), "{error}");
+        assert!(!config::path(folder.path()).exists());
+    }
+}

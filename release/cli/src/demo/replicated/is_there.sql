@@ -1,0 +1,2 @@
+-- Whether the news have arrived.
+SELECT id FROM company.news WHERE id = ?

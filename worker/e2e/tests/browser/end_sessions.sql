@@ -1,0 +1,1 @@
+UPDATE sessions SET expires_at = opened_at + 1

@@ -1,0 +1,2 @@
+-- Takes no writes but those of replication and of administrators.
+SET GLOBAL read_only = ON

@@ -1,0 +1,2 @@
+-- Starts what stands still; a thread that runs is left alone.
+START REPLICA

@@ -1,0 +1,2 @@
+-- Everything the account may do.
+SHOW GRANTS

@@ -1,0 +1,2 @@
+-- The binary logs that are left, the oldest first.
+SHOW BINARY LOGS

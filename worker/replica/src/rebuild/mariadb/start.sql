@@ -1,0 +1,2 @@
+-- Has the server copy its primary.
+START SLAVE;

@@ -1,0 +1,2 @@
+-- What is in no binary log of the server any more.
+SELECT @@GLOBAL.gtid_purged
