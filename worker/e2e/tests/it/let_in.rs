@@ -75,9 +75,13 @@ fn a_backup_made_at_work_takes_the_place_of_a_lost_state_and_every_record_comes_
     let then = scene.batch(batch.id)?.jobs_done;
     let later = scene.hand_in_numbers(10, 5)?;
     scene.batch_is(batch.id, "further than the backup", |batch| batch.jobs_done > then)?;
+    // Held, the worker cannot hand in anew what it did since, before anybody looks.
+    let core = worker.core_runs(None)?;
+    core.freeze()?;
     scene.grid.server.restart_from(&backup)?;
     assert!(scene.batch(later.id).is_err(), "what was handed in after it is gone");
     assert!(scene.batch(batch.id)?.jobs_done <= then, "what was done after it is to be done again");
+    core.thaw()?;
     // The worker needs no new pin, no new credential and no visit.
     scene.done(batch.id)?;
     scene.check_numbers(batch.id, 1000)
