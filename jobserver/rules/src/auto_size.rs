@@ -1,6 +1,6 @@
 //! How many records a job gets by itself, and how long a batch will take: both follow from the plugin's measured speed.
 
-use nightshift_wire::{Estimate, JobSize, SizedBy};
+use nightshift_wire::{Estimate, JobSize, SizedBy, counted};
 
 use crate::sizing::{LARGEST_JOB, Measured, WrongSize, job_size};
 
@@ -96,7 +96,7 @@ pub fn estimate(plugin: &str, records: u64, speed: Speed, workers: u64) -> Estim
             ),
         };
     };
-    let (took, work) = (counted(measured.records), measured.work_ms);
+    let (took, work) = (counted(measured.records, "record"), measured.work_ms);
     let speed = match speed {
         Speed::Sampled(_) => {
             format!("by its samples: {took} took {work} ms when its release was cut, no job was done yet")
@@ -109,10 +109,6 @@ pub fn estimate(plugin: &str, records: u64, speed: Speed, workers: u64) -> Estim
         _ => (Some(work_ms / workers), format!("{speed}; {workers} workers with nothing else to do")),
     };
     Estimate { work_ms: Some(work_ms), workers, elapsed_ms, how }
-}
-
-fn counted(records: u64) -> String {
-    if records == 1 { "1 record".to_owned() } else { format!("{records} records") }
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@
 //!   An hour of work is one in which at least one worker was at work, by the minutes that workers report; where either time
 //!   has none of those, an hour by the clock in which results were accepted. A grid without work is not slow.
 
-use nightshift_wire::{Baseline, BaselineOffice, Comparison, GridFigures, PluginCompared, PluginFigures, Step};
+use nightshift_wire::{
+    Baseline, BaselineOffice, Comparison, GridFigures, PluginCompared, PluginFigures, Step, counted,
+};
 
 /// Fewer jobs say nothing.
 const JOBS: u64 = 20;
@@ -92,12 +94,12 @@ pub fn compare(baseline: &Baseline, now: &GridFigures) -> Comparison {
     });
     let at = match machines {
         Some(machines) => format!("at {machines} % of the machines"),
-        None => format!("with {} instead of {}", workers(now.workers), then.workers),
+        None => format!("with {} instead of {}", counted(now.workers, "worker"), then.workers),
     };
     let says = match (expected, measured, &enough) {
         (Some(expected), Some(measured), _) => format!("{at} expect {expected:+} %: measured {measured:+} %"),
-        (Some(expected), None, Err(why)) => format!("{at} expect {expected:+} %: {why}"),
-        (None, _, Err(why)) => format!("{at}: {why}"),
+        (Some(expected), None, Err(why)) => format!("{at} expect {expected:+} %; {why}"),
+        (None, _, Err(why)) => why.clone(),
         (_, _, Ok(())) => format!("{at}: no plugin was used both then and now, so nothing can be compared"),
     };
     let next = match step {
@@ -124,17 +126,17 @@ pub fn compare(baseline: &Baseline, now: &GridFigures) -> Comparison {
     }
 }
 
-fn workers(count: u64) -> String {
-    format!("{count} worker{}", if count == 1 { "" } else { "s" })
-}
-
 /// Whether enough was done at both times to say something.
 fn enough(then: &GridFigures, now: &GridFigures) -> Result<(), String> {
     let (had, has) = times(then, now);
     for (when, figures, minutes) in [("for the baseline", then, had), ("in this time", now, has)] {
         let jobs: u64 = figures.plugins.iter().map(|plugin| plugin.jobs).sum();
         if jobs < JOBS || minutes < MINUTES {
-            return Err(format!("too little was done {when} to compare ({jobs} jobs in {minutes} minutes of work)"));
+            let (jobs, minutes) = (counted(jobs, "job"), counted(minutes, "minute"));
+            return Err(format!(
+                "too little was done {when} to compare: {jobs} in {minutes} of work, and it takes {JOBS} jobs and {MINUTES} \
+                 minutes"
+            ));
         }
     }
     Ok(())
@@ -252,8 +254,8 @@ mod tests {
         assert_eq!((little.step, little.measured_percent), (Step::TooLittle, None));
         assert_eq!(
             little.says,
-            "at 10 % of the machines expect +33 %: too little was done in this time to compare (19 jobs in 6000 minutes of \
-             work)"
+            "at 10 % of the machines expect +33 %; too little was done in this time to compare: 19 jobs in 6,000 minutes of \
+             work, and it takes 20 jobs and 60 minutes"
         );
         let nothing = compare(&baseline(GridFigures::default(), None), &GridFigures::default());
         assert_eq!((nothing.expected_percent, nothing.measured_percent), (None, None));

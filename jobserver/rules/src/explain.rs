@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use nightshift_wire::{Explanation, Gate, Job, JobState, KeptOff, Moment, Worker};
+use nightshift_wire::{Explanation, Gate, Job, JobState, KeptOff, Moment, Worker, counted};
 
 use crate::gates::{self, Lane, WorkerFacts};
 
@@ -145,8 +145,11 @@ fn why_it_waits(explanation: &Explanation, facts: &Facts<'_>, now: Moment) -> St
         );
     }
     if able == 0 {
-        let groups: Vec<String> =
-            explanation.kept_off.iter().map(|group| format!("{}: {}", workers(group.workers), group.why)).collect();
+        let groups: Vec<String> = explanation
+            .kept_off
+            .iter()
+            .map(|group| format!("{}: {}", counted(group.workers, "worker"), group.why))
+            .collect();
         return format!("no worker may take it; {}", groups.join("; "));
     }
     let may = match (able, explanation.free) {
@@ -158,17 +161,16 @@ fn why_it_waits(explanation: &Explanation, facts: &Facts<'_>, now: Moment) -> St
     if let Some(until) = explanation.not_before {
         let seconds = until.saturating_sub(now).max(0).unsigned_abs().div_ceil(1000);
         let last = if job.reason.is_empty() { String::new() } else { format!(", the last time: {}", job.reason) };
-        return format!("it failed {} times{last}; nobody gets it for another {seconds} s, then {may}", job.failures);
+        return format!(
+            "it failed {}{last}; nobody gets it for another {seconds} s, then {may}",
+            counted(job.failures.into(), "time")
+        );
     }
     match facts.ahead {
         0 => format!("it is the next to go out; {may}"),
         1 => format!("one job goes out before it; {may}"),
-        ahead => format!("{ahead} jobs go out before it; {may}"),
+        ahead => format!("{} go out before it; {may}", counted(ahead, "job")),
     }
-}
-
-fn workers(number: u64) -> String {
-    if number == 1 { "1 worker".to_owned() } else { format!("{number} workers") }
 }
 
 fn where_it_stands(job: &Job) -> String {

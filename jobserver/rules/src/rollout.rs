@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nightshift_wire::{Moment, TrialState};
+use nightshift_wire::{Moment, TrialState, counted};
 use semver::Version;
 
 use crate::gates::version;
@@ -362,8 +362,9 @@ fn bad_trials(facts: &Facts<'_>, ring: &RingFacts, figures: &Figures) -> Option<
     let ended = |state| matches!(state, TrialState::Good | TrialState::Bad);
     let of_ring = |trial: &&Trial| trial.release == facts.release && ring.members.contains(&trial.worker);
     let tried = facts.evidence.trials.iter().filter(of_ring).filter(|trial| ended(trial.state)).count() as u64;
-    (figures.bad_trials * BAD_TRIALS_IN > tried)
-        .then(|| format!("its trial was bad on {} of {tried} workers of ring {}", figures.bad_trials, ring.name))
+    (figures.bad_trials * BAD_TRIALS_IN > tried).then(|| {
+        format!("its trial was bad on {} of {} of ring {}", figures.bad_trials, counted(tried, "worker"), ring.name)
+    })
 }
 
 fn worse(facts: &Facts<'_>, before: &Before<'_>, ring: &RingFacts, figures: &Figures) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The types of the job server's HTTP API, `/v1`, shared by server, worker and command line.
 //!
-//! Plain data and nothing else: what may happen to a job is decided in `jobserver/rules`, how bytes travel in
+//! Plain data, and how counts are put into words: what may happen to a job is decided in `jobserver/rules`, how bytes travel in
 //! `jobserver/client` and `jobserver/server`. Moments are milliseconds since 1970 UTC by the server's clock
 //! ([`Moment`]), durations milliseconds. Field names are the words of docs/GLOSSARY.md.
 //!
@@ -61,6 +61,7 @@ mod replication;
 mod requirements;
 mod rollout;
 mod statistics;
+mod words;
 mod worker;
 
 pub use access::{
@@ -90,6 +91,7 @@ pub use statistics::{
     Baseline, BaselineOffice, Comparison, GridFigures, NewBaseline, PluginCompared, PluginFigures, Stat, Stats,
     StatsBy, StatsPer, StatsQuery, Step, WorkerTime,
 };
+pub use words::{counted, grouped};
 pub use worker::{PrimaryStatus, Report, Status, StepReport, Worker, WorkerState};
 
 /// Milliseconds since 1970-01-01 UTC by the job server's clock.

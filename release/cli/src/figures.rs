@@ -5,25 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightshift_wire::Moment;
-
-/// `20000` → `20,000`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A count with its noun: `1 record`, `20,000 records`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", count(number))
-}
+pub(crate) use nightshift_wire::{counted, grouped as count};
 
 /// `1.4 s`, `2 min 05 s`, `3 h 20 min`.
 pub(crate) fn duration(length: Duration) -> String {
@@ -76,14 +58,6 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_are_grouped_by_thousands() {
-        let read: Vec<String> = [0, 999, 1000, 20_000, 1_234_567].into_iter().map(count).collect();
-        assert_eq!(read, ["0", "999", "1,000", "20,000", "1,234,567"]);
-        assert_eq!(counted(1, "record"), "1 record");
-        assert_eq!(counted(2, "record"), "2 records");
-    }
 
     #[test]
     fn durations_are_short() {

@@ -4,6 +4,8 @@ use nightshift_manifest::stop::{Scope, Who};
 use nightshift_wire::{Moment, Worker, WorkerState};
 use serde::Serialize;
 
+use crate::figures::counted;
+
 /// A worker whose core runs reports every half minute; one that says nothing for so long is silent: it may be switched
 /// off, suspended or cut off, and stops by itself when it comes back.
 const SILENT_AFTER_MS: i64 = 2 * 60_000;
@@ -42,7 +44,7 @@ impl Tally {
     /// As a person reads it.
     pub(crate) fn in_words(&self) -> String {
         let Tally { stopped, running, silent } = self;
-        format!("{stopped} workers stopped, {running} running, {silent} silent")
+        format!("{} stopped, {running} running, {silent} silent", counted(*stopped, "worker"))
     }
 }
 
@@ -77,6 +79,8 @@ mod tests {
         let some = Scope::read(None, Some("pc-b"), None, None).expect("understood");
         assert_eq!(count(&workers, &some, NOW), Tally { running: 1, ..Tally::default() });
         let release = Scope::read(None, None, Some("1.1.0"), None).expect("understood");
-        assert_eq!(count(&workers, &release, NOW), Tally { stopped: 1, running: 0, silent: 1 });
+        let release = count(&workers, &release, NOW);
+        assert_eq!(release.in_words(), "1 worker stopped, 0 running, 1 silent");
+        assert_eq!(release, Tally { stopped: 1, running: 0, silent: 1 });
     }
 }

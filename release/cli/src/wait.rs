@@ -11,6 +11,7 @@ use nightshift_wire::{Batch, BatchId, Status};
 
 use crate::clock::Stopwatch;
 use crate::demo::Interrupt;
+use crate::figures::counted;
 use crate::output::Screen;
 use crate::server::is_over;
 
@@ -45,7 +46,7 @@ pub(crate) async fn until_over(
                     screen.say("the job server is back");
                 }
                 bar.set_position(batch.results);
-                bar.set_message(if batch.errors > 0 { format!("{} errors", batch.errors) } else { String::new() });
+                bar.set_message(if batch.errors > 0 { counted(batch.errors, "error") } else { String::new() });
                 if is_over(&batch) {
                     bar.finish();
                     return Ok(batch);

@@ -14,7 +14,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::StateDir;
 use nightshift_engine::{Engine, Release, StopFlag};
 use nightshift_manifest::duration;
-use nightshift_wire::StepReport;
+use nightshift_wire::{StepReport, counted};
 use rustix::fs::{Access, access, statvfs};
 
 use crate::decide::window_in_words;
@@ -197,7 +197,7 @@ fn check_job_server(settings: &Settings) -> Vec<StepReport> {
         Ok(status) => status,
         Err(error) => return vec![bad(WHAT, error, "start it, or correct jobserver in worker.toml")],
     };
-    let found = format!("version {} answers; {} jobs wait", status.version, status.jobs_waiting);
+    let found = format!("version {} answers; {} waiting", status.version, counted(status.jobs_waiting, "job"));
     let off = status.now - clock::now().as_millisecond();
     let clocks = match off.abs() > CLOCKS_DIFFER {
         false => good("clock", "as the job server's"),

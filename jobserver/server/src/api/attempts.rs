@@ -173,7 +173,13 @@ fn note(app: &App, attempt: AttemptId, receipt: &Receipt, records: usize) {
     if receipt.repeated {
         tracing::info!(job, attempt, "attempt {attempt} handed in the results of job {job} again");
     } else {
-        tracing::info!(job, attempt, records, "job {job} is done: {records} results of attempt {attempt}");
+        tracing::info!(
+            job,
+            attempt,
+            records,
+            "job {job} is done: {} of attempt {attempt}",
+            counted(records as u64, "result")
+        );
     }
 }
 

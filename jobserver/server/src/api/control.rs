@@ -9,7 +9,7 @@ use axum::extract::{Extension, State};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::NewStop;
-use nightshift_wire::{OwnStops, StopRequest, StopScope, StopView};
+use nightshift_wire::{OwnStops, StopRequest, StopScope, StopView, counted};
 use serde::Deserialize;
 
 use super::Shared;
@@ -117,9 +117,9 @@ pub(super) async fn clear(State(app): Shared, Extension(caller): Extension<Calle
 
 pub(crate) async fn clear_stops(app: &App, caller: &Caller) -> Result<OwnStops, Refused> {
     let stops = app.stops.clear().await.map_err(while_doing(|| "taking the stops away"))?;
-    tracing::warn!(by = caller.name(), "{} stops were taken away", stops.len());
+    let gone = counted(stops.len() as u64, "stop");
+    tracing::warn!(by = caller.name(), "taken away: {gone}");
     app.work.notify_waiters();
-    let gone = if stops.len() == 1 { "a stop".to_owned() } else { format!("{} stops", stops.len()) };
     acts::note(app, caller, format!("took {gone} away"), "").await;
     Ok(OwnStops { stops })
 }

@@ -150,7 +150,7 @@ fn in_words(change: &JobChange, report: &ActionReport) -> String {
     let action = json(serde_json::to_string(&change.action));
     let filter = json(serde_json::to_string(&change.filter));
     let ActionReport { matched, changed, .. } = report;
-    format!("did {action} to {changed} of the {matched} jobs of {filter}")
+    format!("did {action} to {changed} of {} of {filter}", counted(*matched, "job"))
 }
 
 /// Refuses what would mean every job there is or names too many, and edits that no worker could ever meet.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use nightshift_manifest::csv::{Fault, Place, Row, Rows};
-use nightshift_wire::{InputFormat, InputProblem};
+use nightshift_wire::{InputFormat, InputProblem, counted};
 
 use super::json_lines::{JsonLines, NotFlat};
 
@@ -81,8 +81,8 @@ pub enum Unfit {
     /// A row is longer or shorter than the header.
     #[error(
         "line {line}: {}, but the header names {}; {}",
-        count(*found, "field"),
-        count(*expected, "column"),
+        counted(*found as u64, "field"),
+        counted(*expected as u64, "column"),
         ragged_advice(*found, *expected)
     )]
     Ragged {
@@ -299,10 +299,6 @@ impl Intake {
         let name = self.columns.as_ref().and_then(|columns| columns.get(place.column - 1)).cloned();
         Unfit::Garbled { place, name, fault }
     }
-}
-
-fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn ragged_advice(found: usize, expected: usize) -> &'static str {

@@ -5,25 +5,12 @@ use std::time::Duration;
 use nightshift_manifest::duration;
 use nightshift_wire::{AttemptState, Batch, BatchState, EnrolmentState, Moment, ReplicaState, Requirements, RingState};
 use nightshift_wire::{Worker, WorkerState};
+pub(super) use nightshift_wire::{counted, grouped};
 
 use crate::clock::timestamp;
 
 /// A worker not heard of for this long is shown as away: it reports every ten minutes at the least.
 pub(super) const AWAY_AFTER: Duration = Duration::from_secs(15 * 60);
-
-/// Digits in groups of three.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
-    groups.join(",")
-}
-
-/// Things, one or more: `1 job`, `1,234 jobs`.
-pub(super) fn counted(number: u64, thing: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{s}", grouped(number))
-}
 
 /// Rounded down, so that 100 means all.
 pub(super) fn percent(part: u64, whole: u64) -> u64 {
@@ -177,9 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_all_is_only_all_when_nothing_is_missing() {
-        assert_eq!([0, 999, 1_000, 12_345_678].map(grouped), ["0", "999", "1,000", "12,345,678"]);
-        assert_eq!([1, 2].map(|jobs| counted(jobs, "job")), ["1 job", "2 jobs"]);
+    fn all_is_only_all_when_nothing_is_missing() {
         assert_eq!(percent(9_999_999, 10_000_000), 99);
         assert_eq!(percent(10, 10), 100);
         assert_eq!(percent(0, 0), 0);

@@ -271,7 +271,7 @@ async fn the_grid_is_stopped_and_started_with_a_reason() {
     browser.fill_in("/stops", "/stops", &[("act", "start")]).await;
     assert_eq!(server.client.status().await.expect("answered").stopped, None);
     let log = browser.page("/acts").await;
-    assert!(log.contains("stopped everything") && log.contains("took a stop away"), "{log}");
+    assert!(log.contains("stopped everything") && log.contains("took 1 stop away"), "{log}");
 }
 
 #[tokio::test]

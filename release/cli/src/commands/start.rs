@@ -4,6 +4,7 @@ use nightshift_contract::exit::Exit;
 use serde::Serialize;
 
 use crate::control::{Control, RepositoryArgs};
+use crate::figures::counted;
 use crate::output::Screen;
 use crate::server::{ServerArgs, wait_for};
 use crate::surroundings::Surroundings;
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
             "a stop of the job server {url} would still stand: {problem}; `nightshift start` again when it is back"
         )),
         (Ok(_), 0) => {}
-        (Ok(_), number) => screen.good(format!("{number} stops are gone from the job server {url}")),
+        (Ok(_), number) => screen.good(format!("gone from the job server {url}: {}", counted(number as u64, "stop"))),
     }
     if !repository.is_empty() || !stops.is_empty() {
         screen.say("Workers begin again with their next cycle, within ten minutes.");

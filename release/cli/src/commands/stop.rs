@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::clock::Stopwatch;
 use crate::control::{Control, RepositoryArgs};
+use crate::figures::counted;
 use crate::output::Screen;
 use crate::refusal::refusal;
 use crate::server::{ServerArgs, wait_for};
@@ -122,7 +123,8 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     let still = told.workers.map_or(0, |workers| workers.running);
     if still > 0 && !args.no_wait {
-        screen.warn(format!("{still} workers still run; the stop stands, see `nightshift worker list`"));
+        let still = counted(still, "worker");
+        screen.warn(format!("still at work: {still}; the stop stands, see `nightshift worker list`"));
         return Ok(Exit::TryLater);
     }
     Ok(Exit::Done)

@@ -6,7 +6,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_manifest::duration;
 use nightshift_wire::{JoinRule, NewJoinRule};
 
-use crate::figures::moment;
+use crate::figures::{counted, moment};
 use crate::refusal::refusal;
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
@@ -108,7 +108,9 @@ async fn add(args: &AddArgs, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     let JoinRule { name, network, limit, expires_at, .. } = &made;
     let until = moment(*expires_at, &TimeZone::system());
-    around.screen.good(format!("the rule {name} lets {limit} workers of {network} in until {until}"));
+    around
+        .screen
+        .good(format!("the rule {name} lets {} of {network} in until {until}", counted((*limit).into(), "worker")));
     Ok(Exit::Done)
 }
 
