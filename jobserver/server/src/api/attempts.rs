@@ -6,7 +6,7 @@ use axum::http::{StatusCode, Uri};
 use nightshift_rules::acceptance::NotWanted;
 use nightshift_wire::{
     Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Problem, Receipt, Records,
-    Submission, Submissions, code,
+    Submission, Submissions, code, counted,
 };
 
 use super::Shared;

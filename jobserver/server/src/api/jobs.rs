@@ -12,7 +12,7 @@ use nightshift_rules::{action, explain};
 use nightshift_store::JobChange;
 use nightshift_wire::{
     ActionReport, ActionRequest, Batch, BatchId, Explanation, JobAction, JobEdit, JobFilter, JobHistory, JobId,
-    JobPage, JobQuery, Problem, code,
+    JobPage, JobQuery, Problem, code, counted,
 };
 
 use super::Shared;
