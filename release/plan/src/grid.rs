@@ -5,13 +5,16 @@
 //! a lease that does run out is an event. What a worker does when is what `nightshift-core` does: the next job is
 //! claimed [`LEAD_MS`] before the one in hand is done, and results are handed in beside the work.
 
+mod away;
+mod worker;
+
 use std::hint::black_box;
 
-use nightshift_rules::lease;
 use nightshift_rules::quota::{self, Streak};
 use nightshift_rules::sizing::Measured;
 use nightshift_wire::{AttemptId, AttemptState};
 
+use self::worker::{Takes, Who, Worker};
 use crate::agenda::Agenda;
 use crate::jobs::{Failed, Held, Jobs, Slot, Submitted, Terms};
 use crate::network::Network;
@@ -22,14 +25,8 @@ use crate::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 /// So long before the end of the job in hand the next one is claimed, as in `nightshift-core`.
 pub(crate) const LEAD_MS: u64 = 5 * MINUTE_MS;
-/// The longest time between two heartbeats, as in `nightshift-core`; a third of the lease when that is shorter.
-const HEARTBEAT_MS: u64 = MINUTE_MS;
 /// People do not all leave at once: a PC's stretch begins within so long after the first one's.
 const SPREAD_MS: u64 = HOUR_MS;
-/// A kill takes what was done since the last checkpoint, at most so much.
-const CHECKPOINT_MS: u64 = 30_000;
-/// After a kill a worker comes back with the next cycle of cron.
-const CYCLE_MS: u64 = 10 * MINUTE_MS;
 /// The plugin's name in the rules.
 const PLUGIN: &str = "planned";
 /// No moment.
@@ -44,46 +41,6 @@ enum What {
     Over { worker: u32, attempt: AttemptId },
     /// A job that failed may go out again.
     Due { job: Slot },
-}
-
-/// Why a worker is away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Away {
-    /// Its VM is paused, or saved until the next stretch: memory is kept.
-    Paused,
-    /// It was killed: it goes on from its last checkpoint.
-    Killed,
-}
-
-/// Who a worker is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    /// A PC's VM, whose first stretch begins so many milliseconds after the simulation.
-    Pc { phase: u32 },
-    /// The same on a PC where every job fails.
-    BadPc { phase: u32 },
-    /// The server of today, which never goes away.
-    Server,
-}
-
-/// A worker. Two lines of the processor's cache: a simulation waits for little else.
-#[derive(Debug, Clone)]
-#[repr(align(64))]
-struct Worker {
-    who: Who,
-    is_on: bool,
-    is_drained: bool,
-    in_hand: Option<Held>,
-    ahead: Option<Held>,
-    /// What of the job in hand is done, as of `runs_since`.
-    done_ms: u64,
-    /// Since when the job in hand is being worked on; in the future while its records are on their way.
-    runs_since: u64,
-    /// Since when it is on, or the moment it comes back.
-    since: u64,
-    away_at: u64,
-    /// When it looks for a job the next time, where workers look from time to time.
-    look_at: u64,
 }
 
 /// The office, as far as it is simulated.
@@ -101,15 +58,6 @@ pub(crate) struct Grid<'a> {
     agenda: Agenda<What>,
     tally: Tally,
     end: u64,
-}
-
-/// What a job takes on whom, in milliseconds.
-#[derive(Debug, Clone, Copy)]
-struct Takes {
-    pc_ms: u64,
-    server_ms: u64,
-    /// Until it has failed on a bad PC.
-    fails_ms: u64,
 }
 
 /// What a job of so many records takes on a PC, its set-up included, in milliseconds.
@@ -238,132 +186,6 @@ impl<'a> Grid<'a> {
 
     fn takes_ahead(&self, w: &Worker) -> bool {
         w.looks_every(self.office) == 0 && !w.is_drained
-    }
-
-    fn come_back(&mut self, worker: u32, now: u64) {
-        let away_at = self.next_away(worker, now);
-        let look_every = self.workers[worker as usize].looks_every(self.office);
-        let w = &mut self.workers[worker as usize];
-        (w.is_on, w.since, w.away_at) = (true, now, away_at);
-        if look_every > 0 && w.look_at < now {
-            w.look_at += (now - w.look_at).div_ceil(look_every) * look_every;
-        }
-        w.look_at = w.look_at.max(now);
-        let (in_hand, ahead) = (w.in_hand.take(), w.ahead.take());
-        let ahead = ahead.and_then(|held| self.still_its(held, 0, now));
-        let done_ms = self.workers[worker as usize].done_ms;
-        match in_hand.and_then(|held| self.still_its(held, done_ms, now)) {
-            Some(held) => {
-                let w = &mut self.workers[worker as usize];
-                w.runs_since = now.max(held.ready_at());
-                (w.in_hand, w.ahead) = (Some(held), ahead);
-            }
-            None => {
-                if let Some(held) = ahead {
-                    self.begin(worker, held, now);
-                }
-            }
-        }
-    }
-
-    /// A heartbeat of who comes back: the attempt, when the job server still wants it. What was done of it is done twice
-    /// otherwise.
-    fn still_its(&mut self, mut held: Held, done_ms: u64, now: u64) -> Option<Held> {
-        self.tally.hour(now).requests += 1;
-        if self.jobs.beat(&mut held) {
-            return Some(held);
-        }
-        self.jobs.drop_held(&held);
-        if self.tally.counts(now) {
-            self.tally.duplicated_ms += done_ms;
-        }
-        None
-    }
-
-    /// When a worker that comes now goes away, and why.
-    fn next_away(&mut self, worker: u32, now: u64) -> u64 {
-        let Some(phase) = self.workers[worker as usize].who.phase() else { return NEVER };
-        let office = self.office;
-        let stretch_ends = match office.idle_ms {
-            DAY_MS.. => NEVER,
-            idle => now - (now - phase) % DAY_MS + idle,
-        };
-        // So often in the idle time of a day.
-        let a_day = office.suspended.a_day + office.killed_a_day + office.switched_off_a_day;
-        if a_day <= 0.0 {
-            return stretch_ends;
-        }
-        let next = now + self.random.until_next(office.idle_ms as f64 / a_day);
-        next.min(stretch_ends)
-    }
-
-    fn go_away(&mut self, worker: u32, now: u64) {
-        let office = self.office;
-        let w = &self.workers[worker as usize];
-        let phase = w.who.phase().unwrap_or(0);
-        let into_stretch = (now - phase) % DAY_MS;
-        let next_stretch = now - into_stretch + DAY_MS;
-        let ends = office.idle_ms < DAY_MS && into_stretch >= office.idle_ms;
-        let (away, mut back) = if ends {
-            (Away::Paused, next_stretch)
-        } else {
-            let a_day = office.suspended.a_day + office.killed_a_day + office.switched_off_a_day;
-            let kind = self.random.share() * a_day;
-            if kind < office.suspended.a_day {
-                (Away::Paused, now + self.random.until_next(office.suspended.lasts_ms as f64).max(1))
-            } else if kind < office.suspended.a_day + office.killed_a_day {
-                (Away::Killed, now + MINUTE_MS + self.random.below(CYCLE_MS))
-            } else {
-                (Away::Killed, next_stretch)
-            }
-        };
-        // Who would come back when the stretch is over comes with the next one.
-        if office.idle_ms < DAY_MS && (back - phase) % DAY_MS >= office.idle_ms {
-            back = back - (back - phase) % DAY_MS + DAY_MS;
-        }
-        self.pause_work(worker, now);
-        let taken = if away == Away::Killed { self.random.below(CHECKPOINT_MS) } else { 0 };
-        let w = &mut self.workers[worker as usize];
-        let taken = taken.min(w.done_ms);
-        w.done_ms -= taken;
-        let held: Vec<Held> = w.in_hand.iter().chain(&w.ahead).copied().collect();
-        let was_on_since = w.since;
-        (w.is_on, w.since) = (false, back);
-        let on_ms = self.tally.part(was_on_since, now);
-        self.tally.idle_ms += on_ms;
-        if self.tally.counts(now) {
-            self.tally.redone_ms += taken;
-        }
-        for held in held {
-            let over_at = self.lease_until(&held, was_on_since, now);
-            if over_at <= back {
-                self.agenda.note(over_at, What::Over { worker, attempt: held.id });
-            }
-        }
-    }
-
-    /// Until when an attempt's lease runs whose worker was on from `since` until now. Heartbeats by arithmetic.
-    fn lease_until(&mut self, held: &Held, since: u64, now: u64) -> u64 {
-        let first = held.since.max(since);
-        let every = HEARTBEAT_MS.min(held.lease_ms() / 3).max(1);
-        let beats = (now - first) / every;
-        if self.tally.counts(now) {
-            self.tally.beats += (self.tally.part(first, now)) / every;
-        }
-        let last = i64::try_from(first + beats * every).unwrap_or(i64::MAX);
-        u64::try_from(lease::renew(last, held.lease_ms())).unwrap_or(NEVER)
-    }
-
-    /// The job in hand is not worked on from now on; what was done of it is kept.
-    fn pause_work(&mut self, worker: u32, now: u64) {
-        let w = &mut self.workers[worker as usize];
-        if w.in_hand.is_some() && now > w.runs_since {
-            w.done_ms = (w.done_ms + now - w.runs_since).min(w.work_ms(&self.takes));
-            if w.who.is_pc() {
-                self.tally.work_ms += self.tally.part(w.runs_since, now);
-            }
-        }
-        self.workers[worker as usize].runs_since = now;
     }
 
     fn over(&mut self, worker: u32, attempt: AttemptId, now: u64) {
@@ -501,50 +323,5 @@ impl<'a> Grid<'a> {
         let at_hand_ms = at_hand_ms(self.office, self.takes.pc_ms);
         let measured = self.jobs.measured();
         (self.tally.figures(self.office, self.records, self.takes.pc_ms, at_hand_ms), measured)
-    }
-}
-
-impl Worker {
-    /// When the job in hand is done if nothing comes between.
-    fn done_at(&self, takes: &Takes) -> u64 {
-        self.runs_since.saturating_add(self.work_ms(takes) - self.done_ms)
-    }
-
-    /// What the job in hand takes.
-    fn work_ms(&self, takes: &Takes) -> u64 {
-        match self.who {
-            Who::Pc { .. } => takes.pc_ms,
-            Who::BadPc { .. } => takes.fails_ms,
-            Who::Server => takes.server_ms,
-        }
-    }
-
-    /// How often it looks for a job; 0: whenever it has none. The server of today always has.
-    fn looks_every(&self, office: &Office) -> u64 {
-        if self.who == Who::Server { 0 } else { office.look_every_ms }
-    }
-}
-
-impl Who {
-    /// When the first stretch of a PC begins.
-    fn phase(self) -> Option<u64> {
-        match self {
-            Who::Pc { phase } | Who::BadPc { phase } => Some(phase.into()),
-            Who::Server => None,
-        }
-    }
-
-    fn is_pc(self) -> bool {
-        self != Who::Server
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_worker_is_two_lines_of_the_cache() {
-        assert_eq!(size_of::<Worker>(), 128);
     }
 }
