@@ -10,6 +10,7 @@ mod pair;
 mod process;
 mod template;
 
+use std::fmt;
 use std::fs::Permissions;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
@@ -39,6 +40,16 @@ pub enum Make {
     MariaDb,
     /// Oracle's MySQL.
     MySql,
+}
+
+/// As its makers write it.
+impl fmt::Display for Make {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Make::MariaDb => "MariaDB",
+            Make::MySql => "MySQL",
+        })
+    }
 }
 
 impl Make {

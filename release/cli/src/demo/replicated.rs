@@ -44,7 +44,7 @@ pub(crate) fn make() -> anyhow::Result<Make> {
 pub(super) fn primary(make: Make, data: &Data, screen: &Screen) -> anyhow::Result<Company> {
     let founded = Company::found(make, Founding { people: &data.people, ..Founding::default() })?;
     let company = founded.context("the database server that was here is gone")?;
-    screen.good(format!("a primary, {make:?}, with {} people in {COMPANY}.people", count(data.people.len() as u64)));
+    screen.good(format!("a primary, {make}, with {} people in {COMPANY}.people", count(data.people.len() as u64)));
     Ok(company)
 }
 

@@ -58,7 +58,7 @@ fn the_demo_tells_its_story_and_leaves_only_results() {
 fn replicated_on(make: Make) {
     let Some(program) = make.program() else {
         // Past the test harness, which would swallow it.
-        writeln!(std::io::stderr(), "\nNOT RUN: a test on {make:?}: {}", make.advice()).expect("stderr");
+        writeln!(std::io::stderr(), "\nNOT RUN: a test on {make}: {}", make.advice()).expect("stderr");
         return;
     };
     let person = Person::new();

@@ -68,10 +68,10 @@ fn measured(measure: Measure) -> Result<Vec<Line>> {
     for make in [Make::MariaDb, Make::MySql] {
         match Scene::set(make, &runtime)? {
             Some(mut scene) => figures.push((make, measure(&mut scene, &runtime)?)),
-            None => not_run.push(format!("not on {make:?}: {}", make.advice())),
+            None => not_run.push(format!("not on {make}: {}", make.advice())),
         }
     }
-    let notes = figures.iter().map(|(make, figure)| format!("{make:?} {:.3} {}", figure.value, figure.unit));
+    let notes = figures.iter().map(|(make, figure)| format!("{make} {:.3} {}", figure.value, figure.unit));
     let notes: Vec<String> = notes.chain(not_run.iter().cloned()).collect();
     let slower = figures.into_iter().max_by(|(_, one), (_, other)| one.value.total_cmp(&other.value));
     let Some((_, figure)) = slower else { bail!("{}", not_run.join("; ")) };

@@ -51,7 +51,7 @@ fn dump() -> Result<Vec<Line>> {
     let (way, seconds) = stage.rebuild()?;
     ensure!(way == Way::Dump, "it was not dumped");
     let figure = Figure::new(DUMP_RATIO, seconds / pipe, "x", Target::AtMost(2.0), BESIDE, 1.0);
-    Ok(vec![Line::Measured(figure.noting(format!("{make:?}: {seconds:.1} s beside {pipe:.1} s")))])
+    Ok(vec![Line::Measured(figure.noting(format!("{make}: {seconds:.1} s beside {pipe:.1} s")))])
 }
 
 /// A primary with 200 MB of data, and a place for a replica.
@@ -65,7 +65,7 @@ struct Stage {
 impl Stage {
     fn set(make: Make) -> Result<Stage> {
         let company = Company::found(make, Founding::default())?;
-        let company = company.with_context(|| format!("no {make:?} here: {}", make.advice()))?;
+        let company = company.with_context(|| format!("no {make} here: {}", make.advice()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let own = match make {
             Make::MariaDb => make::Make::MariaDb,

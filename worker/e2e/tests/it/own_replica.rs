@@ -32,7 +32,7 @@ fn company_with(make: Make, way: Way) -> Result<Option<Company>> {
     let company = Company::found(make, Founding { at_first, way, ..Founding::default() })?;
     if company.is_none() {
         // Past the test harness, which would swallow it.
-        writeln!(std::io::stderr(), "\nNOT RUN: a test on {make:?}: {}", make.advice())?;
+        writeln!(std::io::stderr(), "\nNOT RUN: a test on {make}: {}", make.advice())?;
     }
     Ok(company)
 }

@@ -39,7 +39,7 @@ fn febrls_records_are_linked_on_a_replicated_table_as_well_as_on_one_of_the_rele
     for make in [Make::MariaDb, Make::MySql] {
         let Some(company) = Company::found(make, Founding { people: &people, ..Founding::default() })? else {
             // Past the test harness, which would swallow it.
-            writeln!(std::io::stderr(), "\nNOT RUN: a test on {make:?}: {}", make.advice())?;
+            writeln!(std::io::stderr(), "\nNOT RUN: a test on {make}: {}", make.advice())?;
             continue;
         };
         let mut scene = Scene::set_with(&company.for_job_server(""))?;

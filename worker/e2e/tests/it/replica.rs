@@ -37,7 +37,7 @@ pub(crate) fn pair(make: Make) -> Result<Option<Pair>> {
     let pair = Pair::start(make, PairWishes { primary, replica })?;
     if pair.is_none() {
         // Past the test harness, which would swallow it.
-        writeln!(std::io::stderr(), "\nNOT RUN: a test on {make:?}: {}", make.advice())?;
+        writeln!(std::io::stderr(), "\nNOT RUN: a test on {make}: {}", make.advice())?;
     }
     Ok(pair)
 }
