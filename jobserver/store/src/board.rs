@@ -49,7 +49,8 @@ pub struct WorkNow {
 pub struct WorkersNow {
     /// How many are shown as what: `away`, `drained`, or what they reported; the largest number first.
     pub states: Vec<(String, u64)>,
-    /// Why they are so, the most frequent first; of rare reasons only some.
+    /// Why they are so, the most frequent first; of rare reasons only some. Those at work give none: each would name a job of
+    /// its own.
     pub reasons: Vec<WorkersWhy>,
     /// Which release they run, the most frequent first; empty for none.
     pub releases: Vec<(String, u64)>,
@@ -62,7 +63,7 @@ pub struct WorkersNow {
 pub struct WorkersWhy {
     /// How they are shown.
     pub shown: String,
-    /// Why, in their words.
+    /// Why, in their words; empty for those at work and those that are away.
     pub why: String,
     /// How many.
     pub workers: u64,

@@ -1,7 +1,9 @@
 //! Promises about what the dashboard shows.
 
 use nightshift_store::{BatchFilter, HourOfWork, ReplicasNow, WorkNow, WorkerFilter, WorkersWhy};
-use nightshift_wire::{BatchId, BatchState, GiveBackCause, Reason, ReplicaReport, ReplicaState, WorkerChange};
+use nightshift_wire::{
+    BatchId, BatchState, GiveBackCause, Reason, ReplicaReport, ReplicaState, WorkerChange, WorkerState,
+};
 
 use crate::{
     hands::{PLUGIN, claim, finish, give_back, hand_in, refusal, report},
@@ -81,6 +83,12 @@ pub(crate) async fn workers_are_counted_and_found_as_they_are_shown(place: &dyn 
     assert_eq!(found(WorkerFilter { release: Some("v1.0.0".to_owned()), ..all() }, "", 9).await, ["w-1", "w-2"]);
     assert_eq!(found(WorkerFilter { text: Some("W-2".to_owned()), ..all() }, "", 9).await, ["w-2"]);
     assert_eq!(found(WorkerFilter { text: Some("%".to_owned()), ..all() }, "", 9).await, [""; 0], "no pattern");
+
+    let mut at_work = report("w-2");
+    (at_work.state, at_work.reason) = (WorkerState::Working, "job 7 (names), 3 of 9 records".to_owned());
+    store.report(&at_work, "10.0.0.1", 100).await.expect("kept");
+    let now = store.workers_now(50).await.expect("counted");
+    assert!(now.reasons.contains(&why("working", "")), "each job would be a reason of its own: {:?}", now.reasons);
 }
 
 fn replica() -> ReplicaReport {
