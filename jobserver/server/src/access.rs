@@ -290,6 +290,20 @@ impl Gate {
         Ok((Caller::Somebody { name, role, reach, hash }, form_key))
     }
 
+    /// Who is logged in with a browser that brings these headers, and the key of their forms; `None` for nobody, and when that
+    /// cannot be said just now. For pages that have to say something to anybody.
+    pub(crate) async fn visitor(
+        &self,
+        headers: HeaderMap,
+        peer: SocketAddr,
+        now: Moment,
+    ) -> Option<(Caller, Option<FormKey>)> {
+        // As if the overview were asked for, which is everybody's who may see any page.
+        let mut looks: Request = Request::default();
+        *looks.headers_mut() = headers;
+        self.judge(&looks.into_parts().0, peer, "/", now).await.ok()
+    }
+
     /// The hash of the token that a session stands for, and the key of its forms.
     async fn session(&self, doing: &str, secret: &str, now: Moment) -> Result<(String, FormKey), Refused> {
         let (hash, form_key) = session::found_by(secret);

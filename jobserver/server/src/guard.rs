@@ -33,7 +33,7 @@ pub(crate) async fn surround(State(app): State<Arc<App>>, request: Request, next
     let by_browser = pages::is_for_a_person(&request);
     let mut response = without_panic(&what, answer(&app, &what, request, next)).await;
     if let Some(asked) = by_browser {
-        response = pages::told(response, &asked);
+        response = pages::told(&app, response, asked).await;
     }
     add_headers(&mut response);
     observed.end(&app.metrics, response.status());

@@ -1,15 +1,21 @@
 //! What a person gets to see who cannot have what was asked for: a page that says so, or the way to log in.
+//!
+//! The page stands in the frame of all pages where somebody is logged in. Who asks too much is looked up no more, and nothing
+//! of a frame is shown under a name that is not this server's.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use askama::Template;
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use nightshift_rules::access;
 
 use super::assets;
+use super::frame::{Frame, Visitor};
 use crate::access::session;
+use crate::app::App;
 use crate::refused::{Told, Unauthenticated};
 
 /// What a browser asked for.
@@ -17,19 +23,29 @@ pub(crate) struct Asked {
     looks: bool,
     /// Where it wants to go: path and query.
     to: String,
-    /// Whether it was logged in once.
-    has_session: bool,
+    headers: HeaderMap,
+    peer: Option<SocketAddr>,
 }
 
+/// For somebody who is logged in.
 #[derive(Template)]
 #[template(path = "refused.html")]
 struct Page<'a> {
+    frame: Frame,
+    heading: &'a str,
+    detail: &'a str,
+}
+
+/// For anybody else.
+#[derive(Template)]
+#[template(path = "refused_outside.html")]
+struct Outside<'a> {
     heading: &'a str,
     detail: &'a str,
     log_in: bool,
 }
 
-impl Page<'_> {
+impl Outside<'_> {
     #[expect(clippy::unused_self, reason = "the template asks the page")]
     fn assets(&self) -> String {
         assets::etag()
@@ -44,7 +60,8 @@ pub(crate) fn is_for_a_person(request: &Request) -> Option<Asked> {
     }
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
     let to = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    Some(Asked { looks, to, has_session: session::brought(request.headers()).is_some() })
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    Some(Asked { looks, to, headers: request.headers().clone(), peer })
 }
 
 /// Whether a form or a script of our own pages asks: for a page, and from the very address that the request is for.
@@ -57,11 +74,11 @@ pub(crate) fn is_from_our_own(origin: &HeaderValue, request: &Request) -> bool {
 }
 
 /// The answer as the person sees it: a refusal becomes a page.
-pub(crate) fn told(response: Response, asked: &Asked) -> Response {
+pub(crate) async fn told(app: &App, response: Response, asked: Asked) -> Response {
     let Some(Told(detail)) = response.extensions().get::<Told>().cloned() else { return response };
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED && asked.looks {
-        let over = if asked.has_session { "over=yes&" } else { "" };
+        let over = if session::brought(&asked.headers).is_some() { "over=yes&" } else { "" };
         return Redirect::to(&format!("/login?{over}to={}", escaped(&asked.to))).into_response();
     }
     let heading = match status {
@@ -73,8 +90,18 @@ pub(crate) fn told(response: Response, asked: &Asked) -> Response {
         status if status.is_server_error() => "That did not work",
         _ => "That cannot be done",
     };
-    let page = Page { heading, detail: &detail, log_in: status == StatusCode::UNAUTHORIZED };
-    let Ok(mut shown) = super::shown(&page) else { return response };
+    let visitor = match asked.peer {
+        Some(peer) if may_be_known(status) => Visitor::of(app, asked.headers, peer).await,
+        _ => None,
+    };
+    let shown = match visitor {
+        Some(visitor) => {
+            let frame = visitor.frame(app, heading, "");
+            super::shown(&Page { frame, heading, detail: &detail })
+        }
+        None => super::shown(&Outside { heading, detail: &detail, log_in: status == StatusCode::UNAUTHORIZED }),
+    };
+    let Ok(mut shown) = shown else { return response };
     *shown.status_mut() = status;
     if let Some(mark) = response.extensions().get::<Unauthenticated>() {
         shown.extensions_mut().insert(*mark);
@@ -83,6 +110,11 @@ pub(crate) fn told(response: Response, asked: &Asked) -> Response {
         shown.headers_mut().insert(header::RETRY_AFTER, after.clone());
     }
     shown
+}
+
+/// Whether it is looked up who gets a refusal.
+fn may_be_known(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS | StatusCode::MISDIRECTED_REQUEST)
 }
 
 /// A text as a part of a query.

@@ -1,10 +1,11 @@
 //! What is around every page: who looks, what they may do, where they are, what is stopped. And what a form brings.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use nightshift_wire::{Moment, Role, access_code, code};
 use serde::de::DeserializeOwned;
 
@@ -36,6 +37,12 @@ impl FromRequestParts<Arc<App>> for Visitor {
 }
 
 impl Visitor {
+    /// Whose browser brings these headers; `None` when nobody is logged in with it.
+    pub(super) async fn of(app: &App, headers: HeaderMap, peer: SocketAddr) -> Option<Visitor> {
+        let (caller, form_key) = app.gate.visitor(headers, peer, app.clock.now()).await?;
+        Some(Visitor { caller, form_key })
+    }
+
     fn role(&self) -> Option<Role> {
         self.caller.me().role
     }

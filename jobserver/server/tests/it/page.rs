@@ -135,6 +135,11 @@ async fn what_is_not_there_is_a_page_that_says_so_and_for_programs_a_problem() {
         let shown = browser.look(path).await;
         assert_eq!(shown.status, 404, "{path}");
         assert!(shown.body.contains("There is no such thing") && shown.body.contains("role=\"alert\""), "{path}");
+        assert!(
+            shown.body.contains("<nav") && shown.body.contains("data-back"),
+            "{path} leads nowhere: {}",
+            shown.body
+        );
         let program = server.ask("GET", path, "", "").await;
         assert_eq!((program.status, program.header("content-type")), (404, "application/problem+json"), "{path}");
     }

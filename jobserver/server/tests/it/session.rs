@@ -33,6 +33,21 @@ async fn who_is_not_logged_in_is_asked_to_and_then_sees_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_refusal_stands_in_the_frame_of_who_is_logged_in_and_for_anybody_else_alone() {
+    let server = Guarded::start(Spoken::Plain).await;
+    let (viewer, _) = server.token("vera", Role::Viewer).await;
+    let vera = Browser::log_in(server.address, &viewer).await;
+    for (path, status) in [("/nowhere", 404), ("/batches/77", 404), ("/batches/new", 403)] {
+        let shown = vera.look(path).await;
+        assert_eq!(shown.status, status, "{path}");
+        assert!(shown.body.contains("<nav") && shown.body.contains("vera"), "{path}: {}", shown.body);
+    }
+    let shown = Browser::at(server.address).look("/nowhere").await;
+    assert_eq!(shown.status, 404);
+    assert!(!shown.body.contains("<nav") && shown.body.contains("href=\"/\""), "{}", shown.body);
+}
+
+#[tokio::test]
 async fn a_wrong_token_opens_nothing_and_too_many_are_answered_no_more() {
     let server = Guarded::start_limited(Rate { burst: 3.0, per_second: 0.01 }).await;
     let nobody = Browser::at(server.address);

@@ -24,6 +24,7 @@ fn what_is_not_there_is_a_page_that_says_so_and_leads_on() -> Result<()> {
         person.go(page)?;
         person.reads("There is no such thing")?;
         ensure!(person.says(said)?, "{page}: {}", person.text()?);
+        ensure!(person.says("vera")? && person.says("Statistics")?, "{page} has no frame: {}", person.text()?);
         person.press_and_leave("Back")?;
         person.arrives_at("/batches")?;
     }
