@@ -17,8 +17,9 @@ const MANUAL: &str = "\
 Everything a person does with a Nightshift grid: make one, release plugins to it, hand in batches, stop it.
 
 A grid is a central git repository, a job server and its workers. Releases are signed tags of the repository; a file \
-called STOP on its control branch stops every worker. Data goes to standard output, talk to standard error; listing \
-commands print JSON with --json.
+called STOP on its control branch stops every worker. Data goes to standard output, talk to standard error. With \
+--json the data is JSON for scripts; its `version` is raised when a field changes its meaning or goes away. (What prints \
+records, completion, man and demo have no --json.)
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 not allowed, 5 finished but some records have \
 errors, 6 stopped by the stop flag, 7 the replica is not current and so nothing could run, 8 a release was refused, 75 try again later.
@@ -171,4 +172,40 @@ pub(crate) enum Token {
     Create(token_create::Args),
     List(token_list::Args),
     Revoke(token_revoke::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// What prints no JSON, and why.
+    const OTHERS: [(&str, &str); 5] = [
+        ("batch results", "the records themselves, as CSV or JSON lines: --format says which"),
+        ("batch errors", "records, too"),
+        ("completion", "a script for a shell"),
+        ("man", "writes man pages into a folder"),
+        ("demo", "tells a person a story, and asks for ctrl-c at its end"),
+    ];
+
+    /// The names of all commands that do something themselves, and whether each prints JSON.
+    fn leaves(command: &clap::Command, above: &str, found: &mut Vec<(String, bool)>) {
+        for below in command.get_subcommands() {
+            let name = format!("{above} {}", below.get_name()).trim_start().to_owned();
+            if !below.is_subcommand_required_set() {
+                found.push((name.clone(), below.get_arguments().any(|argument| argument.get_long() == Some("json"))));
+            }
+            leaves(below, &name, found);
+        }
+    }
+
+    #[test]
+    fn every_command_prints_json_but_for_those_that_print_something_else() {
+        let mut found = Vec::new();
+        leaves(&Arguments::command(), "", &mut found);
+        let without: Vec<&str> = found.iter().filter(|(_, json)| !json).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(without, OTHERS.map(|(name, _)| name));
+        assert!(found.iter().any(|(name, json)| name == "stats" && *json), "{found:?}");
+    }
 }

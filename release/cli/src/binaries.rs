@@ -57,6 +57,13 @@ pub(crate) struct Built {
     files: Vec<(Binary, PathBuf)>,
 }
 
+impl Built {
+    /// What release.toml says of them.
+    pub(crate) fn binaries(&self) -> impl Iterator<Item = &Binary> {
+        self.files.iter().map(|(binary, _)| binary)
+    }
+}
+
 impl BinaryArgs {
     /// Reads and tries the files that were named; `None` when there were none.
     pub(crate) fn read(&self, clone: &GridClone, around: &Surroundings) -> anyhow::Result<Option<Built>> {
@@ -122,12 +129,19 @@ impl BinaryArgs {
         Ok(Binary { program, version, target: target.to_owned(), size, sha256 })
     }
 
-    /// Puts the files where workers fetch them. Call it before the tag is pushed.
-    pub(crate) fn upload(&self, built: &Built, clone: &GridClone, around: &Surroundings) -> anyhow::Result<()> {
+    /// Puts the files where workers fetch them; what is left to a person of that, one sentence a file. Call it before the tag
+    /// is pushed.
+    pub(crate) fn upload(
+        &self,
+        built: &Built,
+        clone: &GridClone,
+        around: &Surroundings,
+    ) -> anyhow::Result<Vec<String>> {
         let from = places(clone)?;
+        let mut left = Vec::new();
         if !from.contains(&Place::JobServer) {
             for (binary, file) in &built.files {
-                around.screen.warn(format!(
+                left.push(format!(
                     "{SETTINGS_FILE} does not name the job server: put {} at {}{} yourself, before workers look",
                     file.display(),
                     from.first()
@@ -136,7 +150,8 @@ impl BinaryArgs {
                     binary.sha256
                 ));
             }
-            return Ok(());
+            left.iter().for_each(|left| around.screen.warn(left));
+            return Ok(left);
         }
         let url = self.server.url(around).to_owned();
         let client = self.server.client(around)?;
@@ -159,7 +174,7 @@ impl BinaryArgs {
                 put?;
                 around.screen.good(format!("{what} put into the artifact store of {url}"));
             }
-            Ok(())
+            Ok(left)
         })
         .context("uploading the programs; nothing was pushed, cut the release again when it works")
     }

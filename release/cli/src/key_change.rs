@@ -12,7 +12,7 @@ use nightshift_manifest::version::ReleaseVersion;
 use nightshift_manifest::{REVOKED_FILE, SIGNERS_FILE};
 
 use crate::candidate::Candidate;
-use crate::commands::release_cut::{self, Order, parse_version};
+use crate::commands::release_cut::{self, Cut, Order, parse_version};
 use crate::grid_clone::GridClone;
 use crate::refusal::refusal;
 use crate::releases::{self, Tags};
@@ -92,7 +92,7 @@ impl KeyChange {
         key: &SigningKey,
         next_key: &SigningKey,
         around: &Surroundings,
-    ) -> anyhow::Result<Exit> {
+    ) -> anyhow::Result<Cut> {
         let order = Order { version, no_push: false, yes: true, binaries: None, key, next_key };
         let done = self.write().and_then(|()| release_cut::cut(&order, &self.clone, around));
         if done.is_err() {

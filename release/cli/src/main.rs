@@ -20,6 +20,7 @@ mod git;
 mod grid_clone;
 mod job_change;
 mod key_change;
+mod list;
 mod new_grid;
 mod output;
 mod plan_report;

@@ -105,6 +105,8 @@ impl Screen {
 
     /// Writes `value` under the key `name` as data, with the version of the format.
     pub(crate) fn json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        // A path that is no text has no place in JSON.
+        let value = serde_json::to_value(value).with_context(|| format!("writing {name} as JSON"))?;
         let document = serde_json::json!({ "version": JSON_VERSION, name: value });
         self.data(&format!("{document:#}\n"))
     }

@@ -13,6 +13,7 @@ use nightshift_manifest::signers::Signers;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
 use nightshift_manifest::votes::{Says, Vote};
+use serde::Serialize;
 
 use crate::commands::release_cut::parse_version;
 use crate::grid_clone::GridClone;
@@ -28,6 +29,28 @@ pub(crate) struct Voter {
     known: Releases,
     /// The release.
     pub(crate) version: ReleaseVersion,
+}
+
+/// A tag about a release that was pushed, for scripts.
+#[derive(Debug, Serialize)]
+pub(crate) struct Said {
+    /// The tag, as in `approve/v1.5.0/ben`.
+    tag: String,
+    /// The release's tag, and the commit that both are on.
+    release: String,
+    commit: String,
+    /// Why workers do not take the release all the same; `null` when nothing keeps them, besides its rollout.
+    pub(crate) held: Option<String>,
+}
+
+impl Said {
+    /// Prints the tag, or all of it as JSON.
+    pub(crate) fn show(&self, json: bool, around: &Surroundings) -> anyhow::Result<()> {
+        match json {
+            true => around.screen.json("vote", self),
+            false => around.screen.data(&format!("{}\n", self.tag)),
+        }
+    }
 }
 
 impl Voter {
@@ -82,8 +105,8 @@ impl Voter {
         Ok(listed.context("comparing with the release before")?.lines().map(str::to_owned).collect())
     }
 
-    /// Makes the tag, judges it as workers do and pushes it. What workers think of the release with it.
-    pub(crate) fn say(&self, says: Says, around: &Surroundings) -> anyhow::Result<Releases> {
+    /// Makes the tag, judges it as workers do and pushes it. What workers think of the release with it is in the answer.
+    pub(crate) fn say(&self, says: Says, around: &Surroundings) -> anyhow::Result<Said> {
         let Self { clone, key, .. } = self;
         let vote = Vote { version: self.version, says };
         let name = vote.to_string();
@@ -93,9 +116,10 @@ impl Voter {
             return Err(refusal(Exit::Usage, text));
         }
         let identity = clone.git.identity()?;
+        let commit = self.release()?.commit.clone();
         let fields = TagFields {
             name: name.clone(),
-            commit: self.release()?.commit.clone(),
+            commit: commit.clone(),
             tagger: identity.who,
             time: Timestamp::from_second(identity.seconds).context("reading git's clock")?,
             message: format!("{name}\n"),
@@ -112,7 +136,12 @@ impl Voter {
             .run(&["push", "--quiet", "--no-follow-tags", &clone.remote, &format!("{id}:refs/tags/{name}")])
             .or_refuse(Exit::Failed, || format!("pushing {name}; if it is there already, nothing more is needed"))?;
         around.screen.good(format!("signed and pushed {name} to {}", clone.url()?));
-        around.screen.data(&format!("{name}\n"))?;
-        Ok(judged)
+        let release = self.version.tag();
+        let held = match judged.review.verdict(&release) {
+            Some(Ok(release)) => release.held.as_ref().map(ToString::to_string),
+            Some(Err(refused)) => Some(refused.to_string()),
+            None => None,
+        };
+        Ok(Said { tag: name, release, commit, held })
     }
 }

@@ -11,9 +11,11 @@ use nightshift_client::Client;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::binaries::digest_of;
 use nightshift_wire::Artifact;
+use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
 use crate::figures::{amount, moment};
+use crate::list::{self, ListArgs};
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
 use crate::table::Table;
@@ -24,20 +26,11 @@ const PIECE: usize = 256 * 1024;
 /// `nightshift artifact …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Artifacts {
+    /// List the files that the job server keeps for the grid
     List(ListArgs),
     Put(PutArgs),
     Get(GetArgs),
     Delete(DeleteArgs),
-}
-
-/// List the files that the job server keeps for the grid
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArgs,
 }
 
 /// Put a file where workers fetch it, and print its name, the SHA-256 of its bytes
@@ -48,6 +41,9 @@ pub(crate) struct PutArgs {
     /// The file
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -61,6 +57,9 @@ pub(crate) struct GetArgs {
     /// Where it shall stand; it appears whole or not at all
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -71,37 +70,49 @@ pub(crate) struct DeleteArgs {
     /// The SHA-256 of its bytes, which is its name
     #[arg(value_name = "SHA256")]
     sha256: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// A file that was fetched, for scripts.
+#[derive(Debug, Serialize)]
+struct Fetched<'f> {
+    sha256: &'f str,
+    bytes: u64,
+    /// Where it stands.
+    file: &'f Path,
 }
 
 /// Runs the command.
 pub(crate) async fn run(artifacts: &Artifacts, around: &Surroundings) -> anyhow::Result<Exit> {
     match artifacts {
-        Artifacts::List(args) => list(args, around).await?,
-        Artifacts::Put(args) => put(args, around).await?,
+        Artifacts::List(args) => {
+            let artifacts = args.server.client(around)?.artifacts().await?;
+            let none = "there is none: `nightshift artifact put FILE`, or `nightshift release cut --core FILE`, puts one there";
+            let table = |artifacts: &[Artifact]| table(artifacts, &TimeZone::system());
+            list::show("artifacts", &artifacts, none, table, args.json, around)
+        }
+        Artifacts::Put(args) => put(args, around).await,
         Artifacts::Get(args) => {
             let output = around.resolve(&args.output);
             let bytes = fetch(&args.server.client(around)?, &args.sha256, &output).await?;
-            around.screen.good(format!("{}: {}", args.output.display(), amount(bytes)));
+            match args.json {
+                true => around.screen.json("artifact", &Fetched { sha256: &args.sha256, bytes, file: &output })?,
+                false => around.screen.good(format!("{}: {}", args.output.display(), amount(bytes))),
+            }
+            Ok(Exit::Done)
         }
         Artifacts::Delete(args) => {
             args.server.client(around)?.delete_artifact(&args.sha256).await?;
-            around.screen.good(format!("the artifact {} is deleted", args.sha256));
+            list::gone("deleted", &args.sha256, &format!("the artifact {} is deleted", args.sha256), args.json, around)
         }
     }
-    Ok(Exit::Done)
 }
 
-async fn list(args: &ListArgs, around: &Surroundings) -> anyhow::Result<()> {
-    let artifacts = args.server.client(around)?.artifacts().await?;
-    if args.json {
-        return around.screen.json("artifacts", &artifacts);
-    }
-    around.screen.table(&table(&artifacts, &TimeZone::system()))
-}
-
-async fn put(args: &PutArgs, around: &Surroundings) -> anyhow::Result<()> {
+async fn put(args: &PutArgs, around: &Surroundings) -> anyhow::Result<Exit> {
     let file = around.resolve(&args.file);
     let doing = || format!("reading {}", file.display());
     let sha256 = digest_of(&file).with_context(doing)?;
@@ -113,13 +124,16 @@ async fn put(args: &PutArgs, around: &Surroundings) -> anyhow::Result<()> {
     let put = args.server.client(around)?.put_artifact(sha256.as_str(), size, bytes).await;
     bar.finish_and_clear();
     let put = put?;
-    around.screen.data(&format!("{}\n", put.sha256))?;
+    match args.json {
+        true => around.screen.json("artifact", &put)?,
+        false => around.screen.data(&format!("{}\n", put.sha256))?,
+    }
     around.screen.good(format!(
         "{}: {} put into the job server's artifact store",
         args.file.display(),
         amount(put.bytes)
     ));
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// Fetches an artifact into `output`, which stands there only when its bytes are those of its name; how many there are.

@@ -1,5 +1,7 @@
 //! `nightshift context …`: which grid the commands are about, for who works with several.
 
+use std::path::Path;
+
 use clap::Subcommand;
 use nightshift_contract::exit::Exit;
 use serde::Serialize;
@@ -34,6 +36,18 @@ pub(crate) struct UseArgs {
     /// The context; without a name the keys outside of contexts count again
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The context that was taken into use, for scripts.
+#[derive(Debug, Serialize)]
+struct Taken<'t> {
+    /// Its name; `null` when the keys outside of contexts count again.
+    name: Option<&'t str>,
+    /// The configuration that says so.
+    config: &'t Path,
 }
 
 /// A context as the list shows it.
@@ -89,6 +103,9 @@ fn take(args: &UseArgs, around: &Surroundings) -> anyhow::Result<Exit> {
     match &args.name {
         Some(name) => around.screen.good(format!("{name} is in use, says {}", path.display())),
         None => around.screen.good(format!("no context is in use, says {}", path.display())),
+    }
+    if args.json {
+        around.screen.json("context", &Taken { name: args.name.as_deref(), config: &path })?;
     }
     Ok(Exit::Done)
 }

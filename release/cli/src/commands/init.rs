@@ -14,6 +14,7 @@ use anyhow::Context;
 use nightshift_client::Pin;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::{Access, AddressError, check_address, check_pins};
+use serde::Serialize;
 
 use crate::authority::{self, Made};
 use crate::config;
@@ -53,6 +54,28 @@ pub(crate) struct Args {
     /// Token with which workers ask to join, for worker.toml; `nightshift token create` makes it
     #[arg(long, value_name = "TOKEN")]
     join_token: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A new grid, for scripts: where everything is.
+#[derive(Debug, Serialize)]
+struct Founded<'f> {
+    /// The central repository, as it is named in the configurations.
+    repository: &'f str,
+    /// The clone of it.
+    clone: PathBuf,
+    worker_toml: PathBuf,
+    jobserver_toml: PathBuf,
+    signing_key: &'f Path,
+    /// The signing key was made now; otherwise it was there already.
+    is_new_key: bool,
+    recovery_key: &'f Path,
+    /// Pin of the job server's certificate authority, when it is known.
+    jobserver_ca: Option<&'f str>,
+    /// The first admin's token, when another one is kept for the job server's address already; nobody can show it again.
+    admin_token: Option<&'f str>,
 }
 
 /// Runs the command.
@@ -96,46 +119,66 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         control_branch: &around.config.control_branch,
     };
     grid.build(workshop.path(), around).with_context(|| format!("making {}", target.display()))?;
-    let new_key = key.is_new();
+    let is_new_key = key.is_new();
     key.save()?;
     recovery.save()?;
     swap::publish_folder(&workshop.path().join("built"), &target)?;
 
+    let mut founded = Founded {
+        repository: &remote.url,
+        clone: target.join("grid"),
+        worker_toml: target.join("worker.toml"),
+        jobserver_toml: target.join("jobserver.toml"),
+        signing_key: key.path(),
+        is_new_key,
+        recovery_key: recovery.path(),
+        jobserver_ca: jobserver_ca.as_deref(),
+        admin_token: None,
+    };
+    tell(&founded, args, &target, around);
+    remember(&remote, args, around)?;
+    if let Some(made) = &made {
+        founded.admin_token = keep_token(made, args, &target, around)?;
+    }
+    advise(&remote, &listen, around);
+    let screen = &around.screen;
+    screen.heading("Next:");
+    screen.say(format!("  cd {} && nightshift release cut 1.0.0", shell_word(&founded.clone)));
+    let jobserver_toml = shell_word(&founded.jobserver_toml);
+    if listen.tls && pin.is_none() {
+        screen.say(format!("  nightshift-jobserver init --config {jobserver_toml}"));
+        screen.say("  (its lines go into worker.toml, and into `nightshift login`)");
+    }
+    screen.say(format!("  nightshift-jobserver serve --config {jobserver_toml}"));
+    if made.is_some() && args.join_token.is_none() {
+        screen.say("  nightshift token create image --role join");
+        screen.say("  (its token goes into worker.toml, as join_token)");
+    }
+    screen.say(format!("  nightshift-worker run --config {}", shell_word(&founded.worker_toml)));
+    if args.json {
+        screen.json("grid", &founded)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Says where everything is.
+fn tell(founded: &Founded<'_>, args: &Args, target: &Path, around: &Surroundings) {
     let screen = &around.screen;
     let central = match &args.remote {
         None => target.join("central.git").display().to_string(),
         Some(url) => url.clone(),
     };
     screen.good(format!("central repository  {central}"));
-    screen.good(format!("your clone of it    {}", target.join("grid").display()));
-    screen.good(format!("for workers         {}", target.join("worker.toml").display()));
-    screen.good(format!("for the job server  {}", target.join("jobserver.toml").display()));
-    let origin = if new_key { "new, keep it safe" } else { "yours already" };
-    screen.good(format!("signing key         {} ({origin})", key.path().display()));
-    screen.good(format!("recovery key        {}", recovery.path().display()));
+    screen.good(format!("your clone of it    {}", founded.clone.display()));
+    screen.good(format!("for workers         {}", founded.worker_toml.display()));
+    screen.good(format!("for the job server  {}", founded.jobserver_toml.display()));
+    let origin = if founded.is_new_key { "new, keep it safe" } else { "yours already" };
+    screen.good(format!("signing key         {} ({origin})", founded.signing_key.display()));
+    screen.good(format!("recovery key        {}", founded.recovery_key.display()));
     screen.warn(
         "move the recovery key to a stick in a safe, and keep no copy here: it is pinned in worker.toml, and its word \
          counts when a signing key was stolen (`nightshift key revoke --recovery FILE`)",
     );
-    remember(&remote, args, around)?;
-    if let Some(made) = &made {
-        keep_token(made, args, &target, around)?;
-    }
-    advise(&remote, &listen, around);
-    screen.heading("Next:");
-    screen.say(format!("  cd {} && nightshift release cut 1.0.0", shell_word(&target.join("grid"))));
-    if listen.tls && pin.is_none() {
-        let config = shell_word(&target.join("jobserver.toml"));
-        screen.say(format!("  nightshift-jobserver init --config {config}"));
-        screen.say("  (its lines go into worker.toml, and into `nightshift login`)");
-    }
-    screen.say(format!("  nightshift-jobserver serve --config {}", shell_word(&target.join("jobserver.toml"))));
-    if made.is_some() && args.join_token.is_none() {
-        screen.say("  nightshift token create image --role join");
-        screen.say("  (its token goes into worker.toml, as join_token)");
-    }
-    screen.say(format!("  nightshift-worker run --config {}", shell_word(&target.join("worker.toml"))));
-    Ok(Exit::Done)
 }
 
 /// Whether something takes connections where the job server will be, as far as can be seen from this machine.
@@ -168,8 +211,13 @@ fn authority_of(
 }
 
 /// Logs the person in at the new job server. A token that is kept for its address already stays: it may be all that is known
-/// of it.
-fn keep_token(made: &Made, args: &Args, target: &Path, around: &Surroundings) -> anyhow::Result<()> {
+/// of it. Then the new one is shown, and is what comes back.
+fn keep_token<'m>(
+    made: &'m Made,
+    args: &Args,
+    target: &Path,
+    around: &Surroundings,
+) -> anyhow::Result<Option<&'m str>> {
     let screen = &around.screen;
     screen.good(format!("its authority       {} (pinned in worker.toml)", target.join(JOBSERVER_STATE).display()));
     if around.credentials.access(&args.jobserver)?.token.is_some() {
@@ -178,12 +226,15 @@ fn keep_token(made: &Made, args: &Args, target: &Path, around: &Surroundings) ->
              --ca {}`:",
             args.jobserver, args.jobserver, made.pin
         ));
-        return screen.data(&format!("{}\n", made.token));
+        if !args.json {
+            screen.data(&format!("{}\n", made.token))?;
+        }
+        return Ok(Some(&made.token));
     }
     let access = nightshift_client::Access { pin: Some(made.pin), token: Some(made.token.clone()), machine: None };
     let path = around.credentials.clone().keep(&args.jobserver, &access, &around.config_dir)?;
     screen.good(format!("your admin token    {}", path.display()));
-    Ok(())
+    Ok(None)
 }
 
 /// The absolute path of a folder that is empty or not there yet.

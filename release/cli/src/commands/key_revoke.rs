@@ -10,8 +10,10 @@ use nightshift_contract::exit::Exit;
 use nightshift_manifest::SIGNERS_FILE;
 use nightshift_manifest::revoked::Revoked;
 use nightshift_manifest::signers::Signer;
+use serde::Serialize;
 
-use super::key_rotate::{new_key, put_in_place};
+use super::key_rotate::{Successor, new_key, put_in_place};
+use super::release_cut::Cut;
 use crate::key_change::KeyChange;
 use crate::refusal::refusal;
 use crate::signing_key::SigningKey;
@@ -33,6 +35,22 @@ pub(crate) struct Args {
     /// Sign with the recovery key in this file
     #[arg(long, value_name = "FILE")]
     recovery: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A key that was revoked, for scripts.
+#[derive(Debug, Serialize)]
+struct RevokedKey {
+    /// Its fingerprint, `SHA256:…`.
+    fingerprint: String,
+    /// Whose it was.
+    name: String,
+    /// The release that revokes it.
+    release: Cut,
+    /// The key that signs from now on, when it was the person's own.
+    successor: Option<Successor>,
 }
 
 /// Runs the command.
@@ -59,12 +77,14 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let version = change.version(args.version.as_deref())?;
     change.revoked.add(&fingerprint, format!("{name}, revoked by {}", version.tag()));
     let next = new.as_ref().unwrap_or(&own);
-    let exit = change.cut(version, recovery.as_ref().unwrap_or(&own), next, around)?;
-    if let Some(new) = new {
-        put_in_place(new, around)?;
-    }
+    let release = change.cut(version, recovery.as_ref().unwrap_or(&own), next, around)?;
+    let successor = new.map(|new| put_in_place(new, around)).transpose()?;
     around.screen.good(format!("revoked {fingerprint} ({name}), for good"));
-    Ok(exit)
+    match args.json {
+        true => around.screen.json("revoked", &RevokedKey { fingerprint, name, release, successor })?,
+        false => around.screen.data(&format!("{}\n", release.tag))?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Fingerprint and name of the key that was meant.

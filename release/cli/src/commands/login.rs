@@ -1,10 +1,13 @@
 //! `nightshift login`: keeps a token for a job server, after trying it.
 
 use std::io::BufRead;
+use std::path::Path;
 
 use anyhow::Context;
 use nightshift_client::{Access, Client, Pin, Timeouts};
 use nightshift_contract::exit::Exit;
+use nightshift_wire::Role;
+use serde::Serialize;
 
 use crate::contexts;
 use crate::refusal::refusal;
@@ -25,6 +28,22 @@ pub(crate) struct Args {
     /// Pin of the certificate authority, as `nightshift-jobserver init` prints it; needed for https://
     #[arg(long, value_name = "sha256:…")]
     ca: Option<Pin>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A login, for scripts. The token is nowhere in it.
+#[derive(Debug, Serialize)]
+struct Login<'l> {
+    jobserver: &'l str,
+    /// Whose token it is, and what it may do; `null` at a job server that asks nobody.
+    name: Option<String>,
+    role: Option<Role>,
+    /// The file that the token is kept in.
+    credentials: &'l Path,
+    /// The context that is in use from now on, when one was named.
+    context: Option<&'l str>,
 }
 
 /// Runs the command.
@@ -45,12 +64,12 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     let kept = around.credentials.access(&args.url)?;
     let access = Access { pin: args.ca.or(kept.pin), token: Some(token.to_owned()), machine: None };
     let me = Client::with_access([args.url.clone()], Timeouts::default(), &access)?.me().await?;
-    let path = around.credentials.clone().keep(&args.url, &access, &around.config_dir)?;
-    match (me.name, me.role) {
+    let kept_in = around.credentials.clone().keep(&args.url, &access, &around.config_dir)?;
+    match (&me.name, me.role) {
         (Some(name), Some(role)) => around.screen.good(format!("{} knows you as {name} ({role})", args.url)),
         _ => around.screen.warn(format!("{} asks nobody for a token: its access is open", args.url)),
     }
-    around.screen.good(format!("kept in {}", path.display()));
+    around.screen.good(format!("kept in {}", kept_in.display()));
     let config = &around.config;
     if let Some(name) = &config.chosen {
         let path = contexts::make(&around.config_dir, name, args.url.trim_end_matches('/'))?;
@@ -61,6 +80,11 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
              --context NAME",
             args.url
         ));
+    }
+    if args.json {
+        let (jobserver, context) = (args.url.as_str(), config.chosen.as_deref());
+        let login = Login { jobserver, name: me.name, role: me.role, credentials: &kept_in, context };
+        around.screen.json("login", &login)?;
     }
     Ok(Exit::Done)
 }

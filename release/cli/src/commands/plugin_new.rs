@@ -1,11 +1,13 @@
 //! `nightshift plugin new`: a folder with a plugin that works, to be changed into the one that is wanted.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::plugin::check_plugin_name;
+use serde::Serialize;
 
 use crate::grid_clone::GridClone;
 use crate::refusal::refusal;
@@ -24,6 +26,19 @@ pub(crate) struct Args {
     /// What runs it
     #[arg(long, value_enum, default_value = "sql")]
     runtime: Runtime,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A plugin that was begun, for scripts.
+#[derive(Debug, Serialize)]
+struct Begun<'b> {
+    name: &'b str,
+    /// Its folder.
+    folder: &'b Path,
+    /// Its files, by their paths in the folder.
+    files: Vec<&'b str>,
 }
 
 /// The runtimes a plugin can be begun for.
@@ -69,5 +84,9 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         around.screen.say(format!("    {path}"));
     }
     around.screen.say(format!("Change it, then `nightshift plugin test {name}`."));
+    if args.json {
+        let files = files.iter().map(|(path, _)| *path).collect();
+        around.screen.json("plugin", &Begun { name, folder: &folder, files })?;
+    }
     Ok(Exit::Done)
 }

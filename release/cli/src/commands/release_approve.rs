@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -46,14 +49,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     if !args.yes && around.can_ask && !screen.ask(&format!("\nStand behind {tag}?"))? {
         return Err(refusal(Exit::Failed, "not approved; nothing was changed"));
     }
-    let judged = voter.say(Says::Approve(voter.who()?), around)?;
-    match judged.review.verdict(&tag) {
-        Some(Ok(release)) => match &release.held {
-            None => screen.say(format!("{tag} has everybody it needs. Workers take it as its rollout allows.")),
-            Some(held) => screen.warn(held),
-        },
-        Some(Err(refused)) => screen.warn(refused),
-        None => {}
+    let said = voter.say(Says::Approve(voter.who()?), around)?;
+    match &said.held {
+        None => screen.say(format!("{tag} has everybody it needs. Workers take it as its rollout allows.")),
+        Some(held) => screen.warn(held),
     }
+    said.show(args.json, around)?;
     Ok(Exit::Done)
 }

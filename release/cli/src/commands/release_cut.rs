@@ -14,13 +14,14 @@ use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::Believed;
 use nightshift_manifest::SETTINGS_FILE;
-use nightshift_manifest::binaries::BINARIES_FILE;
+use nightshift_manifest::binaries::{BINARIES_FILE, Binary};
 use nightshift_manifest::sampled::{self, Sampled};
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
+use serde::Serialize;
 
-use crate::binaries::BinaryArgs;
+use crate::binaries::{BinaryArgs, Built};
 use crate::candidate::{Candidate, Change};
 use crate::checks;
 use crate::figures::{counted, moment};
@@ -60,8 +61,51 @@ pub(crate) struct Args {
     /// Commit uncommitted changes without asking; release also when nothing changed
     #[arg(short, long)]
     yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     binaries: BinaryArgs,
+}
+
+/// A release that was cut, for scripts.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cut {
+    /// Its tag, as in `v1.5.0`.
+    pub(crate) tag: String,
+    /// The commit that the tag is on, and the branch that the commit is on.
+    commit: String,
+    branch: String,
+    /// Branch and tag are in the central repository; otherwise in the clone alone.
+    pushed: bool,
+    /// The plugins in it, by name.
+    plugins: Vec<String>,
+    /// The programs that this cut named in release.toml.
+    artifacts: Vec<Artifact>,
+    /// What stays out, what a person has to put in place, and what workers wait for.
+    warnings: Vec<String>,
+}
+
+/// A program of a release; workers fetch it by its SHA-256.
+#[derive(Debug, Serialize)]
+struct Artifact {
+    program: String,
+    version: String,
+    target: String,
+    sha256: String,
+    bytes: u64,
+}
+
+impl Artifact {
+    fn of(binary: &Binary) -> Self {
+        Self {
+            program: binary.program.to_string(),
+            version: binary.version.to_string(),
+            target: binary.target.clone(),
+            sha256: binary.sha256.to_string(),
+            bytes: binary.size,
+        }
+    }
 }
 
 /// A release that is ready to be pushed: git objects that nothing points at yet.
@@ -95,11 +139,16 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let version = parse_version(&args.version)?;
     let binaries = Some(&args.binaries);
     let order = Order { version, no_push: args.no_push, yes: args.yes, binaries, key: &key, next_key: &key };
-    cut(&order, &clone, around)
+    let cut = cut(&order, &clone, around)?;
+    match args.json {
+        true => around.screen.json("release", &cut)?,
+        false => around.screen.data(&format!("{}\n", cut.tag))?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Cuts a release.
-pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -> anyhow::Result<Exit> {
+pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -> anyhow::Result<Cut> {
     let (args, version, key) = (order, order.version, order.key);
     let branch = clone.branch()?;
     let tags = if args.no_push { Tags::Local } else { Tags::Central };
@@ -143,8 +192,9 @@ pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -
     }
 
     around.screen.heading(format!("Release {}", version.tag()));
+    let mut warnings: Vec<String> = left_out_line(&candidate.left_out).into_iter().collect();
     if let (Some(built), Some(binaries)) = (&built, args.binaries) {
-        binaries.upload(built, clone, around)?;
+        warnings.extend(binaries.upload(built, clone, around)?);
     }
     if !args.no_push {
         push(&made, &branch, clone)?;
@@ -157,8 +207,19 @@ pub(crate) fn cut(order: &Order<'_>, clone: &GridClone, around: &Surroundings) -
     tell(args, &made, &branch, &candidate, clone, around)?;
     if let Some(Ok(Believed { held: Some(held), .. })) = judged.review.verdict(&made.tag) {
         around.screen.warn(held);
+        warnings.push(held.to_string());
     }
-    Ok(Exit::Done)
+    let artifacts = built.iter().flat_map(Built::binaries).map(Artifact::of).collect();
+    let plugins = plugins(clone, &made.commit);
+    let Made { tag, commit, .. } = made;
+    Ok(Cut { tag, commit, branch, pushed: !args.no_push, plugins, artifacts, warnings })
+}
+
+/// The names of a commit's plugins.
+fn plugins(clone: &GridClone, commit: &str) -> Vec<String> {
+    let listed = clone.git.run(&["ls-tree", "-d", "--name-only", &format!("{commit}:plugins")]);
+    // Without such a folder there are none.
+    listed.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// `1.5.0`, or `v1.5.0` meaning the same.
@@ -389,7 +450,7 @@ fn tell(
         screen.good(format!("pushed {branch} and {tag} to {}", clone.url()?));
         screen.say("Workers take it at their next look, within a minute while they work.");
     }
-    screen.data(&format!("{tag}\n"))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_manifest::rollout::Deny;
 use nightshift_manifest::version::ReleaseVersion;
 
+use crate::control::holds::Held;
 use crate::control::{Control, RepositoryArgs};
 use crate::refusal::refusal;
 use crate::surroundings::Surroundings;
@@ -22,6 +23,9 @@ pub(crate) struct Args {
     /// Why; people read it at every worker and every result that is turned down
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     repository: RepositoryArgs,
 }
@@ -52,6 +56,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
                 .say("Workers that have it go back to the release before at their next look, within a minute.");
         }
         false => around.screen.say(format!("{tag} was denied already in {}: {reason}", control.url)),
+    }
+    if args.json {
+        let (release, reason) = (Some(tag), Some(reason.as_str()));
+        around.screen.json("held", &Held { repository: &control.url, changed, release, ring: None, reason })?;
     }
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_manifest::rollout::Cap;
 use nightshift_manifest::version::ReleaseVersion;
 
+use crate::control::holds::Held;
 use crate::control::{Control, RepositoryArgs};
 use crate::grid_clone::GridClone;
 use crate::refusal::refusal;
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// The last ring that goes on taking it
     #[arg(long, value_name = "RING", requires = "release")]
     beyond: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     repository: RepositoryArgs,
 }
@@ -44,12 +48,17 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     let control = Control::open(&args.repository, around)?;
     let message = format!("Pause rollouts: {reason}\n");
-    match control.hold(&message, |holds| holds.pause = Some(reason.to_owned()))? {
+    let changed = control.hold(&message, |holds| holds.pause = Some(reason.to_owned()))?;
+    match changed {
         true => {
             around.screen.good(format!("rollouts are paused in {}: {reason}", control.url));
             around.screen.say("Workers keep the release they have. `nightshift release resume` lets them go on.");
         }
         false => around.screen.say(format!("rollouts were paused already in {}: {reason}", control.url)),
+    }
+    if args.json {
+        let reason = Some(reason);
+        around.screen.json("held", &Held { repository: &control.url, changed, reason, ..Held::default() })?;
     }
     Ok(Exit::Done)
 }
@@ -74,6 +83,10 @@ fn cap(cap: &Cap, reason: &str, args: &Args, around: &Surroundings) -> anyhow::R
             around.screen.say(words);
         }
         false => around.screen.say(format!("{tag} went no further than ring {ring} already in {}", control.url)),
+    }
+    if args.json {
+        let (release, ring, reason) = (Some(tag), Some(ring.as_str()), Some(reason));
+        around.screen.json("held", &Held { repository: &control.url, changed, release, ring, reason })?;
     }
     Ok(Exit::Done)
 }

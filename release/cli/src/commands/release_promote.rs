@@ -18,11 +18,14 @@ pub(crate) struct Args {
     version: String,
     /// The ring's name in the release's rollout plan
     ring: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let voter = Voter::of(&args.version, around)?;
-    voter.say(Says::Promote(args.ring.clone()), around)?;
+    voter.say(Says::Promote(args.ring.clone()), around)?.show(args.json, around)?;
     Ok(Exit::Done)
 }

@@ -3,6 +3,7 @@
 use nightshift_contract::exit::Exit;
 
 use super::release_pause::version;
+use crate::control::holds::Held;
 use crate::control::{Control, RepositoryArgs};
 use crate::surroundings::Surroundings;
 
@@ -15,6 +16,9 @@ pub(crate) struct Args {
     /// Let this release go on beyond the ring it was paused at, such as 1.5.0
     #[arg(long, value_name = "VERSION")]
     release: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     repository: RepositoryArgs,
 }
@@ -35,9 +39,13 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
             (changed.then(|| format!("rollouts go on in {}", control.url)), "rollouts are not paused".to_owned())
         }
     };
-    match done {
+    match &done {
         Some(done) => around.screen.good(done),
         None => around.screen.say(format!("{was_so} in {}", control.url)),
+    }
+    if args.json {
+        let (changed, release) = (done.is_some(), release.map(|release| release.tag()));
+        around.screen.json("held", &Held { repository: &control.url, changed, release, ..Held::default() })?;
     }
     Ok(Exit::Done)
 }

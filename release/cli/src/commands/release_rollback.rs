@@ -15,6 +15,7 @@ use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::select::RemoteTag;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
+use serde::Serialize;
 use toml_edit::DocumentMut;
 
 use super::release_pause::version as version_of;
@@ -46,6 +47,23 @@ pub(crate) struct Args {
     /// Keep the old release's rollout plan
     #[arg(long)]
     by_plan: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A release that brings an old one's files back, for scripts.
+#[derive(Debug, Serialize)]
+struct Again {
+    /// Its tag, and the commit that the tag is on.
+    tag: String,
+    commit: String,
+    /// The tag of the release whose files it has.
+    files_of: String,
+    /// It spreads ring by ring; otherwise every worker takes it in its next cycle.
+    by_plan: bool,
+    /// Why nobody takes it yet; `null` when nothing holds rollouts back.
+    held: Option<String>,
 }
 
 /// Runs the command.
@@ -94,15 +112,25 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         true => screen.say("It spreads ring by ring, as its plan says: see `nightshift release status --watch`."),
         false => screen.say("It has no rollout plan: every worker takes it in its next cycle."),
     }
-    match Control::open(&RepositoryArgs::default(), around)?.held() {
-        Ok(Holds { pause: Some(why), .. }) => screen.say(format!(
-            "Rollouts are paused ({why}): nobody takes it before `nightshift release resume`, once the bad one is denied."
-        )),
-        Ok(_) => {}
-        Err(error) => screen.say(format!("Nobody may take it: {error:#}")),
-    }
+    let held = match Control::open(&RepositoryArgs::default(), around)?.held() {
+        Ok(Holds { pause: Some(why), .. }) => {
+            screen.say(format!(
+                "Rollouts are paused ({why}): nobody takes it before `nightshift release resume`, once the bad one is denied."
+            ));
+            Some(format!("rollouts are paused: {why}"))
+        }
+        Ok(_) => None,
+        Err(error) => {
+            screen.say(format!("Nobody may take it: {error:#}"));
+            Some(format!("{error:#}"))
+        }
+    };
     screen.say("No branch was moved: mend there what was wrong before the next `nightshift release cut`.");
-    screen.data(&format!("{}\n", version.tag()))?;
+    let again = Again { tag: version.tag(), commit, files_of: old.tag(), by_plan: has_plan, held };
+    match args.json {
+        true => screen.json("release", &again)?,
+        false => screen.data(&format!("{}\n", again.tag))?,
+    }
     Ok(Exit::Done)
 }
 

@@ -10,6 +10,7 @@ use nightshift_wire::{Baseline, BaselineOffice, NewBaseline};
 use super::plan::share;
 use super::stats::{When, moments, when};
 use crate::figures::counted;
+use crate::list::{self, ListArgs, RemoveArgs};
 use crate::refusal::refusal;
 use crate::server::ServerArgs;
 use crate::stats_report;
@@ -19,7 +20,9 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Baselines {
     Record(Box<RecordArgs>),
+    /// List the baselines
     List(ListArgs),
+    /// Remove a baseline
     Remove(RemoveArgs),
 }
 
@@ -56,35 +59,18 @@ pub(crate) struct RecordArgs {
     server: ServerArgs,
 }
 
-/// List the baselines
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
-/// Remove a baseline
-#[derive(Debug, clap::Args)]
-pub(crate) struct RemoveArgs {
-    /// Its name
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
 /// Runs the command.
 pub(crate) async fn run(baselines: &Baselines, around: &Surroundings) -> anyhow::Result<Exit> {
     match baselines {
         Baselines::Record(args) => record(args, around).await,
-        Baselines::List(args) => list(args, around).await,
+        Baselines::List(args) => {
+            let baselines = args.server.client(around)?.baselines().await?;
+            let none = "there is no baseline: nightshift stats baseline record NAME";
+            list::show("baselines", &baselines, none, stats_report::baselines, args.json, around)
+        }
         Baselines::Remove(args) => {
             args.server.client(around)?.remove_baseline(&args.name).await?;
-            around.screen.good(format!("the baseline {} is removed", args.name));
-            Ok(Exit::Done)
+            list::gone("removed", &args.name, &format!("the baseline {} is removed", args.name), args.json, around)
         }
     }
 }
@@ -128,18 +114,4 @@ fn office(args: &RecordArgs) -> anyhow::Result<Option<BaselineOffice>> {
     }
     let idle_ms = args.idle.map_or(16 * 3_600_000, |idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX));
     Ok(Some(BaselineOffice { pcs, speed_per_mille: (speed * 1_000.0).round() as u32, idle_ms }))
-}
-
-async fn list(args: &ListArgs, around: &Surroundings) -> anyhow::Result<Exit> {
-    let baselines = args.server.client(around)?.baselines().await?;
-    if args.json {
-        around.screen.json("baselines", &baselines)?;
-        return Ok(Exit::Done);
-    }
-    if baselines.is_empty() {
-        around.screen.say("there is no baseline: nightshift stats baseline record NAME");
-        return Ok(Exit::Done);
-    }
-    around.screen.table(&stats_report::baselines(&baselines))?;
-    Ok(Exit::Done)
 }

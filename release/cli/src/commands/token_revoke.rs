@@ -2,6 +2,7 @@
 
 use nightshift_contract::exit::Exit;
 
+use crate::list;
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
 
@@ -14,6 +15,9 @@ pub(crate) struct Args {
     /// The token's name
     #[arg(value_name = "NAME")]
     name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -21,6 +25,5 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     args.server.client(around)?.revoke_token(&args.name).await?;
-    around.screen.good(format!("the token {} is revoked", args.name));
-    Ok(Exit::Done)
+    list::gone("revoked", &args.name, &format!("the token {} is revoked", args.name), args.json, around)
 }

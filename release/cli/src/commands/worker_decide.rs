@@ -1,7 +1,7 @@
 //! `nightshift worker approve` and `nightshift worker revoke`: who works in this grid.
 
 use nightshift_contract::exit::Exit;
-use nightshift_wire::EnrolmentDecision;
+use nightshift_wire::{Enrolment, EnrolmentDecision};
 
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
@@ -17,6 +17,9 @@ pub(crate) struct ApproveArgs {
     /// What people shall call it
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -34,6 +37,9 @@ pub(crate) struct RevokeArgs {
     /// Why; the worker's status shows it
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -42,14 +48,20 @@ pub(crate) struct RevokeArgs {
 pub(crate) async fn approve(args: &ApproveArgs, around: &Surroundings) -> anyhow::Result<Exit> {
     let decision = EnrolmentDecision::Approve { name: args.name.clone() };
     let after = args.server.client(around)?.decide(&args.worker, &decision).await?;
-    around.screen.good(format!("worker {} on {} is {}", after.worker, after.host, after.reason));
-    Ok(Exit::Done)
+    show(&after, args.json, around)
 }
 
 /// Runs `worker revoke`.
 pub(crate) async fn revoke(args: &RevokeArgs, around: &Surroundings) -> anyhow::Result<Exit> {
     let decision = EnrolmentDecision::Revoke { reason: args.reason.clone() };
     let after = args.server.client(around)?.decide(&args.worker, &decision).await?;
-    around.screen.good(format!("worker {} on {} is {}", after.worker, after.host, after.reason));
+    show(&after, args.json, around)
+}
+
+fn show(after: &Enrolment, json: bool, around: &Surroundings) -> anyhow::Result<Exit> {
+    match json {
+        true => around.screen.json("enrolment", after)?,
+        false => around.screen.good(format!("worker {} on {} is {}", after.worker, after.host, after.reason)),
+    }
     Ok(Exit::Done)
 }

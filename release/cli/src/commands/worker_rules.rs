@@ -7,6 +7,7 @@ use nightshift_manifest::duration;
 use nightshift_wire::{JoinRule, NewJoinRule};
 
 use crate::figures::{counted, moment};
+use crate::list::{self, ListArgs, RemoveArgs};
 use crate::refusal::refusal;
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
@@ -15,19 +16,11 @@ use crate::table::Table;
 /// `nightshift worker rules …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
+    /// List the rules by which workers are let in without a person
     List(ListArgs),
     Add(AddArgs),
+    /// Remove a rule; the workers it let in stay
     Remove(RemoveArgs),
-}
-
-/// List the rules by which workers are let in without a person
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArgs,
 }
 
 /// Let workers of a network in without a person, for a while
@@ -55,41 +48,22 @@ pub(crate) struct AddArgs {
     server: ServerArgs,
 }
 
-/// Remove a rule; the workers it let in stay
-#[derive(Debug, clap::Args)]
-pub(crate) struct RemoveArgs {
-    /// The rule's name
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    server: ServerArgs,
-}
+const NO_RULE: &str = "there is no rule: each worker that asks to join waits for `nightshift worker approve`";
 
 /// Runs the command.
 pub(crate) async fn run(rules: &Rules, around: &Surroundings) -> anyhow::Result<Exit> {
     match rules {
-        Rules::List(args) => list(args, around).await,
+        Rules::List(args) => {
+            let rules = args.server.client(around)?.join_rules().await?;
+            let table = |rules: &[JoinRule]| table(rules, &TimeZone::system());
+            list::show("rules", &rules, NO_RULE, table, args.json, around)
+        }
         Rules::Add(args) => add(args, around).await,
         Rules::Remove(args) => {
             args.server.client(around)?.remove_join_rule(&args.name).await?;
-            around.screen.good(format!("the rule {} is removed", args.name));
-            Ok(Exit::Done)
+            list::gone("removed", &args.name, &format!("the rule {} is removed", args.name), args.json, around)
         }
     }
-}
-
-async fn list(args: &ListArgs, around: &Surroundings) -> anyhow::Result<Exit> {
-    let rules = args.server.client(around)?.join_rules().await?;
-    if args.json {
-        around.screen.json("rules", &rules)?;
-        return Ok(Exit::Done);
-    }
-    if rules.is_empty() {
-        around.screen.say("there is no rule: each worker that asks to join waits for `nightshift worker approve`");
-        return Ok(Exit::Done);
-    }
-    around.screen.table(&table(&rules, &TimeZone::system()))?;
-    Ok(Exit::Done)
 }
 
 async fn add(args: &AddArgs, around: &Surroundings) -> anyhow::Result<Exit> {

@@ -3,10 +3,26 @@
 use anyhow::bail;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::rollout::{Holds, ROLLOUT_FILE, is_rollout_entry};
+use serde::Serialize;
 
 use super::{Control, Entry, TRIES, parse_entries};
 use crate::git::{Git, GitError};
 use crate::refusal::refusal;
+
+/// What was changed of what is held back, for scripts.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Held<'h> {
+    /// The central repository.
+    pub(crate) repository: &'h str,
+    /// Whether it was changed; `false` when it stood so already.
+    pub(crate) changed: bool,
+    /// The tag of the release that it is about; `null` for all of them.
+    pub(crate) release: Option<String>,
+    /// The last ring that goes on taking it; `null` for none.
+    pub(crate) ring: Option<&'h str>,
+    /// Why; `null` when nothing is held back any more.
+    pub(crate) reason: Option<&'h str>,
+}
 
 impl Control {
     /// Changes what is held back, and commits it with `message`; `false` when the change changes nothing. A file that

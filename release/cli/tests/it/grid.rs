@@ -11,6 +11,8 @@ use crate::person::{Background, Person};
 /// A grid whose job server and worker run as `init` configured them.
 pub(crate) struct Running {
     pub(crate) person: Person,
+    /// The job server's URL.
+    pub(crate) jobserver: String,
     _programs: [Background; 2],
 }
 
@@ -34,7 +36,7 @@ impl Running {
         .expect("the job server");
         let worker = programs.path("nightshift-worker");
         let worker = person.start(worker, &grid, &["run", "--config", "worker.toml"]);
-        Self { person, _programs: [worker, server] }
+        Self { person, jobserver, _programs: [worker, server] }
     }
 
     pub(crate) fn json(&self, words: &[&str]) -> serde_json::Value {

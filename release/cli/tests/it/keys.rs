@@ -39,7 +39,7 @@ impl Worker {
     }
 }
 
-fn fingerprint(path: &PathBuf) -> String {
+pub(crate) fn fingerprint(path: &PathBuf) -> String {
     let text = fs::read_to_string(path).expect("a key");
     PrivateKey::from_openssh(text).expect("a key").fingerprint(HashAlg::Sha256).to_string()
 }

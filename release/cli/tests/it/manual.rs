@@ -5,17 +5,21 @@ use crate::person::Person;
 #[test]
 fn the_manual_says_what_every_command_does() {
     let person = Person::new();
-    let commands: [&[&str]; 60] = [
+    let commands: [&[&str]; 64] = [
         &[],
         &["init"],
         &["plugin", "new"],
         &["plugin", "test"],
         &["release", "cut"],
         &["release", "status"],
+        &["release", "approve"],
+        &["release", "promote"],
         &["release", "pause"],
         &["release", "resume"],
         &["release", "deny"],
         &["release", "rollback"],
+        &["key", "rotate"],
+        &["key", "revoke"],
         &["stop"],
         &["start"],
         &["batch", "submit"],
