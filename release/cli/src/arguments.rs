@@ -184,9 +184,9 @@ mod tests {
     const OTHERS: [(&str, &str); 5] = [
         ("batch results", "the records themselves, as CSV or JSON lines: --format says which"),
         ("batch errors", "records, too"),
+        ("demo", "tells a person a story, and asks for ctrl-c at its end"),
         ("completion", "a script for a shell"),
         ("man", "writes man pages into a folder"),
-        ("demo", "tells a person a story, and asks for ctrl-c at its end"),
     ];
 
     /// The names of all commands that do something themselves, and whether each prints JSON.

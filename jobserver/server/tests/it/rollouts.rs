@@ -187,7 +187,7 @@ async fn on_an_idle_grid_trials_that_workers_report_count() {
     server.client.report(&report("w-2", "v1.0.0", trial(TrialState::Bad, 0))).await.expect("kept");
     server.pass(Duration::from_secs(2));
     let seen = rollout(&server, "v1.1.0").await;
-    assert_eq!(seen.rings[1].reason, "its trial was bad on 1 of 1 workers of ring everyone");
+    assert_eq!(seen.rings[1].reason, "its trial was bad on 1 of 1 worker of ring everyone");
     assert_eq!((seen.rings[0].state, seen.rings[1].state), (RingState::Open, RingState::SentBack));
 }
 

@@ -117,7 +117,7 @@ pub(crate) fn client<'a>(servers: impl IntoIterator<Item = &'a Served>) -> Clien
 
 /// Says past the harness that this machine has no such server.
 pub(crate) fn said_not_run(make: Make) {
-    let what = format!("\nNOT RUN: a test on {make:?}, which is not installed: {}", make.advice());
+    let what = format!("\nNOT RUN: a test on {make}, which is not installed: {}", make.advice());
     writeln!(std::io::stderr(), "{what}").expect("standard error");
 }
 

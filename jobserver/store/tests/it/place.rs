@@ -137,7 +137,7 @@ fn say_not_run(make: Make) {
     if !said.contains(&make) {
         said.push(make);
         let advice = make.advice();
-        writeln!(std::io::stderr(), "\nNOT RUN: the store's tests on {make:?}, which is not installed: {advice}")
+        writeln!(std::io::stderr(), "\nNOT RUN: the store's tests on {make}, which is not installed: {advice}")
             .expect("standard error");
     }
 }

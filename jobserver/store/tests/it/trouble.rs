@@ -54,7 +54,7 @@ async fn a_password_opens_the_store_and_a_wrong_one_does_not(make: Make) {
 async fn a_database_that_insists_on_tls_gets_it_and_its_certificate_is_checked(make: Make) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     if !make_certificate(folder.path()) {
-        writeln!(std::io::stderr(), "\nNOT RUN: TLS to {make:?}: install openssl").expect("standard error");
+        writeln!(std::io::stderr(), "\nNOT RUN: TLS to {make}: install openssl").expect("standard error");
         return;
     }
     let at = |file: &str| folder.path().join(file).display().to_string();

@@ -67,7 +67,7 @@ fn replicated_on(make: Make) {
     let words = ["demo", "--mysql", "--people", &people, "--records", &records];
     let ended = person.nightshift_with_mysqld(mysqld.as_deref(), &words).expect_code(0);
     for promise in [
-        &*format!("a primary, {make:?}, with 300 people"),
+        &*format!("a primary, {make}, with 300 people"),
         "worker-1 built its replica and follows",
         "worker-2 built its replica and follows",
         "worker-3 built its replica and follows",

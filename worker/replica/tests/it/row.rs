@@ -76,7 +76,7 @@ pub(crate) fn on_each_with(wishes: impl Fn(Make) -> PairWishes + Sync, play: imp
             scope.spawn(move || match Row::start(make, wishes(make)) {
                 Some(mut row) => play(&mut row),
                 // Past the test harness, which would swallow it.
-                None => writeln!(std::io::stderr(), "\nNOT RUN: a row on {make:?}: {}", make.advice()).expect("stderr"),
+                None => writeln!(std::io::stderr(), "\nNOT RUN: a row on {make}: {}", make.advice()).expect("stderr"),
             });
         }
     });

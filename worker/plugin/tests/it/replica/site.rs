@@ -36,7 +36,7 @@ impl Site {
         let wishes = Wishes { settings: vec!["--log-bin-trust-function-creators=1".to_owned()], ..Wishes::default() };
         let Some(server) = Server::start(make, wishes).expect("the server starts") else {
             // Past the test harness, which would swallow it.
-            writeln!(std::io::stderr(), "\nNOT RUN: a test on {make:?}, which is not installed: {}", make.advice())
+            writeln!(std::io::stderr(), "\nNOT RUN: a test on {make}, which is not installed: {}", make.advice())
                 .expect("stderr");
             return None;
         };

@@ -45,7 +45,7 @@ pub(crate) fn on_each_with(way: Way, story: impl AsyncFn(Site) -> Result<()> + S
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             match Site::set_with(make, way).await? {
-                Some(site) => story(site).await.with_context(|| format!("on {make:?}")),
+                Some(site) => story(site).await.with_context(|| format!("on {make}")),
                 None => Ok(()),
             }
         })
@@ -69,7 +69,7 @@ impl Site {
         let at_first = PEOPLE.map(str::to_owned).into();
         let Some(company) = Company::found(make, Founding { at_first, way, ..Founding::default() })? else {
             // Past the test harness, which would swallow it.
-            writeln!(std::io::stderr(), "\nNOT RUN: a test on {make:?}: {}", make.advice())?;
+            writeln!(std::io::stderr(), "\nNOT RUN: a test on {make}: {}", make.advice())?;
             return Ok(None);
         };
         let program = make.program().context("it runs")?;
