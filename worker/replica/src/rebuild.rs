@@ -230,7 +230,7 @@ fn check_room(place: &Place, bytes: u64) -> Result<(), RebuildError> {
 fn note(place: &Place, marker: &Marker) -> Result<(), RebuildError> {
     let failed = |source| RebuildError::Note { path: place.marker(), source };
     let content = serde_json::to_vec_pretty(marker).map_err(|error| failed(error.into()))?;
-    fs::create_dir_all(place.root()).map_err(failed)?;
+    place.make().map_err(failed)?;
     swap::replace(&place.marker(), &content).map_err(failed)
 }
 
