@@ -5,8 +5,9 @@
 //!    ([`Desk::data_for`]); a plugin that was opened on older data is opened again, on data looked at before.
 //! 3. Before a block's results are kept, the replica must still have what the plugin's data hold
 //!    ([`Desk::data_still_there`]): one that was built anew meanwhile, or copies another primary, is caught.
-//! 4. What is not new enough in time sends the job back, which costs it nothing; no job of the plugin is taken until it is
-//!    ([`Desk::mind_data`]), nor while the replica is one that somebody has to mend ([`Desk::look_before_claim`]).
+//! 4. What is not new enough in time sends the job back, which costs it nothing; no job of the plugin is taken until it is, however
+//!    long that takes ([`Desk::mind_data`]; a replica that is current is tried now and then: its primary may be another by now),
+//!    nor while the replica is one that somebody has to mend ([`Desk::look_before_claim`]).
 //!
 //! What the results come from is the position of the data: a true lower bound.
 
@@ -25,6 +26,7 @@ use nightshift_replica::wait::NotReached;
 use nightshift_wire::{Claim, DataPosition, ReachedPosition};
 use tokio::time::sleep;
 
+use crate::data_away::{Then, after_look};
 use crate::desk::{Desk, InUse, lock};
 use crate::job::Unfinished;
 use crate::workbench::Catalogue;
@@ -225,10 +227,15 @@ impl Desk {
                 let in_use = self.in_use();
                 let Some(manifest) = in_use.catalogue.ready.get(&plugin) else { continue };
                 let watch = watched.needing(freshness.tables(manifest), jumps);
-                if wanted.is_there(watch).await {
-                    self.has_data(&plugin);
-                    self.bell.ring();
+                let is_there = wanted.is_there(watch).await;
+                let waited = !is_there && self.has_waited(&plugin);
+                let is_current = waited && matches!(watch.look().await.1, Verdict::Current { .. });
+                match after_look(is_there, is_current, waited) {
+                    Then::Over => self.has_data(&plugin),
+                    Then::TryOne => self.try_one(&plugin),
+                    Then::GoesOn => continue,
                 }
+                self.bell.ring();
             }
         }
     }
