@@ -120,6 +120,17 @@ pub trait Watcher: Send + Sync {
     fn at(&self, _step: Step) {}
     /// So many bytes have come.
     fn copied(&self, _bytes: u64) {}
+    /// Who has to do something next for data to move.
+    fn waits_for(&self, _side: Side) {}
+}
+
+/// The two ends that data move between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Whoever the data come from.
+    Donor,
+    /// The worker's own server, which takes them.
+    Here,
 }
 
 /// Hears nothing.
