@@ -306,7 +306,9 @@ async fn a_heartbeat_row_that_cannot_be_written_is_told_by_status_and_metrics_un
         metrics.contains(&format!("nightshift_primary_heartbeat_written {written}\n")).then_some(())
     };
     server.eventually("the row to be written", async || is_written("1").await).await;
-    assert_eq!(warnings().await.expect("a primary").warnings, [""; 0]);
+    // What else there is to say of it (MariaDB's `MIXED`) stays.
+    let before = warnings().await.expect("a primary").warnings;
+    assert!(!before.join("; ").contains("no heartbeat"), "{before:?}");
     // In its place is what nobody can write to.
     run(&database, "CREATE VIEW beats.closed AS SELECT 1 AS ts").await;
     run(&database, "RENAME TABLE beats.heartbeat TO beats.kept, beats.closed TO beats.heartbeat").await;
@@ -320,7 +322,7 @@ async fn a_heartbeat_row_that_cannot_be_written_is_told_by_status_and_metrics_un
     // Not there at all, it is made again.
     run(&database, "DROP VIEW beats.heartbeat").await;
     server.eventually("the row to be written again", async || is_written("1").await).await;
-    let well = async || warnings().await?.warnings.is_empty().then_some(());
+    let well = async || (warnings().await?.warnings == before).then_some(());
     server.eventually("the status to say nothing of it", well).await;
 }
 
