@@ -21,7 +21,7 @@ use nightshift_plugin::Replica;
 use nightshift_replica::Watch;
 use nightshift_replica::facts::{Needs, Patience, USUAL_HEARTBEAT};
 use nightshift_replica::position::holds;
-use nightshift_replica::verdict::{Expected, Verdict};
+use nightshift_replica::verdict::{Expected, Verdict, Whose};
 use nightshift_replica::wait::NotReached;
 use nightshift_wire::{Claim, DataPosition, ReachedPosition};
 use tokio::time::sleep;
@@ -61,20 +61,24 @@ pub struct Currency {
     pub heartbeat: String,
     /// How far behind they may be.
     pub max_behind: Duration,
+    /// Whose server the replica is.
+    pub whose: Whose,
 }
 
 impl Default for Currency {
     fn default() -> Currency {
-        Currency { heartbeat: USUAL_HEARTBEAT.to_owned(), max_behind: Expected::default().max_behind }
+        let Expected { max_behind, whose, .. } = Expected::default();
+        Currency { heartbeat: USUAL_HEARTBEAT.to_owned(), max_behind, whose }
     }
 }
 
 impl Freshness {
     /// Watches `replica` with the account of its plugins. Nothing is done yet.
     pub(crate) fn of(replica: &Replica, currency: Currency) -> Freshness {
-        let Currency { heartbeat, max_behind } = currency;
+        let Currency { heartbeat, max_behind, whose } = currency;
         let (opts, needs) = (replica.opts().clone(), Needs { heartbeat: Some(heartbeat), ..Needs::default() });
-        let watch = Watch::new(opts, needs, Expected { max_behind, ..Expected::default() }, Patience::default());
+        let expected = Expected { max_behind, whose, ..Expected::default() };
+        let watch = Watch::new(opts, needs, expected, Patience::default());
         let watch = tokio::sync::Mutex::new(Watched { watch, jumps: 0 });
         Freshness { schema: replica.schema().to_owned(), watch, opened: Mutex::default() }
     }
@@ -202,7 +206,7 @@ impl Desk {
         let jumps = watched.jumps;
         let (seen, verdict) = watched.needing(BTreeSet::new(), jumps).look().await;
         if matches!(verdict, Verdict::Away(_)) || !verdict.may_pass() {
-            let reason = verdict.in_words(seen.ok().map(|facts| facts.version));
+            let reason = verdict.in_words(seen.ok().map(|facts| facts.version), watched.watch.expected.whose);
             for manifest in reading {
                 self.wait_for_data(&manifest.name, &reason, Some(Wanted::Usable));
             }
