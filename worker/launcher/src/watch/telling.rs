@@ -141,7 +141,8 @@ mod tests {
             gtid: String::new(),
             server: String::new(),
         };
-        let said = |state, reason: &str, replica| and_replica(state, reason.to_owned(), replica);
+        let said =
+            |state, reason: &str, replica: Option<&ReplicaReport>| and_replica(state, reason.to_owned(), replica);
         let (waiting, refused) = (WorkerState::Waiting, "the primary refused the copying account copy");
         let away = replica(ReplicaState::Away, refused);
         assert_eq!(
@@ -153,7 +154,8 @@ mod tests {
         assert_eq!(said(WorkerState::Working, "job 7", Some(&away)), "job 7");
         assert_eq!(said(waiting, "waits for work", None), "waits for work");
         for follows in [ReplicaState::Current, ReplicaState::Behind] {
-            assert_eq!(said(waiting, "waits for work", Some(&replica(follows, "it follows"))), "waits for work");
+            let follows = replica(follows, "it follows");
+            assert_eq!(said(waiting, "waits for work", Some(&follows)), "waits for work");
         }
     }
 
