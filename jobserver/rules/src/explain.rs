@@ -1,10 +1,11 @@
 //! Why a job stands where it stands: for one that waits, the workers counted by the first gate each fails.
 //!
-//! The gates are those of dispatch itself ([`crate::gates`]), so that an explanation cannot differ from what happens.
+//! The gates are those of dispatch itself ([`crate::gates`]), so that an explanation cannot differ from what happens. One is
+//! the worker's own: it asks for no job whose data its replica has not, and so what it last said of that explains more.
 
 use std::collections::BTreeMap;
 
-use nightshift_wire::{Explanation, Gate, Job, JobState, KeptOff, Moment, Worker, counted};
+use nightshift_wire::{Explanation, Gate, Job, JobState, KeptOff, Moment, ReplicaState, Worker, counted};
 
 use crate::gates::{self, Lane, WorkerFacts};
 
@@ -19,6 +20,8 @@ pub struct Facts<'a> {
     pub plugin_stopped: Option<&'a str>,
     /// Why the newest release has not got its plugin; `None` when it has.
     pub no_plugin: Option<&'a str>,
+    /// Whether its plugin reads workers' replicas.
+    pub on_replica: bool,
     /// Why its batch is suspended; `None` when it is not.
     pub batch_suspended: Option<&'a str>,
     /// Waiting jobs that go out before it, whoever may take them.
@@ -55,7 +58,7 @@ fn count_workers(explanation: &mut Explanation, facts: &Facts<'_>, now: Moment) 
     let lane = Lane { plugin: plugin.clone(), priority: *priority, requirements: requirements.clone() };
     let mut kept_off: BTreeMap<Gate, (u64, &Worker)> = BTreeMap::new();
     for worker in facts.workers {
-        match gates::first_failed(&known(worker), &lane, facts.batch_suspended.is_some(), now) {
+        match first_failed(facts, worker, &lane, now) {
             Some(gate) => kept_off.entry(gate).or_insert((0, worker)).0 += 1,
             None if worker.jobs_running > 0 => explanation.busy += 1,
             None => explanation.free += 1,
@@ -70,6 +73,20 @@ fn count_workers(explanation: &mut Explanation, facts: &Facts<'_>, now: Moment) 
             example: example.report.worker.clone(),
         })
         .collect();
+}
+
+/// The first gate that a worker fails. Whatever it lists among its plugins, one whose data are not there it does not run.
+fn first_failed(facts: &Facts<'_>, worker: &Worker, lane: &Lane, now: Moment) -> Option<Gate> {
+    let failed = gates::first_failed(&known(worker), lane, facts.batch_suspended.is_some(), now);
+    let has_data = |worker: &Worker| match &worker.report.replica {
+        Some(replica) => replica.state == ReplicaState::Current,
+        // Nothing was said of it: what the worker lists counts.
+        None => failed.is_none(),
+    };
+    match failed {
+        None | Some(Gate::NoSuchPlugin) if facts.on_replica && !has_data(worker) => Some(Gate::Replica),
+        failed => failed,
+    }
 }
 
 fn known(worker: &Worker) -> WorkerFacts<'_> {
@@ -103,7 +120,17 @@ fn why(gate: Gate, facts: &Facts<'_>, example: &Worker) -> String {
             };
             format!("runs {release}, the job asks for {} at least", asked.release.as_deref().unwrap_or_default())
         }
-        Gate::NoSuchPlugin => format!("cannot run plugin {}: not in its release, or broken there", facts.job.plugin),
+        Gate::NoSuchPlugin => with(
+            &format!("cannot run plugin {}: not in its release, or broken there", facts.job.plugin),
+            &example.report.reason,
+        ),
+        Gate::Replica => {
+            let replica = match &example.report.replica {
+                Some(replica) => replica.reason.as_str(),
+                None => "it has none: [replication] of jobserver.toml or [replica] of worker.toml is missing",
+            };
+            format!("plugin {} needs the worker's replica, which is not current ({replica})", facts.job.plugin)
+        }
         Gate::Memory => {
             format!("has {} of memory, the job asks for {} MB", megabytes(example.machine.memory_mb), asked.memory_mb)
         }
@@ -248,7 +275,16 @@ mod tests {
 
     fn summary(job: &Job, workers: &[Worker], ahead: u64) -> String {
         explain(
-            &Facts { job, stopped: None, plugin_stopped: None, no_plugin: None, batch_suspended: None, ahead, workers },
+            &Facts {
+                job,
+                stopped: None,
+                plugin_stopped: None,
+                no_plugin: None,
+                on_replica: false,
+                batch_suspended: None,
+                ahead,
+                workers,
+            },
             NOW,
         )
         .summary
@@ -268,6 +304,7 @@ mod tests {
                 stopped: None,
                 plugin_stopped: None,
                 no_plugin: None,
+                on_replica: false,
                 batch_suspended: None,
                 ahead: 5,
                 workers: &workers,
@@ -294,6 +331,7 @@ mod tests {
                 stopped: None,
                 plugin_stopped: None,
                 no_plugin: Some(why),
+                on_replica: false,
                 batch_suspended: None,
                 ahead: 0,
                 workers,
@@ -309,6 +347,51 @@ mod tests {
     }
 
     #[test]
+    fn a_job_whose_data_no_worker_has_says_what_is_the_matter_with_a_replica_whatever_the_worker_lists() {
+        let job = job();
+        let refused = "the primary refused the copying account copy; set it right in [replication] of jobserver.toml";
+        let with_replica = |name: &str, state, plugins: &[&str]| {
+            let nothing = String::new;
+            let reason = refused.to_owned();
+            let replica = Some(nightshift_wire::ReplicaReport {
+                state,
+                reason,
+                behind_ms: None,
+                primary: nothing(),
+                gtid: nothing(),
+                server: nothing(),
+            });
+            let plugins = plugins.iter().map(|plugin| (*plugin).to_owned()).collect();
+            Worker { report: Report { replica, ..worker(name).report }, plugins, ..worker(name) }
+        };
+        let explained = |on_replica, workers: &[Worker]| {
+            let facts = Facts {
+                job: &job,
+                stopped: None,
+                plugin_stopped: None,
+                no_plugin: None,
+                on_replica,
+                batch_suspended: None,
+                ahead: 0,
+                workers,
+            };
+            explain(&facts, NOW)
+        };
+        let (away, stopped) = (ReplicaState::Away, ReplicaState::Stopped);
+        let workers = [with_replica("w-1", away, &["name-count"]), with_replica("w-2", stopped, &["match-person"])];
+        let explanation = explained(true, &workers);
+        let gates: Vec<(Gate, u64)> = explanation.kept_off.iter().map(|group| (group.gate, group.workers)).collect();
+        assert_eq!((gates, explanation.free), (vec![(Gate::Replica, 2)], 0));
+        assert!(explanation.summary.contains(refused), "{}", explanation.summary);
+        let none = Worker { plugins: Vec::new(), ..worker("w-3") };
+        let said = explained(true, &[none]).summary;
+        assert!(said.contains("[replication] of jobserver.toml or [replica] of worker.toml is missing"), "{said}");
+        let current = [with_replica("w-1", ReplicaState::Current, &["match-person"])];
+        assert_eq!(explained(true, &current).free, 1);
+        assert_eq!(explained(false, &workers[1..]).free, 1, "a plugin that reads none asks for none");
+    }
+
+    #[test]
     fn every_worker_is_counted_once() {
         let busy = Worker { jobs_running: 1, ..worker("w-busy") };
         let stopped = Worker { report: Report { state: WorkerState::Stopped, ..worker("w").report }, ..worker("w") };
@@ -320,6 +403,7 @@ mod tests {
                 stopped: None,
                 plugin_stopped: None,
                 no_plugin: None,
+                on_replica: false,
                 batch_suspended: None,
                 ahead: 0,
                 workers: &workers,
@@ -368,6 +452,7 @@ mod tests {
             stopped: None,
             plugin_stopped: None,
             no_plugin: None,
+            on_replica: false,
             batch_suspended: Some("prices are wrong"),
             ahead: 0,
             workers: &[worker("w")],
@@ -388,6 +473,7 @@ mod tests {
             stopped: Some("prices are wrong"),
             plugin_stopped: Some("it is odd"),
             no_plugin: None,
+            on_replica: false,
             batch_suspended: Some("late"),
             ahead: 0,
             workers: &[],

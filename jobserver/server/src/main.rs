@@ -21,7 +21,7 @@ use nightshift_server::config::{
     DEFAULT_CONFIG, PrimarySettings, ReplicationSettings, Settings, StoreSettings, TlsSettings,
 };
 use nightshift_server::files;
-use nightshift_server::primary::{CompanyData, Primary};
+use nightshift_server::primary::{CompanyData, Primary, read_password};
 use nightshift_server::serve::{self, Asks, Entrance, Hosts, Limits, Parts};
 use nightshift_server::setup;
 use nightshift_server::shared_clock;
@@ -264,25 +264,21 @@ fn replication(
     rebuilds_at_once: u32,
     limits: Limits,
 ) -> anyhow::Result<CompanyData> {
-    let password = |file: &Path| -> anyhow::Result<String> {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("reading a password from {}", file.display()))?;
-        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-    };
     let primary = match primary {
         None => None,
         Some(settings) => {
-            let password = settings.password_file.as_deref().map(password).transpose()?;
+            let password = settings.password_file.as_deref().map(read_password).transpose()?;
             Some(Primary::new(settings, password.as_deref(), limits.primary)?)
         }
     };
+    let password_file = settings.as_ref().map(|settings| settings.password_file.clone());
     let way = match settings {
         None => None,
         Some(ReplicationSettings { host, port, user, password_file, tls, schemas, donor }) => Some(wire::Replication {
             host,
             port,
             user,
-            password: password(&password_file)?,
+            password: read_password(&password_file)?,
             tls: match tls {
                 TlsSettings::Off => wire::ReplicationTls::Off,
                 TlsSettings::Encrypt => wire::ReplicationTls::Encrypt,
@@ -299,7 +295,7 @@ fn replication(
             donor: donor.map(|(host, port)| wire::Donor { host, port }),
         }),
     };
-    Ok(CompanyData { primary, way, rebuilds_at_once })
+    Ok(CompanyData { primary, way, password_file, rebuilds_at_once })
 }
 
 /// A store, and the clock that its servers go by.

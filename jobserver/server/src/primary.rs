@@ -3,7 +3,7 @@
 //! The one place of this crate that asks a database which is not the store. What the answers mean is decided in
 //! `jobserver/rules`; whether a replica has caught up, on the workers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,31 +38,74 @@ pub struct CompanyData {
     pub primary: Option<Primary>,
     /// What workers' own servers need; what this server learns by itself is filled in when it is asked for.
     pub way: Option<nightshift_wire::Replication>,
+    /// The file with the password of the account in `way`, which is read each time that is told: who changes it there restarts
+    /// nothing.
+    pub password_file: Option<PathBuf>,
     /// How many replicas may be built anew at once.
     pub rebuilds_at_once: u32,
 }
 
 impl Default for CompanyData {
     fn default() -> CompanyData {
-        CompanyData { primary: None, way: None, rebuilds_at_once: REBUILDS_AT_ONCE }
+        CompanyData { primary: None, way: None, password_file: None, rebuilds_at_once: REBUILDS_AT_ONCE }
     }
 }
 
 impl CompanyData {
     /// What a worker's own server needs to copy the primary; `None` when it is not told here.
-    pub(crate) fn way(&self, now: Moment) -> Option<nightshift_wire::Replication> {
+    ///
+    /// # Errors
+    /// When the file with the password cannot be read now, or is empty.
+    pub(crate) async fn way(&self, now: Moment) -> Result<Option<nightshift_wire::Replication>, PasswordError> {
+        let Some(way) = &self.way else { return Ok(None) };
+        let password = match self.password_file.clone() {
+            Some(file) => tokio::task::spawn_blocking(move || read_password(&file)).await??,
+            None => way.password.clone(),
+        };
         let primary = self.primary.as_ref();
         let heartbeat = primary.and_then(|primary| primary.heartbeat.as_ref()).map(TableName::to_string);
         let now = heartbeat.is_some().then_some(now);
         let known = primary.and_then(|primary| primary.known().position).map(|position| position.primary);
-        self.way.clone().map(|way| nightshift_wire::Replication { primary: known, heartbeat, now, ..way })
+        Ok(Some(nightshift_wire::Replication { password, primary: known, heartbeat, now, ..way.clone() }))
     }
 
     /// How this server stands with the primary; `None` when it has none to ask.
     pub(crate) fn status(&self) -> Option<PrimaryStatus> {
-        let Known { position, problem, warnings } = self.primary.as_ref()?.known();
-        let warnings = warnings.iter().map(|warning| (*warning).to_owned()).collect();
-        Some(PrimaryStatus { position, problem, warnings })
+        let Known { position, problem, warnings, heartbeat } = self.primary.as_ref()?.known();
+        let warnings = warnings.iter().map(|warning| (*warning).to_owned());
+        Some(PrimaryStatus { position, problem, warnings: warnings.chain(heartbeat).collect() })
+    }
+}
+
+/// A password cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// Its file cannot be read.
+    #[error("reading a password from {file}", file = .file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// There is nothing in its file, as while somebody writes it.
+    #[error("there is no password in {file}", file = .0.display())]
+    Empty(PathBuf),
+    /// It was not read to the end.
+    #[error("reading a password was broken off")]
+    BrokenOff(#[from] tokio::task::JoinError),
+}
+
+/// The password in a file, without the end of its line.
+///
+/// # Errors
+/// When there is none.
+pub fn read_password(file: &Path) -> Result<String, PasswordError> {
+    let unreadable = |source| PasswordError::Unreadable { file: file.to_owned(), source };
+    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(PasswordError::Empty(file.to_owned())),
+        password => Ok(password.to_owned()),
     }
 }
 
@@ -83,6 +126,17 @@ struct Known {
     /// Why it could not be asked last, or does not count; empty when all was well.
     problem: String,
     warnings: Vec<&'static str>,
+    /// Why the heartbeat row was not written last; `None` when it was, or nobody wants it.
+    heartbeat: Option<String>,
+}
+
+/// A heartbeat row that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// As ever, or nobody wants one.
+    Usual,
+    /// Its table was not there and was made.
+    Anew,
 }
 
 /// A primary that answered.
@@ -156,7 +210,7 @@ impl Primary {
         match &seen {
             Ok(seen) => {
                 let (position, warnings) = (Some(seen.position.clone()), seen.warnings.clone());
-                *known = Known { position, problem: String::new(), warnings };
+                *known = Known { position, problem: String::new(), warnings, heartbeat: known.heartbeat.take() };
             }
             Err(error) => known.problem = chain(error),
         }
@@ -232,14 +286,18 @@ impl Primary {
     }
 
     /// Writes the heartbeat row of the primary that was seen, in its table, which is made when there is none.
-    pub(crate) async fn beat(&self, seen: &Seen, now: Moment) -> Result<(), PrimaryError> {
-        let Some(table) = &self.heartbeat else { return Ok(()) };
-        let written = timeout(self.patience, self.write(table, seen, now)).await;
-        let written = written.map_err(|_| PrimaryError::Silent(self.patience))?;
-        written.map_err(|source| PrimaryError::Heartbeat { table: table.to_string(), source })
+    pub(crate) async fn beat(&self, seen: &Seen, now: Moment) -> Result<Beat, PrimaryError> {
+        let Some(table) = &self.heartbeat else { return Ok(Beat::Usual) };
+        let written = match timeout(self.patience, self.write(table, seen, now)).await {
+            Ok(written) => written.map_err(|source| PrimaryError::Heartbeat { table: table.to_string(), source }),
+            Err(_) => Err(PrimaryError::Silent(self.patience)),
+        };
+        let problem = written.as_ref().err().map(|error| format!("no heartbeat: {}", chain(error)));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).heartbeat = problem;
+        written
     }
 
-    async fn write(&self, table: &TableName, seen: &Seen, now: Moment) -> mysql_async::Result<()> {
+    async fn write(&self, table: &TableName, seen: &Seen, now: Moment) -> mysql_async::Result<Beat> {
         let mut connection = self.pool.get_conn().await?;
         let sql = |text: &str| text.replace("{heartbeat}", &table.quoted());
         let (beat, plain) = (sql(include_str!("primary/beat.sql")), sql(include_str!("primary/beat_plain.sql")));
@@ -255,13 +313,20 @@ impl Primary {
         match connection.exec_drop(&beat, row()).await {
             Err(mysql_async::Error::Server(error)) if NO_TABLE.contains(&error.code) => {
                 make(&mut connection, table).await?;
-                connection.exec_drop(&beat, row()).await
+                connection.exec_drop(&beat, row()).await?;
+                return Ok(Beat::Anew);
             }
             Err(mysql_async::Error::Server(error)) if error.code == NO_COLUMN => {
                 connection.exec_drop(&plain, params! { "ts" => &ts, "server_id" => seen.server_id }).await
             }
             written => written,
         }
+        .map(|()| Beat::Usual)
+    }
+
+    /// The table with the heartbeat row, where this server writes it.
+    pub(crate) fn heartbeat(&self) -> Option<&TableName> {
+        self.heartbeat.as_ref()
     }
 
     fn known(&self) -> Known {

@@ -170,13 +170,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// An error with everything that caused it, as one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line = format!("{line}: {cause}");
-        source = cause.source();
-    }
-    line
+    nightshift_manifest::causes::in_one_line(error)
 }
 
 impl IntoResponse for Refused {

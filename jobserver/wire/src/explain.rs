@@ -31,6 +31,8 @@ pub enum Gate {
     Disk,
     /// It lacks a tag that the job asks for.
     Tag,
+    /// The plugin reads the worker's replica, and that is not current, or there is none.
+    Replica,
 }
 
 /// Why a job stands where it stands.

@@ -14,7 +14,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -22,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use git2::Oid;
 use nightshift_manifest::binaries::Wanted;
+use nightshift_manifest::causes::in_one_line;
 use nightshift_manifest::content::Content;
 use nightshift_manifest::held::{self, Held, HeldBy, Promotion, Verified};
 use nightshift_manifest::refusal::Refusal;
@@ -282,7 +282,7 @@ impl Engine {
         };
         match self.stage(&good, &wanted) {
             Err(SlotError::Programs(error)) => {
-                sync.held.push(good.verified().held(HeldBy::Download, chain(&error)));
+                sync.held.push(good.verified().held(HeldBy::Download, in_one_line(&error)));
                 Ok(None)
             }
             staged => Ok(staged.map(|()| Some(good.release))?),
@@ -339,17 +339,6 @@ impl Engine {
         steps::done(Step::Linked);
         Ok(())
     }
-}
-
-/// An error with everything behind it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// Some names for people, the rest counted; `None` when there are none.

@@ -12,9 +12,11 @@
 //! - Rollout: [`rollout`] (who takes a release when; `rollout.toml`, which only holds back).
 //! - Content: [`binaries`] (`release.toml`; [`machine`]), [`csv`] (data tables and samples), [`settings`] (`nightshift.toml`; [`rate`]),
 //!   [`hours`], [`plugin`] (`plugin.toml`; [`requires`]), [`content`] (a release's
-//!   tree as a whole), [`sampled`] (how fast plugins did their samples), [`file_error`] (file, line, what to do).
+//!   tree as a whole), [`sampled`] (how fast plugins did their samples), [`file_error`] (file, line, what to do);
+//!   [`causes`] (an error in one line).
 
 pub mod binaries;
+pub mod causes;
 pub mod content;
 pub mod csv;
 pub mod duration;

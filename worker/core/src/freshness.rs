@@ -5,8 +5,9 @@
 //!    ([`Desk::data_for`]); a plugin that was opened on older data is opened again, on data looked at before.
 //! 3. Before a block's results are kept, the replica must still have what the plugin's data hold
 //!    ([`Desk::data_still_there`]): one that was built anew meanwhile, or copies another primary, is caught.
-//! 4. What is not new enough in time sends the job back, which costs it nothing; no job of the plugin is taken until it is
-//!    ([`Desk::mind_data`]), nor while the replica is one that somebody has to mend ([`Desk::look_before_claim`]).
+//! 4. What is not new enough in time sends the job back, which costs it nothing; no job of the plugin is taken until it is, however
+//!    long that takes ([`Desk::mind_data`]; a replica that is current is tried now and then: its primary may be another by now),
+//!    nor while the replica is one that somebody has to mend ([`Desk::look_before_claim`]).
 //!
 //! What the results come from is the position of the data: a true lower bound.
 
@@ -20,11 +21,12 @@ use nightshift_plugin::Replica;
 use nightshift_replica::Watch;
 use nightshift_replica::facts::{Needs, Patience, USUAL_HEARTBEAT};
 use nightshift_replica::position::holds;
-use nightshift_replica::verdict::{Expected, Verdict};
+use nightshift_replica::verdict::{Expected, Verdict, Whose};
 use nightshift_replica::wait::NotReached;
 use nightshift_wire::{Claim, DataPosition, ReachedPosition};
 use tokio::time::sleep;
 
+use crate::data_away::{Then, after_look};
 use crate::desk::{Desk, InUse, lock};
 use crate::job::Unfinished;
 use crate::workbench::Catalogue;
@@ -59,20 +61,24 @@ pub struct Currency {
     pub heartbeat: String,
     /// How far behind they may be.
     pub max_behind: Duration,
+    /// Whose server the replica is.
+    pub whose: Whose,
 }
 
 impl Default for Currency {
     fn default() -> Currency {
-        Currency { heartbeat: USUAL_HEARTBEAT.to_owned(), max_behind: Expected::default().max_behind }
+        let Expected { max_behind, whose, .. } = Expected::default();
+        Currency { heartbeat: USUAL_HEARTBEAT.to_owned(), max_behind, whose }
     }
 }
 
 impl Freshness {
     /// Watches `replica` with the account of its plugins. Nothing is done yet.
     pub(crate) fn of(replica: &Replica, currency: Currency) -> Freshness {
-        let Currency { heartbeat, max_behind } = currency;
+        let Currency { heartbeat, max_behind, whose } = currency;
         let (opts, needs) = (replica.opts().clone(), Needs { heartbeat: Some(heartbeat), ..Needs::default() });
-        let watch = Watch::new(opts, needs, Expected { max_behind, ..Expected::default() }, Patience::default());
+        let expected = Expected { max_behind, whose, ..Expected::default() };
+        let watch = Watch::new(opts, needs, expected, Patience::default());
         let watch = tokio::sync::Mutex::new(Watched { watch, jumps: 0 });
         Freshness { schema: replica.schema().to_owned(), watch, opened: Mutex::default() }
     }
@@ -200,7 +206,7 @@ impl Desk {
         let jumps = watched.jumps;
         let (seen, verdict) = watched.needing(BTreeSet::new(), jumps).look().await;
         if matches!(verdict, Verdict::Away(_)) || !verdict.may_pass() {
-            let reason = verdict.in_words(seen.ok().map(|facts| facts.version));
+            let reason = verdict.in_words(seen.ok().map(|facts| facts.version), watched.watch.expected.whose);
             for manifest in reading {
                 self.wait_for_data(&manifest.name, &reason, Some(Wanted::Usable));
             }
@@ -225,10 +231,15 @@ impl Desk {
                 let in_use = self.in_use();
                 let Some(manifest) = in_use.catalogue.ready.get(&plugin) else { continue };
                 let watch = watched.needing(freshness.tables(manifest), jumps);
-                if wanted.is_there(watch).await {
-                    self.has_data(&plugin);
-                    self.bell.ring();
+                let is_there = wanted.is_there(watch).await;
+                let waited = !is_there && self.has_waited(&plugin);
+                let is_current = waited && matches!(watch.look().await.1, Verdict::Current { .. });
+                match after_look(is_there, is_current, waited) {
+                    Then::Over => self.has_data(&plugin),
+                    Then::TryOne => self.try_one(&plugin),
+                    Then::GoesOn => continue,
                 }
+                self.bell.ring();
             }
         }
     }

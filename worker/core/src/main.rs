@@ -25,6 +25,7 @@ use nightshift_core::{Core, Currency, Ended, JobControl, Orders, Pace, again, li
 use nightshift_plugin::process::with_running;
 use nightshift_plugin::sandbox::{self, Sandbox};
 use nightshift_plugin::{Host, Replica};
+use nightshift_replica::verdict::Whose;
 use nightshift_store::mysql::Address;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
@@ -142,11 +143,10 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     let _lock = CoreLock::take(&state, LOCK_WAIT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
     let usual = Currency::default();
-    let currency = Currency {
-        heartbeat: args.host.replica_heartbeat.clone().unwrap_or(usual.heartbeat),
-        max_behind: args.host.replica_max_behind.unwrap_or(usual.max_behind),
-    };
+    let heartbeat = args.host.replica_heartbeat.clone().unwrap_or(usual.heartbeat);
+    let max_behind = args.host.replica_max_behind.unwrap_or(usual.max_behind);
     let host = Host { cache: Some(state.compiled_modules()), ..host(args.host)? };
+    let currency = Currency { heartbeat, max_behind, whose: whose(host.replica.as_ref(), &state) };
     let access = if args.asked { runtime.block_on(access(&mut orders))? } else { Access::default() };
     let core = Core {
         control: control(args.jobservers, &access, args.store_password_file.as_deref())?,
@@ -165,6 +165,15 @@ fn run(args: CoreArgs) -> anyhow::Result<Ended> {
     // A query or a write that is still under way is not waited for: what is on disk is consistent.
     runtime.shutdown_background();
     Ok(ended?)
+}
+
+/// The worker's own server has its socket in the state folder.
+fn whose(replica: Option<&Replica>, state: &StateDir) -> Whose {
+    let socket = replica.and_then(|replica| replica.opts().socket());
+    match socket.is_some_and(|socket| Path::new(socket).starts_with(state.replica())) {
+        true => Whose::Workers,
+        false => Whose::Machines,
+    }
 }
 
 /// Orphans of plugins come to this process when their parents end; ended ones are buried now and then.

@@ -11,6 +11,7 @@
 mod asking;
 mod history;
 mod own;
+mod progress;
 mod system;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::settings::{ReplicaServer, ReplicaSettings};
 use own::Own;
+pub use own::with_cure;
 use system::System;
 pub use system::{opts as opts_of, schema_of};
 

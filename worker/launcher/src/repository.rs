@@ -12,6 +12,7 @@ use nightshift_engine::{
     Counts, Engine, Event, FREE, Fault, Held, Look, Means, Moment, OpenError, Release, SlotError, Source, StopFlag,
     Sync, SyncError, Unfetched,
 };
+use nightshift_manifest::causes::in_one_line;
 use nightshift_manifest::rollout::HeldBack;
 use nightshift_manifest::select;
 use nightshift_manifest::settings::GridSettings;
@@ -351,13 +352,6 @@ fn back_in_words(went_back: Option<Result<String, String>>, sync: Found) -> Foun
 }
 
 /// An error with everything behind it, on one line.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += ": ";
-        text += &error.to_string();
-        source = error.source();
-    }
-    text
+pub fn chain(error: &dyn Error) -> String {
+    in_one_line(error)
 }

@@ -351,7 +351,8 @@ impl Watch<'_, '_> {
         self.cycle.note_hours(&facts);
         let (state, reason) = telling::in_words(&self.care, self.said.as_ref());
         self.cycle.findings.good(Step::Core, reason.clone());
-        let report = self.cycle.report(state, reason);
+        let mut report = self.cycle.report(state, reason);
+        report.reason = telling::and_replica(state, report.reason, report.replica.as_ref());
         let due = self.telling.due(&report, clock::since_start());
         if due.status {
             self.cycle.write_status(report.clone(), None);

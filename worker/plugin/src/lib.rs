@@ -135,8 +135,8 @@ pub enum OpenError {
     },
     /// Its data are on the replica, and there is none here.
     #[error(
-        "plugin {plugin} reads tables on the replica, and there is none: write [replica] with its url into worker.toml, or \
-         name one with --data where you try the plugin"
+        "plugin {plugin} reads tables on the replica, and there is none here: `nightshift-worker doctor` says why on a \
+         worker; where you try the plugin, name one with --data"
     )]
     NoReplica {
         /// The plugin.

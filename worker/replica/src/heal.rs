@@ -137,16 +137,17 @@ impl History {
                 false => Action::Wait,
             },
             Verdict::Away(_)
-            | Verdict::NoGtids
             | Verdict::SkipsErrors(_)
             | Verdict::Delayed(_)
             | Verdict::Filtered { .. }
             | Verdict::MissingTables(_) => Action::TellPerson,
             Verdict::Connecting { .. } if self.lost.len() > MOST_LOST => Action::NewIdentity,
             Verdict::Rebuilding(_) | Verdict::Connecting { .. } => Action::Wait,
-            Verdict::NotReplica | Verdict::OtherPrimary { .. } | Verdict::Diverged(_) | Verdict::Broken(_) => {
-                Action::Rebuild
-            }
+            Verdict::NotReplica
+            | Verdict::NoGtids
+            | Verdict::OtherPrimary { .. }
+            | Verdict::Diverged(_)
+            | Verdict::Broken(_) => Action::Rebuild,
             Verdict::Cloned(_) => Action::NewIdentity,
             // The server asks the primary again by itself, and a person may have mended it there.
             Verdict::Refused { .. } => Action::TellPerson,

@@ -120,6 +120,17 @@ pub trait Watcher: Send + Sync {
     fn at(&self, _step: Step) {}
     /// So many bytes have come.
     fn copied(&self, _bytes: u64) {}
+    /// Who has to do something next for data to move.
+    fn waits_for(&self, _side: Side) {}
+}
+
+/// The two ends that data move between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Whoever the data come from.
+    Donor,
+    /// The worker's own server, which takes them.
+    Here,
 }
 
 /// Hears nothing.
@@ -230,7 +241,7 @@ fn check_room(place: &Place, bytes: u64) -> Result<(), RebuildError> {
 fn note(place: &Place, marker: &Marker) -> Result<(), RebuildError> {
     let failed = |source| RebuildError::Note { path: place.marker(), source };
     let content = serde_json::to_vec_pretty(marker).map_err(|error| failed(error.into()))?;
-    fs::create_dir_all(place.root()).map_err(failed)?;
+    place.make().map_err(failed)?;
     swap::replace(&place.marker(), &content).map_err(failed)
 }
 

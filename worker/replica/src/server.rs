@@ -322,11 +322,10 @@ impl OwnServer {
 
     /// Makes its folder, and what has to be there before it starts.
     fn prepare(&self) -> Result<(), ServerError> {
-        for folder in [self.place.root().to_owned(), self.place.temporary()] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            made.map_err(self.failed("making", folder))?;
-        }
-        Ok(())
+        self.place.make().map_err(self.failed("making", self.place.root().to_owned()))?;
+        let temporary = self.place.temporary();
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&temporary);
+        made.map_err(self.failed("making", temporary))
     }
 
     pub(crate) fn failed(&self, doing: &'static str, path: PathBuf) -> impl FnOnce(io::Error) -> ServerError {

@@ -14,8 +14,9 @@ use std::time::Duration;
 use nightshift_wire::{ReplicaReport, ReplicaState};
 
 pub(crate) use filters::hides;
+pub(crate) use words::ACCOUNT;
 
-use crate::facts::{Absence, Channel, Complaint, Facts, Running, Thread};
+use crate::facts::{Absence, Channel, Complaint, Facts, Heartbeat, Running, Thread};
 use crate::position::Gtids;
 use crate::trail::{Now, Trail};
 
@@ -33,11 +34,28 @@ pub struct Expected {
     pub max_behind: Duration,
     /// Why it is being built anew, while it is.
     pub rebuilding: Option<String>,
+    /// Whose its server is.
+    pub whose: Whose,
+}
+
+/// Whose a replica's server is: what cures it is said to a person, or done by the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The machine's: a service, which people see to.
+    Machines,
+    /// The worker's, which runs it itself.
+    Workers,
 }
 
 impl Default for Expected {
     fn default() -> Expected {
-        Expected { primary: None, tables: BTreeSet::new(), max_behind: Duration::from_secs(60), rebuilding: None }
+        Expected {
+            primary: None,
+            tables: BTreeSet::new(),
+            max_behind: Duration::from_secs(60),
+            rebuilding: None,
+            whose: Whose::Machines,
+        }
     }
 }
 
@@ -220,9 +238,17 @@ impl Verdict {
             Verdict::Behind { by, .. } => *by,
             _ => None,
         };
+        let mut reason = self.in_words(facts.map(|facts| facts.version), expected.whose);
+        if let (Verdict::Current { .. } | Verdict::Behind { .. }, Some(Heartbeat::None(why))) =
+            (self, facts.map(|facts| &facts.heartbeat))
+        {
+            reason.push_str(&format!(
+                "; by positions alone, without the primary's heartbeat ({why}): a primary that hangs is noticed late"
+            ));
+        }
         ReplicaReport {
             state: self.state(),
-            reason: self.in_words(facts.map(|facts| facts.version)),
+            reason,
             behind_ms: by.map(|by| u64::try_from(by.as_millis()).unwrap_or(u64::MAX)),
             primary: channel.and_then(|channel| channel.primary.clone()).unwrap_or_default(),
             gtid: facts.map(|facts| facts.applied.to_string()).unwrap_or_default(),

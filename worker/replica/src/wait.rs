@@ -96,7 +96,7 @@ impl Watch {
                 return Ok(position);
             }
             if watch.elapsed() >= limit || !verdict.may_pass() {
-                let why = verdict.in_words(seen.ok().map(|facts| facts.version));
+                let why = verdict.in_words(seen.ok().map(|facts| facts.version), self.expected.whose);
                 return Err(NotReached { asked: "be current".to_owned(), waited: watch.elapsed(), why, verdict });
             }
             sleep(PAUSE).await;
@@ -118,7 +118,10 @@ impl Watch {
                 Next::Done(position) => return Ok(position),
                 Next::GoOn if watch.elapsed() < limit => {}
                 Next::GoOn | Next::GiveUp => {
-                    return Err((verdict.clone(), verdict.in_words(seen.ok().map(|facts| facts.version))));
+                    return Err((
+                        verdict.clone(),
+                        verdict.in_words(seen.ok().map(|facts| facts.version), self.expected.whose),
+                    ));
                 }
             }
             match right {

@@ -85,10 +85,13 @@ pub(crate) async fn explained(app: &App, job: JobId) -> Result<Explanation, Refu
     let catalogue = app.releases.now();
     let flags = stops::all(&catalogue, &app.stops.now());
     let (stopped, plugin_stopped) = stops::everywhere(&flags, &facts.job.plugin);
-    let no_plugin = catalogue.plugin(&facts.job.plugin).err().map(|why| why.to_string());
+    let offered = catalogue.plugin(&facts.job.plugin);
+    let on_replica = offered.as_ref().is_ok_and(|plugin| plugin.on_replica);
+    let no_plugin = offered.err().map(|why| why.to_string());
     let facts = explain::Facts {
         job: &facts.job,
         no_plugin: no_plugin.as_deref(),
+        on_replica,
         stopped: stopped.as_deref(),
         plugin_stopped: plugin_stopped.as_deref(),
         batch_suspended: facts.batch_suspended.as_deref(),

@@ -13,7 +13,7 @@ use super::Shared;
 use super::body::{Body, Number, check_worker, named};
 use crate::access::{Asks, Caller};
 use crate::connection::Encrypted;
-use crate::refused::{Refused, one_line, while_doing};
+use crate::refused::{Refused, chain, one_line, while_doing};
 
 const TELLING: &str = "telling how to copy the primary";
 
@@ -36,7 +36,12 @@ pub(super) async fn replication(
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<Replication>), Refused> {
     let near = peer.ip().to_canonical().is_loopback();
     may_be_told(near, encrypted, app.gate.asks())?;
-    let Some(way) = app.replication.way(app.clock.now()) else {
+    let way = app.replication.way(app.clock.now()).await.map_err(|error| {
+        let detail = format!("{TELLING}: {}; see password_file in [replication] of jobserver.toml", chain(&error));
+        tracing::error!("{detail}");
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, detail)
+    })?;
+    let Some(way) = way else {
         let detail = format!("{TELLING}: jobserver.toml has no [replication], so workers' replicas are set up by hand");
         return Err(Refused::not_found(detail));
     };

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::primary::Seen;
+use crate::primary::{Beat, Seen};
 use crate::refused::chain;
 
 /// After so many looks at the same primary, positions of others are looked for.
@@ -36,6 +36,7 @@ pub(crate) async fn run(app: Arc<App>) {
             Ok(seen) => seen,
             Err(error) => {
                 app.metrics.primary_up.set(0);
+                app.metrics.primary_heartbeat.set(0);
                 asking.tell(Some(&chain(&error)));
                 continue;
             }
@@ -48,6 +49,16 @@ pub(crate) async fn run(app: Arc<App>) {
         }
         warned.clone_from(&seen.warnings);
         let beat = primary.beat(&seen, now).await;
+        app.metrics.primary_heartbeat.set(i64::from(beat.is_ok() && primary.heartbeat().is_some()));
+        if let (Ok(Beat::Anew), Some(table)) = (&beat, primary.heartbeat()) {
+            let on = &seen.position.primary;
+            match looks {
+                0 => tracing::info!("the heartbeat's table {table} is made on the primary {on}"),
+                _ => tracing::warn!(
+                    "the heartbeat's table {table} was not on the primary {on} any more, and is made again"
+                ),
+            }
+        }
         beating.tell(beat.err().map(|error| chain(&error)).as_deref());
         looks += 1;
         if seen.position.primary != repinned_to || looks % LOOKS == 0 {

@@ -107,6 +107,8 @@ pub(crate) struct Metrics {
     releases_seen: Gauge,
     /// 1 while the primary of the data answers and is one; 0 also when there is none to ask.
     pub(crate) primary_up: Gauge,
+    /// 1 while its heartbeat row is written; 0 also when somebody else writes one.
+    pub(crate) primary_heartbeat: Gauge,
     replicas: Family<State, Gauge>,
     replica_behind: Family<Of, Gauge<f64, AtomicU64>>,
 }
@@ -133,6 +135,7 @@ impl Metrics {
             store_up: Gauge::default(),
             releases_seen: Gauge::default(),
             primary_up: Gauge::default(),
+            primary_heartbeat: Gauge::default(),
             replicas: Family::default(),
             replica_behind: Family::default(),
         };
@@ -177,6 +180,8 @@ impl Metrics {
         registry.register("workers", help, self.workers.clone());
         let help = "1 while the primary of [primary] answers and is one";
         registry.register("primary_up", help, self.primary_up.clone());
+        let help = "1 while the heartbeat row of [primary] is written by this job server";
+        registry.register("primary_heartbeat_written", help, self.primary_heartbeat.clone());
         let help = "Replicas by what their workers last reported, those not heard of for two minutes left out";
         registry.register("replicas", help, self.replicas.clone());
         let help = "How far a worker's replica is behind its primary, where that is known";

@@ -72,6 +72,25 @@ async fn nobody_keeps_the_answer_with_the_password() {
 }
 
 #[tokio::test]
+async fn a_password_that_was_changed_in_its_file_is_the_one_that_is_told_from_then_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("copy.password");
+    let write = |password: &str| std::fs::write(&file, password).expect("written");
+    write("the first\n");
+    let replication = CompanyData { password_file: Some(file.clone()), ..told() };
+    let server = TestServer::start_replicated(limits(), replication).await;
+    let password = async || server.client.replication().await.map(|way| way.password);
+    assert_eq!(password().await.expect("told"), "the first");
+    write("the second\n");
+    assert_eq!(password().await.expect("told"), "the second");
+    // As while somebody writes it: nobody is told half of one.
+    write("");
+    let answer = server.ask("GET", "/v1/replication", "", "").await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.body.contains("copy.password") && answer.body.contains("[replication]"), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn two_workers_build_their_replicas_at_once_and_each_asks_for_itself() {
     let server = Guarded::start_with(Spoken::Plain, told()).await;
     let (join, _) = server.token("join", Role::Join).await;

@@ -45,6 +45,7 @@ on_both!(
     a_primary_that_began_a_new_history_is_none_until_it_is_another,
     after_a_failover_what_is_left_waits_for_the_new_primary_on_the_record,
     the_heartbeat_row_moves_each_second_however_many_servers_write_it,
+    a_heartbeat_row_that_cannot_be_written_is_told_by_status_and_metrics_until_it_can,
     a_primary_is_believed_by_its_certificate_alone,
 );
 
@@ -294,6 +295,35 @@ async fn the_heartbeat_row_moves_each_second_however_many_servers_write_it(make:
     drop(two);
     one.leap(Duration::from_millis(1_250));
     one.eventually("the row to move", async || rows("2025-01-02T03:04:06.250000").await).await;
+}
+
+async fn a_heartbeat_row_that_cannot_be_written_is_told_by_status_and_metrics_until_it_can(make: Make) {
+    let Some(database) = primary(make) else { return };
+    let server = server(replication(&database, Some("beats.heartbeat"))).await;
+    let warnings = async || server.client.status().await.ok()?.primary.filter(|primary| primary.position.is_some());
+    let is_written = async |written: &str| {
+        let metrics = server.ask("GET", "/metrics", "", "").await.body;
+        metrics.contains(&format!("nightshift_primary_heartbeat_written {written}\n")).then_some(())
+    };
+    server.eventually("the row to be written", async || is_written("1").await).await;
+    // What else there is to say of it (MariaDB's `MIXED`) stays.
+    let before = warnings().await.expect("a primary").warnings;
+    assert!(!before.join("; ").contains("no heartbeat"), "{before:?}");
+    // In its place is what nobody can write to.
+    run(&database, "CREATE VIEW beats.closed AS SELECT 1 AS ts").await;
+    run(&database, "RENAME TABLE beats.heartbeat TO beats.kept, beats.closed TO beats.heartbeat").await;
+    let told = async || {
+        let said = warnings().await?.warnings.join("; ");
+        (said.contains("no heartbeat: the table beats.heartbeat cannot be written") && said.contains("GRANT"))
+            .then_some(())
+    };
+    server.eventually("the status to say so", told).await;
+    server.eventually("the metric to say so", async || is_written("0").await).await;
+    // Not there at all, it is made again.
+    run(&database, "DROP VIEW beats.heartbeat").await;
+    server.eventually("the row to be written again", async || is_written("1").await).await;
+    let well = async || (warnings().await?.warnings == before).then_some(());
+    server.eventually("the status to say nothing of it", well).await;
 }
 
 /// An authority, and what it signs.

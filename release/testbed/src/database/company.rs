@@ -134,7 +134,7 @@ impl Company {
         format!("\n[replica]\nprogram = {program:?}\nmemory_mib = 32\n")
     }
 
-    /// The file with the copier's password that the job server reads when it starts.
+    /// The file with the copier's password that the job server reads.
     pub fn password_file(&self) -> PathBuf {
         password_file(&self.secrets)
     }

@@ -16,7 +16,7 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 use nightshift_replica::Watch;
 use nightshift_replica::facts::{Needs, Patience};
 use nightshift_replica::heal::{Action, NET_TIMEOUT};
-use nightshift_replica::verdict::{Expected, Verdict};
+use nightshift_replica::verdict::{Expected, Verdict, Whose};
 use nightshift_testbed::database::{Make, Pair, PairWishes, Server, Wishes};
 use nightshift_wire::DataPosition;
 use tokio::time::{interval, sleep, timeout};
@@ -195,7 +195,7 @@ fn resume(scene: &mut Scene, runtime: &tokio::runtime::Runtime) -> Result<Figure
 
 /// A healthy replica was not found current.
 fn alarm(verdict: &Verdict) -> anyhow::Error {
-    anyhow::anyhow!("a false alarm: {}", verdict.in_words(None)).context(Lost)
+    anyhow::anyhow!("a false alarm: {}", verdict.in_words(None, Whose::Machines)).context(Lost)
 }
 
 fn opts(server: &Server) -> Result<Opts> {

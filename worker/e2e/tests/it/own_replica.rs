@@ -192,8 +192,35 @@ fn a_replica_that_was_copied_without_a_heartbeat_is_judged_by_positions_and_work
     let worker = worker(&scene, &company)?;
     let _cycle = worker.start_cycle()?;
     is_current(&worker)?;
+    let says = |status: &serde_json::Value| status.to_string().contains("without the primary's heartbeat");
+    worker.status_says("the status to say so", SOON, says)?;
     let batch = hand_in_keys(&scene, 1, 100)?;
     assert_eq!(scene.done(batch.id)?.errors, 0);
+    // Once it may read the heartbeat, only a rebuild makes use of that.
+    let doctor = || worker.command(&["doctor"]).map(|ended| ended.stdout);
+    assert!(doctor()?.contains("cannot read the heartbeat's table"), "{}", doctor()?);
+    on_the_primary(&company.primary, &format!("GRANT SELECT ON {table} TO {account}"))?;
+    assert!(doctor()?.contains("have the replica built anew: nightshift-worker stop, remove"), "{}", doctor()?);
+    Ok(())
+}
+
+#[test]
+fn a_heartbeat_table_that_is_dropped_is_made_again_which_the_job_servers_log_says_and_reaches_the_replica() -> Result<()>
+{
+    let Some(company) = company(Make::MariaDb)? else { return Ok(()) };
+    let scene = scene(&company)?;
+    let worker = worker(&scene, &company)?;
+    let _cycle = worker.start_cycle()?;
+    is_current(&worker)?;
+    on_the_primary(&company.primary, &format!("DROP TABLE {}", nightshift_testbed::database::HEARTBEAT))?;
+    let says = || std::fs::read_to_string(scene.grid.server.log()).ok().filter(|log| log.contains("is made again"));
+    wait::until("the job server to say so", SOON, says)?;
+    // What the replica shows is younger than the table that was dropped.
+    on_the_primary(&company.primary, "INSERT INTO people VALUES (1000, 'late')")?;
+    let batch = hand_in_keys(&scene, 1000, 1000)?;
+    assert_eq!(scene.done(batch.id)?.errors, 0);
+    let doctor = worker.command(&["doctor"])?.stdout;
+    assert!(doctor.contains("heartbeat of server") && !doctor.contains("no heartbeat"), "{doctor}");
     Ok(())
 }
 
@@ -228,7 +255,7 @@ fn a_replica_that_can_follow_no_more_is_built_anew_by_itself() -> Result<()> {
 #[test]
 fn another_password_of_the_copying_account_reaches_every_worker_by_itself() -> Result<()> {
     let Some(company) = company(Make::MariaDb)? else { return Ok(()) };
-    let mut scene = scene(&company)?;
+    let scene = scene(&company)?;
     let worker = worker(&scene, &company)?;
     let cycle = worker.start_cycle()?;
     is_current(&worker)?;
@@ -236,7 +263,6 @@ fn another_password_of_the_copying_account_reaches_every_worker_by_itself() -> R
     cycle.ended_within(SOON)?;
     on_the_primary(&company.primary, "ALTER USER copier@'127.0.0.1' IDENTIFIED BY 'another'")?;
     std::fs::write(company.password_file(), "another\n")?;
-    scene.grid.server.restart()?;
     let _cycle = worker.start_cycle()?;
     let taken_over = || worker.said().contains("from now on").then_some(());
     wait::until("the worker to take it over", SOON, taken_over).with_context(|| worker.said())?;
@@ -318,5 +344,57 @@ fn a_worker_without_a_server_to_run_says_which_package_to_install() -> Result<()
     let status = worker.status().context("a status")?;
     let reason = status["replica"]["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("/nonexistent/mariadbd"), "{reason}");
+    Ok(())
+}
+
+/// What people are told of a job, and of why workers do not work.
+fn told_of(scene: &Scene, batch: &Batch) -> Result<String> {
+    let jobs = scene.jobs(batch.id)?;
+    let job = jobs.first().context("a job")?.id;
+    let explanation = scene.ask(async |client| client.explain(job).await)?;
+    let workers = scene.ask(async |client| client.workers().await)?;
+    let reasons: String = workers.iter().map(|worker| format!("{}\n", worker.report.reason)).collect();
+    Ok(format!("{}\n{reasons}", explanation.summary))
+}
+
+#[test]
+fn a_copying_account_that_the_primary_refuses_is_named_wherever_people_look_and_taken_again_when_it_is_set_right()
+-> Result<()> {
+    let Some(company) = company(Make::MariaDb)? else { return Ok(()) };
+    let right = std::fs::read_to_string(company.password_file())?;
+    std::fs::write(company.password_file(), "of another account\n")?;
+    let mut scene = scene(&company)?;
+    // With a plugin that can do without, the worker goes on.
+    scene.put_twice(Work::Quick)?;
+    scene.central.cut("1.1.0")?;
+    let worker = worker(&scene, &company)?;
+    let _cycle = worker.start_cycle()?;
+    let batch = hand_in_keys(&scene, 1, 100)?;
+    let whole = |text: &str| {
+        text.contains("refused the copying account copier") && text.contains("[replication] of jobserver.toml")
+    };
+    let says = |status: &serde_json::Value| {
+        status["reason"].as_str().is_some_and(whole) && status["replica"]["reason"].as_str().is_some_and(whole)
+    };
+    let status = worker.status_says("the status to name the account", SOON, says)?;
+    assert_eq!(
+        status["replica"]["reason"].as_str().map(|reason| reason.matches("Access denied").count()),
+        Some(1),
+        "{status:#}"
+    );
+    let told = wait::until("whoever asks to be told", 2 * SOON, || {
+        told_of(&scene, &batch).ok().filter(|told| told.lines().all(whole))
+    });
+    told.with_context(|| told_of(&scene, &batch).unwrap_or_default())?;
+    let doctor = worker.command(&["doctor"])?.stdout;
+    assert!(
+        doctor.lines().filter(|line| whole(line)).count() >= 2 && !doctor.contains("none yet; one is built"),
+        "{doctor}"
+    );
+    std::fs::write(company.password_file(), right)?;
+    is_current(&worker)?;
+    assert_eq!(scene.done(batch.id)?.errors, 0, "{}", worker.said());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(worker.state().replica())?.permissions());
+    assert_eq!(mode & 0o777, 0o700, "its owner's alone");
     Ok(())
 }

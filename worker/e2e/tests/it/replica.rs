@@ -186,6 +186,14 @@ fn held_back(make: Make) -> Result<()> {
         jobs.into_iter().map(|job| job.reason).find(waits)
     })?;
     assert!(reason.contains(&position.primary), "{reason}");
+    // It is told of the others, which wait, too.
+    let explained = || {
+        let waiting = scene.jobs(keys.id).ok()?.into_iter().find(|job| job.state == JobState::Waiting)?;
+        let summary = scene.ask(async |client| client.explain(waiting.id).await).ok()?.summary;
+        (summary.contains("needs the worker's replica, which is not current") && summary.contains("SQL thread"))
+            .then_some(())
+    };
+    wait::until("the job to be explained by the replica", SOON, explained)?;
     // Jobs that need no replica go on meanwhile.
     let numbers = scene.hand_in_numbers(100, 10)?;
     scene.done(numbers.id)?;

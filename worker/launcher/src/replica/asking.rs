@@ -74,6 +74,11 @@ impl Asking {
         Some(millis * 1_000 + i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX))
     }
 
+    /// The way that was told leads nowhere: the next question is not put off.
+    pub(super) fn doubt(&mut self) {
+        self.asked = None;
+    }
+
     /// Time jumped: whoever measures it from before is wrong.
     pub(super) fn forget(&mut self) {
         (self.clock, self.asked) = (None, None);

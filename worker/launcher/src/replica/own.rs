@@ -6,20 +6,20 @@
 //! 4. It is looked at and judged, and the one step is done that `nightshift_replica::heal` decides.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nightshift_replica::Watch;
 use nightshift_replica::facts::{self, Patience};
 use nightshift_replica::heal::{self, Action, History};
 use nightshift_replica::make::Make;
-use nightshift_replica::rebuild::{self, RebuildError, STALL, Step, Watcher, rebuild};
+use nightshift_replica::rebuild::{self, DonorError, RebuildError, STALL, rebuild};
 use nightshift_replica::server::{self, ENDS_WITHIN, OwnServer, Place, Programs, USUAL_FOLDERS};
-use nightshift_replica::verdict::{Expected, Verdict};
+use nightshift_replica::verdict::{Expected, Verdict, Whose};
 use nightshift_wire::{ReplicaReport, ReplicaState, Replication};
 
 use super::asking::{Asking, Way};
 use super::history;
+use super::progress::Progress;
 use super::{Means, Rounds};
 use crate::repository::chain;
 use crate::settings::ReplicaServer;
@@ -36,8 +36,6 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 const LITTLE_DISK: u64 = 64 << 20;
 /// So often in a row the server may fail to come up before its data are built anew.
 const MOST_FAILURES: u32 = 3;
-/// Bytes between two words about how far a rebuild is.
-const SAID_EVERY: u64 = 16 << 20;
 
 const ALL: heal::Means = heal::Means { own_server: true, may_administer: true };
 
@@ -52,27 +50,8 @@ pub(super) struct Own {
     failures: u32,
     /// Rebuilds in a row that were begun and came to nothing.
     vain: u32,
-}
-
-/// Says how far a rebuild is.
-struct Progress<'a> {
-    means: &'a Means,
-    why: &'a str,
-    said: AtomicU64,
-}
-
-impl Watcher for Progress<'_> {
-    fn at(&self, step: Step) {
-        tracing::info!("building the replica anew: {}", step.name());
-    }
-
-    fn copied(&self, bytes: u64) {
-        if bytes.saturating_sub(self.said.load(Ordering::Relaxed)) >= SAID_EVERY {
-            self.said.store(bytes, Ordering::Relaxed);
-            let reason = format!("it is built anew ({}); {} MB so far", self.why, bytes >> 20);
-            self.means.say(Some(bare(ReplicaState::Rebuilding, reason)), "");
-        }
-    }
+    /// Why it does not copy by the way that the job server tells now.
+    not_taken_over: Option<String>,
 }
 
 impl Rounds for Own {
@@ -80,8 +59,11 @@ impl Rounds for Own {
         let way = self.asking.way().await;
         match self.go(way).await {
             Ok(pause) => pause,
-            Err(Trouble { reason, next, pause }) => {
+            Err(Trouble { reason, next, pause, refused }) => {
                 tracing::warn!("the replica: {reason}");
+                if refused {
+                    self.asking.doubt();
+                }
                 self.watch = None;
                 self.means.say(Some(bare(ReplicaState::Away, reason)), next);
                 pause
@@ -103,17 +85,36 @@ struct Trouble {
     next: &'static str,
     /// Until the next round.
     pause: Duration,
+    /// The primary refused the account that the job server told: it may tell another by now.
+    refused: bool,
 }
 
 impl Trouble {
+    fn saying(reason: String, next: &'static str) -> Trouble {
+        Trouble { reason, next, pause: PATIENT, refused: false }
+    }
+
     /// Something that passes, or that is tried again.
     fn passing(error: &(dyn std::error::Error + 'static)) -> Trouble {
-        Trouble { reason: chain(error), next: "", pause: PATIENT }
+        Trouble::saying(chain(error), "")
     }
 
     /// Something that a person has to change; the reason says what.
     fn for_a_person(error: &(dyn std::error::Error + 'static)) -> Trouble {
-        Trouble { reason: chain(error), next: PERSON, pause: PATIENT }
+        Trouble::saying(chain(error), PERSON)
+    }
+
+    /// The primary cannot be asked.
+    fn of_primary(error: &DonorError) -> Trouble {
+        Trouble { refused: error.cure().is_some(), ..Trouble::saying(with_cure(error), PERSON) }
+    }
+}
+
+/// Why the primary cannot be asked, and what cures that.
+pub fn with_cure(error: &DonorError) -> String {
+    match error.cure() {
+        Some(cure) => format!("{}; {cure}", chain(error)),
+        None => chain(error),
     }
 }
 
@@ -124,7 +125,8 @@ impl Own {
         let asking = Asking::new(means.client.clone(), means.worker.clone());
         let place = Place::new(means.state.replica());
         let (history, primarys) = (History::default(), history::History::default());
-        Own { means, asking, place, server: None, watch: None, history, primarys, failures: 0, vain: 0 }
+        let (failures, vain, not_taken_over) = (0, 0, None);
+        Own { means, asking, place, server: None, watch: None, history, primarys, failures, vain, not_taken_over }
     }
 
     async fn go(&mut self, way: Way) -> Result<Duration, Trouble> {
@@ -134,7 +136,7 @@ impl Own {
             // What is there follows as it was told before.
             Way::Unknown(_) | Way::None(_) if copied.is_some() => None,
             Way::Unknown(why) => {
-                return Err(Trouble { reason: format!("how to copy the primary: {why}"), next: "", pause: PATIENT });
+                return Err(Trouble::saying(format!("how to copy the primary: {why}"), ""));
             }
             Way::None(_) => {
                 self.means.say(None, "");
@@ -162,7 +164,7 @@ impl Own {
         if let Err(error) = follows {
             if let Some(free) = self.place.free().filter(|free| *free < LITTLE_DISK) {
                 let reason = format!("{}; its disk has {} MB left: make room there", chain(&error), free >> 20);
-                return Err(Trouble { reason, next: PERSON, pause: PATIENT });
+                return Err(Trouble::saying(reason, PERSON));
             }
             self.failures += 1;
             if self.failures >= MOST_FAILURES && way.is_some() {
@@ -173,13 +175,18 @@ impl Own {
             return Err(Trouble::passing(&error));
         }
         self.failures = 0;
+        let mut not_taken_over = None;
         if let Some(way) = &way {
             match rebuild::point_again(&server, way).await {
                 Ok(false) => {}
                 Ok(true) => tracing::info!("the replica copies {}:{} from now on", way.host, way.port),
-                Err(error) => tracing::warn!("the replica goes on as before: {}", chain(&error)),
+                Err(error) => not_taken_over = Some(of_pointing(&error)),
             }
         }
+        if let Some(why) = not_taken_over.as_ref().filter(|why| self.not_taken_over.as_ref() != Some(*why)) {
+            tracing::warn!("the replica goes on as before: {why}");
+        }
+        self.not_taken_over = not_taken_over;
         let primary = way.as_ref().and_then(|way| way.primary.clone()).unwrap_or_else(|| copied.primary.clone());
         let schema = copied.schemas.first().map_or("", String::as_str);
         let tables = self.means.needs.tables_in(schema);
@@ -201,7 +208,7 @@ impl Own {
                 let opts = server.keeper_opts().map_err(|error| Trouble::passing(&error))?;
                 let needs = facts::Needs { tables, heartbeat };
                 let max_behind = self.means.settings.max_behind;
-                let expected = Expected { max_behind, ..Expected::default() };
+                let expected = Expected { max_behind, whose: Whose::Workers, ..Expected::default() };
                 Watch::new(opts, needs, expected, Patience::default())
             }
         };
@@ -209,7 +216,14 @@ impl Own {
         watch.writer_says(writers_clock);
         let (seen, verdict) = watch.look().await;
         let verdict = self.primarys.judge(&seen, verdict, way).await;
+        if matches!(verdict, Verdict::Refused { .. }) {
+            self.asking.doubt();
+        }
         let mut report = verdict.report(&seen, &watch.expected);
+        if let Some(why) = &self.not_taken_over {
+            report.reason =
+                format!("{}; the way to the primary that the job server tells is not taken: {why}", report.reason);
+        }
         let action = self.history.next(&verdict, seen.as_ref().ok(), ALL, watch.elapsed());
         let next = if action == Action::TellPerson { PERSON } else { "" };
         if !matches!(action, Action::Nothing | Action::Wait | Action::TellPerson) {
@@ -257,10 +271,11 @@ impl Own {
             return Ok(Duration::from_millis(permit.ask_again_ms.clamp(1_000, 60_000)));
         }
         say(format!("it is built anew: {why}"));
-        let progress = Progress { means: &self.means, why, said: AtomicU64::new(0) };
+        let progress = Progress::of(why);
         let built = tokio::select! {
             built = rebuild(server, way, why, STALL, &progress) => built,
             () = self.asking.renew(why, permit) => return Ok(BUSY),
+            never = progress.tell(say) => match never {},
         };
         self.asking.built().await;
         self.history = History::default();
@@ -271,12 +286,13 @@ impl Own {
                 Ok(Duration::ZERO)
             }
             // It cost nobody anything.
-            Err(error @ (RebuildError::Donor(_) | RebuildError::Unfit(_))) => Err(Trouble::for_a_person(&error)),
+            Err(RebuildError::Donor(error)) => Err(Trouble::of_primary(&error)),
+            Err(error @ RebuildError::Unfit(_)) => Err(Trouble::for_a_person(&error)),
             Err(error) => {
                 self.vain += 1;
                 let pause = pause_after(self.vain);
                 let reason = format!("{}; it is tried again in {} s", chain(&error), pause.as_secs());
-                Err(Trouble { reason, next: PERSON, pause })
+                Err(Trouble { pause, ..Trouble::saying(reason, PERSON) })
             }
         }
     }
@@ -287,21 +303,17 @@ impl Own {
             return Ok(server.clone());
         }
         let ReplicaServer::Own { program, memory_mib } = &self.means.settings.server else {
-            return Err(Trouble {
-                reason: "the replica is not the worker's own".to_owned(),
-                next: PERSON,
-                pause: PATIENT,
-            });
+            return Err(Trouble::saying("the replica is not the worker's own".to_owned(), PERSON));
         };
         let kept = server::copied(&self.place).map(|copied| make_of(&copied.primary));
         let make = match (kept, way) {
             (Some(make), _) => make,
             (None, Some(way)) => {
-                let donor = rebuild::look(way).await.map_err(|error| Trouble::for_a_person(&error))?;
+                let donor = rebuild::look(way).await.map_err(|error| Trouble::of_primary(&error))?;
                 make_of(&donor.primary)
             }
             (None, None) => {
-                return Err(Trouble { reason: "nobody knows the primary".to_owned(), next: "", pause: PATIENT });
+                return Err(Trouble::saying("nobody knows the primary".to_owned(), ""));
             }
         };
         let folders = USUAL_FOLDERS.map(PathBuf::from);
@@ -309,8 +321,19 @@ impl Own {
         let programs = programs.map_err(|error| Trouble::for_a_person(&error))?;
         let server = OwnServer::new(self.place.clone(), programs, &self.means.worker, *memory_mib);
         let server = server.map_err(|error| Trouble::for_a_person(&error))?;
+        // A server that runs on from before may stand in a folder that was made for others to look into.
+        let closing = |error| format!("closing {} to others: {error}", self.place.root().display());
+        self.place.make().map_err(|error| Trouble::saying(closing(error), PERSON))?;
         self.server = Some(server.clone());
         Ok(server)
+    }
+}
+
+/// Why a replica cannot be told another way to its primary.
+fn of_pointing(error: &RebuildError) -> String {
+    match error {
+        RebuildError::Donor(error) => with_cure(error),
+        error => chain(error),
     }
 }
 

@@ -10,6 +10,7 @@ use mysql_async::{Opts, OptsBuilder};
 use nightshift_replica::Watch;
 use nightshift_replica::facts::{self, Absence, Patience};
 use nightshift_replica::heal::{self, Action, History};
+use nightshift_replica::server::Place;
 use nightshift_replica::verdict::{Expected, Verdict};
 use nightshift_wire::ReplicaState;
 
@@ -113,8 +114,8 @@ impl System {
     fn ask_for_a_restart(&mut self) -> bool {
         let now = clock::since_start();
         if self.asked.is_none_or(|asked| now.saturating_sub(asked) >= ASKED_EVERY) {
-            let folder = self.means.state.replica();
-            let asked = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join("restart"), "asked\n"));
+            let place = Place::new(self.means.state.replica());
+            let asked = place.make().and_then(|()| fs::write(place.root().join("restart"), "asked\n"));
             match asked {
                 Ok(()) => self.asked = Some(now),
                 Err(error) => tracing::warn!("asking for the database service: {error}"),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use nightshift_contract::message::FromCore;
-use nightshift_wire::{Report, WorkerState};
+use nightshift_wire::{ReplicaReport, ReplicaState, Report, WorkerState};
 
 use super::care::{Care, Phase};
 use crate::decide::Next;
@@ -33,6 +33,18 @@ pub(super) fn in_words(care: &Care, said: Option<&FromCore>) -> (WorkerState, St
         (Phase::Draining, Next::Work) => (state, format!("{work}; then the core is started again")),
         (Phase::Draining, wanted) => (state, format!("{work}; no further job: {}", wanted.in_words().0)),
         (Phase::Stopping { .. }, wanted) => (state, format!("stopping the core: {}", wanted.in_words().0)),
+    }
+}
+
+/// Why a worker waits, with why it takes no job that needs its replica, where that is not said yet.
+pub(super) fn and_replica(state: WorkerState, reason: String, replica: Option<&ReplicaReport>) -> String {
+    let keeps_jobs_off = |replica: &&ReplicaReport| {
+        let follows = matches!(replica.state, ReplicaState::Current | ReplicaState::Behind);
+        state == WorkerState::Waiting && !follows && !reason.contains(&replica.reason)
+    };
+    match replica.filter(keeps_jobs_off) {
+        Some(replica) => format!("{reason}; no job that needs the replica: {}", replica.reason),
+        None => reason,
     }
 }
 
@@ -117,6 +129,34 @@ mod tests {
         assert_eq!(telling.due(&progress(3), 1000), Due { status: true, report: false });
         assert_eq!(telling.due(&progress(3), 3000), Due { status: false, report: false });
         assert_eq!(telling.due(&progress(3), 30_000), Due { status: false, report: true });
+    }
+
+    #[test]
+    fn a_worker_that_waits_says_why_it_takes_no_job_that_needs_its_replica() {
+        let replica = |state, reason: &str| ReplicaReport {
+            state,
+            reason: reason.into(),
+            behind_ms: None,
+            primary: String::new(),
+            gtid: String::new(),
+            server: String::new(),
+        };
+        let said =
+            |state, reason: &str, replica: Option<&ReplicaReport>| and_replica(state, reason.to_owned(), replica);
+        let (waiting, refused) = (WorkerState::Waiting, "the primary refused the copying account copy");
+        let away = replica(ReplicaState::Away, refused);
+        assert_eq!(
+            said(waiting, "waits for work", Some(&away)),
+            "waits for work; no job that needs the replica: the primary refused the copying account copy"
+        );
+        let known = format!("waits for the data of its plugins ({refused})");
+        assert_eq!(said(waiting, &known, Some(&away)), known, "once is enough");
+        assert_eq!(said(WorkerState::Working, "job 7", Some(&away)), "job 7");
+        assert_eq!(said(waiting, "waits for work", None), "waits for work");
+        for follows in [ReplicaState::Current, ReplicaState::Behind] {
+            let follows = replica(follows, "it follows");
+            assert_eq!(said(waiting, "waits for work", Some(&follows)), "waits for work");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use mysql_async::prelude::Queryable as _;
 use nightshift_kin::Stopwatch;
 use nightshift_wire::{Replication, ReplicationTls};
 
-use super::{RebuildError, Watcher};
+use super::{RebuildError, Side, Watcher};
 use crate::server::{OwnServer, wait};
 use crate::sql::{fill as filled, statements, text};
 
@@ -95,6 +95,7 @@ async fn check(server: &OwnServer, position: &str) -> Result<(), RebuildError> {
 /// Comes back, with how much there is, once a folder has not changed its size for the stall time.
 async fn stalls(folder: &Path, stall: Duration, watcher: &dyn Watcher) -> u64 {
     let (mut size, mut changed) = (0, Stopwatch::start());
+    watcher.waits_for(Side::Donor);
     loop {
         let now = size_of(folder);
         if now != size {

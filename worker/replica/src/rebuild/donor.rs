@@ -6,13 +6,14 @@ use std::io;
 use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Queryable as _};
-use mysql_async::{Conn, Opts, OptsBuilder, Row, SslOpts};
+use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Row, ServerError, SslOpts};
 use nightshift_wire::{Replication, ReplicationTls};
 use tokio::time::timeout;
 
-use crate::facts::primary_name;
+use crate::facts::{Complaint, primary_name};
 use crate::make::{Make, Version};
 use crate::server::SCRATCH;
+use crate::verdict::ACCOUNT;
 
 /// How long it may take to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -44,13 +45,59 @@ pub struct DonorFacts {
 
 /// The donor cannot be asked.
 #[derive(Debug, thiserror::Error)]
-#[error("asking {who} at {address} as {user}")]
-pub struct DonorError {
-    who: &'static str,
-    address: String,
-    user: String,
-    #[source]
-    source: Box<mysql_async::Error>,
+pub enum DonorError {
+    /// It does not let the account in, or not at what is asked.
+    #[error("{who} refused the copying account {user} at {address}: {said}")]
+    Refused {
+        /// The primary or the donor.
+        who: &'static str,
+        /// Its host and port.
+        address: String,
+        /// The account.
+        user: String,
+        /// Its words.
+        said: String,
+    },
+    /// It does not answer, or not as a server does.
+    #[error("asking {who} at {address} as {user}")]
+    Away {
+        /// The primary or the donor.
+        who: &'static str,
+        /// Its host and port.
+        address: String,
+        /// The account.
+        user: String,
+        /// Why not.
+        #[source]
+        source: Box<Error>,
+    },
+}
+
+impl DonorError {
+    /// What a person can do about it, where that is known.
+    pub fn cure(&self) -> Option<&'static str> {
+        match self {
+            DonorError::Refused { .. } => Some(ACCOUNT),
+            DonorError::Away { .. } => None,
+        }
+    }
+
+    fn of(who: &'static str, from: &Replication, error: Error) -> DonorError {
+        let (address, user) = (address(from), from.user.clone());
+        match error {
+            Error::Server(ServerError { code, message, .. })
+                if Complaint::of(u32::from(code), &message) == Complaint::Credentials =>
+            {
+                DonorError::Refused { who, address, user, said: format!("{message} ({code})") }
+            }
+            // MySQL asks accounts that it does not know for a proof of any kind, so that nobody learns which there are.
+            Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
+                let said = format!("it does not know it, or wants a proof by {name}, which is not to be had here");
+                DonorError::Refused { who, address, user, said }
+            }
+            source => DonorError::Away { who, address, user, source: Box::new(source) },
+        }
+    }
 }
 
 /// Asks the primary what it is.
@@ -106,10 +153,7 @@ async fn asked<T>(
     who: &'static str,
     answer: impl Future<Output = mysql_async::Result<T>>,
 ) -> Result<T, DonorError> {
-    let failed = |source| {
-        let source = Box::new(source);
-        DonorError { who, address: address(from), user: from.user.clone(), source }
-    };
+    let failed = |error| DonorError::of(who, from, error);
     let late = |_| failed(io::Error::from(io::ErrorKind::TimedOut).into());
     timeout(ANSWERS_WITHIN, answer).await.map_err(late)?.map_err(failed)
 }
@@ -189,7 +233,7 @@ async fn ask(from: &Replication) -> mysql_async::Result<DonorFacts> {
 
 async fn one<T: FromRow + Send + 'static>(connection: &mut Conn, query: &str) -> mysql_async::Result<T> {
     let row = connection.query_first(query).await?;
-    row.ok_or_else(|| mysql_async::Error::Io(io::Error::from(io::ErrorKind::UnexpectedEof).into()))
+    row.ok_or_else(|| Error::Io(io::Error::from(io::ErrorKind::UnexpectedEof).into()))
 }
 
 /// How a server is reached over the network, by its certificate where that is to be known.
@@ -212,4 +256,50 @@ pub(super) fn opts(from: &Replication) -> Opts {
         .prefer_socket(false)
         .ssl_opts(tls)
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn way() -> Replication {
+        Replication {
+            host: "db1".to_owned(),
+            port: 3306,
+            user: "copy".to_owned(),
+            password: "s3cret".to_owned(),
+            tls: ReplicationTls::Off,
+            schemas: Vec::new(),
+            primary: None,
+            heartbeat: None,
+            now: None,
+            donor: None,
+        }
+    }
+
+    fn said(code: u16, message: &str) -> DonorError {
+        let error = ServerError { code, message: message.to_owned(), state: "28000".to_owned() };
+        DonorError::of("the primary", &way(), Error::Server(error))
+    }
+
+    #[test]
+    fn an_account_that_is_refused_is_named_once_with_where_to_set_it_right() {
+        let refused = said(1045, "Access denied for user 'copy'@'10.0.0.7' (using password: YES)");
+        assert_eq!(
+            refused.to_string(),
+            "the primary refused the copying account copy at db1:3306: Access denied for user 'copy'@'10.0.0.7' (using \
+             password: YES) (1045)"
+        );
+        assert!(std::error::Error::source(&refused).is_none(), "it was said");
+        assert!(refused.cure().is_some_and(|cure| cure.contains("[replication] of jobserver.toml")), "{refused:?}");
+        let unknown = Error::Driver(DriverError::UnknownAuthPlugin { name: "sha256_password".to_owned() });
+        assert!(DonorError::of("the primary", &way(), unknown).cure().is_some());
+    }
+
+    #[test]
+    fn a_primary_that_is_away_says_nothing_against_the_account() {
+        let away = DonorError::of("the primary", &way(), io::Error::from(io::ErrorKind::TimedOut).into());
+        assert_eq!((away.cure(), away.to_string().as_str()), (None, "asking the primary at db1:3306 as copy"));
+        assert_eq!(said(1053, "Server shutdown in progress").cure(), None);
+    }
 }

@@ -17,7 +17,7 @@ use tokio::process::{Child, ChildStderr};
 use tokio::time::timeout;
 
 use super::position::{Found, Scanner};
-use super::{NEEDED, RebuildError, Watcher};
+use super::{NEEDED, RebuildError, Side, Watcher};
 use crate::make::Make;
 use crate::process::{self, option};
 use crate::server::{KEEPER, OwnServer, Programs, is_script};
@@ -203,17 +203,21 @@ impl Pipe<'_> {
         loop {
             let copied = self.copied;
             let stalled = |_| RebuildError::Stalled { within, copied };
+            self.watcher.waits_for(Side::Donor);
             let length = timeout(within, from.read(&mut piece)).await.map_err(stalled)?;
             let length = length.map_err(RebuildError::Stream)?;
             if length == 0 {
                 break;
             }
             scanner.feed(&piece[..length]);
+            self.watcher.waits_for(Side::Here);
             let written = timeout(within, to.write_all(&piece[..length])).await.map_err(stalled)?;
             written.map_err(RebuildError::Stream)?;
             self.copied += u64::try_from(length).unwrap_or(0);
             self.watcher.copied(self.copied);
         }
+        // The client still works on what it got last.
+        self.watcher.waits_for(Side::Here);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::facts::{Absence, Facts, Looker, Needs, Patience};
 use crate::make::{Make, Version};
 use crate::position::Gtids;
 use crate::server::Programs;
-use crate::verdict::{Expected, channel_of, hides};
+use crate::verdict::{Expected, Whose, channel_of, hides};
 
 /// Why a replica may not stand in for its primary.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +106,7 @@ pub(super) async fn look(
     let seen = seen.map_err(|absence| {
         refused(match absence {
             Absence::MayNotLook(account) => NoStandIn::Hidden(account, make),
-            other => NoStandIn::Strange(crate::verdict::Verdict::Away(other).in_words(None)),
+            other => NoStandIn::Strange(crate::verdict::Verdict::Away(other).in_words(None, Whose::Machines)),
         })
     })?;
     let wanted = donor::look_at_wanted(from, make, schemas).await?;

@@ -142,7 +142,7 @@ pub enum Unfit {
     NoSchema,
     /// What is to be copied is not there.
     #[error(
-        "the primary has no schema {0}, or the account may not see it: GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `{0}`.* TO it, or correct `schemas` in jobserver.toml's [primary]"
+        "the primary has no schema {0}, or the account may not see it: GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `{0}`.* TO it, or correct `schemas` in jobserver.toml's [replication]"
     )]
     MissingSchema(String),
     /// The replica that was named does not do in the primary's place.
@@ -166,7 +166,7 @@ pub enum Unfit {
     },
     /// Job tables are not to be copied.
     #[error(
-        "the schema {0} holds the job tables, which workers do not copy: take it out of `schemas` in jobserver.toml's [primary]"
+        "the schema {0} holds the job tables, which workers do not copy: take it out of `schemas` in jobserver.toml's [replication]"
     )]
     JobTables(String),
 }

@@ -20,8 +20,13 @@
 //!   server.log, server.log.1 what it says
 //! ```
 
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// Who may look into it.
+const OWNERS_ALONE: u32 = 0o700;
 /// The longest path that a socket can have, in bytes.
 pub(crate) const LONGEST_SOCKET: usize = 107;
 
@@ -38,6 +43,18 @@ impl Place {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.0
+    }
+
+    /// Makes the folder, for its owner alone. One that was made for others to look into is closed.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is somebody else's.
+    pub fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(OWNERS_ALONE).create(&self.0)?;
+        match fs::metadata(&self.0)?.permissions().mode() & 0o777 {
+            OWNERS_ALONE => Ok(()),
+            _ => fs::set_permissions(&self.0, Permissions::from_mode(OWNERS_ALONE)),
+        }
     }
 
     /// The server's data folder.
@@ -124,5 +141,22 @@ impl Place {
 
     pub(crate) fn log_before(&self) -> PathBuf {
         self.0.join("server.log.1")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_its_owners_alone_also_when_it_was_there_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::new(folder.path().join("state/replica"));
+        let mode = || fs::metadata(place.root()).expect("it is there").permissions().mode() & 0o777;
+        place.make().expect("made");
+        assert_eq!(mode(), 0o700);
+        fs::set_permissions(place.root(), Permissions::from_mode(0o755)).expect("opened");
+        place.make().expect("closed again");
+        assert_eq!(mode(), 0o700);
     }
 }

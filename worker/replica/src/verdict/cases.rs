@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nightshift_wire::ReplicaState;
 
-use super::{Expected, Seen, Verdict};
+use super::{Expected, Seen, Verdict, Whose};
 use crate::facts::{Absence, Channel, Complaint, Facts, Filters, Heartbeat, Identity, Running, Thread};
 use crate::heal::{History, Means};
 use crate::make::Version;
@@ -175,10 +175,40 @@ fn every_case_that_somebody_can_mend_has_a_sentence_of_its_own_with_the_cure() {
     let mut sentences = std::collections::BTreeSet::new();
     for case in all() {
         let verdict = case.verdict();
-        let words = verdict.in_words(case.seen.as_ref().ok().map(|facts| facts.version));
-        assert!(verdict.cure(None).is_some() != passes_by_itself(&verdict), "{}: {words}", case.name);
+        let words = verdict.in_words(case.seen.as_ref().ok().map(|facts| facts.version), Whose::Machines);
+        assert!(verdict.cure(None, Whose::Machines).is_some() != passes_by_itself(&verdict), "{}: {words}", case.name);
         assert!(sentences.insert(words.clone()), "{words}");
     }
+}
+
+#[test]
+fn a_replica_that_is_told_by_positions_alone_says_so_in_its_report() {
+    for case in all() {
+        let report = case.verdict().report(&case.seen, &case.expected);
+        let without = matches!(&case.seen, Ok(Facts { heartbeat: Heartbeat::None(_), .. }));
+        let follows = matches!(report.state, ReplicaState::Current | ReplicaState::Behind);
+        assert_eq!(report.reason.contains("without the primary's heartbeat"), without && follows, "{}", report.reason);
+    }
+}
+
+#[test]
+fn no_cure_of_the_workers_own_server_is_a_statement_to_run_there_or_a_change_of_worker_toml() {
+    for case in all() {
+        let verdict = case.verdict();
+        let version = case.seen.as_ref().ok().map(|facts| facts.version);
+        let Some(cure) = verdict.cure(version, Whose::Workers) else { continue };
+        for harmful in ["run there", "CHANGE", "START", "SET ", "GRANT", "point it", "[replica]"] {
+            assert!(!cure.contains(harmful), "{}: {cure}", case.name);
+        }
+        assert!(!passes_by_itself(&verdict), "{}: {cure}", case.name);
+    }
+}
+
+#[test]
+fn whom_the_primary_refuses_is_told_where_the_account_is_named() {
+    let refused = all().into_iter().find(|case| case.name == "the primary refuses the account").expect("a case");
+    let words = refused.verdict().in_words(None, Whose::Workers);
+    assert!(words.contains("replicator@db1:3306") && words.contains("[replication] of jobserver.toml"), "{words}");
 }
 
 fn passes_by_itself(verdict: &Verdict) -> bool {
@@ -207,7 +237,7 @@ fn what_a_replica_has_and_its_primary_has_not_is_of_another_history() {
     for primary_has in ["0-1-99", "", "1-1-200"] {
         let verdict = Verdict::on_history(&facts, &at(&facts, primary_has)).expect("another history");
         assert_eq!(verdict.state(), ReplicaState::Diverged);
-        let words = verdict.in_words(Some(facts.version));
+        let words = verdict.in_words(Some(facts.version), Whose::Machines);
         assert!(words.contains("what its primary never had: 0-1-100") && words.contains("built anew"), "{words}");
     }
 }
@@ -227,9 +257,10 @@ fn page() -> String {
     let mut text = String::from(
         "# What a replica is found to be\n\n\
          Printed by a test of `worker/replica/src/verdict` (`UPDATE_DIAGRAMS=1 cargo test -p nightshift-replica`). The first \
-         that holds counts. *Done* is the first step of a worker that runs its server itself; nothing of it ever skips an \
+         that holds counts. *In words* is said of a server that is a service of the machine; of the worker's own it is said *of \
+         its own* what cures it instead. *Done* is the first step of a worker that runs its server itself; nothing of it ever skips an \
          error. Where nothing is to be changed, a job waits for its data for a while before it is given back.\n\n\
-         | seen | is | in words | done |\n|---|---|---|---|\n",
+         | seen | is | in words | of its own | done |\n|---|---|---|---|---|\n",
     );
     for case in all() {
         let facts = case.seen.as_ref().ok();
@@ -237,8 +268,10 @@ fn page() -> String {
         let means = Means { own_server: true, may_administer: true };
         let done = format!("{:?}", History::default().next(&verdict, facts, means, Duration::ZERO));
         let state = serde_word(case.state);
-        let words = verdict.in_words(facts.map(|facts| facts.version)).replace('|', "\\|");
-        let _ = writeln!(text, "| {} | **{state}** | {words} | {} |", case.name, spaced(&done));
+        let words = verdict.in_words(facts.map(|facts| facts.version), Whose::Machines).replace('|', "\\|");
+        let own =
+            verdict.cure(facts.map(|facts| facts.version), Whose::Workers).unwrap_or_default().replace('|', "\\|");
+        let _ = writeln!(text, "| {} | **{state}** | {words} | {own} | {} |", case.name, spaced(&done));
     }
     text
 }

@@ -3,19 +3,26 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Stop, Verdict, Which};
+use super::{Stop, Verdict, Which, Whose};
 use crate::facts::{Absence, Complaint};
 use crate::make::{Make, Version};
 use crate::position::Gtids;
 
+/// What cures a copying account that the primary refuses, where the job server names it.
+pub(crate) const ACCOUNT: &str = "set user and password_file in [replication] of jobserver.toml as the primary knows them, or \
+                                  give the account that password and the right REPLICATION SLAVE on the primary; the \
+                                  worker tries again by itself within a minute";
+/// What cures the worker's own server when somebody changed what the worker had set up.
+const BUILD_ANEW: &str = "somebody changed the worker's own server: `nightshift-worker stop`, remove the folder `replica` in its \
+                          state folder, `nightshift-worker start`, and it is built anew";
 /// The longest list of transactions that is shown.
 const LONGEST: usize = 200;
 
 impl Verdict {
     /// What it is, and what cures it, in a sentence or two. `version` is the server's, where it is known.
-    pub fn in_words(&self, version: Option<Version>) -> String {
+    pub fn in_words(&self, version: Option<Version>, whose: Whose) -> String {
         let mut words = self.sentence();
-        if let Some(cure) = self.cure(version) {
+        if let Some(cure) = self.cure(version, whose) {
             let _ = write!(words, "; {cure}");
         }
         words
@@ -68,8 +75,51 @@ impl Verdict {
         }
     }
 
-    /// What somebody can do about it; `None` where it passes by itself or all is well.
-    pub fn cure(&self, version: Option<Version>) -> Option<String> {
+    /// What somebody can do about it, or the worker does; `None` where it passes by itself or all is well.
+    pub fn cure(&self, version: Option<Version>, whose: Whose) -> Option<String> {
+        let by_worker = match whose {
+            Whose::Workers => self.done_by_the_worker(),
+            Whose::Machines => None,
+        };
+        by_worker.map(str::to_owned).or_else(|| self.done_by_a_person(version))
+    }
+
+    /// What the worker does about its own server, or has people do elsewhere; `None` where that is the same for every
+    /// server. No statement to run there is among it: whoever ran it would be in the worker's way.
+    fn done_by_the_worker(&self) -> Option<&'static str> {
+        Some(match self {
+            Verdict::Away(Absence::Unreachable(_)) => "the worker starts it again by itself",
+            Verdict::Away(Absence::Silent(..)) => "the worker starts it again by itself when that goes on",
+            Verdict::Away(Absence::Credentials(_) | Absence::MayNotLook(_))
+            | Verdict::SkipsErrors(_)
+            | Verdict::Delayed(_)
+            | Verdict::Filtered { .. } => BUILD_ANEW,
+            Verdict::NotReplica | Verdict::NoGtids => {
+                "nothing is to be done there: the worker builds it anew by itself, as soon as the job server permits it"
+            }
+            Verdict::OtherPrimary { .. } => {
+                "the worker builds it anew by itself from the primary that counts, as soon as the job server permits it"
+            }
+            Verdict::Diverged(_) | Verdict::Broken(_) => {
+                "the worker builds it anew by itself, as soon as the job server permits it: no error is ever skipped"
+            }
+            Verdict::Cloned(_) => "the worker gives it an identity of its own by itself",
+            Verdict::Refused { .. } => ACCOUNT,
+            Verdict::Stopped(_) => {
+                "the worker starts it again by itself, less and less often, and builds it anew when that does not help"
+            }
+            Verdict::Writable => "the worker sets read_only by itself",
+            Verdict::Away(Absence::Unsupported(_) | Absence::Strange(_))
+            | Verdict::Rebuilding(_)
+            | Verdict::NoRoom(_)
+            | Verdict::Connecting { .. }
+            | Verdict::Behind { .. }
+            | Verdict::MissingTables(_)
+            | Verdict::Current { .. } => return None,
+        })
+    }
+
+    fn done_by_a_person(&self, version: Option<Version>) -> Option<String> {
         let make = version.map(|version| version.make);
         let by_make = |mariadb: &str, mysql: &str| match make {
             Some(Make::MariaDb) => mariadb.to_owned(),

@@ -2,7 +2,7 @@
 
 use nightshift_replica::heal::Action;
 use nightshift_replica::position::Gtids;
-use nightshift_replica::verdict::Verdict;
+use nightshift_replica::verdict::{Verdict, Whose};
 use nightshift_testbed::database::{Make, PairWishes, Wishes};
 use nightshift_testbed::wait::{self, SOON};
 use nightshift_wire::ReplicaState;
@@ -80,7 +80,7 @@ fn a_primary_that_threw_its_history_away_is_found_out_though_its_name_is_the_sam
         // A replica of MariaDB stays all green and gets nothing; its number is higher than any that is asked of it.
         let verdict = on_history(row).expect("the primary has fewer");
         assert_eq!(verdict.state(), ReplicaState::Diverged, "{verdict:?}");
-        let words = verdict.in_words(None);
+        let words = verdict.in_words(None, Whose::Machines);
         assert!(words.contains("RESET MASTER") && words.contains("built anew"), "{words}");
         // Whoever connects to it again is told by itself.
         row.on_replica(

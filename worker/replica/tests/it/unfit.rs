@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nightshift_replica::facts::Needs;
+use nightshift_replica::verdict::Whose;
 use nightshift_testbed::database::{PairWishes, Wishes};
 use nightshift_wire::ReplicaState;
 
@@ -15,7 +16,7 @@ fn needing(table: &str) -> Needs {
 /// Looks as `account`, and finds a state whose words contain that.
 fn finds(row: &Row, account: &str, needs: Needs, state: ReplicaState, says: &str) {
     let verdict = row.watch_as(account, needs);
-    let words = verdict.in_words(None);
+    let words = verdict.in_words(None, Whose::Machines);
     assert!(verdict.state() == state && words.contains(says), "{:?} {account}: {verdict:?}: {words}", row.make);
 }
 
@@ -80,7 +81,10 @@ fn a_primary_that_refuses_the_replicas_account_is_told_with_the_account() {
             &["STOP REPLICA IO_THREAD", "START REPLICA IO_THREAD"],
         );
         let verdict = row.until(ReplicaState::Stopped);
-        assert!(verdict.in_words(None).contains("refuses the account replicator@127.0.0.1:"), "{verdict:?}");
+        assert!(
+            verdict.in_words(None, Whose::Machines).contains("refuses the account replicator@127.0.0.1:"),
+            "{verdict:?}"
+        );
     });
 }
 
@@ -94,7 +98,7 @@ fn a_table_that_is_needed_and_filtered_out_or_missing_is_named() {
         finds(row, "looker", needing("company.secrets"), ReplicaState::Unfit, "replicate_ignore_table=company.secrets");
         let mut watch = row.watch_needing("company.people_of_mars");
         let verdict = row.until_settled(&mut watch);
-        let words = verdict.in_words(None);
+        let words = verdict.in_words(None, Whose::Machines);
         assert!(verdict.state() == ReplicaState::Unfit && words.contains("no table company.people_of_mars"), "{words}");
         let order = row.order();
         let why = row.wait_on(&mut watch, &order, Duration::from_secs(1)).expect_err("its table is missing");

@@ -8,7 +8,7 @@ use super::site::{COUNT, Site, Tree};
 fn a_plugin_that_needs_a_replica_where_there_is_none_says_what_to_write() {
     let error = Tree::new(COUNT).open(&Host::default()).err().expect("no replica");
     assert!(matches!(error, OpenError::NoReplica { .. }));
-    assert!(error.to_string().contains("and there is none: write [replica] with its url into worker.toml"), "{error}");
+    assert!(error.to_string().contains("and there is none here: `nightshift-worker doctor` says why"), "{error}");
 }
 
 #[test]
