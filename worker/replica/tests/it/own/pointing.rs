@@ -21,7 +21,10 @@ fn another_password_is_taken_over_in_place_and_a_wrong_one_changes_nothing() -> 
         let wrong = Replication { password: "wrong".into(), ..told.clone() };
         let error = point_again(&server, &wrong).await.expect_err("a wrong password");
         let words = format!("{:#}", anyhow::Error::from(error));
-        assert!(words.contains("asking the primary at") && words.contains("Access denied"), "{words}");
+        assert!(
+            words.contains("the primary refused the copying account copier at") && words.contains("Access denied"),
+            "{words}"
+        );
         site.write("INSERT INTO people VALUES (600, 'by the old connection')").await?;
         site.arrives(600).await?;
         let right = Replication { password: "another".into(), ..told };

@@ -20,10 +20,11 @@ fn by(site: &Site, tls: ReplicationTls) -> Replication {
 fn a_replica_is_built_and_follows_over_tls_and_believes_the_right_authority_alone() -> Result<()> {
     on_each_with(Way::Tls, async |site: Site| {
         let stranger = ReplicationTls::Verify { ca: Authority::new()?.pem().to_owned() };
-        for (tls, says) in [(ReplicationTls::Off, "Access denied"), (stranger.clone(), "UnknownIssuer")] {
+        let refused = (ReplicationTls::Off, "the primary refused the copying account", "Access denied");
+        for (tls, what, says) in [refused, (stranger.clone(), "asking the primary at", "UnknownIssuer")] {
             let error = site.build_from(&by(&site, tls)).await.expect_err(says);
             let words = format!("{error:#}");
-            assert!(words.contains("asking the primary at") && words.contains(says), "{words}");
+            assert!(words.contains(what) && words.contains(says), "{words}");
             assert!(site.server()?.copied().is_none());
         }
         site.build().await?;
