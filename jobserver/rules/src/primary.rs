@@ -29,6 +29,8 @@ pub struct PrimaryFacts {
 pub struct Before {
     /// As many transactions as [`transactions`] counted at most; `None` when nobody counted.
     pub transactions: Option<u64>,
+    /// What was written on it is gone from it, as after a snapshot was restored.
+    pub is_undone: bool,
     /// It was found to have begun a new history.
     pub history_lost: bool,
 }
@@ -55,10 +57,10 @@ pub enum NoPrimary {
     /// It is read only, as a replica is.
     #[error("it is read only, as a replica is: promote it (SET GLOBAL read_only = OFF), or let `url` name the primary")]
     ReadOnly,
-    /// It has fewer transactions than before.
+    /// It has fewer transactions than before, or others.
     #[error(
-        "it has fewer transactions than it had: its binary logs were thrown away (RESET MASTER), or it came from a backup, and \
-         its positions say nothing of the replicas' data any more. Give it an identity that it never had, and replicas are \
+        "transactions that it had are gone: its binary logs were thrown away (RESET MASTER), or it came from a backup or a \
+         snapshot, and its positions say nothing of the replicas' data any more. Give it an identity that it never had, and replicas are \
          built anew: on MariaDB SET GLOBAL server_id = 4711, and the same in its configuration; on MySQL remove auto.cnf from \
          its data folder and restart it"
     )]
@@ -70,7 +72,8 @@ pub fn judge(facts: &PrimaryFacts, now: Moment) -> Result<DataPosition, NoPrimar
     if facts.identity.is_empty() {
         return Err(NoPrimary::Nameless);
     }
-    if facts.before.history_lost || facts.before.transactions > transactions(&facts.gtid) {
+    let Before { transactions: before, is_undone, history_lost } = facts.before;
+    if history_lost || is_undone || before > transactions(&facts.gtid) {
         return Err(NoPrimary::HistoryLost);
     }
     if !facts.binlog {
@@ -172,12 +175,13 @@ mod tests {
 
     #[test]
     fn a_server_whose_transactions_became_fewer_is_none_that_positions_can_be_compared_with() {
-        let before = |transactions| Before { transactions: Some(transactions), history_lost: false };
+        let before = |transactions| Before { transactions: Some(transactions), ..Before::default() };
         let cases = [
             (before(12), true),
             (before(13), false),
             // Once it has more again nothing else would show it.
-            (Before { transactions: Some(5), history_lost: true }, false),
+            (Before { history_lost: true, ..before(5) }, false),
+            (Before { is_undone: true, ..before(5) }, false),
         ];
         for (before, is_good) in cases {
             let judged = judge(&PrimaryFacts { before, ..good() }, 5);

@@ -71,7 +71,7 @@ impl CompanyData {
 
     /// How this server stands with the primary; `None` when it has none to ask.
     pub(crate) fn status(&self) -> Option<PrimaryStatus> {
-        let Known { position, problem, warnings, heartbeat } = self.primary.as_ref()?.known();
+        let Known { position, problem, warnings, heartbeat, .. } = self.primary.as_ref()?.known();
         let warnings = warnings.iter().map(|warning| (*warning).to_owned());
         Some(PrimaryStatus { position, problem, warnings: warnings.chain(heartbeat).collect() })
     }
@@ -128,6 +128,8 @@ struct Known {
     warnings: Vec<&'static str>,
     /// Why the heartbeat row was not written last; `None` when it was, or nobody wants it.
     heartbeat: Option<String>,
+    /// Whose row this server wrote last, and how many transactions it wrote there.
+    beaten: Option<(String, u64)>,
 }
 
 /// A heartbeat row that was written.
@@ -209,8 +211,9 @@ impl Primary {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match &seen {
             Ok(seen) => {
-                let (position, warnings) = (Some(seen.position.clone()), seen.warnings.clone());
-                *known = Known { position, problem: String::new(), warnings, heartbeat: known.heartbeat.take() };
+                known.position = Some(seen.position.clone());
+                known.warnings.clone_from(&seen.warnings);
+                known.problem.clear();
             }
             Err(error) => known.problem = chain(error),
         }
@@ -219,9 +222,12 @@ impl Primary {
 
     async fn judged(&self, now: Moment) -> Result<Seen, PrimaryError> {
         // As it was before it is asked: somebody else may ask it meanwhile, and hear of more.
-        let known = self.known().position;
+        let Known { position: known, beaten, .. } = self.known();
         let asked = timeout(self.patience, self.ask()).await.map_err(|_| PrimaryError::Silent(self.patience))?;
         let (mut facts, server_id) = asked.map_err(PrimaryError::Away)?;
+        // The row only ever grows. A server that was put back, and has had more transactions since than before, shows it there.
+        let wrote = beaten.filter(|(of, _)| *of == facts.identity).map(|(_, wrote)| wrote);
+        facts.before.is_undone = wrote.zip(facts.before.transactions).is_some_and(|(wrote, holds)| holds < wrote);
         if let Some(known) = known.filter(|known| known.primary == facts.identity) {
             facts.before.transactions = facts.before.transactions.max(primary::transactions(&known.gtid));
         }
@@ -270,9 +276,9 @@ impl Primary {
         let Some(table) = &self.heartbeat else { return Ok(None) };
         let sql = include_str!("primary/remembered.sql").replace("{heartbeat}", &table.quoted());
         match connection.query_first::<(Option<String>, Option<u64>, bool), _>(sql).await {
-            Ok(row) => {
-                Ok(row.and_then(|(of, transactions, history_lost)| Some((of?, Before { transactions, history_lost }))))
-            }
+            Ok(row) => Ok(row.and_then(|(of, transactions, history_lost)| {
+                Some((of?, Before { transactions, history_lost, is_undone: false }))
+            })),
             // There is no row yet, or somebody made a table with less in it.
             Err(mysql_async::Error::Server(_)) => Ok(None),
             Err(error) => Err(error),
@@ -293,7 +299,12 @@ impl Primary {
             Err(_) => Err(PrimaryError::Silent(self.patience)),
         };
         let problem = written.as_ref().err().map(|error| format!("no heartbeat: {}", chain(error)));
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).heartbeat = problem;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.heartbeat = problem;
+        if written.is_ok() {
+            let transactions = primary::transactions(&seen.position.gtid);
+            known.beaten = transactions.map(|transactions| (seen.position.primary.clone(), transactions));
+        }
         written
     }
 

@@ -243,6 +243,7 @@ impl OwnServer {
         if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > LARGEST_LOG) {
             swap::set_aside(&log, &self.place.log_before()).map_err(self.failed("putting aside", log.clone()))?;
         }
+        self.forget_the_socket()?;
         let program = &self.programs.server;
         let launch = Launch { program, arguments, folder: self.place.root(), log: &log, lock: &lock };
         let started = process::start(&launch).await;
@@ -252,6 +253,23 @@ impl OwnServer {
         let running = self.place.running();
         swap::replace(&running, digest.as_bytes()).map_err(self.failed("writing", running))?;
         self.answers(pid).await
+    }
+
+    /// Takes away what a server that was killed left of its socket. MySQL's lock beside it names a process, whose number another
+    /// one may have by now: no server would ever start there again.
+    fn forget_the_socket(&self) -> Result<(), ServerError> {
+        if self.pid().is_some() {
+            return Ok(());
+        }
+        for left in [self.place.socket(), self.place.socket_lock()] {
+            match fs::remove_file(&left) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.failed("taking away", left)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Waits until the server takes connections.

@@ -43,6 +43,7 @@ on_both!(
     a_hand_in_for_replicas_is_refused_while_the_primary_says_nothing_and_others_are_taken,
     a_server_that_is_no_primary_refuses_hand_ins_with_what_it_lacks,
     a_primary_that_began_a_new_history_is_none_until_it_is_another,
+    a_primary_that_was_put_back_is_none_although_it_has_had_more_transactions_since,
     after_a_failover_what_is_left_waits_for_the_new_primary_on_the_record,
     the_heartbeat_row_moves_each_second_however_many_servers_write_it,
     a_heartbeat_row_that_cannot_be_written_is_told_by_status_and_metrics_until_it_can,
@@ -229,6 +230,23 @@ async fn a_primary_that_began_a_new_history_is_none_until_it_is_another(make: Ma
     let batch = server.eventually("the new one to count", async || server.hand_in("name\nAda\n").await.ok()).await;
     let (primary, _) = position_of(&database).await;
     assert_eq!(batch.position.map(|position| position.primary), Some(primary));
+}
+
+async fn a_primary_that_was_put_back_is_none_although_it_has_had_more_transactions_since(make: Make) {
+    let Some(database) = primary(make) else { return };
+    let server = self::server(replication(&database, Some("beats.heartbeat"))).await;
+    server.hand_in("name\nAda\n").await.expect("it is one");
+    let noted = async || text(&database, "SELECT concat(count(*)) FROM beats.heartbeat WHERE position > 1").await;
+    server.eventually("the transactions to be noted", async || (noted().await == "1").then_some(())).await;
+    // A snapshot holds the row as it was then. A beat may be under way, which writes it anew.
+    let why = async || {
+        run(&database, "UPDATE beats.heartbeat SET position = 1").await;
+        let status = server.client.status().await.ok()?.primary?;
+        Some(status.problem).filter(|problem| problem.contains("a backup or a snapshot"))
+    };
+    server.eventually("it to be seen", why).await;
+    let (status, why, detail) = refused(&server).await;
+    assert_eq!((status, why.as_str()), (503, code::PRIMARY_AWAY), "{detail}");
 }
 
 /// The same address answers as another server from now on.

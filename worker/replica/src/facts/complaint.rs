@@ -43,6 +43,8 @@ const CONFLICT: [u32; 26] = [
 ];
 /// The dump thread's numbers: everything that the primary does not send for is behind one of them.
 const PRIMARY_SAYS: [u32; 4] = [1236, 1593, 13114, 13117];
+/// A command that the primary refused; its own number stands behind, as `(Errno: 1045)`.
+const COMMAND_FAILED: [u32; 2] = [1597, 13120];
 
 impl Complaint {
     /// Reads a thread's last error.
@@ -70,6 +72,12 @@ impl Complaint {
                     Complaint::Other
                 }
             }
+            _ if COMMAND_FAILED.contains(&errno) => {
+                let behind = words.rsplit_once("(Errno: ").and_then(|(_, rest)| rest.split(')').next()?.parse().ok());
+                behind
+                    .filter(|behind| !COMMAND_FAILED.contains(behind))
+                    .map_or(Complaint::Other, |behind| Complaint::of(behind, words))
+            }
             _ if NETWORK.contains(&errno) => Complaint::Network,
             _ if CREDENTIALS.contains(&errno) => Complaint::Credentials,
             _ if NO_ROOM.contains(&errno) => Complaint::NoRoom,
@@ -93,6 +101,12 @@ mod tests {
             (0, "", Complaint::Nothing),
             (2003, "error reconnecting to master 'replicator@127.0.0.1:1'", Complaint::Network),
             (1045, "Access denied for user 'replicator'@'127.0.0.1'", Complaint::Credentials),
+            (
+                13120,
+                "Source command COM_REGISTER_REPLICA failed: Access denied for user 'copier'@'127.0.0.1' (Errno: 1045)",
+                Complaint::Credentials,
+            ),
+            (13120, "Source command COM_REGISTER_REPLICA failed: (Errno: 13120)", Complaint::Other),
             (2061, "Authentication plugin 'caching_sha2_password' reported error: …", Complaint::Credentials),
             (
                 1236,

@@ -115,7 +115,10 @@ pub enum Unfit {
         here: Version,
     },
     /// It is not the primary that counts.
-    #[error("{address} is {found}, and the positions of jobs are of {wanted}: correct [primary] in jobserver.toml")]
+    #[error(
+        "{address} is {found}, and the positions of jobs are of {wanted}: after a failover the job server follows within a \
+         minute; when this stays, [primary] and [replication] in jobserver.toml lead to different servers: name the same"
+    )]
     OtherPrimary {
         /// Where it is.
         address: String,

@@ -67,6 +67,11 @@ impl Place {
         self.0.join("socket")
     }
 
+    /// MySQL's own, with the number of the process that has the socket.
+    pub(crate) fn socket_lock(&self) -> PathBuf {
+        self.0.join("socket.lock")
+    }
+
     /// What the server says.
     pub fn log(&self) -> PathBuf {
         self.0.join("server.log")

@@ -79,7 +79,10 @@ fn what_cannot_be_asked_or_followed_costs_the_replica_nothing_and_says_why() -> 
         for (from, says) in [
             (nightshift_wire::Replication { password: "wrong".into(), ..good.clone() }, "Access denied"),
             (nightshift_wire::Replication { schemas: vec!["other".into()], ..good.clone() }, "no schema other"),
-            (nightshift_wire::Replication { primary: Some("mysql:x".into()), ..good.clone() }, "correct [primary]"),
+            (
+                nightshift_wire::Replication { primary: Some("mysql:x".into()), ..good.clone() },
+                "lead to different servers",
+            ),
         ] {
             let error = rebuild(&server, &from, "a test", STALL, &Unwatched).await.expect_err(says);
             let words = format!("{:#}", anyhow::Error::from(error));
