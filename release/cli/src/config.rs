@@ -2,7 +2,7 @@
 //! `nightshift context` and `nightshift login` (see [`contexts`](crate::contexts)).
 //!
 //! Who works with several grids has a context for each: a table of the same keys with a name. The one in use goes before
-//! the keys outside of contexts, key by key.
+//! the keys outside of contexts, key by key; but one with a job server of its own does not take the repository of another.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -122,11 +122,13 @@ fn parse(text: &str, config_dir: &Path, choice: Choice<'_>) -> Result<Config, Un
         }
         _ => GridKeys::default(),
     };
+    // A context with a job server of its own is another grid: it has the repository of no other.
+    let is_another = grid.jobserver.is_some() && grid.jobserver != file.jobserver;
     let jobserver = grid.jobserver.clone().or(file.jobserver);
     Ok(Config {
         jobserver_named: grid.jobserver.or_else(|| jobserver.clone().filter(|url| url != DEFAULT_JOBSERVER)),
         jobserver: jobserver.unwrap_or_else(|| DEFAULT_JOBSERVER.to_owned()),
-        repository: grid.repository.or(file.repository),
+        repository: grid.repository.or(file.repository.filter(|_| !is_another)),
         control_branch: grid.control_branch.or(file.control_branch).unwrap_or_else(|| "control".to_owned()),
         // A relative path is meant from the file it stands in.
         signing_key: config_dir.join(grid.signing_key.or(file.signing_key).unwrap_or_else(|| "signing_key".into())),
@@ -170,6 +172,9 @@ mod tests {
     fn the_context_in_use_goes_before_the_keys_outside_key_by_key() {
         let in_use = parse(TWO, Path::new("/c"), Choice::default()).expect("config");
         assert_eq!((in_use.jobserver.as_str(), in_use.control_branch.as_str()), ("https://office", "ours"));
+        let with_repository = format!("repository = \"git@a\"\n{TWO}");
+        let repository_of = |name| parse(&with_repository, Path::new("/c"), named(name)).expect("config").repository;
+        assert_eq!((repository_of("office"), repository_of("lab").as_deref()), (None, Some("git@a")));
         let lab = parse(TWO, Path::new("/c"), named("lab")).expect("config");
         assert_eq!((lab.jobserver.as_str(), lab.signing_key.as_path()), ("http://a", Path::new("/c/lab_key")));
         assert_eq!(lab.contexts.into_keys().collect::<Vec<_>>(), ["lab", "office"]);

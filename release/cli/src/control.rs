@@ -79,7 +79,8 @@ impl Control {
             });
         }
         let url = args.repository.as_ref().or(around.config.repository.as_ref()).ok_or_else(|| {
-            let text = "no central repository is named: run this in a clone of it, or give --repository URL";
+            let text = "no central repository is named: run this in a clone of it, give --repository URL, or write repository \
+                        into config.toml, beside the jobserver of its grid";
             refusal(Exit::Usage, text)
         })?;
         let work_area = tempfile::tempdir().context("making a temporary work area")?;

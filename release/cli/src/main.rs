@@ -28,6 +28,7 @@ mod program;
 mod refusal;
 mod releases;
 mod requirements;
+mod same_grid;
 mod sample_server;
 mod server;
 mod signing_key;

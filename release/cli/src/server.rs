@@ -21,6 +21,11 @@ impl ServerArgs {
         named.or(around.credentials.last.as_deref()).unwrap_or(&around.config.jobserver)
     }
 
+    /// Whether this very command names the job server.
+    pub(crate) fn is_given(&self) -> bool {
+        self.jobserver.is_some()
+    }
+
     /// Whether somebody named the job server; otherwise the default one is tried.
     pub(crate) fn is_named(&self, around: &Surroundings) -> bool {
         self.jobserver.is_some() || around.config.jobserver_named.is_some() || around.credentials.last.is_some()

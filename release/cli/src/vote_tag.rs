@@ -7,12 +7,13 @@ use anyhow::Context;
 use jiff::Timestamp;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::Believed;
-use nightshift_manifest::SIGNERS_FILE;
 use nightshift_manifest::select::RemoteTag;
+use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::signers::Signers;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
 use nightshift_manifest::votes::{Says, Vote};
+use nightshift_manifest::{SETTINGS_FILE, SIGNERS_FILE};
 use serde::Serialize;
 
 use crate::commands::release_cut::parse_version;
@@ -92,6 +93,14 @@ impl Voter {
             .collect::<String>()
             .trim_start_matches(|c: char| !c.is_ascii_alphanumeric())
             .to_owned())
+    }
+
+    /// The rings of the release's own rollout plan; none when it has no plan.
+    pub(crate) fn rings(&self) -> anyhow::Result<Vec<String>> {
+        let file = format!("{}:{SETTINGS_FILE}", self.release()?.commit);
+        let text = self.clone.git.run(&["cat-file", "blob", &file]).context("reading the release's rollout plan")?;
+        let plan = GridSettings::parse(&text, SETTINGS_FILE)?.rollout;
+        Ok(plan.map(|plan| plan.rings.into_iter().map(|ring| ring.name).collect()).unwrap_or_default())
     }
 
     /// Files that changed since the release before it.

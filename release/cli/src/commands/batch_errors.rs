@@ -1,12 +1,11 @@
 //! `nightshift batch errors`: the records of a batch whose result is an error, as far as there are results.
 
-use std::io;
 use std::path::PathBuf;
 
 use nightshift_contract::exit::Exit;
 use nightshift_wire::{BatchId, Only, ResultsFormat, ResultsQuery};
 
-use super::batch_results::{fetch, format, format_of, save_as};
+use super::batch_results::{format, format_of, print, save_as};
 use crate::figures::counted;
 use crate::server::{ServerArgs, is_over};
 use crate::surroundings::Surroundings;
@@ -37,7 +36,7 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     let format = args.format.unwrap_or_else(|| format_of(args.output.as_deref()));
     let query = ResultsQuery { format, only: Only::Errors };
     match &args.output {
-        None => fetch(&client, batch.id, query, &mut io::stdout().lock()).await?,
+        None => print(&client, batch.id, query).await?,
         Some(output) => {
             let records = save_as(&client, &batch, &around.resolve(output), query).await?;
             around.screen.good(format!("{}: {} with an error", output.display(), counted(records, "record")));

@@ -1,7 +1,7 @@
 //! `nightshift batch results`: fetches a batch's results, counts them, and puts them in place whole or not at all.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind::BrokenPipe, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         return Err(refusal(Exit::TryLater, text));
     }
     match &args.output {
-        None => fetch(&client, batch.id, args.query(), &mut io::stdout().lock()).await?,
+        None => print(&client, batch.id, args.query()).await?,
         Some(output) => {
             let query = args.query();
             let records = save_as(&client, &batch, &around.resolve(output), query).await?;
@@ -146,12 +146,15 @@ pub(crate) async fn save_as(client: &Client, batch: &Batch, output: &Path, query
     Ok(records)
 }
 
-pub(crate) async fn fetch(
-    client: &Client,
-    batch: BatchId,
-    query: ResultsQuery,
-    to: &mut impl Write,
-) -> anyhow::Result<()> {
+/// Fetches results to standard output. A reader that has seen enough (`| head`) ends it.
+pub(crate) async fn print(client: &Client, batch: BatchId, query: ResultsQuery) -> anyhow::Result<()> {
+    match fetch(client, batch, query, &mut io::stdout().lock()).await {
+        Err(error) if error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == BrokenPipe) => Ok(()),
+        done => done,
+    }
+}
+
+async fn fetch(client: &Client, batch: BatchId, query: ResultsQuery, to: &mut impl Write) -> anyhow::Result<()> {
     let mut download = client.results_as(batch, query).await?;
     while let Some(piece) = download.chunk().await? {
         to.write_all(&piece).context("writing the results")?;

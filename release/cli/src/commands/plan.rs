@@ -169,7 +169,12 @@ fn office(args: &Args) -> Office {
 /// `10%` or `0.1`.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     let (digits, of) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
-    digits.trim().parse::<f64>().map(|share| share / of).map_err(|_| "give a share such as 10%".to_owned())
+    let share = digits.trim().parse::<f64>().map_err(|_| "give a share such as 10%".to_owned())?;
+    // Whoever writes 10 means 10%, and would get a thousand.
+    match of == 1.0 && share > 1.0 {
+        true => Err(format!("write {share}%, or {} as a part of one", share / 100.0)),
+        false => Ok(share / of),
+    }
 }
 
 #[cfg(test)]
@@ -193,5 +198,6 @@ mod tests {
     fn a_share_is_a_part_or_so_many_of_a_hundred() {
         assert_eq!((share("10%"), share("0.1"), share("12.5 %")), (Ok(0.1), Ok(0.1), Ok(0.125)));
         assert!(share("a tenth").is_err());
+        assert_eq!(share("10"), Err("write 10%, or 0.1 as a part of one".to_owned()));
     }
 }

@@ -3,6 +3,7 @@
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::votes::Says;
 
+use crate::refusal::refusal;
 use crate::surroundings::Surroundings;
 use crate::vote_tag::Voter;
 
@@ -26,6 +27,15 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let voter = Voter::of(&args.version, around)?;
+    let rings = voter.rings()?;
+    if !rings.contains(&args.ring) {
+        let tag = voter.version.tag();
+        let text = match rings.is_empty() {
+            true => format!("{tag} has no rings: every worker takes it in its next cycle; nothing is to be opened"),
+            false => format!("{tag} has no ring {}: its rings are {}", args.ring, rings.join(", ")),
+        };
+        return Err(refusal(Exit::NotFound, text));
+    }
     voter.say(Says::Promote(args.ring.clone()), around)?.show(args.json, around)?;
     Ok(Exit::Done)
 }

@@ -18,7 +18,7 @@ use crate::server::{ServerArgs, wait_for};
 use crate::stopping::{Tally, count};
 use crate::surroundings::Surroundings;
 use crate::templates::toml_string;
-use crate::wait;
+use crate::{same_grid, wait};
 
 /// Stop the whole grid, or a part of it
 ///
@@ -86,7 +86,8 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
             let standing = control.stop(&scope, &content, &message)?;
             Ok((control.url, standing))
         });
-        let job_server = wait_for(async { Ok(args.server.client(around)?.raise_stop(&args.request()).await?) });
+        let job_server = same_grid::check(&args.repository, &args.server, around)
+            .and_then(|()| wait_for(async { Ok(args.server.client(around)?.raise_stop(&args.request()).await?) }));
         let broken = |_| Err(anyhow::anyhow!("raising the stop flag broke off"));
         (repository.join().unwrap_or_else(broken), job_server)
     });
@@ -120,6 +121,9 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     if args.json {
         around.screen.json("stop", &told)?;
+    }
+    if told.workers.is_some_and(|workers| workers == Tally::default()) && !scope.is_everything() {
+        screen.warn("the job server knows no such worker now; --worker looks at ids and names of machines, not at names given here");
     }
     let still = told.workers.map_or(0, |workers| workers.running);
     if still > 0 && !args.no_wait {

@@ -191,7 +191,11 @@ fn a_release_that_needs_two_people_waits_for_the_second() {
 #[test]
 fn a_stranger_neither_approves_nor_promotes() {
     let person = Person::with_grid();
-    person.in_clone(&["release", "cut", "1.0.0"]).expect_code(0);
+    person.write(
+        "nightshift.toml",
+        "[[rollout.ring]]\nname = \"ring-2\"\ntags = [\"early\"]\n[[rollout.ring]]\nname = \"all\"\n",
+    );
+    person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     let stranger = person.home().join("stranger");
     let key = new_key().expect("a key").to_openssh(LineEnding::LF).expect("text");
     fs::write(&stranger, key.as_bytes()).expect("written");
@@ -207,5 +211,6 @@ fn a_stranger_neither_approves_nor_promotes() {
     assert_eq!(ended.stdout, "promote/v1.0.0/ring-2\n");
     let promotions = Worker::of(&person).cycle().promotions;
     assert_eq!(promotions, [], "a release that was taken needs none");
-    person.in_clone(&["release", "promote", "1.0.0", "ring 2"]).expect_code(2).says("cannot be a tag's name");
+    let unknown = person.in_clone(&["release", "promote", "1.0.0", "ring-3"]).expect_code(3);
+    unknown.says("v1.0.0 has no ring ring-3: its rings are ring-2, all");
 }

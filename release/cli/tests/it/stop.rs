@@ -53,6 +53,23 @@ fn the_grid_can_be_stopped_from_anywhere() {
 }
 
 #[test]
+fn in_the_clone_of_another_grid_than_the_configured_one_the_configured_job_server_is_left_alone() {
+    let person = Person::with_grid();
+    person.nightshift(&person.home(), &["init", "second"]).expect_code(0);
+    let second = person.home().join("second");
+    let of_second = || person.git(&second.join("central.git"), &["ls-tree", "--name-only", "control"]);
+    for (verb, holds) in [("stop", "README.md\nSTOP"), ("start", "README.md")] {
+        let ended = person.nightshift(&second.join("grid"), &[verb]).expect_code(0);
+        ended.says("it is not asked, because config.toml has").says("name the job server of this grid");
+        assert_eq!((of_second().as_str(), control(&person).as_str()), (holds, "README.md"));
+    }
+    // Who names it means it; nothing listens there.
+    let named = ["stop", "--jobserver", "http://127.0.0.1:1"];
+    let ended = person.nightshift(&second.join("grid"), &named).expect_code(0);
+    assert!(!ended.stderr.contains("it is not asked"), "{}", ended.stderr);
+}
+
+#[test]
 fn flags_that_others_raised_are_taken_away_wherever_they_are() {
     let person = Person::with_grid();
     let clone = person.clone_dir();
