@@ -93,7 +93,12 @@ pub(crate) async fn raise_stop(app: &App, caller: &Caller, request: StopRequest)
         Refused::bad_request(format!("{DOING}: {error}; leave it out to stop everything, or correct it"))
     })?;
     let reason: String = one_line(&reason).chars().take(LONGEST_REASON).collect();
-    if app.stops.now().len() >= MOST_STOPS {
+    let standing = app.stops.refresh().await.map_err(while_doing(|| DOING))?;
+    // Who stops the same once more and gives no reason takes nobody else's away.
+    if reason.is_empty() && standing.iter().any(|own| own.scope == scope) {
+        return Ok(OwnStops { stops: standing.to_vec() });
+    }
+    if standing.len() >= MOST_STOPS {
         let detail = format!("{DOING}: {MOST_STOPS} stops stand already; stop everything, or take them away first");
         return Err(Refused::bad_request(detail));
     }

@@ -50,6 +50,8 @@ async fn a_stop_raised_here_is_told_keeps_jobs_back_and_is_taken_away() {
     let raised = async { server.client.raise_stop(&stop).await.expect("taken") };
     let (heard, raised) = tokio::join!(view(&server, &before.etag, FOREVER), raised);
     assert_eq!((raised.stops.len(), heard.stops.len()), (1, 1));
+    let again = StopRequest { reason: String::new(), ..stop };
+    assert_eq!(server.client.raise_stop(&again).await.expect("taken"), raised, "its reason stays");
     assert_eq!(heard.stops[0].scope.plugin.as_deref(), Some(plugin.as_str()));
     server.hand_in("name\nBob\n").await.expect("a batch may come in");
     assert!(server.claim("w-1").await.is_none(), "its jobs are kept back");
