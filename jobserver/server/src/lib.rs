@@ -32,6 +32,7 @@ mod connection;
 mod guard;
 mod metrics;
 mod pages;
+pub mod password_file;
 pub mod primary;
 mod range;
 mod refused;

@@ -21,7 +21,8 @@ use nightshift_server::config::{
     DEFAULT_CONFIG, PrimarySettings, ReplicationSettings, Settings, StoreSettings, TlsSettings,
 };
 use nightshift_server::files;
-use nightshift_server::primary::{CompanyData, Primary, read_password};
+use nightshift_server::password_file;
+use nightshift_server::primary::{CompanyData, Primary};
 use nightshift_server::serve::{self, Asks, Entrance, Hosts, Limits, Parts};
 use nightshift_server::setup;
 use nightshift_server::shared_clock;
@@ -267,7 +268,7 @@ fn replication(
     let primary = match primary {
         None => None,
         Some(settings) => {
-            let password = settings.password_file.as_deref().map(read_password).transpose()?;
+            let password = settings.password_file.as_deref().map(password_file::read).transpose()?;
             Some(Primary::new(settings, password.as_deref(), limits.primary)?)
         }
     };
@@ -278,7 +279,7 @@ fn replication(
             host,
             port,
             user,
-            password: read_password(&password_file)?,
+            password: password_file::read(&password_file)?,
             tls: match tls {
                 TlsSettings::Off => wire::ReplicationTls::Off,
                 TlsSettings::Encrypt => wire::ReplicationTls::Encrypt,

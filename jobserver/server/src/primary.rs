@@ -3,7 +3,7 @@
 //! The one place of this crate that asks a database which is not the store. What the answers mean is decided in
 //! `jobserver/rules`; whether a replica has caught up, on the workers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::clock::timestamp;
 use crate::config::{PrimarySettings, TableName};
+use crate::password_file::{self, PasswordError};
 use crate::refused::chain;
 
 /// How many replicas may be built anew at once, unless jobserver.toml says otherwise.
@@ -59,7 +60,7 @@ impl CompanyData {
     pub(crate) async fn way(&self, now: Moment) -> Result<Option<nightshift_wire::Replication>, PasswordError> {
         let Some(way) = &self.way else { return Ok(None) };
         let password = match self.password_file.clone() {
-            Some(file) => tokio::task::spawn_blocking(move || read_password(&file)).await??,
+            Some(file) => tokio::task::spawn_blocking(move || password_file::read(&file)).await??,
             None => way.password.clone(),
         };
         let primary = self.primary.as_ref();
@@ -74,38 +75,6 @@ impl CompanyData {
         let Known { position, problem, warnings, heartbeat, .. } = self.primary.as_ref()?.known();
         let warnings = warnings.iter().map(|warning| (*warning).to_owned());
         Some(PrimaryStatus { position, problem, warnings: warnings.chain(heartbeat).collect() })
-    }
-}
-
-/// A password cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum PasswordError {
-    /// Its file cannot be read.
-    #[error("reading a password from {file}", file = .file.display())]
-    Unreadable {
-        /// Which.
-        file: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// There is nothing in its file, as while somebody writes it.
-    #[error("there is no password in {file}", file = .0.display())]
-    Empty(PathBuf),
-    /// It was not read to the end.
-    #[error("reading a password was broken off")]
-    BrokenOff(#[from] tokio::task::JoinError),
-}
-
-/// The password in a file, without the end of its line.
-///
-/// # Errors
-/// When there is none.
-pub fn read_password(file: &Path) -> Result<String, PasswordError> {
-    let unreadable = |source| PasswordError::Unreadable { file: file.to_owned(), source };
-    let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(PasswordError::Empty(file.to_owned())),
-        password => Ok(password.to_owned()),
     }
 }
 
