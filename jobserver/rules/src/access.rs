@@ -148,6 +148,17 @@ pub fn reach(role: Role, method: &str, path: &str) -> Reach {
     row.zip(place).map_or(No, |(row, place)| row.reach[place])
 }
 
+/// Whose request it is, for whoever may not make it.
+pub fn who_may(method: &str, path: &str) -> String {
+    let roles: Vec<&str> =
+        Role::ALL.iter().filter(|role| reach(**role, method, path) != No).map(|role| role.word()).collect();
+    match roles.split_last() {
+        None => "nobody may".to_owned(),
+        Some((only, [])) => format!("it takes the role {only}"),
+        Some((last, others)) => format!("it takes the role {} or {last}", others.join(", ")),
+    }
+}
+
 /// Whether the request needs no token.
 pub fn is_for_everybody(method: &str, path: &str) -> bool {
     let method = if method == "HEAD" { "GET" } else { method };
@@ -208,6 +219,13 @@ mod tests {
             revoked_at: None,
             last_used: None,
         }
+    }
+
+    #[test]
+    fn who_may_not_hears_who_may() {
+        assert_eq!(who_may("GET", "/v1/tokens"), "it takes the role admin");
+        assert_eq!(who_may("POST", "/v1/batches"), "it takes the role owner, operator or admin");
+        assert_eq!(who_may("GET", "/nowhere"), "nobody may");
     }
 
     #[test]

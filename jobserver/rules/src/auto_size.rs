@@ -83,8 +83,18 @@ fn records_in(time_ms: u64, measured: Measured) -> Option<u32> {
     Some(u32::try_from(records).unwrap_or(LARGEST_JOB).clamp(1, LARGEST_JOB))
 }
 
-/// How long so many records will take when so many workers have nothing else to do.
-pub fn estimate(plugin: &str, records: u64, speed: Speed, workers: u64) -> Estimate {
+/// Who is there for a batch's jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hands {
+    /// Workers that meet what the jobs ask.
+    pub able: u64,
+    /// What the others lack, as `3 workers: lacks the tag gpu`.
+    pub others: Vec<String>,
+}
+
+/// How long so many records will take when these workers have nothing else to do.
+pub fn estimate(plugin: &str, records: u64, speed: Speed, hands: &Hands) -> Estimate {
+    let workers = hands.able;
     let measured = speed.measured();
     let Some(work_ms) = measured.expected_ms(records) else {
         return Estimate {
@@ -104,6 +114,9 @@ pub fn estimate(plugin: &str, records: u64, speed: Speed, workers: u64) -> Estim
         Speed::Measured(_) | Speed::Unknown => format!("measured: {took} took {work} ms of work lately"),
     };
     let (elapsed_ms, how) = match workers {
+        0 if !hands.others.is_empty() => {
+            (None, format!("{speed}; no worker there is may take its jobs: {}", hands.others.join("; ")))
+        }
         0 => (None, format!("{speed}; no worker was heard of in the last two minutes, so nobody can say when")),
         1 => (Some(work_ms), format!("{speed}; one worker with nothing else to do")),
         _ => (Some(work_ms / workers), format!("{speed}; {workers} workers with nothing else to do")),
@@ -116,6 +129,10 @@ mod tests {
     use super::*;
 
     const AUTO: Option<JobSize> = Some(JobSize::Auto);
+
+    fn able(able: u64) -> Hands {
+        Hands { able, others: Vec::new() }
+    }
 
     fn measured(records: u64, work_ms: u64) -> Measured {
         Measured { records, work_ms }
@@ -139,7 +156,7 @@ mod tests {
         assert_eq!(auto(measured(100, 100_000), measured(2, 20_000), None), (900, SizedBy::Measured));
         let owners = size(Some(JobSize::Records(7)), Speed::of(none, measured(2, 20_000)), 1_000, None);
         assert_eq!(owners.map(|size| size.records), Ok(7));
-        let estimate = estimate("count", 10, Speed::of(none, measured(2, 20_000)), 1);
+        let estimate = estimate("count", 10, Speed::of(none, measured(2, 20_000)), &able(1));
         assert_eq!(estimate.work_ms, Some(100_000));
         assert_eq!(
             estimate.how,
@@ -192,15 +209,23 @@ mod tests {
 
     #[test]
     fn an_estimate_says_how_it_was_made() {
-        let estimate = estimate("count", 1_000, Speed::Measured(measured(100, 100_000)), 4);
+        let estimate = estimate("count", 1_000, Speed::Measured(measured(100, 100_000)), &able(4));
         assert_eq!((estimate.work_ms, estimate.elapsed_ms), (Some(1_000_000), Some(250_000)));
         assert_eq!(
             estimate.how,
             "measured: 100 records took 100000 ms of work lately; 4 workers with nothing else to do"
         );
-        let unknown = super::estimate("count", 1_000, Speed::Unknown, 4);
+        let unknown = super::estimate("count", 1_000, Speed::Unknown, &able(4));
         assert_eq!((unknown.work_ms, unknown.elapsed_ms), (None, None));
         assert!(unknown.how.starts_with("unknown: no job of count was done yet"), "{}", unknown.how);
-        assert_eq!(super::estimate("count", 1, Speed::Measured(measured(1, 1)), 0).elapsed_ms, None);
+        assert_eq!(super::estimate("count", 1, Speed::Measured(measured(1, 1)), &able(0)).elapsed_ms, None);
+        let none = Hands { able: 0, others: vec!["3 workers: lacks the tag gpu".to_owned()] };
+        let nobody = super::estimate("count", 1_000, Speed::Measured(measured(100, 100_000)), &none);
+        assert_eq!((nobody.work_ms, nobody.elapsed_ms), (Some(1_000_000), None));
+        assert!(
+            nobody.how.ends_with("no worker there is may take its jobs: 3 workers: lacks the tag gpu"),
+            "{}",
+            nobody.how
+        );
     }
 }

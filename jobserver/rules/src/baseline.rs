@@ -73,10 +73,15 @@ fn common<'a>(
 
 /// Minutes of work then and now, in the same measure.
 fn times(then: &GridFigures, now: &GridFigures) -> (u64, u64) {
-    match (then.busy_minutes, now.busy_minutes) {
-        (0, _) | (_, 0) => (then.hours * 60, now.hours * 60),
-        minutes => minutes,
+    match counts_work(then, now) {
+        true => (then.busy_minutes, now.busy_minutes),
+        false => (then.hours * 60, now.hours * 60),
     }
+}
+
+/// Whether workers reported their minutes of work at both times.
+fn counts_work(then: &GridFigures, now: &GridFigures) -> bool {
+    then.busy_minutes > 0 && now.busy_minutes > 0
 }
 
 /// Compares a time with a baseline.
@@ -88,12 +93,14 @@ pub fn compare(baseline: &Baseline, now: &GridFigures) -> Comparison {
     let step = step(expected, measured);
     let percent = |factor: f64| ((factor - 1.0) * 100.0).round() as i64;
     let (expected, measured) = (expected.map(percent), measured.map(percent));
-    let machines = office.filter(|office| office.pcs > 0).map(|office| {
-        let added = now.workers.saturating_sub(then.workers);
-        (added as f64 * 100.0 / f64::from(office.pcs)).round() as u64
-    });
-    let at = match machines {
+    let added = now.workers.saturating_sub(then.workers);
+    let machines = office
+        .filter(|office| office.pcs > 0)
+        .map(|office| (added as f64 * 100.0 / f64::from(office.pcs)).round() as u64);
+    let at = match machines.filter(|_| added > 0) {
+        Some(0) => "at less than 1 % of the machines".to_owned(),
         Some(machines) => format!("at {machines} % of the machines"),
+        None if now.workers == then.workers => format!("with {} as then", counted(now.workers, "worker")),
         None => format!("with {} instead of {}", counted(now.workers, "worker"), then.workers),
     };
     let says = match (expected, measured, &enough) {
@@ -129,12 +136,13 @@ pub fn compare(baseline: &Baseline, now: &GridFigures) -> Comparison {
 /// Whether enough was done at both times to say something.
 fn enough(then: &GridFigures, now: &GridFigures) -> Result<(), String> {
     let (had, has) = times(then, now);
+    let of = if counts_work(then, now) { "of work" } else { "by the clock" };
     for (when, figures, minutes) in [("for the baseline", then, had), ("in this time", now, has)] {
         let jobs: u64 = figures.plugins.iter().map(|plugin| plugin.jobs).sum();
         if jobs < JOBS || minutes < MINUTES {
             let (jobs, minutes) = (counted(jobs, "job"), counted(minutes, "minute"));
             return Err(format!(
-                "too little was done {when} to compare: {jobs} in {minutes} of work, and it takes {JOBS} jobs and {MINUTES} \
+                "too little was done {when} to compare: {jobs} in {minutes} {of}, and it takes {JOBS} jobs and {MINUTES} \
                  minutes"
             ));
         }
@@ -257,6 +265,11 @@ mod tests {
             "at 10 % of the machines expect +33 %; too little was done in this time to compare: 19 jobs in 6,000 minutes of \
              work, and it takes 20 jobs and 60 minutes"
         );
+        let by_clock =
+            compare(&then, &GridFigures { busy_minutes: 0, ..figures(6, 1, vec![plugin("names", 3_500, 9)]) });
+        assert!(by_clock.says.contains("7 jobs in 60 minutes by the clock"), "{}", by_clock.says);
+        let as_many = compare(&then, &figures(1, 100, vec![plugin("names", 100_000, 3_600)]));
+        assert_eq!(as_many.says, "with 1 worker as then expect +0 %: measured +0 %");
         let nothing = compare(&baseline(GridFigures::default(), None), &GridFigures::default());
         assert_eq!((nothing.expected_percent, nothing.measured_percent), (None, None));
         let other = compare(&then, &figures(6, 100, vec![plugin("prices", 100_000, 9_000)]));

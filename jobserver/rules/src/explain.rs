@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use nightshift_wire::{Explanation, Gate, Job, JobState, KeptOff, Moment, ReplicaState, Worker, counted};
+use nightshift_wire::{Explanation, Gate, Job, JobState, KeptOff, Moment, ReplicaState, Requirements, Worker, counted};
 
+use crate::auto_size::Hands;
 use crate::gates::{self, Lane, WorkerFacts};
 
 /// What is known of a job and the grid when it is explained.
@@ -103,7 +104,6 @@ fn known(worker: &Worker) -> WorkerFacts<'_> {
 
 /// What a gate means for this job, with what is the matter with one of the workers that fail it.
 fn why(gate: Gate, facts: &Facts<'_>, example: &Worker) -> String {
-    let asked = &facts.job.requirements;
     let with =
         |text: &str, reason: &str| if reason.is_empty() { text.to_owned() } else { format!("{text} ({reason})") };
     match gate {
@@ -113,12 +113,8 @@ fn why(gate: Gate, facts: &Facts<'_>, example: &Worker) -> String {
         Gate::Resting => with("resting", &example.report.reason),
         Gate::Blocked => with("kept from working", &example.report.reason),
         Gate::Drained => with("drained", example.drained.as_deref().unwrap_or_default()),
-        Gate::ReleaseTooOld => {
-            let release = match example.report.release.as_str() {
-                "" => "no release",
-                release => release,
-            };
-            format!("runs {release}, the job asks for {} at least", asked.release.as_deref().unwrap_or_default())
+        Gate::NoSuchPlugin if facts.no_plugin.is_some() => {
+            format!("cannot run plugin {}: the release on offer has none of that name", facts.job.plugin)
         }
         Gate::NoSuchPlugin => with(
             &format!("cannot run plugin {}: not in its release, or broken there", facts.job.plugin),
@@ -131,6 +127,20 @@ fn why(gate: Gate, facts: &Facts<'_>, example: &Worker) -> String {
             };
             format!("plugin {} needs the worker's replica, which is not current ({replica})", facts.job.plugin)
         }
+        Gate::ReleaseTooOld | Gate::Memory | Gate::Disk | Gate::Tag => lacks(gate, &facts.job.requirements, example),
+    }
+}
+
+/// What of the requirements a worker does not meet; nothing for gates that are about other things.
+fn lacks(gate: Gate, asked: &Requirements, example: &Worker) -> String {
+    match gate {
+        Gate::ReleaseTooOld => {
+            let release = match example.report.release.as_str() {
+                "" => "no release",
+                release => release,
+            };
+            format!("runs {release}, the job asks for {} at least", asked.release.as_deref().unwrap_or_default())
+        }
         Gate::Memory => {
             format!("has {} of memory, the job asks for {} MB", megabytes(example.machine.memory_mb), asked.memory_mb)
         }
@@ -141,7 +151,24 @@ fn why(gate: Gate, facts: &Facts<'_>, example: &Worker) -> String {
             let missing: Vec<&str> = asked.tags.difference(&example.tags).map(String::as_str).collect();
             format!("lacks the tag {}", missing.join(", "))
         }
+        _ => String::new(),
     }
+}
+
+/// Who of the workers heard of since a moment meets what jobs will ask: how many do, and what those lack that do not.
+pub fn hands(workers: &[Worker], asked: &Requirements, since: Moment) -> Hands {
+    let (mut hands, mut lacking) = (Hands::default(), BTreeMap::new());
+    for worker in workers.iter().filter(|worker| worker.last_seen >= since) {
+        match gates::unmet(&known(worker), asked) {
+            None => hands.able += 1,
+            Some(gate) => lacking.entry(gate).or_insert((0, worker)).0 += 1,
+        }
+    }
+    let said = lacking
+        .into_iter()
+        .map(|(gate, (workers, example))| format!("{}: {}", counted(workers, "worker"), lacks(gate, asked, example)));
+    hands.others = said.collect();
+    hands
 }
 
 /// What a machine has, if it says so.
@@ -218,7 +245,7 @@ fn where_it_stands(job: &Job) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nightshift_wire::{Machine, Report, Requirements, WorkerState};
+    use nightshift_wire::{Machine, Report, WorkerState};
 
     use super::*;
 
@@ -506,5 +533,15 @@ mod tests {
         assert!(summary(&job, &[worker("w")], 0).contains("has an unknown amount of memory, the job asks for 512 MB"));
         let small = Worker { machine: Machine { memory_mb: 256, disk_mb: 0 }, ..worker("w") };
         assert!(summary(&job, &[small], 0).contains("has 256 MB of memory, the job asks for 512 MB"));
+    }
+
+    #[test]
+    fn who_meets_what_jobs_will_ask_is_counted_before_there_are_any() {
+        let with_tag = worker("w");
+        let without = |id| Worker { tags: Default::default(), ..worker(id) };
+        let away = Worker { last_seen: 0, ..with_tag.clone() };
+        let asked = Requirements { tags: ["gpu".to_owned()].into(), ..Requirements::default() };
+        let found = hands(&[with_tag, away, without("x"), without("y")], &asked, NOW - 1);
+        assert_eq!((found.able, found.others), (1, vec!["2 workers: lacks the tag gpu".to_owned()]));
     }
 }

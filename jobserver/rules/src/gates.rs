@@ -57,7 +57,7 @@ pub struct WorkerFacts<'a> {
 /// The first gate that keeps a worker from the jobs of a lane; `None` when it may take them. `suspended` says whether the
 /// lane's batch is.
 pub fn first_failed(worker: &WorkerFacts<'_>, lane: &Lane, suspended: bool, now: Moment) -> Option<Gate> {
-    let Requirements { memory_mb, disk_mb, tags, release } = &lane.requirements;
+    let Requirements { release, .. } = &lane.requirements;
     let silent = worker.last_seen.saturating_add_unsigned(HEARD_OF_MS) < now;
     let gates = [
         (Gate::BatchSuspended, suspended),
@@ -68,6 +68,15 @@ pub fn first_failed(worker: &WorkerFacts<'_>, lane: &Lane, suspended: bool, now:
         (Gate::Drained, worker.drained.is_some()),
         (Gate::ReleaseTooOld, release.as_deref().is_some_and(|oldest| is_older(worker.release, oldest))),
         (Gate::NoSuchPlugin, !worker.plugins.contains(&lane.plugin)),
+    ];
+    gates.into_iter().find_map(|(gate, fails)| fails.then_some(gate)).or_else(|| unmet(worker, &lane.requirements))
+}
+
+/// The first thing that the jobs of a lane ask and a worker has not, whatever it does just now; `None` when it has all of it.
+pub fn unmet(worker: &WorkerFacts<'_>, asked: &Requirements) -> Option<Gate> {
+    let Requirements { memory_mb, disk_mb, tags, release } = asked;
+    let gates = [
+        (Gate::ReleaseTooOld, release.as_deref().is_some_and(|oldest| is_older(worker.release, oldest))),
         (Gate::Memory, worker.machine.memory_mb < *memory_mb),
         (Gate::Disk, worker.machine.disk_mb < *disk_mb),
         (Gate::Tag, !tags.is_subset(worker.tags)),

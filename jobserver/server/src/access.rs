@@ -280,9 +280,8 @@ impl Gate {
         let reach = access::reach(role, method, path);
         match reach {
             Reach::No => {
-                let detail =
-                    format!("{}: the {role} {name} may not do this; docs/diagrams/access.md says who may", doing());
-                return Err(not_allowed(detail));
+                let may = access::who_may(method, path);
+                return Err(not_allowed(format!("{}: the {role} {name} may not do this; {may}", doing())));
             }
             Reach::Own => self.own(&doing(), path, &request.uri, (&name, role)).await?,
             Reach::All => {}

@@ -128,6 +128,12 @@ impl Catalogue {
         Catalogue { release: Some(tag), plugins: plugins.collect(), settings, ..Catalogue::empty("") }
     }
 
+    /// Id of the release's tag.
+    pub fn release_id(&self) -> Option<&str> {
+        let offered = self.known.last().filter(|known| Some(&known.tag) == self.release.as_ref());
+        offered.map(|known| known.tag_id.as_str())
+    }
+
     /// Why a release is denied, when it is.
     pub fn denied(&self, tag: &str) -> Option<&str> {
         self.holds.denied(ReleaseVersion::parse_tag(tag).ok()?)

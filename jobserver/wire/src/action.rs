@@ -1,6 +1,7 @@
 //! What admins do to jobs, batches and workers, and what came of it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -38,6 +39,23 @@ impl JobFilter {
     /// Whether it has no part at all and so chooses nothing.
     pub fn is_empty(&self) -> bool {
         *self == JobFilter::default()
+    }
+}
+
+/// Which jobs, in words, as they stand behind `jobs`: `of batch 7, quarantined`.
+impl fmt::Display for JobFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
+        let parts = [
+            (!ids.is_empty()).then(|| format!("numbered {}", ids.join(" "))),
+            self.batch.map(|batch| format!("of batch {batch}")),
+            self.state.map(|state| state.word().to_owned()),
+            self.plugin.as_ref().map(|plugin| format!("for plugin {plugin}")),
+            self.release.as_ref().map(|release| format!("computed by {release}")),
+            self.worker.as_ref().map(|worker| format!("of worker {worker}")),
+            self.owner.as_ref().map(|owner| format!("handed in by {owner}")),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -112,6 +130,25 @@ pub enum JobAction {
     Delete,
     /// It is for other workers, or goes sooner or later; at a higher revision.
     Edit(JobEdit),
+}
+
+/// What was done, in words: `retried`, `edited (priority 5)`.
+impl fmt::Display for JobAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let edit = match self {
+            JobAction::Suspend => return f.write_str("suspended"),
+            JobAction::Resume => return f.write_str("resumed"),
+            JobAction::Retry => return f.write_str("retried"),
+            JobAction::Delete => return f.write_str("deleted"),
+            JobAction::Edit(edit) => edit,
+        };
+        let parts = [
+            edit.priority.map(|priority| format!("priority {priority}")),
+            edit.plugin.as_ref().map(|plugin| format!("plugin {plugin}")),
+            edit.requirements.as_ref().map(|asked| format!("requirements {asked}")),
+        ];
+        write!(f, "edited ({})", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// What of a job shall be another; the rest stays.
@@ -198,6 +235,18 @@ mod tests {
         assert_eq!((retry.action, retry.dry_run), (JobAction::Retry, false));
         let edit = read(r#"{"action":{"edit":{"priority":5}},"filter":{"ids":[1,2]},"dry_run":true}"#);
         assert_eq!(edit.action, JobAction::Edit(JobEdit { priority: Some(5), ..JobEdit::default() }));
+    }
+
+    #[test]
+    fn what_is_done_to_which_jobs_stands_in_words() {
+        let filter = JobFilter { batch: Some(7), state: Some(JobState::Quarantined), ..JobFilter::default() };
+        assert_eq!(filter.to_string(), "of batch 7, quarantined");
+        let some = JobFilter { ids: vec![3, 4], owner: Some("anna".into()), ..JobFilter::default() };
+        assert_eq!(some.to_string(), "numbered 3 4, handed in by anna");
+        let requirements = Requirements { memory_mb: 512, tags: ["gpu".to_owned()].into(), ..Requirements::default() };
+        let edit = JobEdit { priority: Some(5), requirements: Some(requirements), plugin: None };
+        assert_eq!(JobAction::Edit(edit).to_string(), "edited (priority 5, requirements 512 MB of memory, tag gpu)");
+        assert_eq!(JobAction::Retry.to_string(), "retried");
     }
 
     #[test]

@@ -3,9 +3,12 @@
 //! Whether one fits the other is judged in `jobserver/rules`, `gates`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::grouped;
 
 /// What a job asks of a worker. Two that ask the same are equal and are written the same way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, ToSchema)]
@@ -23,6 +26,21 @@ pub struct Requirements {
     /// The oldest release that may process it, as `1.4.0` or `v1.4.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+}
+
+/// In words: `2,000 MB of memory, tag gpu, release 1.4.0 or later`; `nothing`.
+impl fmt::Display for Requirements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Requirements { memory_mb, disk_mb, tags, release } = self;
+        let sizes = [(*memory_mb, "memory"), (*disk_mb, "disk")];
+        let sizes = sizes.into_iter().filter(|(size, _)| *size > 0);
+        let sizes = sizes.map(|(size, of)| format!("{} MB of {of}", grouped(size)));
+        let tags = tags.iter().map(|tag| format!("tag {tag}"));
+        let release = release.iter().map(|release| format!("release {release} or later"));
+        let parts: Vec<String> = sizes.chain(tags).chain(release).collect();
+        f.write_str(if parts.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&parts.join(", "))
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
@@ -43,6 +61,18 @@ pub struct Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requirements_read_as_a_sentence() {
+        assert_eq!(Requirements::default().to_string(), "nothing");
+        let asked = Requirements {
+            memory_mb: 2_000,
+            disk_mb: 1,
+            tags: ["gpu".to_owned(), "big".to_owned()].into(),
+            release: Some("1.4.0".to_owned()),
+        };
+        assert_eq!(asked.to_string(), "2,000 MB of memory, 1 MB of disk, tag big, tag gpu, release 1.4.0 or later");
+    }
 
     #[test]
     fn requirements_that_ask_the_same_are_written_the_same() {

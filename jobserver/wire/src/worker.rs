@@ -106,6 +106,9 @@ pub struct Status {
     pub now: Moment,
     /// Tag of the newest release the server knows and believes; absent when there is none.
     pub release: Option<String>,
+    /// Id of that tag as git names it, by which two grids with a tag of one name are told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_id: Option<String>,
     /// Why no release is known, or what is wrong with the repository; empty when all is well.
     pub release_problem: String,
     /// What the stop flag in the repository says; absent when there is none. While there is one no job is handed out.

@@ -107,6 +107,7 @@ pub(crate) enum Plugin {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Release {
     Cut(release_cut::Args),
+    #[command(alias = "list")]
     Status(release_status::Args),
     Approve(release_approve::Args),
     Promote(release_promote::Args),

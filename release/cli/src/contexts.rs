@@ -8,16 +8,38 @@ use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use crate::config::Config;
 use crate::refusal::refusal;
 use crate::{config, swap};
 
 /// Makes a context, or gives it another job server, and takes it into use.
 pub(crate) fn make(config_dir: &Path, name: &str, jobserver: &str) -> anyhow::Result<PathBuf> {
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+    if name.is_empty() || !name.chars().all(is_sign_of_a_name) {
         let text = format!("{name:?} is no name for a context: use letters, digits and the signs . _ -");
         return Err(refusal(Exit::Usage, text));
     }
-    change(config_dir, |document| made(document, name, jobserver))
+    change(config_dir, |document| {
+        put(document, name, &[("jobserver", jobserver)]);
+        taken(document, Some(name));
+    })
+}
+
+/// Makes a context of these keys that is not taken into use. Its name is `wished`, as far as signs and other contexts allow.
+pub(crate) fn add(config: &Config, config_dir: &Path, wished: &str, keys: &[(&str, &str)]) -> anyhow::Result<String> {
+    let name = free_name(wished, |name| config.contexts.contains_key(name));
+    change(config_dir, |document| put(document, &name, keys))?;
+    Ok(name)
+}
+
+/// The first of `grid`, `grid-2`, `grid-3` … that is not taken.
+fn free_name(wished: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let plain: String = wished.chars().map(|c| if is_sign_of_a_name(c) { c } else { '-' }).collect();
+    let numbered = (2..).map(|number: u32| format!("{plain}-{number}"));
+    std::iter::once(plain.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+fn is_sign_of_a_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
 /// Takes a context into use; `None`: the keys outside of contexts.
@@ -25,17 +47,19 @@ pub(crate) fn take(config_dir: &Path, name: Option<&str>) -> anyhow::Result<Path
     change(config_dir, |document| taken(document, name))
 }
 
-fn made(document: &mut DocumentMut, name: &str, jobserver: &str) {
+/// Writes keys of a context, which is made when it is not there.
+fn put(document: &mut DocumentMut, name: &str, keys: &[(&str, &str)]) {
     let contexts = document.entry("contexts").or_insert_with(|| {
         let mut table = Table::new();
         table.set_implicit(true);
         Item::Table(table)
     });
-    contexts[name]["jobserver"] = value(jobserver);
+    for (key, said) in keys {
+        contexts[name][key] = value(*said);
+    }
     if let Some(context) = contexts[name].as_inline_table().cloned() {
         contexts[name] = Item::Table(context.into_table());
     }
-    taken(document, Some(name));
 }
 
 fn taken(document: &mut DocumentMut, name: Option<&str>) {
@@ -73,16 +97,24 @@ mod tests {
     #[test]
     fn a_context_is_made_and_taken_into_use_and_what_stood_there_stays() {
         let mut document: DocumentMut = WRITTEN.parse().expect("TOML");
-        made(&mut document, "office", "https://office:7070");
-        made(&mut document, "lab", "https://lab:7070");
-        made(&mut document, "office", "https://new:7070");
+        put(&mut document, "office", &[("jobserver", "https://office:7070")]);
+        put(&mut document, "lab", &[("jobserver", "https://lab:7070"), ("repository", "git@lab:grid")]);
+        put(&mut document, "office", &[("jobserver", "https://new:7070")]);
+        taken(&mut document, Some("office"));
         assert_eq!(
             document.to_string(),
             "# mine\njobserver = \"http://a\" # the old one\ncontext = \"office\"\n\n[contexts.office]\n\
-             jobserver = \"https://new:7070\"\n\n[contexts.lab]\njobserver = \"https://lab:7070\"\n"
+             jobserver = \"https://new:7070\"\n\n[contexts.lab]\njobserver = \"https://lab:7070\"\n\
+             repository = \"git@lab:grid\"\n"
         );
         taken(&mut document, None);
         assert!(!document.to_string().contains("context ="), "{document}");
+    }
+
+    #[test]
+    fn a_wished_name_becomes_one_that_nobody_has() {
+        assert_eq!(free_name("our grid", |_| false), "our-grid");
+        assert_eq!(free_name("grid", |name| name != "grid-3"), "grid-3");
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(crate) struct Credentials {
 #[serde(deny_unknown_fields)]
 struct Server {
     ca: Option<String>,
+    /// Empty where nobody is asked for one.
     token: String,
 }
 
@@ -72,7 +73,15 @@ impl Credentials {
         let Some(server) = self.servers.get(plain(url)) else { return Ok(Access::default()) };
         let pin = server.ca.as_deref().map(str::parse::<Pin>).transpose();
         let pin = pin.or_refuse(Exit::Usage, || format!("reading the credentials for {url}; log in again"))?;
-        Ok(Access { pin, token: Some(server.token.clone()), machine: None })
+        let token = Some(server.token.clone()).filter(|token| !token.is_empty());
+        Ok(Access { pin, token, machine: None })
+    }
+
+    /// The same, which from now on ask this server when nothing names another.
+    #[must_use]
+    pub(crate) fn asking(mut self, url: &str) -> Credentials {
+        self.last = Some(plain(url).to_owned());
+        self
     }
 
     /// Keeps what gets in at a server.
@@ -80,7 +89,6 @@ impl Credentials {
         let server =
             Server { ca: access.pin.map(|pin| pin.to_string()), token: access.token.clone().unwrap_or_default() };
         self.servers.insert(plain(url).to_owned(), server);
-        self.last = Some(plain(url).to_owned());
         let path = path(config_dir);
         let doing = || format!("writing {}", path.display());
         fs::create_dir_all(config_dir).with_context(doing)?;
@@ -105,7 +113,7 @@ mod tests {
     #[test]
     fn what_a_login_keeps_is_found_again_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().expect("folder");
-        let mut credentials = read(folder.path()).expect("none yet");
+        let mut credentials = read(folder.path()).expect("none yet").asking("https://jobs:7070/");
         let path = credentials.keep("https://jobs:7070/", &access(), folder.path()).expect("kept");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         let again = read(folder.path()).expect("readable");

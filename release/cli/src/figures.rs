@@ -40,7 +40,7 @@ pub(crate) fn amount(bytes: u64) -> String {
 /// A moment by the clock of `zone`, to the minute.
 pub(crate) fn moment(moment: Moment, zone: &TimeZone) -> String {
     match Timestamp::from_millisecond(moment) {
-        Ok(moment) => moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Ok(moment) => moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
         Err(_) => "?".to_owned(),
     }
 }
@@ -81,6 +81,6 @@ mod tests {
 
     #[test]
     fn a_moment_is_read_in_the_persons_zone() {
-        assert_eq!(moment(0, &TimeZone::UTC), "1970-01-01 00:00");
+        assert_eq!(moment(0, &TimeZone::UTC), "1970-01-01 00:00 UTC");
     }
 }

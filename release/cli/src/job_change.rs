@@ -8,14 +8,15 @@ use nightshift_wire::{ActionReport, ActionRequest, BatchId, JobAction, JobFilter
 
 use crate::figures::{count, counted};
 use crate::refusal::refusal;
-use crate::server::{ServerArgs, parse_job_state};
+use crate::server::{ServerArgs, number, parse_job_state};
 use crate::surroundings::Surroundings;
+use crate::workers;
 
 /// Jobs by what they have in common.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Narrowing {
     /// Jobs of this batch
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = number)]
     pub(crate) batch: Option<BatchId>,
     /// Jobs that stand there: waiting, running, done, quarantined, suspended or deleted
     #[arg(long, value_name = "STATE", value_parser = parse_job_state)]
@@ -74,7 +75,7 @@ pub(crate) struct ChangeArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChosenJobs {
     /// The jobs' numbers; without any, the flags choose
-    #[arg(value_name = "ID", required_unless_present_any = ["batch", "state", "plugin", "release", "worker"])]
+    #[arg(value_name = "ID", value_parser = number, required_unless_present_any = ["batch", "state", "plugin", "release", "worker"])]
     pub(crate) ids: Vec<JobId>,
     #[command(flatten)]
     pub(crate) narrowing: Narrowing,
@@ -95,6 +96,8 @@ pub(crate) async fn change(
     around: &Surroundings,
 ) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
+    let worker = workers::meant_if_any(&client, filter.worker.as_deref()).await?;
+    let filter = JobFilter { worker, ..filter };
     let named = !filter.ids.is_empty();
     let request = ActionRequest { action, filter, reason: args.reason.clone(), dry_run: true };
     if args.dry_run {
@@ -106,15 +109,21 @@ pub(crate) async fn change(
             return show(&would, done, named, args, around);
         }
         let question = format!("{} of {} would be {done}", count(would.changed), counted(would.matched, "chosen job"));
-        if !around.can_ask {
-            return Err(refusal(Exit::Usage, format!("{question}; nothing was changed, say --yes to do it")));
-        }
-        if !around.screen.ask(&format!("{question}. Go on?"))? {
-            return Err(refusal(Exit::Failed, "nothing was changed"));
-        }
+        around.confirm(&format!("{question}{}", besides(&request)), args.yes)?;
     }
     let report = client.change_jobs(&ActionRequest { dry_run: false, ..request }).await?;
     show(&report, &format!("{} {done}", if report.changed == 1 { "is" } else { "are" }), named, args, around)
+}
+
+/// What a change means besides for the jobs themselves.
+fn besides(request: &ActionRequest) -> &'static str {
+    let done = request.filter.state == Some(JobState::Done) || request.filter.release.is_some();
+    match request.action {
+        JobAction::Retry if done => {
+            "; their batches are open again until those are done, and results there are so far are kept as superseded"
+        }
+        _ => "",
+    }
 }
 
 fn show(

@@ -27,7 +27,6 @@ mod plan_report;
 mod program;
 mod refusal;
 mod releases;
-mod requirements;
 mod same_grid;
 mod sample_server;
 mod server;
@@ -41,6 +40,7 @@ mod templates;
 mod urls;
 mod vote_tag;
 mod wait;
+mod workers;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdin, stdout};

@@ -100,7 +100,17 @@ impl Screen {
 
     /// Writes rows as data.
     pub(crate) fn table(&self, table: &Table) -> anyhow::Result<()> {
-        self.data(&self.width.map_or_else(|| table.to_string(), |width| table.fitted(width)))
+        self.data(&self.fit(table))
+    }
+
+    /// A table as it is written: fitted to the terminal, when it goes to one.
+    pub(crate) fn fit(&self, table: &Table) -> String {
+        self.width.map_or_else(|| table.to_string(), |width| table.fitted(width))
+    }
+
+    /// How wide sentences may be, `usual` at most.
+    pub(crate) fn text_width(&self, usual: usize) -> usize {
+        self.width.map_or(usual, |width| width.min(usual))
     }
 
     /// Writes `value` under the key `name` as data, with the version of the format.

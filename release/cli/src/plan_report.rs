@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use nightshift_plan::sizes::{Tried, Verdict, figures_of_time};
-use nightshift_plan::{Figures, MINUTE_MS, Plan};
+use nightshift_plan::{Figures, MINUTE_MS, Office, Plan};
 use serde::Serialize;
 
 use crate::figures::{count, counted};
+use crate::output::Screen;
 use crate::table::Table;
 
 /// The width of the sentences.
@@ -37,15 +38,18 @@ impl<'a> Planned<'a> {
 }
 
 /// The page.
-pub(crate) fn report(plan: &Plan, goal: Option<(f64, Option<u64>)>) -> String {
-    let mut text = head(plan);
+pub(crate) fn report(plan: &Plan, goal: Option<(f64, Option<u64>)>, screen: &Screen) -> String {
+    let width = screen.text_width(WIDTH);
+    let mut text = String::new();
+    paragraph(&mut text, "", &head(plan), width);
+    text.push('\n');
     for (label, line) in lines(plan, goal) {
-        paragraph(&mut text, label, &line);
+        paragraph(&mut text, label, &line, width);
     }
-    let _ = write!(text, "\njob sizes compared\n{}", table(&plan.sizes));
+    let _ = write!(text, "\njob sizes compared\n{}", screen.fit(&table(&plan.sizes)));
     for size in plan.sizes.iter().filter(|size| size.verdict != Verdict::Good) {
         let reasons = format!("{}: {}.", word(size.verdict), size.reasons.join("; "));
-        paragraph(&mut text, &format!("{} records", count(size.records)), &reasons);
+        paragraph(&mut text, &format!("{} records", count(size.records)), &reasons, width);
     }
     text
 }
@@ -56,7 +60,7 @@ fn head(plan: &Plan) -> String {
     // A share of a hundred without the noise of its last digits.
     let speed = (office.speed * 1e6).round() / 1e4;
     format!(
-        "{} PCs at {speed} % of the server, idle {} a day, {beside}; {} days simulated, seed {}\n\n",
+        "{} PCs at {speed} % of the server, idle {} a day, {beside}; {} days simulated, seed {}",
         count(office.pcs.into()),
         figures_of_time(office.idle_ms),
         office.days,
@@ -116,7 +120,13 @@ fn lines(plan: &Plan, goal: Option<(f64, Option<u64>)>) -> Vec<(&'static str, St
     }
     if let Some((jobs, pcs)) = goal {
         let answer = match pcs {
-            Some(pcs) => format!("about {} PCs do {} jobs a day; see with --pcs {pcs}", count(pcs), figure(jobs)),
+            Some(0) => format!("the server alone does {} jobs a day; no PC is needed for that", figure(jobs)),
+            Some(pcs) if pcs > Office::MOST_PCS.into() => {
+                format!("it would take {} such PCs to do {} jobs a day", count(pcs), figure(jobs))
+            }
+            Some(pcs) => {
+                format!("about {} do {} jobs a day; see with --pcs {pcs}", counted(pcs, "PC"), figure(jobs))
+            }
             None => format!("no number of such PCs does {} jobs a day", figure(jobs)),
         };
         lines.push(("goal", answer));
@@ -183,10 +193,10 @@ fn table(sizes: &[Tried]) -> Table {
     let mut table = Table::new(&[
         ">RECORDS",
         ">ON A PC",
-        ">BY THE CLOCK",
+        ">?BY THE CLOCK",
         ">JOBS A DAY",
         ">USEFUL",
-        ">TWICE",
+        ">?TWICE",
         ">P95",
         "VERDICT",
         "WHAT IT IS",
@@ -232,12 +242,12 @@ fn per_cent(share: f64) -> String {
 }
 
 /// A sentence behind its word, on as many lines as it needs.
-fn paragraph(text: &mut String, label: &str, sentence: &str) {
-    let indent = 13_usize.max(label.chars().count() + 2);
+fn paragraph(text: &mut String, label: &str, sentence: &str, width: usize) {
+    let indent = if label.is_empty() { 0 } else { 13_usize.max(label.chars().count() + 2) };
     let mut line = format!("{label:<indent$}");
     let mut is_new = true;
     for word in sentence.split(' ') {
-        if !is_new && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !is_new && line.chars().count() + 1 + word.chars().count() > width {
             text.push_str(line.trim_end());
             text.push('\n');
             line = " ".repeat(indent);
@@ -266,12 +276,12 @@ mod tests {
     #[test]
     fn the_articles_office_is_planned_on_one_page() {
         let plan = planned(&Office::articles());
-        insta::assert_snapshot!(report(&plan, Some((800.0, plan.pcs_for(800.0)))));
+        insta::assert_snapshot!(report(&plan, Some((800.0, plan.pcs_for(800.0))), &Screen::silent()));
     }
 
     #[test]
     fn the_usual_office_is_planned_on_one_page() {
-        insta::assert_snapshot!(report(&planned(&Office { bad_pcs: 1, ..Office::usual() }), None));
+        insta::assert_snapshot!(report(&planned(&Office { bad_pcs: 1, ..Office::usual() }), None, &Screen::silent()));
     }
 
     #[test]

@@ -48,6 +48,15 @@ pub(crate) fn wait_for<T>(command: impl Future<Output = anyhow::Result<T>>) -> a
     done
 }
 
+/// The number of a batch or a job, as a person writes it.
+pub(crate) fn number(text: &str) -> Result<i64, String> {
+    let plain = text.trim_start_matches('#').replace(',', "");
+    plain.parse().map_err(|_| {
+        "batches and jobs go by numbers, such as 12; `nightshift batch list` and `nightshift job list` show them"
+            .to_owned()
+    })
+}
+
 /// A batch's state in the words of the glossary.
 pub(crate) fn batch_state(batch: &Batch) -> &'static str {
     match batch.state {

@@ -115,7 +115,7 @@ pub(crate) fn comparison(comparison: &Comparison) -> String {
     format!("against {name} ({} to {}): {}; {word}\n", day(*since), day(*until), comparison.says)
 }
 
-/// Plugins that were used then and now.
+/// Plugins that were used then and now; `None` when too little was done, of which rates would be none.
 pub(crate) fn compared_plugins(comparison: &Comparison) -> Option<Table> {
     let headers = ["PLUGIN", ">RECORDS AN HOUR THEN", ">NOW", ">A WORKER AN HOUR THEN", ">NOW"];
     let mut table = Table::new(&headers);
@@ -128,7 +128,7 @@ pub(crate) fn compared_plugins(comparison: &Comparison) -> Option<Table> {
             count(plugin.now_per_worker_hour),
         ]);
     }
-    (!comparison.plugins.is_empty()).then_some(table)
+    (comparison.step != Step::TooLittle && !comparison.plugins.is_empty()).then_some(table)
 }
 
 /// What was recorded as a baseline, by plugin.

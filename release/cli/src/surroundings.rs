@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use nightshift_contract::exit::Exit;
 use nightshift_plugin::Host;
 
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::git::Git;
 use crate::output::Screen;
+use crate::refusal::refusal;
 
 /// Everything a command may know about where it runs.
 #[derive(Debug)]
@@ -34,6 +36,23 @@ impl Surroundings {
     /// `path` as the person meant it.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         self.current_dir.join(path)
+    }
+
+    /// Has a person say yes to what would happen, a sentence without its end. `yes`: it was said already.
+    ///
+    /// # Errors
+    /// Nobody said yes, or nobody is there to say it; nothing was changed so far.
+    pub(crate) fn confirm(&self, would_happen: &str, yes: bool) -> anyhow::Result<()> {
+        if yes {
+            return Ok(());
+        }
+        if !self.can_ask {
+            return Err(refusal(Exit::Usage, format!("{would_happen}; nothing was changed, say --yes to do it")));
+        }
+        match self.screen.ask(&format!("{would_happen}. Go on?"))? {
+            true => Ok(()),
+            false => Err(refusal(Exit::Failed, "nothing was changed")),
+        }
     }
 
     /// The person's git, working in `dir`.

@@ -7,14 +7,18 @@ use std::fmt;
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
     right: Vec<bool>,
+    /// Columns that a narrow terminal does without.
+    spare: Vec<bool>,
 }
 
 impl Table {
-    /// A table with these headers. A header that begins with `>` makes a column of figures, aligned to the right.
+    /// A table with these headers. A header that begins with `>` makes a column of figures, aligned to the right; one with
+    /// `?` (or `>?`) a column that is left out where there is no room.
     pub(crate) fn new(headers: &[&str]) -> Self {
         let right = headers.iter().map(|header| header.starts_with('>')).collect();
-        let first = headers.iter().map(|header| header.trim_start_matches('>').to_owned()).collect();
-        Self { rows: vec![first], right }
+        let spare = headers.iter().map(|header| header.trim_start_matches('>').starts_with('?')).collect();
+        let first = headers.iter().map(|header| header.trim_start_matches(['>', '?']).to_owned()).collect();
+        Self { rows: vec![first], right, spare }
     }
 
     /// Adds a row.
@@ -29,14 +33,21 @@ const NARROWEST: usize = 8;
 const GAP: usize = 2;
 
 impl Table {
-    /// The same, with its widest columns of text cut so far that each row fits `width` characters, as far as that goes.
-    /// Figures are never cut: a part of one is another.
+    /// The same, with its widest columns of text cut so far that each row fits `width` characters. Figures are never cut: a
+    /// part of one is another. What can be spared goes before anything is cut to less than it says; where columns cannot be
+    /// made to fit at all, each row becomes lines of a header and a field.
     pub(crate) fn fitted(&self, width: usize) -> String {
         let mut widths = self.widths();
+        let least = |column: usize| if self.right[column] { widths[column] } else { widths[column].min(NARROWEST) };
+        if (0..widths.len()).map(least).sum::<usize>() + GAP * widths.len().saturating_sub(1) > width
+            && let Some(spare) = self.spare.iter().rposition(|spare| *spare)
+        {
+            return self.without(spare).fitted(width);
+        }
         let mut over = (widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)).saturating_sub(width);
         while over > 0 {
             let text = (0..widths.len()).filter(|column| !self.right[*column] && widths[*column] > NARROWEST);
-            let Some(widest) = text.max_by_key(|column| widths[*column]) else { break };
+            let Some(widest) = text.max_by_key(|column| widths[*column]) else { return self.as_lines() };
             widths[widest] -= 1;
             over -= 1;
         }
@@ -45,7 +56,26 @@ impl Table {
             false => field.clone(),
         };
         let rows = self.rows.iter().map(|row| row.iter().zip(&widths).map(cut).collect()).collect();
-        Table { rows, right: self.right.clone() }.to_string()
+        Table { rows, right: self.right.clone(), spare: Vec::new() }.to_string()
+    }
+
+    fn without(&self, column: usize) -> Table {
+        fn less<T: Clone>(row: &[T], column: usize) -> Vec<T> {
+            row.iter().enumerate().filter(|(at, _)| *at != column).map(|(_, field)| field.clone()).collect()
+        }
+        let rows = self.rows.iter().map(|row| less(row, column)).collect();
+        Table { rows, right: less(&self.right, column), spare: less(&self.spare, column) }
+    }
+
+    /// A line for each field that says something, a blank one between two rows.
+    fn as_lines(&self) -> String {
+        let [headers, rows @ ..] = self.rows.as_slice() else { return String::new() };
+        let width = headers.iter().map(|header| header.chars().count()).max().unwrap_or(0);
+        let of = |row: &Vec<String>| -> String {
+            let said = headers.iter().zip(row).filter(|(_, field)| !field.is_empty());
+            said.map(|(header, field)| format!("{header:<width$}  {field}\n")).collect()
+        };
+        rows.iter().map(of).collect::<Vec<_>>().join("\n")
     }
 
     /// How wide each column is.
@@ -95,6 +125,25 @@ mod tests {
         assert_eq!(fitted, "     JOBS  NAME     REASON\n1,000,000  desk-17  prices are wrong (S…\n");
         assert!(fitted.lines().all(|line| line.chars().count() <= 40));
         assert_eq!(table.fitted(200), table.to_string());
-        assert!(table.fitted(1).starts_with("     JOBS  NAME     REASON\n1,000,000  desk-17  prices …"));
+    }
+
+    #[test]
+    fn what_can_be_spared_goes_when_there_is_no_room() {
+        let mut table = Table::new(&["NAME", ">?RECORDS", "?SEEN", "REASON"]);
+        table.row(vec!["desk-17".into(), "1,000".into(), "yesterday".into(), "prices are wrong".into()]);
+        assert_eq!(table.fitted(40), "NAME     RECORDS  SEEN       REASON\ndesk-17    1,000  yesterday  prices are…\n");
+        assert_eq!(table.fitted(30), "NAME     RECORDS  REASON\ndesk-17    1,000  prices are …\n");
+        assert_eq!(table.fitted(20), "NAME     REASON\ndesk-17  prices are…\n");
+    }
+
+    #[test]
+    fn columns_that_cannot_fit_become_lines() {
+        let mut table = Table::new(&[">JOBS", "NAME", "REASON"]);
+        table.row(vec!["1,000,000".into(), "desk-17".into(), "prices are wrong".into()]);
+        table.row(vec!["7".into(), "desk-18".into(), String::new()]);
+        assert_eq!(
+            table.fitted(20),
+            "JOBS    1,000,000\nNAME    desk-17\nREASON  prices are wrong\n\nJOBS    7\nNAME    desk-18\n"
+        );
     }
 }

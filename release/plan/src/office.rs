@@ -113,6 +113,9 @@ impl Office {
         }
     }
 
+    /// More PCs than that nobody plans for.
+    pub const MOST_PCS: u32 = 1_000_000;
+
     /// Whether it can be planned for.
     ///
     /// # Errors
@@ -120,7 +123,7 @@ impl Office {
     pub fn check(&self) -> Result<(), WrongOffice> {
         let not = |what, range| Err(WrongOffice::Beyond { what, range });
         match self {
-            _ if !(1..=1_000_000).contains(&self.pcs) => not("--pcs", "from 1 to 1,000,000"),
+            _ if !(1..=Office::MOST_PCS).contains(&self.pcs) => not("--pcs", "from 1 to 1,000,000"),
             _ if !(0.001..=100.0).contains(&self.speed) => not("--speed", "from 0.1% to 10000% of the server"),
             _ if !(HOUR_MS..=DAY_MS).contains(&self.idle_ms) => not("--idle", "from 1h to 24h a day"),
             _ if !(0.001..=10_000_000.0).contains(&self.today.jobs_a_day) => {

@@ -76,9 +76,13 @@ pub(super) async fn status(State(app): Shared) -> Result<Json<Status>, Refused> 
 /// The grid in figures.
 pub(crate) async fn figures(app: &App) -> Result<Status, Refused> {
     let now = app.clock.now();
-    let active_since = now.saturating_sub_unsigned(ACTIVE.as_millis() as u64);
-    let counts = app.store.counts(active_since).await.map_err(while_doing(|| "counting jobs and workers"))?;
+    let counts = app.store.counts(active_since(now)).await.map_err(while_doing(|| "counting jobs and workers"))?;
     Ok(in_figures(app, &counts, now))
+}
+
+/// Workers heard of since then count as there.
+pub(crate) fn active_since(now: Moment) -> Moment {
+    now.saturating_sub_unsigned(ACTIVE.as_millis() as u64)
 }
 
 /// What was counted, with what this server knows besides.
@@ -88,6 +92,7 @@ pub(crate) fn in_figures(app: &App, counts: &Counts, now: Moment) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
         release: catalogue.release.clone(),
+        release_id: catalogue.release_id().map(str::to_owned),
         release_problem: catalogue.problem.clone(),
         stopped: stops::everywhere(&stops::all(&catalogue, &app.stops.now()), "").0,
         jobs_waiting: counts.jobs_waiting,

@@ -149,11 +149,12 @@ fn because(reason: &str) -> String {
 
 /// What was done, in one line.
 fn in_words(change: &JobChange, report: &ActionReport) -> String {
-    let json = |part: serde_json::Result<String>| part.unwrap_or_default();
-    let action = json(serde_json::to_string(&change.action));
-    let filter = json(serde_json::to_string(&change.filter));
+    let JobChange { action, filter, .. } = change;
     let ActionReport { matched, changed, .. } = report;
-    format!("did {action} to {changed} of {} of {filter}", counted(*matched, "job"))
+    match changed == matched {
+        true => format!("{action} {} {filter}", counted(*changed, "job")),
+        false => format!("{action} {changed} of {} {filter}", counted(*matched, "job")),
+    }
 }
 
 /// Refuses what would mean every job there is or names too many, and edits that no worker could ever meet.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::chart::{self, Svg};
 use super::frame::{Filled, Frame, Visitor};
 use super::live::{Snapshot, shape_of};
-use super::words::{ago, at, batch_note, batch_state, counted, grouped, lasting, per_second, percent, requirements};
+use super::words::{ago, at, batch_note, batch_state, counted, grouped, lasting, per_second, percent};
 use crate::api::{Number, Shared, batches, number, query, receipt as receipts};
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
@@ -157,10 +157,6 @@ impl One {
 
     fn finished(&self) -> Option<String> {
         self.batch.finished_at.map(at)
-    }
-
-    fn requirements(&self) -> String {
-        requirements(&self.batch.requirements)
     }
 
     fn columns(&self) -> String {

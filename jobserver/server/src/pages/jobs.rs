@@ -17,7 +17,7 @@ use super::chart::{self, Svg};
 use super::errors::escaped;
 use super::frame::{Filled, Frame, Visitor, filled};
 use super::names::Names;
-use super::words::{ago, at, attempt_state, between, counted, grouped, lasting, requirements};
+use super::words::{ago, at, attempt_state, between, counted, grouped, lasting};
 use crate::api::{Number, Shared, jobs, number, query};
 use crate::app::App;
 use crate::refused::{Refused, while_doing};
@@ -369,10 +369,6 @@ impl AttemptRow {
 }
 
 impl One {
-    fn requirements(&self) -> String {
-        requirements(&self.job.requirements)
-    }
-
     fn tags(&self) -> String {
         self.job.requirements.tags.iter().cloned().collect::<Vec<_>>().join(", ")
     }

@@ -173,7 +173,7 @@ impl Live {
 
 async fn read(app: &App, readings: &mut Readings) -> Result<Snapshot, StoreError> {
     let now = app.clock.now();
-    let counts = app.store.counts(now.saturating_sub_unsigned(grid::ACTIVE.as_millis() as u64)).await?;
+    let counts = app.store.counts(grid::active_since(now)).await?;
     let work = app.store.work_now().await?;
     let open = BatchFilter { state: Some(BatchState::Open), owner: None };
     let open = app.store.find_batches(&open, BatchId::MAX, OPEN).await?;
@@ -215,7 +215,8 @@ fn shape(open: &[Batch], workers: &WorkersNow, hours: &[HourOfWork]) -> String {
     for batch in open {
         digest.update(format!("{} {};", batch.id, shape_of(batch)));
     }
-    let hours: Vec<(Moment, &str)> = hours.iter().map(|hour| (hour.hour, hour.plugin.as_str())).collect();
+    let hours: Vec<(Moment, &str, u64)> =
+        hours.iter().map(|hour| (hour.hour, hour.plugin.as_str(), hour.records)).collect();
     digest.update(format!("{:?} {:?} {:?} {hours:?}", workers.reasons, workers.replicas, workers.states));
     format!("{:x}", digest.finalize())[..16].to_owned()
 }

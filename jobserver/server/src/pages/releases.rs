@@ -3,12 +3,14 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use nightshift_manifest::version::ReleaseVersion;
 use nightshift_wire::{Rollout, RolloutRing};
 
 use super::errors::escaped;
 use super::frame::{Frame, Visitor};
 use super::words::{at, grouped, ring_state};
 use crate::api::Shared;
+use crate::catalogue::Catalogue;
 use crate::refused::{Refused, while_doing};
 
 #[derive(Template)]
@@ -27,6 +29,8 @@ struct Release {
     note: String,
     on_release: String,
     found_bad: Option<String>,
+    /// Who takes it, where it has no rings.
+    takers: &'static str,
     rings: Vec<Ring>,
 }
 
@@ -51,13 +55,30 @@ pub(super) async fn page(State(app): Shared, visitor: Visitor) -> Result<Respons
         frame: visitor.frame(&app, "Releases", "releases"),
         offered: catalogue.release.clone(),
         problem: catalogue.problem.clone(),
-        rollouts: view.rollouts.iter().map(release).collect(),
+        rollouts: releases(&view.rollouts, &catalogue),
         running: running.map(|(tag, workers)| (tag.clone(), escaped(tag), grouped(*workers))).collect(),
     })
 }
 
-fn release(rollout: &Rollout) -> Release {
+fn releases(rollouts: &[Rollout], catalogue: &Catalogue) -> Vec<Release> {
+    let version = |rollout: &Rollout| ReleaseVersion::parse_tag(&rollout.release).ok();
+    let denied = |rollout: &Rollout| catalogue.denied(&rollout.release).is_some();
+    let best = rollouts.iter().filter(|rollout| !denied(rollout)).filter_map(version).max();
+    let release_of = |rollout: &Rollout| {
+        let takers = match denied(rollout) {
+            true => "It is denied: nobody takes it.",
+            false if rollout.held.is_some() => "No rollout plan, and it is held back.",
+            false if version(rollout) < best => "No rollout plan: workers take it that no later release is open to.",
+            false => "No rollout plan: every worker takes it in its next cycle.",
+        };
+        release(rollout, takers)
+    };
+    rollouts.iter().map(release_of).collect()
+}
+
+fn release(rollout: &Rollout, takers: &'static str) -> Release {
     Release {
+        takers,
         tag: rollout.release.clone(),
         note: rollout.held.clone().unwrap_or_default(),
         on_release: grouped(rollout.on_release),

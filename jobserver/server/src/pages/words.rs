@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nightshift_manifest::duration;
-use nightshift_wire::{AttemptState, Batch, BatchState, EnrolmentState, Moment, ReplicaState, Requirements, RingState};
+use nightshift_wire::{AttemptState, Batch, BatchState, EnrolmentState, Moment, ReplicaState, RingState};
 use nightshift_wire::{Worker, WorkerState};
 pub(super) use nightshift_wire::{counted, grouped};
 
@@ -143,20 +143,6 @@ pub(super) fn ring_state(state: RingState) -> &'static str {
         RingState::Waiting => "waiting",
         RingState::SentBack => "sent back",
     }
-}
-
-/// What is asked of a worker, in a line; empty for nothing.
-pub(super) fn requirements(asked: &Requirements) -> String {
-    let mut parts = Vec::new();
-    if asked.memory_mb > 0 {
-        parts.push(format!("{} MB of memory", grouped(asked.memory_mb)));
-    }
-    if asked.disk_mb > 0 {
-        parts.push(format!("{} MB of disk", grouped(asked.disk_mb)));
-    }
-    parts.extend(asked.tags.iter().map(|tag| format!("tag {tag}")));
-    parts.extend(asked.release.iter().map(|release| format!("release {release} or later")));
-    parts.join(", ")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::sql;
+use super::{private, sql};
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,15 @@ use super::sql;
 pub struct CopyError {
     from: PathBuf,
     to: PathBuf,
-    source: rusqlite::Error,
+    source: CopyFault,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CopyFault {
+    #[error(transparent)]
+    Made(#[from] std::io::Error),
+    #[error(transparent)]
+    Copied(#[from] rusqlite::Error),
 }
 
 /// Copies what is committed in the database at `from` into a new one at `to`, as it stands at one instant. Writers go on
@@ -21,11 +29,14 @@ pub struct CopyError {
 /// # Errors
 /// When the one cannot be read or the other not be written.
 pub fn copy(from: &Path, to: &Path) -> Result<(), CopyError> {
-    let copy = || {
+    let copy = || -> Result<(), CopyFault> {
+        // SQLite fills a file that is empty; one that it makes itself others may read.
+        private::make(to)?;
         // Not to be made where there is none. A log beside it can be read by those only who might write to it.
         let connection = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         super::connection::prepare_to_copy(&connection)?;
-        connection.execute(sql::COPY_WHOLE, [to.to_string_lossy()]).map(drop)
+        connection.execute(sql::COPY_WHOLE, [to.to_string_lossy()])?;
+        Ok(())
     };
     copy().map_err(|source| CopyError { from: from.to_owned(), to: to.to_owned(), source })
 }

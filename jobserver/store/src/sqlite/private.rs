@@ -19,13 +19,18 @@ const BESIDE: [&str; 4] = ["", "-wal", "-shm", ".lock"];
 
 /// Makes the database's file, when there is none, and takes the rights of others away from every file of it.
 pub(super) fn keep(database: &Path) -> io::Result<()> {
-    File::options().create(true).truncate(false).write(true).mode(OWNERS).open(database)?;
+    make(database)?;
     for end in BESIDE {
         let mut file = database.as_os_str().to_owned();
         file.push(end);
         close(&PathBuf::from(file))?;
     }
     Ok(())
+}
+
+/// Makes a file that is its owner's alone, when there is none.
+pub(super) fn make(file: &Path) -> io::Result<()> {
+    File::options().create(true).truncate(false).write(true).mode(OWNERS).open(file).map(drop)
 }
 
 fn close(file: &Path) -> io::Result<()> {

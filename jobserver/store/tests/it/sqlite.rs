@@ -40,6 +40,9 @@ async fn nobody_but_its_user_reads_the_database_also_one_that_was_open_to_all() 
             std::fs::set_permissions(file, Permissions::from_mode(0o644)).expect("opened to all");
         }
     }
+    let copy = folder.join("copy.sqlite");
+    nightshift_store::sqlite::copy(&place.database(), &copy).expect("copied");
+    assert_eq!(rights(&copy), 0o600, "a copy, too");
 }
 
 #[tokio::test]

@@ -4,8 +4,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::BatchId;
 
 use crate::figures::counted;
-use crate::refusal::refusal;
-use crate::server::ServerArgs;
+use crate::server::{ServerArgs, number};
 use crate::surroundings::Surroundings;
 
 /// Remove a batch with its records and results
@@ -14,7 +13,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The batch's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
     /// Do not ask; for scripts
     #[arg(long)]
@@ -37,14 +36,7 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         counted(batch.records, "record"),
         counted(batch.results, "result")
     );
-    if !args.yes {
-        if !around.can_ask {
-            return Err(refusal(Exit::Usage, format!("{what} would be deleted; nothing was, say --yes to do it")));
-        }
-        if !around.screen.ask(&format!("{what} would be deleted for good. Go on?"))? {
-            return Err(refusal(Exit::Failed, "nothing was deleted"));
-        }
-    }
+    around.confirm(&format!("{what} would be deleted for good"), args.yes)?;
     client.delete_batch(args.batch).await?;
     match args.json {
         true => around.screen.json("deleted", &batch)?,

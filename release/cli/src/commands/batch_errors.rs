@@ -7,7 +7,7 @@ use nightshift_wire::{BatchId, Only, ResultsFormat, ResultsQuery};
 
 use super::batch_results::{format, format_of, print, save_as};
 use crate::figures::counted;
-use crate::server::{ServerArgs, is_over};
+use crate::server::{ServerArgs, is_over, number};
 use crate::surroundings::Surroundings;
 
 /// Fetch the records whose result is an error
@@ -17,7 +17,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The batch's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
     /// Where to write them; an existing file is replaced [default: standard output]
     #[arg(short, long, value_name = "OUT.csv")]

@@ -6,7 +6,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::{BatchId, BatchReceipt, BatchState, DataPosition, Repin};
 
 use crate::figures::{count, counted};
-use crate::server::ServerArgs;
+use crate::server::{ServerArgs, number};
 use crate::surroundings::Surroundings;
 
 /// Show a batch's receipt: what went in, what came out, and whether anything is missing
@@ -17,7 +17,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The batch's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
     /// Print JSON
     #[arg(long)]

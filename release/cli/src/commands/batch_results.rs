@@ -11,7 +11,7 @@ use nightshift_wire::{Batch, BatchId, Only, ResultsFormat, ResultsQuery};
 
 use crate::figures::{count, counted, share};
 use crate::refusal::refusal;
-use crate::server::{ServerArgs, has_errors, is_over};
+use crate::server::{ServerArgs, has_errors, is_over, number};
 use crate::surroundings::Surroundings;
 
 /// Fetch a batch's results as CSV or JSON lines
@@ -22,7 +22,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The batch's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
     /// Where to write them; an existing file is replaced [default: standard output]
     #[arg(short, long, value_name = "OUT.csv")]

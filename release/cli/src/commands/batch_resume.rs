@@ -3,7 +3,7 @@
 use nightshift_contract::exit::Exit;
 use nightshift_wire::BatchId;
 
-use crate::server::ServerArgs;
+use crate::server::{ServerArgs, number};
 use crate::surroundings::Surroundings;
 
 /// Let a suspended batch's jobs go out again
@@ -13,7 +13,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The batch's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
     /// Print JSON
     #[arg(long)]

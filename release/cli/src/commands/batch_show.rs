@@ -5,15 +5,14 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::{Batch, BatchId, DataPosition};
 
 use crate::figures::{count, counted, moment, share};
-use crate::requirements::in_words;
-use crate::server::{ServerArgs, batch_state};
+use crate::server::{ServerArgs, batch_state, number};
 use crate::surroundings::Surroundings;
 
 /// Show a batch and how far it is
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The batch's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
     /// Print JSON
     #[arg(long)]
@@ -64,7 +63,7 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
         batch.plugin,
         state,
         batch.priority,
-        in_words(&batch.requirements),
+        batch.requirements,
         counted(batch.records, "record"),
         batch.columns.join(", "),
         batch.outputs.join(", "),

@@ -3,7 +3,7 @@
 use nightshift_contract::exit::Exit;
 use nightshift_wire::BatchId;
 
-use crate::server::ServerArgs;
+use crate::server::{ServerArgs, number};
 use crate::surroundings::Surroundings;
 
 /// Hand out none of a batch's jobs until it is resumed
@@ -12,7 +12,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The batch's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
     /// Why; people read it at the batch
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

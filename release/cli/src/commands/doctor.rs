@@ -23,6 +23,8 @@ pub(crate) struct Args {
     server: ServerArgs,
 }
 
+const REPOSITORY: &str = "repository";
+
 /// What was found of one thing.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Finding {
@@ -58,15 +60,22 @@ impl Finding {
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let mut findings = vec![configuration(around)];
     let git = around.git(&around.current_dir);
+    let mut central = None;
     match git.run(&["--version"]) {
         Ok(version) => {
             findings.push(Finding::good("git", version));
-            findings.push(repository(&git, around));
+            let (found, url) = repository(&git, around);
+            findings.push(found);
+            central = url;
         }
         Err(error) => findings.push(Finding::wrong("git", with_causes(error))),
     }
     findings.push(signing_key(around));
-    findings.extend(job_server(args, around).await);
+    let (found, status) = job_server(args, around).await;
+    findings.extend(found);
+    if let (Some(url), Some(status)) = (&central, &status) {
+        findings.extend(one_grid(&git, url, status));
+    }
     match args.json {
         true => around.screen.json("findings", &findings)?,
         false => show(&findings, around)?,
@@ -102,33 +111,62 @@ fn configuration(around: &Surroundings) -> Finding {
     }
 }
 
-/// Whether the central repository answers, and has its control branch.
-fn repository(git: &Git, around: &Surroundings) -> Finding {
-    const WHAT: &str = "repository";
-    let (url, branch) = match GridClone::find(around) {
-        Ok(Some(clone)) => match clone.url() {
-            Ok(url) => (url, clone.control_branch),
-            Err(error) => return Finding::wrong(WHAT, format!("{error:#}")),
+/// Whether the central repository answers, and has its control branch; and its URL, when it does.
+fn repository(git: &Git, around: &Surroundings) -> (Finding, Option<String>) {
+    match named_repository(around) {
+        Err(finding) => (finding, None),
+        Ok((url, branch)) => match control_branch(git, &url, &branch) {
+            Ok(finding) => (finding, Some(url)),
+            Err(finding) => (finding, None),
         },
-        Ok(None) => match &around.config.repository {
-            Some(url) => (url.clone(), around.config.control_branch.clone()),
-            None => {
-                return Finding::attention(
-                    WHAT,
-                    "none is named, so `stop`, `start` and `release` work only in a clone of it; write `repository` into \
-                     config.toml",
-                );
-            }
-        },
-        Err(error) => return Finding::wrong(WHAT, format!("{error:#}")),
-    };
-    match git.run(&["ls-remote", "--heads", &url, &format!("refs/heads/{branch}")]) {
-        Ok(found) if found.is_empty() => Finding::wrong(
-            WHAT,
+    }
+}
+
+/// The central repository's URL and its control branch, as the clone or the configuration names them.
+fn named_repository(around: &Surroundings) -> Result<(String, String), Finding> {
+    let wrong = |error: anyhow::Error| Finding::wrong(REPOSITORY, format!("{error:#}"));
+    if let Some(clone) = GridClone::find(around).map_err(wrong)? {
+        return Ok((clone.url().map_err(wrong)?, clone.control_branch));
+    }
+    let config = &around.config;
+    config.repository.clone().map(|url| (url, config.control_branch.clone())).ok_or_else(|| {
+        Finding::attention(
+            REPOSITORY,
+            "none is named, so `stop`, `start` and `release` work only in a clone of it; write `repository` into \
+             config.toml",
+        )
+    })
+}
+
+fn control_branch(git: &Git, url: &str, branch: &str) -> Result<Finding, Finding> {
+    match git.run(&["ls-remote", "--heads", url, &format!("refs/heads/{branch}")]) {
+        Ok(found) if found.is_empty() => Err(Finding::wrong(
+            REPOSITORY,
             format!("{url} has no branch {branch}: nobody can stop the grid there; see control_branch in config.toml"),
-        ),
-        Ok(_) => Finding::good(WHAT, format!("{url}, control branch {branch}")),
-        Err(error) => Finding::wrong(WHAT, format!("{url}: {}", with_causes(error))),
+        )),
+        Ok(_) => Ok(Finding::good(REPOSITORY, format!("{url}, control branch {branch}"))),
+        Err(error) => Err(Finding::wrong(REPOSITORY, format!("{url}: {}", with_causes(error)))),
+    }
+}
+
+/// Whether repository and job server are of one grid: the job server's release is a tag of that repository. Nothing, as long
+/// as there is no release or nobody can see.
+fn one_grid(git: &Git, url: &str, status: &Status) -> Option<Finding> {
+    let (tag, id) = (status.release.as_ref()?, status.release_id.as_ref()?);
+    let listed = git.run(&["ls-remote", "--tags", url, &format!("refs/tags/{tag}")]).ok()?;
+    let found = listed.lines().next().and_then(|line| line.split_whitespace().next());
+    match found {
+        Some(found) if found == id => None,
+        _ => {
+            let there = if found.is_some() { "which is another one" } else { "which is not" };
+            Some(Finding::wrong(
+                "one grid",
+                format!(
+                    "the job server offers {tag}, {there} in {url}: they are of two grids. Name the job server of this \
+                     repository with --jobserver or --context, or go to the clone of the other grid"
+                ),
+            ))
+        }
     }
 }
 
@@ -143,13 +181,13 @@ fn signing_key(around: &Surroundings) -> Finding {
     }
 }
 
-/// Whether the job server answers, knows this person, and can hand jobs out.
-async fn job_server(args: &Args, around: &Surroundings) -> Vec<Finding> {
+/// Whether the job server answers, knows this person, and can hand jobs out; and its figures.
+async fn job_server(args: &Args, around: &Surroundings) -> (Vec<Finding>, Option<Status>) {
     const WHAT: &str = "job server";
     let url = args.server.url(around);
     let client = match args.server.client(around) {
         Ok(client) => client,
-        Err(error) => return vec![Finding::wrong(WHAT, format!("{error:#}"))],
+        Err(error) => return (vec![Finding::wrong(WHAT, format!("{error:#}"))], None),
     };
     let me = match client.me().await {
         Ok(me) => match (me.name, me.role) {
@@ -157,7 +195,7 @@ async fn job_server(args: &Args, around: &Surroundings) -> Vec<Finding> {
             _ => Finding::attention("login", format!("{url} asks nobody for a token: its access is open")),
         },
         Err(error) if error.is_retryable() => {
-            return vec![Finding::wrong(WHAT, format!("{url}: {}", with_causes(error)))];
+            return (vec![Finding::wrong(WHAT, format!("{url}: {}", with_causes(error)))], None);
         }
         Err(error) => Finding::wrong("login", format!("{url}: {}", with_causes(error))),
     };
@@ -166,10 +204,13 @@ async fn job_server(args: &Args, around: &Surroundings) -> Vec<Finding> {
         Ok(status) => {
             findings.insert(0, Finding::good(WHAT, format!("{url}, version {}", status.version)));
             findings.extend(grid(&status));
+            (findings, Some(status))
         }
-        Err(error) => findings.insert(0, Finding::wrong(WHAT, format!("{url}: {}", with_causes(error)))),
+        Err(error) => {
+            findings.insert(0, Finding::wrong(WHAT, format!("{url}: {}", with_causes(error))));
+            (findings, None)
+        }
     }
-    findings
 }
 
 /// What keeps the grid from working, as far as the job server knows.
@@ -207,6 +248,7 @@ mod tests {
             version: "0.1.0".into(),
             now: 0,
             release: None,
+            release_id: None,
             release_problem: String::new(),
             stopped: Some("prices are wrong".into()),
             jobs_waiting: 0,

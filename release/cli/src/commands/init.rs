@@ -17,7 +17,6 @@ use nightshift_engine::{Access, AddressError, check_address, check_pins};
 use serde::Serialize;
 
 use crate::authority::{self, Made};
-use crate::config;
 use crate::new_grid::{JOBSERVER_STATE, NewGrid, Remote};
 use crate::refusal::{OrRefuse, refusal};
 use crate::signing_key::SigningKey;
@@ -25,6 +24,7 @@ use crate::surroundings::Surroundings;
 use crate::swap;
 use crate::templates::{self, fill, toml_string};
 use crate::urls::{Listen, listen_for};
+use crate::{config, contexts};
 
 /// So long an address is tried: far longer than an office's network takes.
 const LOOK: Duration = Duration::from_secs(3);
@@ -74,6 +74,8 @@ struct Founded<'f> {
     recovery_key: &'f Path,
     /// Pin of the job server's certificate authority, when it is known.
     jobserver_ca: Option<&'f str>,
+    /// The context that is about this grid, when your configuration is about another.
+    context: Option<String>,
     /// The first admin's token, when another one is kept for the job server's address already; nobody can show it again.
     admin_token: Option<&'f str>,
 }
@@ -133,32 +135,44 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         is_new_key,
         recovery_key: recovery.path(),
         jobserver_ca: jobserver_ca.as_deref(),
+        context: None,
         admin_token: None,
     };
     tell(&founded, args, &target, around);
-    remember(&remote, args, around)?;
+    founded.context = remember(&remote, args, &target, around)?;
     if let Some(made) = &made {
         founded.admin_token = keep_token(made, args, &target, around)?;
     }
     advise(&remote, &listen, around);
+    let is_locked = listen.tls && pin.is_none();
+    next(&founded, is_locked, made.is_some() && args.join_token.is_none(), around);
+    if args.json {
+        around.screen.json("grid", &founded)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Says what to do next. `has_no_authority`: the job server's is still to be made. `asks_to_join`: workers have no token yet
+/// to ask with.
+fn next(founded: &Founded<'_>, has_no_authority: bool, asks_to_join: bool, around: &Surroundings) {
     let screen = &around.screen;
+    let nightshift = match &founded.context {
+        Some(context) => format!("nightshift --context {context}"),
+        None => "nightshift".to_owned(),
+    };
     screen.heading("Next:");
-    screen.say(format!("  cd {} && nightshift release cut 1.0.0", shell_word(&founded.clone)));
+    screen.say(format!("  cd {} && {nightshift} release cut 1.0.0", shell_word(&founded.clone)));
     let jobserver_toml = shell_word(&founded.jobserver_toml);
-    if listen.tls && pin.is_none() {
+    if has_no_authority {
         screen.say(format!("  nightshift-jobserver init --config {jobserver_toml}"));
         screen.say("  (its lines go into worker.toml, and into `nightshift login`)");
     }
     screen.say(format!("  nightshift-jobserver serve --config {jobserver_toml}"));
-    if made.is_some() && args.join_token.is_none() {
-        screen.say("  nightshift token create image --role join");
+    if asks_to_join {
+        screen.say(format!("  {nightshift} token create image --role join"));
         screen.say("  (its token goes into worker.toml, as join_token)");
     }
     screen.say(format!("  nightshift-worker run --config {}", shell_word(&founded.worker_toml)));
-    if args.json {
-        screen.json("grid", &founded)?;
-    }
-    Ok(Exit::Done)
 }
 
 /// Says where everything is.
@@ -232,7 +246,11 @@ fn keep_token<'m>(
         return Ok(Some(&made.token));
     }
     let access = nightshift_client::Access { pin: Some(made.pin), token: Some(made.token.clone()), machine: None };
-    let path = around.credentials.clone().keep(&args.jobserver, &access, &around.config_dir)?;
+    let mut credentials = around.credentials.clone();
+    if !around.config.written {
+        credentials = credentials.asking(&args.jobserver);
+    }
+    let path = credentials.keep(&args.jobserver, &access, &around.config_dir)?;
     screen.good(format!("your admin token    {}", path.display()));
     Ok(None)
 }
@@ -266,20 +284,25 @@ fn workshop(target: &Path) -> anyhow::Result<tempfile::TempDir> {
         .with_context(|| format!("making a temporary folder in {}", beside.display()))
 }
 
-/// Writes the person's configuration when there is none; says so when the one there is about another grid.
-fn remember(remote: &Remote, args: &Args, around: &Surroundings) -> anyhow::Result<()> {
+/// Writes the person's configuration when there is none. When the one there is about another grid, this one becomes a context
+/// in it, whose name comes back; it is not taken into use, so that no command goes to another grid than before.
+fn remember(remote: &Remote, args: &Args, target: &Path, around: &Surroundings) -> anyhow::Result<Option<String>> {
     let path = config::path(&around.config_dir);
     let config = &around.config;
     if config.written {
         let same = config.jobserver == args.jobserver && config.repository.as_deref() == Some(&remote.url);
-        if !same {
-            around.screen.warn(format!(
-                "{} is about another grid: commands outside your clone go there; edit it, or use --jobserver and \
-                 --repository",
-                path.display()
-            ));
+        if same {
+            return Ok(None);
         }
-        return Ok(());
+        let wished = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let keys = [("jobserver", args.jobserver.as_str()), ("repository", &remote.url)];
+        let name = contexts::add(config, &around.config_dir, &wished, &keys)?;
+        around.screen.warn(format!(
+            "{} is about another grid, where commands go as before; for this one say --context {name}, or `nightshift \
+             context use {name}`",
+            path.display()
+        ));
+        return Ok(Some(name));
     }
     let text = fill(
         templates::CONFIG,
@@ -294,7 +317,7 @@ fn remember(remote: &Remote, args: &Args, around: &Surroundings) -> anyhow::Resu
         .and_then(|()| std::fs::write(&path, text))
         .with_context(|| format!("writing {}", path.display()))?;
     around.screen.good(format!("your configuration  {}", path.display()));
-    Ok(())
+    Ok(None)
 }
 
 /// Says what a person has to decide before this grid works beyond this machine.

@@ -7,6 +7,7 @@ use nightshift_wire::{JobAction, JobEdit, JobFilter, JobId, Requirements};
 
 use crate::job_change::{ChangeArgs, Narrowing, change};
 use crate::refusal::{OrRefuse as _, refusal};
+use crate::server::number;
 use crate::surroundings::Surroundings;
 
 /// Change whom jobs are for, and when they go out
@@ -18,7 +19,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The jobs' numbers; without any, the flags choose
-    #[arg(value_name = "ID", required_unless_present_any = ["batch", "state", "plugin", "release", "worker"])]
+    #[arg(value_name = "ID", value_parser = number, required_unless_present_any = ["batch", "state", "plugin", "release", "worker"])]
     ids: Vec<JobId>,
     #[command(flatten)]
     narrowing: Narrowing,

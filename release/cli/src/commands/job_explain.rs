@@ -4,7 +4,8 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::{Explanation, JobId};
 
 use crate::figures::{count, counted};
-use crate::server::{ServerArgs, job_state};
+use crate::output::Screen;
+use crate::server::{ServerArgs, number};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
 
@@ -14,7 +15,7 @@ use crate::table::Table;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     job: JobId,
     /// Print JSON
     #[arg(long)]
@@ -28,15 +29,15 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     let explanation = args.server.client(around)?.explain(args.job).await?;
     match args.json {
         true => around.screen.json("explanation", &explanation)?,
-        false => around.screen.data(&lines(&explanation))?,
+        false => around.screen.data(&lines(&explanation, &around.screen))?,
     }
     Ok(Exit::Done)
 }
 
-fn lines(explanation: &Explanation) -> String {
-    let Explanation { job, state, summary, ahead, free, busy, kept_off, .. } = explanation;
-    let mut text = format!("job {job} is {}: {summary}\n", job_state(*state));
-    let Some(ahead) = ahead else { return text };
+fn lines(explanation: &Explanation, screen: &Screen) -> String {
+    let Explanation { job, summary, ahead, free, busy, kept_off, .. } = explanation;
+    let Some(ahead) = ahead else { return format!("job {job}: {summary}\n") };
+    let mut text = format!("job {job} waits: {summary}\n");
     text += &format!("\n{} before it\n\n", counted(*ahead, "waiting job"));
     let mut table = Table::new(&[">WORKERS", "MAY TAKE IT?", "FOR EXAMPLE"]);
     for (workers, may) in [(free, "yes, free"), (busy, "yes, busy with another job")] {
@@ -47,7 +48,7 @@ fn lines(explanation: &Explanation) -> String {
     for group in kept_off {
         table.row(vec![count(group.workers), format!("no: {}", group.why), group.example.clone()]);
     }
-    text += &table.to_string();
+    text += &screen.fit(&table);
     text
 }
 
@@ -79,6 +80,7 @@ mod tests {
             ahead: None,
             ..waiting.clone()
         };
-        insta::assert_snapshot!(format!("{}----\n{}", lines(&waiting), lines(&running)));
+        let screen = Screen::silent();
+        insta::assert_snapshot!(format!("{}----\n{}", lines(&waiting, &screen), lines(&running, &screen)));
     }
 }

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::figures::count;
 use crate::job_change::{Narrowing, tag};
-use crate::server::{ServerArgs, is_over, job_state};
+use crate::server::{ServerArgs, is_over, job_state, number};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
+use crate::workers;
 
 /// List jobs
 ///
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     narrowing: Narrowing,
     /// From this job number on
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", value_parser = number)]
     from: Option<JobId>,
     /// List so many at most
     #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         state: *state,
         plugin: plugin.clone(),
         release: release.as_deref().map(tag),
-        worker: worker.clone(),
+        worker: workers::meant_if_any(&client, worker.as_deref()).await?,
         ..JobQuery::default()
     };
     let everything = query == JobQuery::default();
@@ -65,8 +66,10 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     }
     if jobs.is_empty() {
         around.screen.say(match everything {
-            true => "no jobs: every batch is finished; see those of one with `nightshift job list --batch ID`",
-            false => "no jobs: the filter chooses none",
+            true => {
+                "no jobs: every batch is finished; see those of one with `nightshift job list --batch ID`".to_owned()
+            }
+            false => none(&args.narrowing),
         });
         return Ok(Exit::Done);
     }
@@ -76,6 +79,23 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         around.screen.say(format!("there are more: go on with the same and{batch} --from {from}, or say --all"));
     }
     Ok(Exit::Done)
+}
+
+/// That the filter chooses nothing, and where a name stands that may be mistaken.
+fn none(narrowing: &Narrowing) -> String {
+    match (&narrowing.plugin, &narrowing.release) {
+        (Some(plugin), _) => {
+            format!(
+                "no jobs: the filter chooses none; `nightshift batch list` names the plugins, is {plugin:?} one of them?"
+            )
+        }
+        (None, Some(release)) => {
+            format!(
+                "no jobs: the filter chooses none; `nightshift release status` names the releases, is {release} one of them?"
+            )
+        }
+        (None, None) => "no jobs: the filter chooses none".to_owned(),
+    }
 }
 
 /// Jobs, and where to go on when there are more.

@@ -6,8 +6,7 @@ use nightshift_wire::{AttemptState, JobHistory, JobId};
 
 use crate::commands::batch_show::position_in_words;
 use crate::figures::{count, counted, moment};
-use crate::requirements::in_words;
-use crate::server::{ServerArgs, job_state};
+use crate::server::{ServerArgs, job_state, number};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
 
@@ -15,7 +14,7 @@ use crate::table::Table;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     job: JobId,
     /// Print JSON
     #[arg(long)]
@@ -54,7 +53,7 @@ fn lines(history: &JobHistory, zone: &TimeZone) -> String {
         job.batch,
         job.plugin,
         job.priority,
-        in_words(&job.requirements),
+        job.requirements,
         job.revision,
         count(job.records),
         job.worker.as_deref().unwrap_or("none"),

@@ -4,9 +4,9 @@ use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::Context;
-use nightshift_client::{Access, Client, Pin, Timeouts};
+use nightshift_client::{Access, Client, ClientError, Pin, Timeouts};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::Role;
+use nightshift_wire::{Me, Role};
 use serde::Serialize;
 
 use crate::contexts;
@@ -15,7 +15,7 @@ use crate::surroundings::Surroundings;
 
 /// Keep a token for a job server
 ///
-/// Reads the token from standard input, tries it, and keeps it in credentials.toml beside your configuration, which only
+/// Reads the token from standard input, tries it, and keeps it (a job server that asks nobody needs none) in credentials.toml beside your configuration, which only
 /// you can read. The commands use it from then on. An admin makes tokens with `nightshift token create`; the first one, and
 /// the pin of the job server's certificate authority, are printed by `nightshift-jobserver init`.
 ///
@@ -48,23 +48,24 @@ struct Login<'l> {
 
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
-    if around.can_ask {
-        around.screen.say("Paste the token and press Enter:");
-    }
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("reading the token from standard input")?;
-    let token = line.trim();
-    if token.is_empty() {
+    // The pin of an earlier login still holds.
+    let pin = args.ca.or(around.credentials.access(&args.url)?.pin);
+    let nobody = Access { pin, token: None, machine: None };
+    let is_open = me(&args.url, &nobody).await.is_ok_and(|me| me.role.is_none());
+    let token = if is_open && around.can_ask { None } else { token(around)? };
+    if token.is_none() && !is_open {
         return Err(refusal(
             Exit::Usage,
             "standard input holds no token; pipe it in, as in `nightshift login URL < FILE`",
         ));
     }
-    // The pin of an earlier login still holds.
-    let kept = around.credentials.access(&args.url)?;
-    let access = Access { pin: args.ca.or(kept.pin), token: Some(token.to_owned()), machine: None };
-    let me = Client::with_access([args.url.clone()], Timeouts::default(), &access)?.me().await?;
-    let kept_in = around.credentials.clone().keep(&args.url, &access, &around.config_dir)?;
+    let access = Access { token, ..nobody };
+    let me = me(&args.url, &access).await?;
+    let mut credentials = around.credentials.clone();
+    if around.config.chosen.is_none() {
+        credentials = credentials.asking(&args.url);
+    }
+    let kept_in = credentials.keep(&args.url, &access, &around.config_dir)?;
     match (&me.name, me.role) {
         (Some(name), Some(role)) => around.screen.good(format!("{} knows you as {name} ({role})", args.url)),
         _ => around.screen.warn(format!("{} asks nobody for a token: its access is open", args.url)),
@@ -87,6 +88,21 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         around.screen.json("login", &login)?;
     }
     Ok(Exit::Done)
+}
+
+/// Who this is for the job server.
+async fn me(url: &str, access: &Access) -> Result<Me, ClientError> {
+    Client::with_access([url.to_owned()], Timeouts::default(), access)?.me().await
+}
+
+/// The token on standard input; `None` when there is nothing.
+fn token(around: &Surroundings) -> anyhow::Result<Option<String>> {
+    if around.can_ask {
+        around.screen.say("Paste the token and press Enter:");
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("reading the token from standard input")?;
+    Ok(Some(line.trim().to_owned()).filter(|token| !token.is_empty()))
 }
 
 /// Whether two URLs are of one server; a slash at the end makes no other.

@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     match args.json {
         true => around.screen.json("plan", &Planned::new(&plan, pcs_for_goal))?,
-        false => around.screen.data(&plan_report::report(&plan, pcs_for_goal))?,
+        false => around.screen.data(&plan_report::report(&plan, pcs_for_goal, &around.screen))?,
     }
     Ok(Exit::Done)
 }

@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Why; people read it at every worker and every result that is turned down
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Also a release that is not there; for one that is yet to come
+    #[arg(long)]
+    yes: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -39,15 +42,19 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         return Err(refusal(Exit::Usage, "say why with --reason: people read it at every worker"));
     }
     let control = Control::open(&args.repository, around)?;
+    if !control.has_tag(&release.tag())? {
+        let nobody = format!(
+            "{} would be denied, and there is no release of that name in {}: nobody would take it, should it come",
+            release.tag(),
+            control.url
+        );
+        around.confirm(&nobody, args.yes)?;
+    }
     let (tag, message) = (release.tag(), format!("Deny {}: {reason}\n", release.tag()));
     let changed = control.hold(&message, |holds| {
         holds.denies.retain(|deny| deny.release != release);
         holds.denies.push(Deny { release, reason: reason.clone() });
     })?;
-    if !control.has_tag(&tag)? {
-        let words = format!("there is no release {tag} there: nobody has it, and should one come, nobody will take it");
-        around.screen.warn(words);
-    }
     match changed {
         true => {
             around.screen.good(format!("{tag} is denied in {}: {reason}", control.url));

@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Keep the old release's rollout plan
     #[arg(long)]
     by_plan: bool,
+    /// Do not ask; for scripts. Where nobody can be asked, nobody is
+    #[arg(long)]
+    yes: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -103,6 +106,12 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let tag_id = clone.git.run_with_input(&["hash-object", "-w", "-t", "tag", "--stdin"], &raw)?;
     let next = RemoteTag { name: version.tag(), id: tag_id.clone() };
     checks::check_release(&version.tag(), &releases::judge(&clone, Tags::Central, Some(next))?, &key, around)?;
+    if around.can_ask {
+        let changes = difference(&clone, &newest.commit, &commit)?;
+        let whom = if has_plan { "ring by ring" } else { "for every worker in its next cycle" };
+        let (next, newest) = (version.tag(), newest.version.tag());
+        around.confirm(&format!("{next} would be pushed, {whom}; against {newest}: {changes}"), args.yes)?;
+    }
     push(&clone, version, &tag_id)?;
 
     let screen = &around.screen;
@@ -146,6 +155,12 @@ fn commit_of(known: &Releases, version: ReleaseVersion) -> anyhow::Result<String
             Err(refusal(Exit::NotFound, text))
         }
     }
+}
+
+/// What another commit has changed, in git's words.
+fn difference(clone: &GridClone, from: &str, to: &str) -> anyhow::Result<String> {
+    let changes = clone.git.run(&["diff", "--shortstat", from, to])?;
+    Ok(if changes.is_empty() { "nothing is changed".to_owned() } else { changes.trim().to_owned() })
 }
 
 /// The old release's files with the keys of the newest one, and whether they have a rollout plan.

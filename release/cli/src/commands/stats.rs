@@ -15,6 +15,7 @@ use crate::refusal::refusal;
 use crate::server::ServerArgs;
 use crate::stats_report;
 use crate::surroundings::Surroundings;
+use crate::workers;
 
 /// See what the grid did, by hour or day, and compare it with a baseline
 ///
@@ -41,8 +42,8 @@ pub(crate) struct Args {
     /// A line for each hour or day [default: day; with --by one for all the time]
     #[arg(long, value_name = "SPAN")]
     per: Option<Per>,
-    /// Of this worker alone
-    #[arg(long, value_name = "ID")]
+    /// Of this worker alone: its identity or the beginning of it, its name, or its host
+    #[arg(long, value_name = "WORKER")]
     worker: Option<String>,
     /// Compare the time with this baseline
     #[arg(long, value_name = "NAME")]
@@ -148,7 +149,7 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
             Some(By::Plugin) => StatsBy::Plugin,
             Some(By::Release) => StatsBy::Release,
         },
-        worker: args.worker.clone(),
+        worker: workers::meant_if_any(&client, args.worker.as_deref()).await?,
         against: args.against.clone(),
     };
     let stats = client.stats(&query).await?;

@@ -11,6 +11,7 @@ use crate::figures::{count, counted, duration, share};
 use crate::server::{ServerArgs, is_over, worker_state};
 use crate::surroundings::Surroundings;
 use crate::wait::until_the_next_look;
+use crate::workers;
 
 /// Show the grid on one screen: release, workers and why they idle, jobs, open batches
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,8 @@ struct Grid<'a> {
     status: Status,
     worker_states: Vec<StateCount>,
     idle_reasons: Vec<Idle>,
+    /// Workers that asked to join and were not decided about; 0 for who may not decide.
+    waiting_to_join: usize,
     open_batches: Vec<Batch>,
 }
 
@@ -95,8 +98,9 @@ async fn look<'a>(client: &Client, jobserver: &'a str) -> Result<Grid<'a>, Clien
         workers => workers?,
     };
     let open_batches = client.batches().await?.into_iter().filter(|batch| !is_over(batch)).collect();
+    let waiting_to_join = workers::waiting(&client.enrolments().await.unwrap_or_default()).count();
     let (worker_states, idle_reasons) = (states(&workers), idle(&workers));
-    Ok(Grid { jobserver, status, worker_states, idle_reasons, open_batches })
+    Ok(Grid { jobserver, status, worker_states, idle_reasons, waiting_to_join, open_batches })
 }
 
 /// Why workers do not work, the reason of most first.
@@ -159,6 +163,13 @@ fn lines(grid: &Grid<'_>) -> String {
     if status.jobs_suspended > 0 {
         text.push_str(&format!("suspended   {}\n", counted(status.jobs_suspended, "job")));
     }
+    if grid.waiting_to_join > 0 {
+        let (who, wait) = match grid.waiting_to_join {
+            1 => ("1 worker".to_owned(), "waits"),
+            several => (counted(several as u64, "worker"), "wait"),
+        };
+        text.push_str(&format!("to join     {who} {wait} to be let in: `nightshift worker list`\n"));
+    }
     for Idle { reason, workers } in grid.idle_reasons.iter().take(MOST_REASONS) {
         text.push_str(&format!("idle        {}: {reason}\n", counted(*workers as u64, "worker")));
     }
@@ -208,6 +219,7 @@ mod tests {
             version: "0.1.0".into(),
             now: 0,
             release: release.map(str::to_owned),
+            release_id: None,
             release_problem: problem.into(),
             stopped: Some("prices are wrong (STOP on branch control)".into()),
             jobs_waiting: 5,
@@ -226,7 +238,8 @@ mod tests {
         let workers = [worker_list::example(), worker_list::example()];
         let (worker_states, idle_reasons) = (states(&workers), idle(&workers));
         let open_batches = vec![batch_show::example(); MOST_BATCHES + 2];
-        lines(&Grid { jobserver: "http://127.0.0.1:7070", status, worker_states, idle_reasons, open_batches })
+        let jobserver = "http://127.0.0.1:7070";
+        lines(&Grid { jobserver, status, worker_states, idle_reasons, waiting_to_join: 2, open_batches })
     }
 
     #[test]

@@ -5,14 +5,15 @@ use nightshift_wire::{Reason, WorkerChange};
 
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
+use crate::workers;
 
 /// Give a worker no further jobs until it is resumed
 ///
 /// What it has in hand it may finish.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The worker's identity
-    #[arg(value_name = "ID")]
+    /// The worker: its identity or the beginning of it, its name, or its host
+    #[arg(value_name = "WORKER")]
     worker: String,
     /// Why; people read it at the worker
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -27,7 +28,8 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let change = WorkerChange::Drain(Reason { reason: args.reason.clone() });
-    let worker = args.server.client(around)?.change_worker(&args.worker, &change).await?;
+    let client = args.server.client(around)?;
+    let worker = client.change_worker(&workers::meant(&client, &args.worker).await?, &change).await?;
     if args.json {
         around.screen.json("worker", &worker)?;
     } else {

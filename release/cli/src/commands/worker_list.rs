@@ -5,11 +5,13 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
 use nightshift_wire::{Enrolment, EnrolmentState, ReplicaReport, Worker};
+use serde::Serialize;
 
 use crate::figures::{count, duration, moment};
 use crate::server::{ServerArgs, worker_state};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
+use crate::workers;
 
 /// List workers and what they do
 #[derive(Debug, clap::Args)]
@@ -21,19 +23,30 @@ pub(crate) struct Args {
     server: ServerArgs,
 }
 
+/// The workers, and who asked to join and was not decided about.
+#[derive(Debug, Serialize)]
+struct List<'l> {
+    workers: &'l [Worker],
+    waiting_to_join: &'l [&'l Enrolment],
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
     let workers = client.workers().await?;
-    if args.json {
-        around.screen.json("workers", &workers)?;
-        return Ok(Exit::Done);
-    }
     // Who may not decide about them is not told of them.
     let enrolments = client.enrolments().await.unwrap_or_default();
-    for worker in enrolments.iter().filter(|worker| worker.state == EnrolmentState::Pending) {
+    let waiting: Vec<&Enrolment> = workers::waiting(&enrolments).collect();
+    if args.json {
+        around.screen.json_document(&List { workers: &workers, waiting_to_join: &waiting })?;
+        return Ok(Exit::Done);
+    }
+    for worker in &waiting {
         let (host, address) = (&worker.host, &worker.address);
         around.screen.warn(format!("on {host} ({address}) waits to join: nightshift worker approve {}", worker.worker));
+    }
+    if workers.is_empty() && !waiting.is_empty() {
+        return Ok(Exit::Done);
     }
     if workers.is_empty() {
         around.screen.say("no worker has reported yet; on a worker, `nightshift-worker doctor` says what keeps it");
@@ -56,7 +69,7 @@ pub(crate) fn shut_out_word(out: &Enrolment) -> &'static str {
 
 fn table(workers: &[Worker], enrolments: &[Enrolment], zone: &TimeZone) -> Table {
     let mut table =
-        Table::new(&["WORKER", "NAME", "STATE", "RELEASE", ">JOBS", ">RECORDS", "LAST SEEN", "REPLICA", "REASON"]);
+        Table::new(&["WORKER", "NAME", "STATE", "RELEASE", ">JOBS", ">?RECORDS", "?LAST SEEN", "?REPLICA", "REASON"]);
     for worker in workers {
         let report = &worker.report;
         let out = shut_out(worker, enrolments);

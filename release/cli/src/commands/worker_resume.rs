@@ -5,14 +5,15 @@ use nightshift_wire::WorkerChange;
 
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
+use crate::workers;
 
 /// Give a drained worker jobs again
 ///
 /// Also one that was drained because its jobs failed while others' succeeded; its failures so far are forgotten.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The worker's identity
-    #[arg(value_name = "ID")]
+    /// The worker: its identity or the beginning of it, its name, or its host
+    #[arg(value_name = "WORKER")]
     worker: String,
     /// Print JSON
     #[arg(long)]
@@ -23,7 +24,9 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
-    let worker = args.server.client(around)?.change_worker(&args.worker, &WorkerChange::Resume).await?;
+    let client = args.server.client(around)?;
+    let worker = workers::meant(&client, &args.worker).await?;
+    let worker = client.change_worker(&worker, &WorkerChange::Resume).await?;
     match args.json {
         true => around.screen.json("worker", &worker)?,
         false => around.screen.good(format!("worker {} gets jobs again", args.worker)),

@@ -8,14 +8,15 @@ use crate::commands::worker_show;
 use crate::refusal::refusal;
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
+use crate::workers;
 
 /// Name a worker, give it tags
 ///
 /// Jobs may ask for tags; see [requires] in docs/PLUGINS.md and `nightshift job edit`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The worker's identity
-    #[arg(value_name = "ID")]
+    /// The worker: its identity or the beginning of it, its name, or its host
+    #[arg(value_name = "WORKER")]
     worker: String,
     /// What people call it; empty for the name of its host
     #[arg(long, value_name = "NAME")]
@@ -36,13 +37,15 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    let mut changed = None;
-    for change in changes(args) {
-        changed = Some(client.change_worker(&args.worker, &change).await?);
-    }
-    let Some(worker) = changed else {
+    let changes = changes(args);
+    if changes.is_empty() {
         return Err(refusal(Exit::Usage, "nothing to set: give --name, --tag or --no-tags"));
-    };
+    }
+    let id = workers::meant(&client, &args.worker).await?;
+    for change in changes {
+        client.change_worker(&id, &change).await?;
+    }
+    let worker = client.worker(&id).await?;
     match args.json {
         true => around.screen.json("worker", &worker)?,
         false => around.screen.data(&worker_show::lines(&worker, None, &TimeZone::system()))?,

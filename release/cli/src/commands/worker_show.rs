@@ -1,19 +1,22 @@
 //! `nightshift worker show`: one worker, whole.
 
 use jiff::tz::TimeZone;
+use nightshift_client::{Client, ClientError};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Enrolment, ReplicaReport, Worker};
+use nightshift_wire::{Enrolment, EnrolmentState, ReplicaReport, Worker};
 
 use crate::commands::worker_list::{replica_state, shut_out};
 use crate::figures::{count, moment};
+use crate::refusal::refusal;
 use crate::server::{ServerArgs, worker_state};
 use crate::surroundings::Surroundings;
+use crate::workers;
 
 /// Show a worker: what it does, what it has, and the steps of its last cycle
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The worker's identity
-    #[arg(value_name = "ID")]
+    /// The worker: its identity or the beginning of it, its name, or its host
+    #[arg(value_name = "WORKER")]
     worker: String,
     /// Print JSON
     #[arg(long)]
@@ -25,7 +28,11 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    let worker = client.worker(&args.worker).await?;
+    let id = workers::meant(&client, &args.worker).await?;
+    let worker = match client.worker(&id).await {
+        Err(error) if is_not_heard_of(&error) => return show_waiting(&id, &client, args, around).await,
+        worker => worker?,
+    };
     if args.json {
         around.screen.json("worker", &worker)?;
         return Ok(Exit::Done);
@@ -34,6 +41,37 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     let enrolments = client.enrolments().await.unwrap_or_default();
     around.screen.data(&lines(&worker, shut_out(&worker, &enrolments), &TimeZone::system()))?;
     Ok(Exit::Done)
+}
+
+/// It did not report yet, whether or not it asked to join.
+fn is_not_heard_of(error: &ClientError) -> bool {
+    error.problem().is_some_and(|problem| problem.status == 404)
+}
+
+/// Who asked to join and was never heard of since.
+async fn show_waiting(id: &str, client: &Client, args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let enrolments = client.enrolments().await?;
+    let Some(enrolment) = enrolments.iter().find(|enrolment| enrolment.worker == id) else {
+        let text = format!("there is no worker {id}; see which there are with `nightshift worker list`");
+        return Err(refusal(Exit::NotFound, text));
+    };
+    match args.json {
+        true => around.screen.json("enrolment", enrolment)?,
+        false => around.screen.data(&asked_to_join(enrolment, &TimeZone::system()))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn asked_to_join(enrolment: &Enrolment, zone: &TimeZone) -> String {
+    let Enrolment { worker, host, address, asked_at, join_token, state, reason, .. } = enrolment;
+    let state = match state {
+        EnrolmentState::Pending => format!("waits to join; `nightshift worker approve {worker}` lets it in"),
+        _ => reason.clone(),
+    };
+    format!(
+        "worker     {worker}\nhost       {host} at {address}\nstate      {state}\nasked      {} with the token {join_token}\n",
+        moment(*asked_at, zone)
+    )
 }
 
 /// A worker as people read it; `out` when nobody lets it in any more.
@@ -124,6 +162,8 @@ mod tests {
             vec![step("lock", true, "got it", ""), step("look", false, "no answer", "check the network")];
         insta::assert_snapshot!(lines(&worker, None, &TimeZone::UTC));
         let revoked = worker_list::example_revoked(&worker);
+        let asks = Enrolment { state: EnrolmentState::Pending, ..revoked.clone() };
+        assert!(asked_to_join(&asks, &TimeZone::UTC).contains("`nightshift worker approve 0193-w1` lets it in"));
         let shown = lines(&worker, Some(&revoked), &TimeZone::UTC);
         let state = shown.lines().find(|line| line.starts_with("state ")).expect("a state");
         assert!(

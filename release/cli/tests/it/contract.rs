@@ -107,6 +107,10 @@ fn the_fields_that_an_admin_gets_as_json_change_only_on_purpose() {
     let client = Client::new([grid.jobserver.clone()], Timeouts::default()).expect("an address");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(client.join(&asked)).expect("waits for approval");
+    let waits = grid.json(&["worker", "list"]);
+    assert_eq!(waits["waiting_to_join"][0]["worker"], "pc-17");
+    assert_eq!(grid.json(&["status"])["status"]["waiting_to_join"], 1);
+    person.in_clone(&["worker", "show", "pc-17"]).expect_code(0);
     fs::write(person.clone_dir().join("tool.bin"), "not a real tool\n").expect("file");
     let put = grid.json(&["artifact", "put", "tool.bin"]);
     contract.add(&["artifact", "put"], &put);
@@ -114,7 +118,7 @@ fn the_fields_that_an_admin_gets_as_json_change_only_on_purpose() {
     let rule = ["worker", "rules", "add", "floor", "--network", "10.1.0.0/16", "--limit", "5", "--expires", "8h"];
     let commands: [&[&str]; 8] = [
         &["worker", "approve", "pc-17"],
-        &["worker", "revoke", "pc-17", "--reason", "sold"],
+        &["worker", "revoke", "pc-17", "--reason", "sold", "--yes"],
         &rule,
         &["worker", "rules", "remove", "floor"],
         &["token", "list"],
@@ -128,6 +132,8 @@ fn the_fields_that_an_admin_gets_as_json_change_only_on_purpose() {
     }
     let words = ["login", grid.jobserver.as_str(), "--context", "here", "--json"];
     contract.add(&["login"], &json(person.typing(&person.clone_dir(), &words, "ns_viewer_1\n")));
+    let open = ["login", grid.jobserver.as_str(), "--context", "here"];
+    person.typing(&person.clone_dir(), &open, "").expect_code(0).says("asks nobody for a token");
     contract.add(&["context", "use", "here"], &grid.json(&["context", "use", "here"]));
     insta::assert_snapshot!(contract.0);
 }

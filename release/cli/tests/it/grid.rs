@@ -81,6 +81,57 @@ fn artifacts_and_rules_of_joining_are_made_seen_and_taken_away() {
 }
 
 #[test]
+fn doctor_sees_that_repository_and_job_server_are_of_two_grids() {
+    let grid = Running::new();
+    let person = &grid.person;
+    let doctor = |folder: &str| {
+        let words = ["doctor", "--jobserver", &grid.jobserver];
+        person.nightshift(&person.home().join(folder), &words)
+    };
+    let ours = doctor("grid/grid").expect_code(0).stdout;
+    assert!(!ours.contains("two grids"), "{ours}");
+    person.nightshift(&person.home(), &["init", "other"]).expect_code(0);
+    let other = person.home().join("other/grid");
+    let without = doctor("other/grid").expect_code(1).stdout;
+    assert!(without.contains("v1.0.0, which is not in file://"), "{without}");
+    person.nightshift(&other, &["release", "cut", "1.0.0", "--yes"]).expect_code(0);
+    let with = doctor("other/grid").expect_code(1).stdout;
+    assert!(
+        with.contains("v1.0.0, which is another one in file://") && with.contains("they are of two grids"),
+        "{with}"
+    );
+}
+
+#[test]
+fn a_worker_goes_by_its_name_and_a_mistaken_one_is_said() {
+    let grid = Running::new();
+    let person = &grid.person;
+    let worker = wait::until("the worker to report", SOON, || {
+        grid.json(&["worker", "list"])["workers"][0]["worker"].as_str().map(str::to_owned)
+    });
+    let worker = worker.expect("a worker");
+    person.in_clone(&["worker", "set", &worker[..13], "--name", "Anna's desk"]).expect_code(0);
+    let shown = person.in_clone(&["worker", "show", "anna's desk"]).expect_code(0).stdout;
+    assert!(shown.contains(&worker), "{shown}");
+    person.in_clone(&["worker", "drain", "anna's desk", "--reason", "hot"]).expect_code(0).says("gets no further jobs");
+    person.in_clone(&["worker", "resume", "Anna's desk"]).expect_code(0);
+    for words in
+        [&["worker", "drain", "pc-9"][..], &["job", "list", "--worker", "pc-9"], &["stats", "--worker", "pc-9"]]
+    {
+        person.in_clone(words).expect_code(3).says("there is no worker pc-9; see which there are");
+    }
+    person
+        .in_clone(&["worker", "revoke", "anna's desk"])
+        .expect_code(2)
+        .says(&format!("worker {worker} (Anna's desk, on "))
+        .says("say --yes");
+    let nobody = person.in_clone(&["stop", "--worker", "pc-9", "--no-wait"]).expect_code(0);
+    nobody.says("the job server knows no such worker now");
+    person.in_clone(&["start"]).expect_code(0);
+    person.in_clone(&["job", "show", "twelve"]).expect_code(2).says("batches and jobs go by numbers, such as 12");
+}
+
+#[test]
 fn a_batch_goes_from_csv_to_csv() {
     let grid = Running::new();
     let person = &grid.person;
@@ -206,7 +257,7 @@ fn an_admin_suspends_explains_edits_and_deletes_jobs_and_drains_the_worker() {
     run(&["job", "resume", "--batch", "2", "--yes"]).expect_code(0);
     run(&["job", "edit", &job, "--priority", "9", "--tag", "gpu"]).expect_code(0);
     let shown = run(&["job", "show", &job]).expect_code(0).stdout;
-    assert!(shown.contains("priority   9\nrequires   tags gpu\nrevision   2\n"), "{shown}");
+    assert!(shown.contains("priority   9\nrequires   tag gpu\nrevision   2\n"), "{shown}");
     assert_eq!(grid.json(&["job", "delete", &job, "--reason", "not needed"])["report"]["changed"], 1);
     run(&["batch", "suspend", "2", "--reason", "wrong file"]).expect_code(0).says("wrong file");
     run(&["batch", "resume", "2"]).expect_code(0);

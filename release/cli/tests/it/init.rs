@@ -63,15 +63,29 @@ fn the_private_key_is_the_persons_alone_and_never_in_the_grid() {
 }
 
 #[test]
-fn a_second_grid_uses_the_same_key_and_leaves_the_configuration_alone() {
+fn a_second_grid_uses_the_same_key_and_becomes_a_context_that_no_command_takes_unasked() {
     let person = Person::with_grid();
     let key = std::fs::read(person.signing_key()).expect("a key");
+    let written = person.home().join("config/nightshift/config.toml");
+    let before = std::fs::read_to_string(&written).expect("there");
     person
-        .nightshift(&person.home(), &["init", "other"])
+        .nightshift(&person.home(), &["init", "other", "--jobserver", "http://127.0.0.1:7171"])
         .expect_code(0)
         .says("(yours already)")
-        .says("is about another grid");
+        .says("is about another grid")
+        .says("nightshift --context other release cut 1.0.0");
     assert_eq!(std::fs::read(person.signing_key()).expect("a key"), key);
+    let after = std::fs::read_to_string(&written).expect("there");
+    let added = after.strip_prefix(&before).expect("what stood there stays");
+    let central = person.home().join("other/central.git");
+    let context = format!(
+        "\n[contexts.other]\njobserver = \"http://127.0.0.1:7171\"\nrepository = \"file://{}\"\n",
+        central.display()
+    );
+    assert_eq!(added, context);
+    person.nightshift(&person.home(), &["status"]).expect_code(75).says("127.0.0.1:7070");
+    person.nightshift(&person.home(), &["status", "--context", "other"]).expect_code(75).says("127.0.0.1:7171");
+    person.nightshift(&person.home(), &["init", "third/other"]).expect_code(2).says("make it first");
 }
 
 #[test]

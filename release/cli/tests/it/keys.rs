@@ -213,4 +213,10 @@ fn a_stranger_neither_approves_nor_promotes() {
     assert_eq!(promotions, [], "a release that was taken needs none");
     let unknown = person.in_clone(&["release", "promote", "1.0.0", "ring-3"]).expect_code(3);
     unknown.says("v1.0.0 has no ring ring-3: its rings are ring-2, all");
+    person.write("nightshift.toml", "# no rings\n");
+    person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
+    person
+        .in_clone(&["release", "promote", "1.1.0", "ring-2"])
+        .expect_code(3)
+        .says("v1.1.0 has no rings: every worker takes it in its next cycle");
 }

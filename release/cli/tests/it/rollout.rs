@@ -39,14 +39,22 @@ fn a_release_is_denied_with_a_reason_and_stays_so_when_rollouts_go_on() {
     person.in_clone(&["release", "deny", "1.5.0"]).expect_code(2).says("--reason");
     person.in_clone(&["release", "deny", "1.5.0", "--reason", " "]).expect_code(2).says("say why");
     person.in_clone(&["release", "deny", "1.5", "--reason", "x"]).expect_code(2).says("1.5.0");
+    person
+        .in_clone(&["release", "deny", "1.5.0", "--reason", "x"])
+        .expect_code(2)
+        .says("there is no release of that name")
+        .says("say --yes");
     person.in_clone(&["release", "pause"]).expect_code(0);
     person
-        .in_clone(&["release", "deny", "v1.5.0", "--reason", "wrong \"prices\""])
+        .in_clone(&["release", "deny", "v1.5.0", "--reason", "wrong \"prices\"", "--yes"])
         .expect_code(0)
         .says("v1.5.0 is denied")
         .says("go back to the release before");
-    person.in_clone(&["release", "deny", "1.4.0", "--reason", "slow"]).expect_code(0);
-    person.in_clone(&["release", "deny", "1.4.0", "--reason", "slow"]).expect_code(0).says("was denied already");
+    person.in_clone(&["release", "deny", "1.4.0", "--reason", "slow", "--yes"]).expect_code(0);
+    person
+        .in_clone(&["release", "deny", "1.4.0", "--reason", "slow", "--yes"])
+        .expect_code(0)
+        .says("was denied already");
     person.in_clone(&["release", "resume"]).expect_code(0);
     let holds = holds(&person);
     assert_eq!((holds.pause.as_deref(), holds.denies.len()), (None, 2));
@@ -58,7 +66,7 @@ fn what_is_held_back_survives_a_stop_and_a_start() {
     let person = Person::with_grid();
     person.nightshift(&person.home(), &["release", "pause"]).expect_code(0);
     person.in_clone(&["stop"]).expect_code(0);
-    person.in_clone(&["release", "deny", "1.0.0", "--reason", "x"]).expect_code(0);
+    person.in_clone(&["release", "deny", "1.0.0", "--reason", "x", "--yes"]).expect_code(0);
     assert_eq!(control(&person), "README.md\nSTOP\nrollout.toml");
     person.in_clone(&["start"]).expect_code(0);
     assert_eq!(control(&person), "README.md\nrollout.toml");
@@ -90,7 +98,9 @@ fn two_people_who_hold_back_at_once_both_succeed() {
             let person = &person;
             scope.spawn(move || {
                 let version = format!("1.{minor}.0");
-                person.nightshift(&person.home(), &["release", "deny", &version, "--reason", "x"]).expect_code(0);
+                person
+                    .nightshift(&person.home(), &["release", "deny", &version, "--reason", "x", "--yes"])
+                    .expect_code(0);
             });
         }
     });

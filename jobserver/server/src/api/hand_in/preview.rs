@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use futures_util::Stream;
-use nightshift_rules::auto_size;
+use nightshift_rules::{auto_size, explain};
 use nightshift_wire::Preview;
 
 use super::incoming::Halt;
@@ -10,7 +10,7 @@ use super::jobs::Cut;
 use super::plan::Plan;
 use crate::api::grid;
 use crate::app::App;
-use crate::refused::Refused;
+use crate::refused::{Refused, while_doing};
 
 /// So many records are shown.
 const SHOWN: usize = 3;
@@ -49,7 +49,8 @@ where
     if let Some(unfit) = fatal {
         problems.add(unfit);
     }
-    let workers = grid::figures(app).await?.workers;
+    let workers = app.store.workers().await.map_err(while_doing(|| plan.doing()))?;
+    let hands = explain::hands(&workers, &plan.new.requirements, grid::active_since(app.clock.now()));
     let columns = incoming.columns().to_vec();
     Ok(Preview {
         ignored: columns.iter().filter(|column| !plan.wanted.inputs.contains(column)).cloned().collect(),
@@ -63,7 +64,7 @@ where
         job_size: plan.size.records,
         job_size_by: plan.size.by,
         jobs: jobs + u64::from(cut.is_begun()),
-        estimate: auto_size::estimate(&plan.wanted.plugin, records, plan.speed, workers),
+        estimate: auto_size::estimate(&plan.wanted.plugin, records, plan.speed, &hands),
         plugin: plan.wanted.plugin,
         problems: problems.named.iter().map(crate::csv::intake::Unfit::problem).collect(),
         more_problems: problems.more,

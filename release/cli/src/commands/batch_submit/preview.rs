@@ -17,19 +17,29 @@ pub(super) fn lines(preview: &Preview) -> String {
         SizedBy::Setting => "the grid's setting",
     };
     let mut text = format!(
-        "plugin     {} of release {}\ncolumns    {}\nneeded     {}\nignored    {}\nadded      {}\n\
-         records    {}, {read}\njobs       {}, {} at most in each ({sized_by})\ntime       {}\n",
+        "plugin     {} of release {}\nneeded     {}\nadded      {}\n",
         preview.plugin,
         preview.release,
-        names(&preview.columns),
         names(&preview.required),
-        names(&preview.ignored),
         names(&preview.outputs),
-        count(preview.records),
-        count(preview.jobs),
-        counted(preview.job_size.into(), "record"),
-        time(preview),
     );
+    // Where already the header does not fit, there is nothing more to tell of the input.
+    if !preview.columns.is_empty() {
+        text.push_str(&format!(
+            "columns    {}\nignored    {}\nrecords    {}, {read}\n",
+            names(&preview.columns),
+            names(&preview.ignored),
+            count(preview.records),
+        ));
+    }
+    if preview.problems.is_empty() {
+        text.push_str(&format!(
+            "jobs       {}, {} at most in each ({sized_by})\ntime       {}\n",
+            count(preview.jobs),
+            counted(preview.job_size.into(), "record"),
+            time(preview),
+        ));
+    }
     for (index, record) in preview.first.iter().enumerate() {
         let fields: Vec<String> = record.iter().map(|field| format!("{field:?}")).collect();
         text.push_str(&format!("record {}   {}\n", index + 1, fields.join(", ")));
@@ -47,6 +57,7 @@ fn time(preview: &Preview) -> String {
     let how = &preview.estimate.how;
     let shown = |ms: u64| duration(Duration::from_millis(ms));
     match (preview.estimate.elapsed_ms, preview.estimate.work_ms) {
+        (Some(..1_000), _) => format!("less than a second ({how})"),
         (Some(elapsed), _) => format!("about {} ({how})", shown(elapsed)),
         (None, Some(work)) => format!("about {} of work ({how})", shown(work)),
         (None, None) => how.clone(),
@@ -59,10 +70,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_dry_run_tells_columns_records_jobs_time_and_problems() {
-        let problem = |line| InputProblem { line: Some(line), column: None, detail: format!("line {line}: 1 field") };
-        let preview = Preview {
+    fn fit() -> Preview {
+        Preview {
             plugin: "name-count".into(),
             release: "v1.0.0".into(),
             columns: vec!["id".into(), "name".into()],
@@ -81,9 +90,30 @@ mod tests {
                 elapsed_ms: Some(5_000_000),
                 how: "measured: 100 records took 100000 ms of work lately; 4 workers with nothing else to do".into(),
             },
-            problems: vec![problem(3), problem(7)],
-            more_problems: 1_200,
+            problems: Vec::new(),
+            more_problems: 0,
+        }
+    }
+
+    #[test]
+    fn a_dry_run_tells_columns_records_jobs_and_time() {
+        insta::assert_snapshot!(lines(&fit()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_by_its_problems_and_no_time() {
+        let problem = |line| InputProblem { line: Some(line), column: None, detail: format!("line {line}: 1 field") };
+        let lines_wrong = Preview { problems: vec![problem(3), problem(7)], more_problems: 1_200, ..fit() };
+        let header_wrong = Preview {
+            columns: Vec::new(),
+            ignored: Vec::new(),
+            first: Vec::new(),
+            records: 0,
+            jobs: 0,
+            complete: false,
+            problems: vec![problem(1)],
+            ..fit()
         };
-        insta::assert_snapshot!(lines(&preview));
+        insta::assert_snapshot!(format!("{}----\n{}", lines(&lines_wrong), lines(&header_wrong)));
     }
 }
