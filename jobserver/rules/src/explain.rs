@@ -284,6 +284,7 @@ mod tests {
                 refused: Vec::new(),
                 trial: None,
                 replica: None,
+                spool: nightshift_wire::Spool::default(),
                 steps: Vec::new(),
             },
             address: "10.0.0.1".to_owned(),

@@ -5,7 +5,7 @@
 //! quick as the first.
 
 use async_trait::async_trait;
-use nightshift_wire::{Batch, BatchId, BatchState, Moment, ReplicaState, Worker};
+use nightshift_wire::{Batch, BatchId, BatchState, Moment, ReplicaState, Spool, Worker};
 
 use crate::StoreError;
 
@@ -56,6 +56,17 @@ pub struct WorkersNow {
     pub releases: Vec<(String, u64)>,
     /// How their replicas are, of those that have one and are not away.
     pub replicas: Vec<ReplicasNow>,
+    /// Results that workers could not hand in yet.
+    pub spool: SpoolNow,
+}
+
+/// Results that are kept on workers, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpoolNow {
+    /// Workers that keep some.
+    pub workers: u64,
+    /// What they keep.
+    pub spool: Spool,
 }
 
 /// Workers that are alike in state and reason.

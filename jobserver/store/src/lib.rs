@@ -28,7 +28,7 @@ mod work;
 
 pub use access::{Access, AccessChanges, AccessRefusal, Decided, KnownToken, KnownWorker};
 pub use acts::{Act, Acts, NewAct};
-pub use board::{BatchFilter, Board, HourOfWork, ReplicasNow, WorkNow, WorkerFilter, WorkersNow, WorkersWhy};
+pub use board::{BatchFilter, Board, HourOfWork, ReplicasNow, SpoolNow, WorkNow, WorkerFilter, WorkersNow, WorkersWhy};
 pub use error::{Refusal, StoreError};
 pub use ledger::{Computed, Input, Ledger, Noted};
 pub use replicas::{Repinned, Replicas};

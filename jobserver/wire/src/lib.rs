@@ -91,8 +91,8 @@ pub use statistics::{
     Baseline, BaselineOffice, Comparison, GridFigures, NewBaseline, PluginCompared, PluginFigures, Stat, Stats,
     StatsBy, StatsPer, StatsQuery, Step, WorkerTime,
 };
-pub use words::{counted, grouped};
-pub use worker::{PrimaryStatus, Report, Status, StepReport, Worker, WorkerState};
+pub use words::{amount, counted, grouped};
+pub use worker::{PrimaryStatus, Report, Spool, Status, StepReport, Worker, WorkerState};
 
 /// Milliseconds since 1970-01-01 UTC by the job server's clock.
 pub type Moment = i64;

@@ -14,6 +14,15 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(number))
 }
 
+/// An amount of bytes: `340 kB`, `12 MB`, `1.2 GB`.
+pub fn amount(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -21,6 +30,7 @@ mod tests {
     #[test]
     fn digits_stand_in_groups_and_one_thing_is_no_plural() {
         let shown: Vec<_> = [0, 1, 999, 1000, 1_234_567].map(|number| counted(number, "job")).into();
+        assert_eq!([1, 12_000_000, 1_230_000_000].map(amount), ["1 kB", "12 MB", "1.2 GB"]);
         assert_eq!(shown, ["0 jobs", "1 job", "999 jobs", "1,000 jobs", "1,234,567 jobs"]);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DataPosition, Machine, Moment, ReplicaReport, TrialReport};
+use crate::{DataPosition, Machine, Moment, ReplicaReport, TrialReport, amount, counted};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -36,6 +36,29 @@ pub struct StepReport {
     pub next: String,
 }
 
+/// Results that are kept on a worker because the job server did not take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Spool {
+    /// Jobs whose results they are.
+    pub jobs: u64,
+    /// Their bytes on the worker's disk.
+    pub bytes: u64,
+}
+
+/// In words: `2 jobs, 340 kB`.
+impl std::fmt::Display for Spool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}", counted(self.jobs, "job"), amount(self.bytes))
+    }
+}
+
+impl Spool {
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.jobs == 0
+    }
+}
+
 /// What a worker tells the job server about itself, at the end of a cycle and whenever it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
@@ -59,6 +82,9 @@ pub struct Report {
     /// How its replica is; absent when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaReport>,
+    /// Finished results that it could not hand in yet; nothing when all is handed in.
+    #[serde(default, skip_serializing_if = "Spool::is_empty")]
+    pub spool: Spool,
 }
 
 /// A worker as the job server knows it.

@@ -66,6 +66,13 @@ pub enum FromCore {
     Using(String),
     /// What plugins' programs are locked in by on this machine.
     Protected(Protections),
+    /// Results that the job server did not take yet and that are kept: of so many jobs, so many bytes.
+    Spooled {
+        /// Jobs.
+        jobs: u64,
+        /// Bytes on disk.
+        bytes: u64,
+    },
     /// The machine slept, or the core was frozen: nothing is written or handed in before [`ToCore::Looked`] with this
     /// number.
     Woke(u64),
@@ -140,6 +147,7 @@ impl FromCore {
             FromCore::Failed { job, plugin, why } => line(&["failed", &job.to_string(), plugin, why]),
             FromCore::Using(tag) => line(&["using", tag]),
             FromCore::Protected(protections) => line(&["protected", &protections.to_words()]),
+            FromCore::Spooled { jobs, bytes } => line(&["spooled", &jobs.to_string(), &bytes.to_string()]),
             FromCore::Woke(number) => line(&["woke", &number.to_string()]),
         }
     }
@@ -160,6 +168,9 @@ impl FromCore {
             }
             ["using", tag] => Some(FromCore::Using((*tag).to_owned())),
             ["protected", words] => Some(FromCore::Protected(Protections::from_words(words))),
+            ["spooled", jobs, bytes] => {
+                Some(FromCore::Spooled { jobs: jobs.parse().ok()?, bytes: bytes.parse().ok()? })
+            }
             ["woke", number] => Some(FromCore::Woke(number.parse().ok()?)),
             _ => None,
         }
@@ -199,6 +210,7 @@ mod tests {
             FromCore::Failed { job: 7, plugin: "name-count".into(), why: "no such table".into() },
             FromCore::Using("v1.2.3".into()),
             FromCore::Protected(Protections { bubblewrap: true, landlock: 6, seccomp: true, own_user: true }),
+            FromCore::Spooled { jobs: 2, bytes: 4_096 },
             FromCore::Woke(3),
         ] {
             assert_eq!(FromCore::parse(&message.to_line()), Some(message));

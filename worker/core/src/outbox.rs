@@ -221,6 +221,14 @@ impl Outbox {
         self.entries.iter().filter_map(of_job).collect()
     }
 
+    /// Results that the server did not take: jobs, and their bytes on disk. Those that were not tried yet do not count, unless
+    /// it is away.
+    pub(crate) fn spooled(&self) -> (u64, u64) {
+        let kept = |entry: &&Entry| entry.errand == Errand::Results && (self.away > 0 || entry.why.is_some());
+        let kept = self.entries.iter().filter(kept);
+        kept.fold((0, 0), |(jobs, bytes), entry| (jobs + 1, bytes + entry.bytes))
+    }
+
     /// Whether a core that closes leaves it to the next.
     fn is_left(&self, entry: &Entry) -> bool {
         self.closing.is_some_and(|away| {
@@ -305,6 +313,24 @@ mod tests {
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
         outbox.answered();
         assert_eq!(next(&outbox, SECOND), Ok(1));
+    }
+
+    #[test]
+    fn results_count_as_kept_once_the_server_did_not_take_them() {
+        let mut outbox = with_results(&[1, 2]);
+        outbox.put(
+            held(3),
+            Errand::GiveBack { cause: GiveBackCause::Stopped, reason: "why".into(), after_claim: false },
+            0,
+            SECOND,
+        );
+        assert_eq!(outbox.spooled(), (0, 0));
+        fail(&mut outbox, 1, Failed::Away, SECOND);
+        assert_eq!(outbox.spooled(), (2, 20), "away from all of them");
+        outbox.answered();
+        assert_eq!(outbox.spooled(), (1, 10));
+        outbox.forget(1);
+        assert_eq!(outbox.spooled(), (0, 0));
     }
 
     #[test]

@@ -86,9 +86,17 @@ impl Desk {
 
     /// Delivers what is in the outbox, for ever.
     pub(crate) async fn deliver(&self) -> Infallible {
+        let mut told = None;
         loop {
             let mut bell = self.bell.listen();
-            let next = lock(&self.outbox).next(self.now());
+            let (next, spooled) = {
+                let outbox = lock(&self.outbox);
+                (outbox.next(self.now()), outbox.spooled())
+            };
+            if told.replace(spooled) != Some(spooled) {
+                let (jobs, bytes) = spooled;
+                self.telling.say(FromCore::Spooled { jobs, bytes });
+            }
             match next {
                 Next::Deliver(held, Errand::Results) => self.deliver_results(&held).await,
                 Next::Deliver(held, Errand::GiveBack { cause, reason, .. }) => {

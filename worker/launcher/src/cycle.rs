@@ -20,7 +20,7 @@ use nightshift_contract::layout::StateDir;
 use nightshift_engine::StopFlag;
 use nightshift_manifest::offline::{self, Offline};
 use nightshift_manifest::stop::{self, Stops, When, Who};
-use nightshift_wire::{Report, WorkerState};
+use nightshift_wire::{Report, Spool, WorkerState};
 use tokio::runtime::Runtime;
 
 use crate::decide::{self, Facts, Next};
@@ -122,6 +122,8 @@ pub struct Cycle<'s> {
     pub replica: Option<Keeper>,
     /// How the replica stood last.
     standing: Standing,
+    /// Results that its core could not hand in yet, as it said last.
+    pub spool: Spool,
     /// The slot of the release that the replica is kept for.
     kept_for: Option<PathBuf>,
     /// The launcher of the release in force is another program than this one.
@@ -178,6 +180,7 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
         visit: None,
         replica: None,
         standing: Standing::default(),
+        spool: Spool::default(),
         kept_for: None,
         another_launcher: false,
         has_switched: false,
@@ -321,7 +324,12 @@ impl Cycle<'_> {
         };
         let trial = visit.and_then(|visit| visit.trial.clone());
         let replica = self.standing.report.clone();
-        Report { trial, replica, ..self.reporter.report(state, reason, release, refused, &self.findings) }
+        Report {
+            trial,
+            replica,
+            spool: self.spool,
+            ..self.reporter.report(state, reason, release, refused, &self.findings)
+        }
     }
 
     /// Writes the status file; one that cannot be written is noted and nothing more.

@@ -115,6 +115,7 @@ impl Reporter {
             refused: refused.to_vec(),
             trial: None,
             replica: None,
+            spool: nightshift_wire::Spool::default(),
             steps: findings.steps(),
         }
     }

@@ -136,6 +136,7 @@ mod tests {
                 refused: vec!["v1.1.0: not signed".into()],
                 trial: None,
                 replica: None,
+                spool: nightshift_wire::Spool::default(),
                 steps: vec![
                     step("look", true, "no stop flag", ""),
                     step("sync", false, "v1.1.0 was refused", "sign it"),

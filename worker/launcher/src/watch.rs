@@ -27,6 +27,7 @@ use std::time::Duration;
 use nightshift_contract::handoff::HostArgs;
 use nightshift_contract::message::{FromCore, PluginStop};
 use nightshift_engine::{Event as TrialEvent, Release, StopFlag};
+use nightshift_wire::Spool;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -270,6 +271,7 @@ impl Watch<'_, '_> {
                 tracing::info!("the core uses {tag}");
                 still_in_use(&mut self.told, tag);
             }
+            FromCore::Spooled { jobs, bytes } => self.cycle.spool = Spool { jobs: *jobs, bytes: *bytes },
             FromCore::Protected(protections) => self.cycle.findings.protections(*protections),
             FromCore::Woke(number) => {
                 tracing::info!("the core woke: looking for stops before it goes on");

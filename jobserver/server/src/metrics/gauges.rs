@@ -75,6 +75,8 @@ fn show(metrics: &Metrics, counts: Counts, workers: &[Worker], since: Moment) {
     for (state, workers) in by_state(workers, since) {
         metrics.workers.get_or_create_owned(&State { state: state.to_owned() }).set(workers);
     }
+    let spooled: u64 = workers.iter().map(|worker| worker.report.spool.jobs).sum();
+    metrics.spooled_jobs.set(i64::try_from(spooled).unwrap_or(i64::MAX));
     show_replicas(metrics, workers, since);
 }
 

@@ -111,6 +111,7 @@ pub(crate) struct Metrics {
     pub(crate) primary_heartbeat: Gauge,
     replicas: Family<State, Gauge>,
     replica_behind: Family<Of, Gauge<f64, AtomicU64>>,
+    spooled_jobs: Gauge,
 }
 
 impl Metrics {
@@ -138,6 +139,7 @@ impl Metrics {
             primary_heartbeat: Gauge::default(),
             replicas: Family::default(),
             replica_behind: Family::default(),
+            spooled_jobs: Gauge::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -186,6 +188,8 @@ impl Metrics {
         registry.register("replicas", help, self.replicas.clone());
         let help = "How far a worker's replica is behind its primary, where that is known";
         registry.register_with_unit("replica_behind", help, Unit::Seconds, self.replica_behind.clone());
+        let help = "Finished jobs whose results workers could not hand in yet, by their last report";
+        registry.register("spooled_jobs", help, self.spooled_jobs.clone());
     }
 
     /// A connection began; it ends with the value.

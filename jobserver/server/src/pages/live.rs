@@ -218,6 +218,7 @@ fn shape(open: &[Batch], workers: &WorkersNow, hours: &[HourOfWork]) -> String {
     let hours: Vec<(Moment, &str, u64)> =
         hours.iter().map(|hour| (hour.hour, hour.plugin.as_str(), hour.records)).collect();
     digest.update(format!("{:?} {:?} {:?} {hours:?}", workers.reasons, workers.replicas, workers.states));
+    digest.update(format!("{:?}", workers.spool));
     format!("{:x}", digest.finalize())[..16].to_owned()
 }
 

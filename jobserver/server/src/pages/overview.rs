@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use nightshift_store::{ReplicasNow, WorkersWhy};
+use nightshift_store::{ReplicasNow, SpoolNow, WorkersWhy};
 
 use super::batches::Row;
 use super::chart::{self, Svg};
@@ -52,6 +52,12 @@ impl Page {
 
     fn left(&self) -> String {
         self.snapshot.left().unwrap_or_else(|| "–".to_owned())
+    }
+
+    /// Results that wait on workers; empty when all are handed in.
+    fn spool(&self) -> String {
+        let SpoolNow { workers, spool } = self.snapshot.workers.spool;
+        if spool.is_empty() { String::new() } else { format!("{spool} on {}", counted(workers, "worker")) }
     }
 
     fn open_batches(&self) -> String {

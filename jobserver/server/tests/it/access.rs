@@ -32,6 +32,7 @@ fn report(worker: &str) -> Report {
         refused: Vec::new(),
         trial: None,
         replica: None,
+        spool: nightshift_wire::Spool::default(),
         steps: Vec::new(),
     }
 }

@@ -267,6 +267,7 @@ async fn a_dry_run_estimates_by_measured_speed_and_by_the_workers_that_are_there
             refused: Vec::new(),
             trial: None,
             replica: None,
+            spool: nightshift_wire::Spool::default(),
             steps: Vec::new(),
         };
         server.client.report(&report).await.expect("taken");

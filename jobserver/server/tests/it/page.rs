@@ -40,6 +40,7 @@ fn report(worker: &str, state: WorkerState) -> Report {
         refused: vec!["v1.1.0: signed by <b>nobody</b> we know".to_owned()],
         trial: None,
         replica: None,
+        spool: nightshift_wire::Spool::default(),
         steps: vec![
             StepReport { step: "look".to_owned(), ok: true, found: "fine".to_owned(), next: String::new() },
             StepReport {
@@ -326,12 +327,16 @@ async fn hears(stream: &mut reqwest::Response, words: &str) {
 #[tokio::test]
 async fn a_report_is_listed_with_the_address_it_came_from() {
     let server = TestServer::start().await;
-    let sent = report("w-2", WorkerState::Resting);
+    let spool = nightshift_wire::Spool { jobs: 3, bytes: 12_000_000 };
+    let sent = Report { spool, ..report("w-2", WorkerState::Resting) };
     server.client.report(&sent).await.expect("taken");
     let workers = server.client.workers().await.expect("listed");
     assert_eq!(workers.len(), 1);
     assert_eq!((&workers[0].report, workers[0].address.as_str()), (&sent, "127.0.0.1"));
     assert_eq!(server.client.status().await.expect("answered").workers, 1);
+    let browser = Browser::at(server.address);
+    assert!(browser.page("/").await.contains("<strong>3 jobs, 12 MB on 1 worker</strong>"));
+    assert!(browser.page("/workers/w-2").await.contains("<dd>3 jobs, 12 MB</dd>"));
     server.leap(Duration::from_secs(121));
     assert_eq!(server.client.status().await.expect("answered").workers, 0);
     server.leap(Duration::from_secs(15 * 60));

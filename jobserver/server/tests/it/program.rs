@@ -149,6 +149,7 @@ async fn a_file_that_may_grow_no_further_is_a_full_disk_and_not_the_end() {
         refused: Vec::new(),
         trial: None,
         replica: None,
+        spool: nightshift_wire::Spool::default(),
         steps: Vec::new(),
     };
     let mut full = None;

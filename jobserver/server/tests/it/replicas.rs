@@ -134,6 +134,7 @@ async fn a_replica_is_shown_as_its_worker_reports_it() {
         refused: Vec::new(),
         trial: None,
         replica: Some(replica.clone()),
+        spool: nightshift_wire::Spool::default(),
         steps: Vec::new(),
     };
     server.client.report(&report).await.expect("heard");

@@ -40,6 +40,7 @@ fn report(worker: &str, release: &str, trial: Option<TrialReport>) -> Report {
         refused: Vec::new(),
         trial,
         replica: None,
+        spool: nightshift_wire::Spool::default(),
         steps: Vec::new(),
     }
 }

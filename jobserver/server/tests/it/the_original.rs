@@ -146,6 +146,7 @@ async fn two_workers_behind_one_address_are_two() {
             refused: Vec::new(),
             trial: None,
             replica: None,
+            spool: nightshift_wire::Spool::default(),
             steps: Vec::new(),
         };
         server.client.report(&report).await.expect("heard");

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use mysql_async::{Params, params};
-use nightshift_wire::{Batch, BatchId, Moment, Worker};
+use nightshift_wire::{Batch, BatchId, Moment, Spool, Worker};
 
 use super::{
     MysqlStore,
@@ -11,7 +11,7 @@ use super::{
     read,
 };
 use crate::{
-    BatchFilter, Board, HourOfWork, ReplicasNow, StoreError, WorkNow, WorkerFilter, WorkersNow, WorkersWhy,
+    BatchFilter, Board, HourOfWork, ReplicasNow, SpoolNow, StoreError, WorkNow, WorkerFilter, WorkersNow, WorkersWhy,
     board::replica_state, words::Word as _,
 };
 
@@ -118,7 +118,12 @@ async fn workers_now(tx: &mut Tx, away_before: Moment) -> Result<WorkersNow, Fai
         let state = replica_state(row.get("state")?)?;
         Ok::<_, Failure>(ReplicasNow { state, workers: row.get("workers")?, behind_ms: row.get("behind_ms")? })
     });
+    let spool = tx.first(sql::SPOOL, ()).await?.map(|mut row| {
+        let spool = Spool { jobs: row.get("jobs")?, bytes: row.get("bytes")? };
+        Ok::<_, Failure>(SpoolNow { workers: row.get("workers")?, spool })
+    });
     Ok(WorkersNow {
+        spool: spool.transpose()?.unwrap_or_default(),
         states: states.into_iter().map(counted("shown")).collect::<Result<_, _>>()?,
         reasons,
         releases: releases.into_iter().map(counted("release")).collect::<Result<_, _>>()?,

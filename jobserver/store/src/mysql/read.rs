@@ -9,7 +9,7 @@ use nightshift_rules::{
 };
 use nightshift_wire::{
     Attempt, AttemptId, Batch, BatchId, BatchState, Job, JobFilter, JobHistory, JobId, JobPage, JobState, Machine,
-    Moment, Outcome, Record, RecordId, Records, Report, Worker,
+    Moment, Outcome, Record, RecordId, Records, Report, Spool, Worker,
 };
 
 use super::{
@@ -282,6 +282,7 @@ pub(super) fn read_worker(mut row: Fields) -> Result<Worker, Failure> {
             refused: row.json("refused")?,
             trial: None,
             replica: row.get::<Option<String>>("replica")?.map(|text| serde_json::from_str(&text)).transpose()?,
+            spool: Spool { jobs: row.get("spool_jobs")?, bytes: row.get("spool_bytes")? },
             steps: row.json("steps")?,
         },
         address: row.get("address")?,

@@ -16,6 +16,8 @@ pub(super) async fn report(tx: &mut Tx, report: &Report, address: &str, now: Mom
         "refused" => serde_json::to_string(&report.refused)?,
         "steps" => serde_json::to_string(&report.steps)?,
         "replica" => report.replica.as_ref().map(serde_json::to_string).transpose()?,
+        "spool_jobs" => report.spool.jobs,
+        "spool_bytes" => report.spool.bytes,
         "address" => address,
         "now" => now,
     };

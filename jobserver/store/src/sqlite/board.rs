@@ -1,12 +1,12 @@
 //! What the dashboard shows, from SQLite: [`Board`].
 
 use async_trait::async_trait;
-use nightshift_wire::{Batch, BatchId, Moment, Worker};
+use nightshift_wire::{Batch, BatchId, Moment, Spool, Worker};
 use rusqlite::{Connection, named_params};
 
 use super::{SqliteStore, columns::Column, failure::Failure, read};
 use crate::{
-    BatchFilter, Board, HourOfWork, ReplicasNow, StoreError, WorkNow, WorkerFilter, WorkersNow, WorkersWhy,
+    BatchFilter, Board, HourOfWork, ReplicasNow, SpoolNow, StoreError, WorkNow, WorkerFilter, WorkersNow, WorkersWhy,
     board::replica_state,
 };
 
@@ -124,7 +124,12 @@ fn workers_now(connection: &Connection, away_before: Moment) -> Result<WorkersNo
         let state = replica_state(row.get("state")?)?;
         replicas.push(ReplicasNow { state, workers: row.get("workers")?, behind_ms: row.get("behind_ms")? });
     }
+    let spool = connection.prepare_cached(sql::SPOOL)?.query_row([], |row| {
+        let spool = Spool { jobs: row.get("jobs")?, bytes: row.get("bytes")? };
+        Ok(SpoolNow { workers: row.get("workers")?, spool })
+    })?;
     Ok(WorkersNow {
+        spool,
         states: states.collect::<Result<_, _>>()?,
         reasons: reasons.collect::<Result<_, _>>()?,
         releases: releases.collect::<Result<_, _>>()?,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use nightshift_rules::acceptance;
 use nightshift_wire::{
     Attempt, AttemptId, AttemptState, Batch, BatchId, BatchState, Job, JobFilter, JobHistory, JobId, JobPage, JobState,
-    Machine, Moment, Outcome, Record, RecordId, Records, Report, Worker, WorkerState,
+    Machine, Moment, Outcome, Record, RecordId, Records, Report, Spool, Worker, WorkerState,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, named_params};
 
@@ -253,6 +253,7 @@ pub(super) fn read_workers(rows: &mut Rows<'_>) -> Result<Vec<Worker>, Failure> 
                     .get::<_, Option<String>>("replica")?
                     .map(|text| serde_json::from_str(&text))
                     .transpose()?,
+                spool: Spool { jobs: row.get("spool_jobs")?, bytes: row.get("spool_bytes")? },
                 steps: json(row, "steps")?,
             },
             address: row.get("address")?,

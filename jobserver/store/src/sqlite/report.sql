@@ -1,5 +1,5 @@
-INSERT INTO workers (worker, host, state, reason, release, refused, steps, replica, address, first_seen, last_seen)
-VALUES (:worker, :host, :state, :reason, :release, :refused, :steps, :replica, :address, :now, :now)
+INSERT INTO workers (worker, host, state, reason, release, refused, steps, replica, spool_jobs, spool_bytes, address, first_seen, last_seen)
+VALUES (:worker, :host, :state, :reason, :release, :refused, :steps, :replica, :spool_jobs, :spool_bytes, :address, :now, :now)
 ON CONFLICT (worker) DO UPDATE
 SET host      = :host,
     state     = :state,
@@ -8,5 +8,7 @@ SET host      = :host,
     refused   = :refused,
     steps     = :steps,
     replica   = :replica,
+    spool_jobs = :spool_jobs,
+    spool_bytes = :spool_bytes,
     address   = :address,
     last_seen = max(last_seen, :now)

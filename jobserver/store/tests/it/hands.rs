@@ -140,6 +140,7 @@ pub(crate) fn report(worker: &str) -> Report {
         refused: vec!["v1.1.0: not signed".to_owned()],
         trial: None,
         replica: None,
+        spool: nightshift_wire::Spool::default(),
         steps: vec![StepReport {
             step: "look".to_owned(),
             ok: true,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nightshift_client::{Client, ClientError};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, PrimaryStatus, Status, Worker, WorkerState, access_code};
+use nightshift_wire::{Batch, PrimaryStatus, Spool, Status, Worker, WorkerState, access_code};
 use serde::Serialize;
 
 use crate::figures::{count, counted, duration, share};
@@ -34,6 +34,8 @@ struct Grid<'a> {
     status: Status,
     worker_states: Vec<StateCount>,
     idle_reasons: Vec<Idle>,
+    /// Results that workers could not hand in yet.
+    spool: Spool,
     /// Workers that asked to join and were not decided about; 0 for who may not decide.
     waiting_to_join: usize,
     open_batches: Vec<Batch>,
@@ -99,8 +101,8 @@ async fn look<'a>(client: &Client, jobserver: &'a str) -> Result<Grid<'a>, Clien
     };
     let open_batches = client.batches().await?.into_iter().filter(|batch| !is_over(batch)).collect();
     let waiting_to_join = workers::waiting(&client.enrolments().await.unwrap_or_default()).count();
-    let (worker_states, idle_reasons) = (states(&workers), idle(&workers));
-    Ok(Grid { jobserver, status, worker_states, idle_reasons, waiting_to_join, open_batches })
+    let (worker_states, idle_reasons, spool) = (states(&workers), idle(&workers), spool(&workers));
+    Ok(Grid { jobserver, status, worker_states, idle_reasons, spool, waiting_to_join, open_batches })
 }
 
 /// Why workers do not work, the reason of most first.
@@ -117,6 +119,14 @@ fn idle(workers: &[Worker]) -> Vec<Idle> {
     }
     reasons.sort_by_key(|idle| std::cmp::Reverse(idle.workers));
     reasons
+}
+
+/// What all workers together could not hand in yet.
+fn spool(workers: &[Worker]) -> Spool {
+    workers.iter().fold(Spool::default(), |all, worker| {
+        let Spool { jobs, bytes } = worker.report.spool;
+        Spool { jobs: all.jobs + jobs, bytes: all.bytes + bytes }
+    })
 }
 
 /// How many workers do what, in the order of the states.
@@ -162,6 +172,9 @@ fn lines(grid: &Grid<'_>) -> String {
     }
     if status.jobs_suspended > 0 {
         text.push_str(&format!("suspended   {}\n", counted(status.jobs_suspended, "job")));
+    }
+    if !grid.spool.is_empty() {
+        text.push_str(&format!("spool       {}: finished, and not handed in yet\n", grid.spool));
     }
     if grid.waiting_to_join > 0 {
         let (who, wait) = match grid.waiting_to_join {
@@ -235,11 +248,12 @@ mod tests {
                 warnings: Vec::new(),
             }),
         };
-        let workers = [worker_list::example(), worker_list::example()];
-        let (worker_states, idle_reasons) = (states(&workers), idle(&workers));
+        let mut workers = [worker_list::example(), worker_list::example()];
+        workers[0].report.spool = Spool { jobs: 3, bytes: 12_000_000 };
+        let (worker_states, idle_reasons, spool) = (states(&workers), idle(&workers), spool(&workers));
         let open_batches = vec![batch_show::example(); MOST_BATCHES + 2];
         let jobserver = "http://127.0.0.1:7070";
-        lines(&Grid { jobserver, status, worker_states, idle_reasons, waiting_to_join: 2, open_batches })
+        lines(&Grid { jobserver, status, worker_states, idle_reasons, spool, waiting_to_join: 2, open_batches })
     }
 
     #[test]

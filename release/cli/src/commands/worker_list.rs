@@ -129,6 +129,7 @@ pub(crate) fn example() -> Worker {
                 gtid: "0-7-12".into(),
                 server: "MariaDB 10.11.19".into(),
             }),
+            spool: nightshift_wire::Spool::default(),
             steps: Vec::new(),
         },
         address: "10.0.0.17".into(),
@@ -178,6 +179,7 @@ mod tests {
             release: String::new(),
             refused: Vec::new(),
             replica: None,
+            spool: nightshift_wire::Spool::default(),
             ..stopped.report.clone()
         };
         let waiting = Worker { report, name: "anna's desk".into(), ..stopped.clone() };

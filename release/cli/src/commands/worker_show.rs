@@ -113,6 +113,9 @@ pub(crate) fn lines(worker: &Worker, out: Option<&Enrolment>, zone: &TimeZone) -
         moment(worker.first_seen, zone),
         moment(worker.last_seen, zone),
     );
+    if !report.spool.is_empty() {
+        text += &format!("spool      {} not handed in yet\n", report.spool);
+    }
     if let Some(replica) = &report.replica {
         text += &format!("replica    {}\n", replica_lines(replica));
     }
@@ -151,6 +154,7 @@ mod tests {
         let mut worker = worker_list::example();
         worker.drained = Some("its last 3 jobs failed while other workers' jobs were accepted".into());
         worker.tags = ["gpu".to_owned()].into();
+        worker.report.spool = nightshift_wire::Spool { jobs: 2, bytes: 340_000 };
         worker.machine = Machine { memory_mb: 2_000, disk_mb: 0 };
         let step = |step: &str, ok, found: &str, next: &str| StepReport {
             step: step.into(),

@@ -42,6 +42,7 @@ async fn results_that_the_server_fails_to_take_are_held_on_disk_and_handed_in_be
         server.until(works_on).await;
         let kept = "work; the results of job 1 are kept until the job server takes them: the job server failed";
         told.until(|message| matches!(message, FromCore::Waiting(what) if what.starts_with(kept))).await;
+        told.until(|message| matches!(message, FromCore::Spooled { jobs: 1, bytes: 1.. })).await;
         assert_eq!(worker.attempts_on_disk(), 1);
         server.come_back();
         server.until_all_done().await;

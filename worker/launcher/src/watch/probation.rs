@@ -118,7 +118,11 @@ impl Probation {
             FromCore::Progress if !self.in_hand && self.failed.is_empty() => {
                 self.can(|fault| matches!(fault, FaultKind::Core | FaultKind::CutOff | FaultKind::Claim))
             }
-            FromCore::Waiting(_) | FromCore::Progress | FromCore::Protected(_) | FromCore::Woke(_) => None,
+            FromCore::Waiting(_)
+            | FromCore::Progress
+            | FromCore::Protected(_)
+            | FromCore::Spooled { .. }
+            | FromCore::Woke(_) => None,
         }
     }
 

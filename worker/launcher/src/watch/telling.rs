@@ -95,6 +95,7 @@ fn matters(last: &Report, report: &Report) -> bool {
         || last.release != report.release
         || last.refused != report.refused
         || replica(last) != replica(report)
+        || last.spool.is_empty() != report.spool.is_empty()
         || steps(last) != steps(report)
 }
 
@@ -116,6 +117,7 @@ mod tests {
             refused: Vec::new(),
             trial: None,
             replica: None,
+            spool: nightshift_wire::Spool::default(),
             steps: Vec::new(),
         }
     }
@@ -167,5 +169,8 @@ mod tests {
         assert_eq!(telling.due(&blocked, 1), Due { status: true, report: true });
         let refused = Report { refused: vec!["v2.0.0".into()], ..blocked };
         assert_eq!(telling.due(&refused, 2), Due { status: true, report: true });
+        let keeps = |jobs| Report { spool: nightshift_wire::Spool { jobs, bytes: 9 }, ..refused.clone() };
+        assert_eq!(telling.due(&keeps(1), 3), Due { status: true, report: true });
+        assert_eq!(telling.due(&keeps(2), 4), Due { status: false, report: false });
     }
 }

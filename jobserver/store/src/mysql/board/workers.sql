@@ -3,7 +3,7 @@
 SELECT worker,
        coalesce(nullif(name, ''), (SELECT enrolments.name FROM enrolments WHERE enrolments.worker = workers.worker), '')
            AS name,
-       host, state, reason, `release`, refused, steps, replica, address, plugins, memory_mb, disk_mb, tags,
+       host, state, reason, `release`, refused, steps, replica, spool_jobs, spool_bytes, address, plugins, memory_mb, disk_mb, tags,
        drained, first_seen, last_seen, jobs_done, records_done,
        (SELECT count(*)
         FROM attempts

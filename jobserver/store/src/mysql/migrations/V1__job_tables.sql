@@ -219,6 +219,9 @@ CREATE TABLE IF NOT EXISTS workers (
     steps           MEDIUMTEXT   NOT NULL CHECK (JSON_VALID(steps)),
     -- Its replica, as a JSON object; NULL when it has none.
     replica         MEDIUMTEXT   CHECK (JSON_VALID(replica)),
+    -- Results that it could not hand in yet: of so many jobs, so many bytes.
+    spool_jobs      BIGINT       NOT NULL DEFAULT 0 CHECK (spool_jobs >= 0),
+    spool_bytes     BIGINT       NOT NULL DEFAULT 0 CHECK (spool_bytes >= 0),
     address         MEDIUMTEXT   NOT NULL,
     -- As it claimed last; 0 for a machine it did not describe.
     plugins         MEDIUMTEXT   NOT NULL DEFAULT ('[]') CHECK (JSON_VALID(plugins)),

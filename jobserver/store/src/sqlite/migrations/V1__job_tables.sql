@@ -193,6 +193,9 @@ CREATE TABLE workers (
     steps           TEXT    NOT NULL CHECK (json_type(steps) = 'array'),
     -- Its replica, as a JSON object; NULL when it has none.
     replica         TEXT    CHECK (json_type(replica) = 'object'),
+    -- Results that it could not hand in yet: of so many jobs, so many bytes.
+    spool_jobs      INTEGER NOT NULL DEFAULT 0 CHECK (spool_jobs >= 0),
+    spool_bytes     INTEGER NOT NULL DEFAULT 0 CHECK (spool_bytes >= 0),
     address         TEXT    NOT NULL,
     -- As it claimed last; 0 for a machine it did not describe.
     plugins         TEXT    NOT NULL DEFAULT '[]' CHECK (json_type(plugins) = 'array'),

@@ -1,8 +1,8 @@
 //! Promises about what the dashboard shows.
 
-use nightshift_store::{BatchFilter, HourOfWork, ReplicasNow, WorkNow, WorkerFilter, WorkersWhy};
+use nightshift_store::{BatchFilter, HourOfWork, ReplicasNow, SpoolNow, WorkNow, WorkerFilter, WorkersWhy};
 use nightshift_wire::{
-    BatchId, BatchState, GiveBackCause, Reason, ReplicaReport, ReplicaState, WorkerChange, WorkerState,
+    BatchId, BatchState, GiveBackCause, Reason, ReplicaReport, ReplicaState, Spool, WorkerChange, WorkerState,
 };
 
 use crate::{
@@ -54,6 +54,7 @@ pub(crate) async fn workers_are_counted_and_found_as_they_are_shown(place: &dyn 
         let mut said = report(worker);
         said.reason = "the office is open".to_owned();
         (said.release, said.replica) = (release.to_owned(), Some(replica));
+        said.spool = behind_ms.map(|behind_ms| Spool { jobs: 2, bytes: behind_ms }).unwrap_or_default();
         store.report(&said, "10.0.0.1", at).await.expect("kept");
     }
     let shown = store.worker("w-2").await.expect("known").report.state;
@@ -70,6 +71,9 @@ pub(crate) async fn workers_are_counted_and_found_as_they_are_shown(place: &dyn 
     }
     assert_eq!(now.releases, [("v1.0.0".to_owned(), 1), ("v1.1.0".to_owned(), 1)], "who is away runs nothing");
     assert_eq!(now.replicas, [ReplicasNow { state: ReplicaState::Behind, workers: 2, behind_ms: Some(9_000) }]);
+
+    assert_eq!(now.spool, SpoolNow { workers: 2, spool: Spool { jobs: 4, bytes: 16_000 } });
+    assert_eq!(store.worker("w-2").await.expect("known").report.spool, Spool { jobs: 2, bytes: 7_000 });
 
     let found = async |filter: WorkerFilter, after: &str, limit| {
         let found = store.find_workers(&WorkerFilter { away_before: 50, ..filter }, after, limit).await.expect("found");

@@ -114,6 +114,7 @@ async fn report_workers(address: &str) -> Result<()> {
             steps: Vec::new(),
             trial: None,
             replica: None,
+            spool: nightshift_wire::Spool::default(),
         };
         post(&mut request, "/v1/reports", &serde_json::to_vec(&report)?);
         let (status, _) = connection.ask(&request).await?;

@@ -280,6 +280,7 @@ impl Fleet {
                 refused: Vec::new(),
                 trial: None,
                 replica: None,
+                spool: nightshift_wire::Spool::default(),
                 steps: Vec::new(),
             };
             self.client.report(&report).await.expect("kept");
