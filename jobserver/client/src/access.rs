@@ -13,7 +13,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
 
 /// The header in which a worker says on which machine it is.
@@ -102,6 +102,10 @@ impl fmt::Display for Pin {
     }
 }
 
+/// Why a server is not believed whose certificate is of another authority than the pinned one.
+const NOT_PINNED: &str = "its certificate is not of the authority that is pinned: the pin is another job server's, or this is not \
+                          yours; `nightshift-jobserver init` prints the pin there";
+
 /// Believes certificates of the pinned authority, for the name that was asked, as long as they are valid.
 #[derive(Debug)]
 struct Pinned {
@@ -119,7 +123,7 @@ impl ServerCertVerifier for Pinned {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let authority = intermediates.iter().find(|&certificate| Some(Pin::of(certificate)) == self.pin);
-        let authority = authority.ok_or(CertificateError::UnknownIssuer)?;
+        let authority = authority.ok_or_else(|| Error::General(NOT_PINNED.to_owned()))?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))

@@ -82,6 +82,14 @@ impl Caller {
         }
     }
 
+    /// A reason as it stands where people read it: who did it, when nobody said why.
+    pub(crate) fn reason(&self, did: &str, reason: &str) -> String {
+        match (reason.trim(), self) {
+            ("", Caller::Somebody { name, .. }) => format!("{did} by {name}"),
+            (reason, _) => reason.to_owned(),
+        }
+    }
+
     pub(crate) fn me(&self) -> Me {
         match self {
             Caller::Anybody => Me { name: None, role: None },
@@ -249,6 +257,7 @@ impl Gate {
                 let secret = session::brought(&request.headers).filter(|_| looks).ok_or_else(|| {
                     let advice = "a person's is stored by `nightshift login URL`, a worker gets its own by joining";
                     who(access_code::NOT_AUTHENTICATED, format!("{}: it brings no token; {advice}", doing()))
+                        .guessed_nothing()
                 })?;
                 let (token_hash, form_key) = self.session(&doing(), secret, now).await?;
                 (token_hash, Some(form_key))

@@ -49,6 +49,8 @@ pub struct Catalogue {
     pub release: Option<String>,
     /// Why there is none, or what is wrong with the repository; empty when all is well.
     pub problem: String,
+    /// The commit of the control branch that was seen last; absent when none was.
+    pub control: Option<String>,
     /// What the stop flags say, while there are some.
     pub stopped: Option<String>,
     /// What `rollout.toml` holds back.
@@ -93,6 +95,7 @@ impl Catalogue {
         Catalogue {
             release: None,
             problem: problem.into(),
+            control: None,
             stopped: None,
             holds: Holds::default(),
             known: Vec::new(),

@@ -22,6 +22,8 @@ pub(crate) struct Refused {
     problem: Box<Problem>,
     /// After so many seconds it may be made again.
     retry_after: Option<u64>,
+    /// It came without any token or secret, and so guessed none.
+    guessed_nothing: bool,
 }
 
 /// Marks the answer to a token or secret that was wrong; what surrounds the request counts these.
@@ -38,7 +40,12 @@ const STORE_AGAIN: u64 = 5;
 impl Refused {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Refused {
         let problem = Problem { code: code.to_owned(), status: status.as_u16(), detail: detail.into() };
-        Refused { problem: Box::new(problem), retry_after: None }
+        Refused { problem: Box::new(problem), retry_after: None, guessed_nothing: false }
+    }
+
+    /// The same for a request that brought no secret: it is not counted among wrong ones.
+    pub(crate) fn guessed_nothing(self) -> Refused {
+        Refused { guessed_nothing: true, ..self }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Refused {
@@ -176,7 +183,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = self.status();
-        let unauthenticated = status == StatusCode::UNAUTHORIZED || self.problem.code == code::WRONG_SECRET;
+        let is_wrong = status == StatusCode::UNAUTHORIZED || self.problem.code == code::WRONG_SECRET;
+        let unauthenticated = is_wrong && !self.guessed_nothing;
         let mut response = (status, Json(&self.problem)).into_response();
         response.extensions_mut().insert(Told(self.problem.detail.into()));
         if unauthenticated {

@@ -135,6 +135,9 @@ pub struct Status {
     /// Id of that tag as git names it, by which two grids with a tag of one name are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_id: Option<String>,
+    /// The commit of the control branch that was seen last, which tells them apart before the first release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_id: Option<String>,
     /// Why no release is known, or what is wrong with the repository; empty when all is well.
     pub release_problem: String,
     /// What the stop flag in the repository says; absent when there is none. While there is one no job is handed out.

@@ -21,9 +21,11 @@ use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::version::ReleaseVersion;
 use tokio_util::io::ReaderStream;
 
+use crate::control::RepositoryArgs;
 use crate::grid_clone::GridClone;
 use crate::program::says_version;
 use crate::refusal::{OrRefuse, refusal};
+use crate::same_grid::Check;
 use crate::server::{ServerArgs, wait_for};
 use crate::surroundings::Surroundings;
 
@@ -153,6 +155,9 @@ impl BinaryArgs {
             left.iter().for_each(|left| around.screen.warn(left));
             return Ok(left);
         }
+        Check::of(&RepositoryArgs::default(), &self.server, around)?
+            .refuse_another(&self.server, around)
+            .context("uploading the programs to the job server; nothing was pushed")?;
         let url = self.server.url(around).to_owned();
         let client = self.server.client(around)?;
         wait_for(async {

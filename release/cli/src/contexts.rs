@@ -12,14 +12,14 @@ use crate::config::Config;
 use crate::refusal::refusal;
 use crate::{config, swap};
 
-/// Makes a context, or gives it another job server, and takes it into use.
-pub(crate) fn make(config_dir: &Path, name: &str, jobserver: &str) -> anyhow::Result<PathBuf> {
+/// Makes a context of these keys, or changes one, and takes it into use.
+pub(crate) fn make(config_dir: &Path, name: &str, keys: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
     if name.is_empty() || !name.chars().all(is_sign_of_a_name) {
         let text = format!("{name:?} is no name for a context: use letters, digits and the signs . _ -");
         return Err(refusal(Exit::Usage, text));
     }
     change(config_dir, |document| {
-        put(document, name, &[("jobserver", jobserver)]);
+        put(document, name, keys);
         taken(document, Some(name));
     })
 }
@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn a_name_that_is_none_is_refused() {
         let folder = tempfile::tempdir().expect("folder");
-        let error = make(folder.path(), "our office", "https://office").expect_err("a blank").to_string();
+        let error =
+            make(folder.path(), "our office", &[("jobserver", "https://office")]).expect_err("a blank").to_string();
         assert!(error.contains("letters, digits"), "{error}");
         assert!(!config::path(folder.path()).exists());
     }

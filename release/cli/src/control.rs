@@ -31,6 +31,11 @@ pub(crate) struct RepositoryArgs {
 }
 
 impl RepositoryArgs {
+    /// The repository that the command line names.
+    pub(crate) fn named(&self) -> Option<&str> {
+        self.repository.as_deref()
+    }
+
     /// Whether nobody named another repository than the one of this clone.
     pub(crate) fn is_the_clones_own(&self) -> bool {
         self.repository.is_none()

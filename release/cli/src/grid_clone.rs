@@ -8,6 +8,7 @@ use nightshift_manifest::SETTINGS_FILE;
 
 use crate::git::{Git, GitError};
 use crate::refusal::{OrRefuse, refusal};
+use crate::same_grid;
 use crate::surroundings::Surroundings;
 
 /// A clone a person works in.
@@ -56,12 +57,14 @@ impl GridClone {
             Err(_) => None,
         };
         let control_branch = git.config("nightshift.controlBranch")?;
-        Ok(Some(Self {
+        let clone = Self {
             remote: remote.unwrap_or_else(|| "origin".to_owned()),
             control_branch: control_branch.unwrap_or_else(|| around.config.control_branch.clone()),
             root,
             git,
-        }))
+        };
+        same_grid::check_clone(&clone, around)?;
+        Ok(Some(clone))
     }
 
     /// The branch that is checked out; releases are cut from it.

@@ -103,7 +103,8 @@ pub(crate) async fn change(
     if args.dry_run {
         return show(&client.change_jobs(&request).await?, &format!("would be {done}"), named, args, around);
     }
-    if !named && !args.yes {
+    // Who names jobs has looked; but nothing brings back what is deleted.
+    if (!named || request.action == JobAction::Delete) && !args.yes {
         let would = client.change_jobs(&request).await?;
         if would.changed == 0 {
             return show(&would, done, named, args, around);

@@ -46,7 +46,12 @@ pub(crate) fn report(plan: &Plan, goal: Option<(f64, Option<u64>)>, screen: &Scr
     for (label, line) in lines(plan, goal) {
         paragraph(&mut text, label, &line, width);
     }
-    let _ = write!(text, "\njob sizes compared\n{}", screen.fit(&table(&plan.sizes)));
+    let of = if plan.compared_pcs < plan.office.pcs {
+        format!(", on {} of the PCs", count(plan.compared_pcs.into()))
+    } else {
+        String::new()
+    };
+    let _ = write!(text, "\njob sizes compared{of}\n{}", screen.fit(&table(&plan.sizes)));
     for size in plan.sizes.iter().filter(|size| size.verdict != Verdict::Good) {
         let reasons = format!("{}: {}.", word(size.verdict), size.reasons.join("; "));
         paragraph(&mut text, &format!("{} records", count(size.records)), &reasons, width);
@@ -60,8 +65,8 @@ fn head(plan: &Plan) -> String {
     // A share of a hundred without the noise of its last digits.
     let speed = (office.speed * 1e6).round() / 1e4;
     format!(
-        "{} PCs at {speed} % of the server, idle {} a day, {beside}; {} days simulated, seed {}",
-        count(office.pcs.into()),
+        "{} at {speed} % of the server, idle {} a day, {beside}; {} days simulated, seed {}",
+        counted(office.pcs.into(), "PC"),
         figures_of_time(office.idle_ms),
         office.days,
         office.seed

@@ -7,7 +7,7 @@ use nightshift_wire::{Batch, BatchState, JobState, WorkerState};
 use crate::surroundings::Surroundings;
 
 /// Which job server a command talks to.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct ServerArgs {
     /// The job server [default: jobserver in config.toml, or the one of the last login]
     #[arg(long, value_name = "URL", env = "NIGHTSHIFT_JOBSERVER", hide_env_values = true)]
@@ -60,6 +60,7 @@ pub(crate) fn number(text: &str) -> Result<i64, String> {
 /// A batch's state in the words of the glossary.
 pub(crate) fn batch_state(batch: &Batch) -> &'static str {
     match batch.state {
+        BatchState::Open if batch.suspended.is_some() => "suspended",
         BatchState::Receiving => "receiving",
         BatchState::Open => "open",
         BatchState::Done => "done",

@@ -117,7 +117,7 @@ pub(crate) fn comparison(comparison: &Comparison) -> String {
 
 /// Plugins that were used then and now; `None` when too little was done, of which rates would be none.
 pub(crate) fn compared_plugins(comparison: &Comparison) -> Option<Table> {
-    let headers = ["PLUGIN", ">RECORDS AN HOUR THEN", ">NOW", ">A WORKER AN HOUR THEN", ">NOW"];
+    let headers = ["PLUGIN", ">RECORDS AN HOUR THEN", ">NOW", ">PER HOUR OF WORK THEN", ">NOW"];
     let mut table = Table::new(&headers);
     for plugin in &comparison.plugins {
         table.row(vec![
@@ -133,7 +133,7 @@ pub(crate) fn compared_plugins(comparison: &Comparison) -> Option<Table> {
 
 /// What was recorded as a baseline, by plugin.
 pub(crate) fn figures(figures: &GridFigures) -> Table {
-    let mut table = Table::new(&["PLUGIN", ">RECORDS", ">JOBS", ">ERRORS", ">A WORKER AN HOUR"]);
+    let mut table = Table::new(&["PLUGIN", ">RECORDS", ">JOBS", ">ERRORS", ">PER HOUR OF WORK"]);
     for plugin in &figures.plugins {
         let an_hour = plugin.records as f64 * 3_600_000.0 / plugin.work_ms.max(1) as f64;
         table.row(vec![

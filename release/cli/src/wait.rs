@@ -83,10 +83,22 @@ fn why_nothing_moves(status: &Status, batch: &Batch) -> Option<String> {
     if let Some(reason) = &status.stopped {
         return Some(format!("the grid is stopped: {reason}; `nightshift start` removes the flag"));
     }
+    if let Some(reason) = &batch.suspended {
+        let id = batch.id;
+        return Some(format!("the batch is suspended: {reason}; `nightshift batch resume {id}` lets its jobs go out"));
+    }
     if status.workers == 0 {
         return Some(
             "no worker has been heard of in the last two minutes; start one with `nightshift-worker run`".into(),
         );
+    }
+    if batch.jobs_running == 0 && status.jobs_running > 0 {
+        return Some(format!(
+            "workers are at {} of other batches; `nightshift job list --batch {}` says what waits, `nightshift job explain \
+             JOB` for what",
+            counted(status.jobs_running, "job"),
+            batch.id
+        ));
     }
     (batch.jobs_running == 0).then(|| {
         "no worker is at this batch yet (a new release reaches a worker within a minute); \

@@ -22,6 +22,8 @@ pub struct Plan {
     pub figures: Figures,
     /// What one PC brings, in jobs of today's size a day.
     pub pc_jobs_a_day: f64,
+    /// So many of the PCs were simulated to compare job sizes.
+    pub compared_pcs: u32,
     /// Job sizes compared, the smallest first.
     pub sizes: Vec<Tried>,
     /// What to set.
@@ -110,6 +112,7 @@ pub fn plan(office: &Office, pace: &mut dyn FnMut(Pace)) -> Result<Plan, WrongOf
         pc_jobs_a_day: (figures.jobs_a_day - figures.server_jobs_a_day) / f64::from(office.pcs),
         office: office.clone(),
         figures,
+        compared_pcs: sample.pcs,
         sizes: tried,
         advice,
     })

@@ -116,7 +116,8 @@ pub(crate) async fn suspend_batch(app: &App, caller: &Caller, batch: BatchId, re
     if let Some(over) = over(&seen) {
         return Err(Refused::new(StatusCode::CONFLICT, code::FINISHED, format!("suspending batch {batch}: {over}")));
     }
-    let suspended = app.store.suspend_batch(batch, &reason, app.clock.now()).await;
+    let shown = caller.reason("suspended", &reason);
+    let suspended = app.store.suspend_batch(batch, &shown, app.clock.now()).await;
     let suspended = suspended.map_err(while_doing(|| format!("suspending batch {batch}")))?;
     tracing::warn!(batch, "batch {batch} is suspended: {}", suspended.suspended.as_deref().unwrap_or_default());
     acts::note(app, caller, format!("suspended batch {batch}"), &reason).await;

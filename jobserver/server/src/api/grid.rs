@@ -93,6 +93,7 @@ pub(crate) fn in_figures(app: &App, counts: &Counts, now: Moment) -> Status {
         now,
         release: catalogue.release.clone(),
         release_id: catalogue.release_id().map(str::to_owned),
+        control_id: catalogue.control.clone(),
         release_problem: catalogue.problem.clone(),
         stopped: stops::everywhere(&stops::all(&catalogue, &app.stops.now()), "").0,
         jobs_waiting: counts.jobs_waiting,

@@ -122,7 +122,12 @@ pub(crate) async fn change(app: &App, caller: &Caller, mut request: ActionReques
     caller.narrow(&app.gate, DOING, &mut request.filter).await?;
     check(app, &request).await?;
     let ActionRequest { action, filter, reason, dry_run } = request;
-    let change = JobChange { action, filter, reason: one_line(&reason), dry_run };
+    let said = one_line(&reason);
+    let shown = match action {
+        JobAction::Suspend | JobAction::Delete => caller.reason(&action.to_string(), &said),
+        JobAction::Resume | JobAction::Retry | JobAction::Edit(_) => said.clone(),
+    };
+    let change = JobChange { action, filter, reason: shown, dry_run };
     let mut report = ActionReport::default();
     let mut from = Some(0);
     while let Some(at) = from {
@@ -136,9 +141,9 @@ pub(crate) async fn change(app: &App, caller: &Caller, mut request: ActionReques
     }
     if !dry_run && report.changed > 0 {
         let did = in_words(&change, &report);
-        tracing::warn!("{} {did}{}", caller.name(), because(&change.reason));
+        tracing::warn!("{} {did}{}", caller.name(), because(&said));
         app.work.notify_waiters();
-        acts::note(app, caller, did, &change.reason).await;
+        acts::note(app, caller, did, &said).await;
     }
     Ok(report)
 }

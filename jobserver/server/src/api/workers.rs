@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Extension, State};
+use axum::http::StatusCode;
 use nightshift_manifest::requires::check_tag;
-use nightshift_wire::{Reason, Worker, WorkerChange};
+use nightshift_wire::{EnrolmentState, Reason, Worker, WorkerChange, code};
 
 use super::Shared;
 use super::body::{Body, Number, named};
@@ -65,15 +66,42 @@ pub(crate) async fn change_worker(
 ) -> Result<Worker, Refused> {
     let doing = || format!("changing worker {}", one_line(worker));
     let change = checked(change).map_err(|wrong| Refused::bad_request(format!("{}: {wrong}", doing())))?;
+    if matches!(change, WorkerChange::Resume) {
+        may_be_resumed(app, worker).await?;
+    }
+    let (did, why) = in_words(worker, &change);
+    let (did, why) = (did, why.to_owned());
+    let change = match change {
+        WorkerChange::Drain(Reason { reason }) => {
+            WorkerChange::Drain(Reason { reason: caller.reason("drained", &reason) })
+        }
+        other => other,
+    };
     let changed = app.store.change_worker(worker, &change, app.clock.now()).await.map_err(while_doing(doing))?;
     match &changed.drained {
         Some(reason) => tracing::warn!(worker, "worker {worker} is drained: {reason}"),
         None => tracing::info!(worker, "worker {worker} is changed and may take jobs"),
     }
     app.work.notify_waiters();
-    let (did, why) = in_words(worker, &change);
-    acts::note(app, caller, did, why).await;
+    acts::note(app, caller, did, &why).await;
     Ok(changed)
+}
+
+/// Refuses to resume a worker that nobody lets in: it would be shown as one that gets jobs.
+async fn may_be_resumed(app: &App, worker: &str) -> Result<(), Refused> {
+    let doing = || format!("resuming worker {}", one_line(worker));
+    let known = app.gate.directory.workers().await.map_err(while_doing(doing))?;
+    let out = known.iter().find(|known| {
+        known.worker == worker && matches!(known.state, EnrolmentState::Revoked | EnrolmentState::Refused)
+    });
+    match out {
+        None => Ok(()),
+        Some(out) => {
+            let detail =
+                format!("{}: it is {} and let in no more; it can join again as a new worker", doing(), out.reason);
+            Err(Refused::new(StatusCode::CONFLICT, code::FINISHED, detail))
+        }
+    }
 }
 
 /// What was done, and why.

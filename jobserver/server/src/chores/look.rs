@@ -225,6 +225,7 @@ fn catalogue(engine: &Engine, found: Result<Found, String>, last: &Catalogue) ->
     catalogue.promotions = promotions.unwrap_or_else(|| last.promotions.clone());
     catalogue.stopped = StopFlag::in_words(&stops);
     catalogue.stops = stops;
+    catalogue.control = engine.last_look().and_then(|look| look.control.clone());
     catalogue.holds = engine.last_look().map(|look| look.holds.clone()).unwrap_or_default();
     catalogue
 }

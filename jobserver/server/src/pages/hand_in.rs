@@ -75,7 +75,7 @@ impl Looked {
     fn time(&self) -> String {
         let Estimate { work_ms, elapsed_ms, how, .. } = &self.preview.estimate;
         match (elapsed_ms, work_ms) {
-            (Some(..1_000), _) => format!("less than a second ({how})"),
+            (Some(..10_000), _) => format!("a few seconds ({how})"),
             (Some(elapsed), _) => format!("about {} ({how})", lasting(*elapsed)),
             (None, Some(work)) => format!("about {} of work ({how})", lasting(*work)),
             (None, None) => how.clone(),

@@ -8,6 +8,7 @@ use crate::config;
 use crate::figures::counted;
 use crate::git::Git;
 use crate::grid_clone::GridClone;
+use crate::same_grid::Refs;
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
 
@@ -64,17 +65,17 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     match git.run(&["--version"]) {
         Ok(version) => {
             findings.push(Finding::good("git", version));
-            let (found, url) = repository(&git, around);
+            let (found, of) = repository(&git, around);
             findings.push(found);
-            central = url;
+            central = of;
         }
         Err(error) => findings.push(Finding::wrong("git", with_causes(error))),
     }
     findings.push(signing_key(around));
     let (found, status) = job_server(args, around).await;
     findings.extend(found);
-    if let (Some(url), Some(status)) = (&central, &status) {
-        findings.extend(one_grid(&git, url, status));
+    if let (Some(central), Some(status)) = (&central, &status) {
+        findings.extend(one_grid(&git, central, status));
     }
     match args.json {
         true => around.screen.json("findings", &findings)?,
@@ -111,12 +112,12 @@ fn configuration(around: &Surroundings) -> Finding {
     }
 }
 
-/// Whether the central repository answers, and has its control branch; and its URL, when it does.
-fn repository(git: &Git, around: &Surroundings) -> (Finding, Option<String>) {
+/// Whether the central repository answers, and has its control branch; and both, when it does.
+fn repository(git: &Git, around: &Surroundings) -> (Finding, Option<(String, String)>) {
     match named_repository(around) {
         Err(finding) => (finding, None),
         Ok((url, branch)) => match control_branch(git, &url, &branch) {
-            Ok(finding) => (finding, Some(url)),
+            Ok(finding) => (finding, Some((url, branch))),
             Err(finding) => (finding, None),
         },
     }
@@ -149,25 +150,22 @@ fn control_branch(git: &Git, url: &str, branch: &str) -> Result<Finding, Finding
     }
 }
 
-/// Whether repository and job server are of one grid: the job server's release is a tag of that repository. Nothing, as long
-/// as there is no release or nobody can see.
-fn one_grid(git: &Git, url: &str, status: &Status) -> Option<Finding> {
-    let (tag, id) = (status.release.as_ref()?, status.release_id.as_ref()?);
-    let listed = git.run(&["ls-remote", "--tags", url, &format!("refs/tags/{tag}")]).ok()?;
-    let found = listed.lines().next().and_then(|line| line.split_whitespace().next());
-    match found {
-        Some(found) if found == id => None,
-        _ => {
-            let there = if found.is_some() { "which is another one" } else { "which is not" };
-            Some(Finding::wrong(
-                "one grid",
-                format!(
-                    "the job server offers {tag}, {there} in {url}: they are of two grids. Name the job server of this \
-                     repository with --jobserver or --context, or go to the clone of the other grid"
-                ),
-            ))
-        }
+/// Whether repository and job server are of one grid, as far as the job server says what it sees.
+fn one_grid(git: &Git, (url, branch): &(String, String), status: &Status) -> Option<Finding> {
+    let refs = Refs::of(git, url, branch).ok()?;
+    if refs.are_of(status)? {
+        return None;
     }
+    let seen = match &status.release {
+        Some(tag) if refs.has_tag(tag) => format!("the job server offers {tag}, which is another one in {url}"),
+        Some(tag) => format!("the job server offers {tag}, which is not in {url}"),
+        None => format!("the job server sees another branch {branch} than {url} has"),
+    };
+    let text = format!(
+        "{seen}: they are of two grids. Name the job server of this repository with --jobserver or --context, or go to the \
+         clone of the other grid"
+    );
+    Some(Finding::wrong("one grid", text))
 }
 
 fn signing_key(around: &Surroundings) -> Finding {
@@ -249,6 +247,7 @@ mod tests {
             now: 0,
             release: None,
             release_id: None,
+            control_id: None,
             release_problem: String::new(),
             stopped: Some("prices are wrong".into()),
             jobs_waiting: 0,

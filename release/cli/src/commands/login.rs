@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Pin of the certificate authority, as `nightshift-jobserver init` prints it; needed for https://
     #[arg(long, value_name = "sha256:…")]
     ca: Option<Pin>,
+    /// The central repository of its grid, for `stop`, `start` and `release` with this context; with --context
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,6 +51,9 @@ struct Login<'l> {
 
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    if args.repository.is_some() && around.config.chosen.is_none() {
+        return Err(refusal(Exit::Usage, "--repository is kept with a context: name one with --context NAME"));
+    }
     // The pin of an earlier login still holds.
     let pin = args.ca.or(around.credentials.access(&args.url)?.pin);
     let nobody = Access { pin, token: None, machine: None };
@@ -73,7 +79,9 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     around.screen.good(format!("kept in {}", kept_in.display()));
     let config = &around.config;
     if let Some(name) = &config.chosen {
-        let path = contexts::make(&around.config_dir, name, args.url.trim_end_matches('/'))?;
+        let mut keys = vec![("jobserver", args.url.trim_end_matches('/'))];
+        keys.extend(args.repository.as_deref().map(|repository| ("repository", repository)));
+        let path = contexts::make(&around.config_dir, name, &keys)?;
         around.screen.good(format!("context {name} is in use, says {}", path.display()));
     } else if let Some(other) = config.jobserver_named.as_ref().filter(|other| !same(other, &args.url)) {
         around.screen.warn(format!(

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Why; people read it at every worker and every result that is turned down
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Also a release that is not there; for one that is yet to come
+    /// Do not ask; for scripts
     #[arg(long)]
     yes: bool,
     /// Print JSON
@@ -42,14 +42,18 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         return Err(refusal(Exit::Usage, "say why with --reason: people read it at every worker"));
     }
     let control = Control::open(&args.repository, around)?;
-    if !control.has_tag(&release.tag())? {
-        let nobody = format!(
+    let would = match control.has_tag(&release.tag())? {
+        true => format!(
+            "{} would be denied for good: who has it goes back to the release before, and nobody takes it",
+            release.tag()
+        ),
+        false => format!(
             "{} would be denied, and there is no release of that name in {}: nobody would take it, should it come",
             release.tag(),
             control.url
-        );
-        around.confirm(&nobody, args.yes)?;
-    }
+        ),
+    };
+    around.confirm(&would, args.yes)?;
     let (tag, message) = (release.tag(), format!("Deny {}: {reason}\n", release.tag()));
     let changed = control.hold(&message, |holds| {
         holds.denies.retain(|deny| deny.release != release);

@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Keep the old release's rollout plan
     #[arg(long)]
     by_plan: bool,
-    /// Do not ask; for scripts. Where nobody can be asked, nobody is
+    /// Do not ask; for scripts
     #[arg(long)]
     yes: bool,
     /// Print JSON
@@ -77,6 +77,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     releases::fetch(&clone)?;
     let known = releases::judge(&clone, Tags::Central, None)?;
     let old_commit = commit_of(&known, old)?;
+    if let Some(why) = releases::held_back(&clone)?.denied(old) {
+        let text =
+            format!("{} is denied: {why}; its files would come back to every worker. Take another release", old.tag());
+        return Err(refusal(Exit::Usage, text));
+    }
     let newest = known.review.newest().context("a release that is believed is among the releases")?;
     let highest = known.review.tags.iter().filter_map(|tag| ReleaseVersion::parse_tag(&tag.tag.name).ok()).max();
     let version = match &args.as_version {
@@ -106,12 +111,10 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let tag_id = clone.git.run_with_input(&["hash-object", "-w", "-t", "tag", "--stdin"], &raw)?;
     let next = RemoteTag { name: version.tag(), id: tag_id.clone() };
     checks::check_release(&version.tag(), &releases::judge(&clone, Tags::Central, Some(next))?, &key, around)?;
-    if around.can_ask {
-        let changes = difference(&clone, &newest.commit, &commit)?;
-        let whom = if has_plan { "ring by ring" } else { "for every worker in its next cycle" };
-        let (next, newest) = (version.tag(), newest.version.tag());
-        around.confirm(&format!("{next} would be pushed, {whom}; against {newest}: {changes}"), args.yes)?;
-    }
+    let changes = difference(&clone, &newest.commit, &commit)?;
+    let whom = if has_plan { "ring by ring" } else { "for every worker in its next cycle" };
+    let (next, now) = (version.tag(), newest.version.tag());
+    around.confirm(&format!("{next} would be pushed, {whom}; against {now}: {changes}"), args.yes)?;
     push(&clone, version, &tag_id)?;
 
     let screen = &around.screen;

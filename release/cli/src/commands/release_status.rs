@@ -14,9 +14,11 @@ use nightshift_manifest::rollout::Holds;
 use nightshift_wire::{Rollout, Rollouts};
 use serde::Serialize;
 
+use crate::control::RepositoryArgs;
 use crate::figures::{count, moment};
 use crate::grid_clone::GridClone;
 use crate::releases::{self, Releases, Tags};
+use crate::same_grid::Check;
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
 use crate::table::Table;
@@ -89,6 +91,8 @@ struct Row {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let clone = GridClone::here(around)?;
+    let check = Check::of(&RepositoryArgs::default(), &args.server, around);
+    let is_of_this_grid = check.and_then(|check| check.refuse_another(&args.server, around));
     let mut last = String::new();
     loop {
         releases::fetch(&clone)?;
@@ -98,7 +102,10 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         let has_plan = newest.is_some_and(|commit| {
             releases::settings_of(&clone, &commit).is_some_and(|settings| settings.rollout.is_some())
         });
-        let rollouts = ask(args, has_plan || args.watch, around).await;
+        let rollouts = match &is_of_this_grid {
+            Ok(()) => ask(args, has_plan || args.watch, around).await,
+            Err(_) => None,
+        };
         let known = Known { clone: &clone, releases: &releases, holds: &holds, rollouts: rollouts.as_ref() };
         let (held, held_sentence) = held(&holds).unzip();
         let listing = Listing { held, held_sentence, releases: known.rows() };
@@ -106,6 +113,11 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         if seen != last {
             if !last.is_empty() {
                 around.screen.clear()?;
+            }
+            if let Err(why) = &is_of_this_grid
+                && args.server.is_named(around)
+            {
+                around.screen.warn(format!("who has a release is not shown; of the job server: {why:#}"));
             }
             show(&listing, rollouts.as_ref().map(|rollouts| rollouts.now), args, around)?;
             last = seen;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::control::{Control, RepositoryArgs};
 use crate::figures::counted;
 use crate::output::Screen;
-use crate::same_grid;
+use crate::same_grid::Check;
 use crate::server::{ServerArgs, wait_for};
 use crate::surroundings::Surroundings;
 
@@ -41,7 +41,8 @@ struct Taken {
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let silent = Screen::silent();
     let screen = if args.json { &silent } else { &around.screen };
-    let job_server = same_grid::check(&args.repository, &args.server, around)
+    let job_server = Check::of(&args.repository, &args.server, around)
+        .and_then(|check| check.refuse_another(&args.server, around))
         .and_then(|()| wait_for(async { Ok(args.server.client(around)?.clear_stops().await?) }));
     let control = Control::open(&args.repository, around)?;
     let repository = control.start("Start the grid\n")?;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use nightshift_client::{Client, ClientError};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, PrimaryStatus, Spool, Status, Worker, WorkerState, access_code};
+use nightshift_wire::{Batch, PrimaryStatus, Spool, Status, StopScope, StopSeen, Worker, WorkerState, access_code};
 use serde::Serialize;
 
+use crate::commands::worker_list::shut_out;
 use crate::figures::{count, counted, duration, share};
 use crate::server::{ServerArgs, is_over, worker_state};
 use crate::surroundings::Surroundings;
@@ -34,6 +35,8 @@ struct Grid<'a> {
     status: Status,
     worker_states: Vec<StateCount>,
     idle_reasons: Vec<Idle>,
+    /// The stops that stand, those of parts of the grid among them.
+    stops: Vec<StopSeen>,
     /// Results that workers could not hand in yet.
     spool: Spool,
     /// Workers that asked to join and were not decided about; 0 for who may not decide.
@@ -100,9 +103,13 @@ async fn look<'a>(client: &Client, jobserver: &'a str) -> Result<Grid<'a>, Clien
         workers => workers?,
     };
     let open_batches = client.batches().await?.into_iter().filter(|batch| !is_over(batch)).collect();
-    let waiting_to_join = workers::waiting(&client.enrolments().await.unwrap_or_default()).count();
+    let stops = client.stop("", Duration::ZERO).await?.stops;
+    let enrolments = client.enrolments().await.unwrap_or_default();
+    let waiting_to_join = workers::waiting(&enrolments).count();
+    // Who is let in no more said what it said last.
+    let workers: Vec<Worker> = workers.into_iter().filter(|worker| shut_out(worker, &enrolments).is_none()).collect();
     let (worker_states, idle_reasons, spool) = (states(&workers), idle(&workers), spool(&workers));
-    Ok(Grid { jobserver, status, worker_states, idle_reasons, spool, waiting_to_join, open_batches })
+    Ok(Grid { jobserver, status, worker_states, idle_reasons, stops, spool, waiting_to_join, open_batches })
 }
 
 /// Why workers do not work, the reason of most first.
@@ -167,6 +174,9 @@ fn lines(grid: &Grid<'_>) -> String {
     if let Some(primary) = &status.primary {
         text.push_str(&format!("primary     {}\n", in_words(primary, status.now)));
     }
+    for stop in grid.stops.iter().filter(|stop| stop.scope != StopScope::default()) {
+        text.push_str(&format!("stopped     {}\n", part_in_words(stop)));
+    }
     if let Some(flag) = &status.stopped {
         text.push_str(&format!("stopped     {flag}; `nightshift start` removes the flag\n"));
     }
@@ -188,13 +198,14 @@ fn lines(grid: &Grid<'_>) -> String {
     }
     for batch in grid.open_batches.iter().take(MOST_BATCHES) {
         text.push_str(&format!(
-            "batch {:<5} {} for {}: {} of {} records ({})\n",
+            "batch {:<5} {} for {}: {} of {} records ({}){}\n",
             batch.id,
             batch.name,
             batch.plugin,
             count(batch.results),
             count(batch.records),
-            share(batch.results, batch.records)
+            share(batch.results, batch.records),
+            batch.suspended.as_ref().map(|why| format!("; suspended: {why}")).unwrap_or_default(),
         ));
     }
     let more = grid.open_batches.len().saturating_sub(MOST_BATCHES);
@@ -202,6 +213,19 @@ fn lines(grid: &Grid<'_>) -> String {
         text.push_str(&format!("and {more} more open batches; see `nightshift batch list`\n"));
     }
     text
+}
+
+/// A stop of a part of the grid.
+fn part_in_words(stop: &StopSeen) -> String {
+    let StopScope { plugin, worker, release, when } = &stop.scope;
+    let parts = [("plugin", plugin), ("worker", worker), ("release", release)];
+    let parts = parts.into_iter().filter_map(|(what, name)| name.as_ref().map(|name| format!("{what} {name}")));
+    let mut what = parts.collect::<Vec<_>>().join(", ");
+    if what.is_empty() {
+        what.push_str("everything");
+    }
+    let when = if when.is_some() { " after the job in hand" } else { "" };
+    format!("{what}{when}: {} ({}); `nightshift start` removes the flag", stop.reason, stop.place)
 }
 
 /// The primary of the company's data, and how old what is known of it is.
@@ -233,6 +257,7 @@ mod tests {
             now: 0,
             release: release.map(str::to_owned),
             release_id: None,
+            control_id: None,
             release_problem: problem.into(),
             stopped: Some("prices are wrong (STOP on branch control)".into()),
             jobs_waiting: 5,
@@ -253,7 +278,9 @@ mod tests {
         let (worker_states, idle_reasons, spool) = (states(&workers), idle(&workers), spool(&workers));
         let open_batches = vec![batch_show::example(); MOST_BATCHES + 2];
         let jobserver = "http://127.0.0.1:7070";
-        lines(&Grid { jobserver, status, worker_states, idle_reasons, spool, waiting_to_join: 2, open_batches })
+        let scope = StopScope { plugin: Some("names".into()), ..StopScope::default() };
+        let stops = vec![StopSeen { place: "job server".into(), reason: "it is slow".into(), scope }];
+        lines(&Grid { jobserver, status, worker_states, idle_reasons, stops, spool, waiting_to_join: 2, open_batches })
     }
 
     #[test]

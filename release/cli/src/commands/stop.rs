@@ -6,19 +6,21 @@ use std::time::Duration;
 use anyhow::Context;
 use nightshift_contract::exit::Exit;
 use nightshift_manifest::stop::{Scope, When};
-use nightshift_wire::StopRequest;
+use nightshift_wire::{StopRequest, Worker};
 use serde::Serialize;
 
 use crate::clock::Stopwatch;
+use crate::commands::worker_list::shut_out;
 use crate::control::{Control, RepositoryArgs};
 use crate::figures::counted;
 use crate::output::Screen;
 use crate::refusal::refusal;
+use crate::same_grid::Check;
 use crate::server::{ServerArgs, wait_for};
 use crate::stopping::{Tally, count};
 use crate::surroundings::Surroundings;
 use crate::templates::toml_string;
-use crate::{same_grid, wait};
+use crate::wait;
 
 /// Stop the whole grid, or a part of it
 ///
@@ -75,7 +77,8 @@ struct Told {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
-    let scope = args.scope()?;
+    let worker = args.worker_meant(around);
+    let scope = args.scope(worker.as_deref())?;
     let (content, message) = flag(args.reason.as_deref(), &scope);
     let silent = Screen::silent();
     let screen = if args.json { &silent } else { &around.screen };
@@ -86,8 +89,11 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
             let standing = control.stop(&scope, &content, &message)?;
             Ok((control.url, standing))
         });
-        let job_server = same_grid::check(&args.repository, &args.server, around)
-            .and_then(|()| wait_for(async { Ok(args.server.client(around)?.raise_stop(&args.request()).await?) }));
+        let job_server = Check::of(&args.repository, &args.server, around)
+            .and_then(|check| check.refuse_another(&args.server, around))
+            .and_then(|()| {
+                wait_for(async { Ok(args.server.client(around)?.raise_stop(&args.request(worker.as_deref())).await?) })
+            });
         let broken = |_| Err(anyhow::anyhow!("raising the stop flag broke off"));
         (repository.join().unwrap_or_else(broken), job_server)
     });
@@ -123,7 +129,7 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         around.screen.json("stop", &told)?;
     }
     if told.workers.is_some_and(|workers| workers == Tally::default()) && !scope.is_everything() {
-        screen.warn("the job server knows no such worker now; --worker looks at ids and names of machines, not at names given here");
+        screen.warn("the job server knows no such worker now; --worker takes identities, hosts and names given here, and * for any text");
     }
     let still = told.workers.map_or(0, |workers| workers.running);
     if still > 0 && !args.no_wait {
@@ -135,9 +141,22 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 }
 
 impl Args {
-    fn scope(&self) -> anyhow::Result<Scope> {
+    /// The worker, by its identity where the flag gives the name that people gave it: workers know their identity and their
+    /// host, and no other name. A job server that does not say leaves it as it was written.
+    fn worker_meant(&self, around: &Surroundings) -> Option<String> {
+        let said = self.worker.as_deref()?;
+        let known = wait_for(async { Ok(self.server.client(around)?.workers().await?) }).unwrap_or_default();
+        let named: Vec<&Worker> = known.iter().filter(|worker| worker.name.eq_ignore_ascii_case(said)).collect();
+        let is_known = known.iter().any(|worker| worker.report.worker == said || worker.report.host == said);
+        match named.as_slice() {
+            [one] if !is_known => Some(one.report.worker.clone()),
+            _ => Some(said.to_owned()),
+        }
+    }
+
+    fn scope(&self, worker: Option<&str>) -> anyhow::Result<Scope> {
         let when = self.after_job.then_some(When::AfterJob.word());
-        Scope::read(self.plugin.as_deref(), self.worker.as_deref(), self.release.as_deref(), when).map_err(|error| {
+        Scope::read(self.plugin.as_deref(), worker, self.release.as_deref(), when).map_err(|error| {
             refusal(
                 Exit::Usage,
                 format!("{error}; nothing was stopped. Leave it out to stop everything, or correct it"),
@@ -145,11 +164,11 @@ impl Args {
         })
     }
 
-    fn request(&self) -> StopRequest {
+    fn request(&self, worker: Option<&str>) -> StopRequest {
         StopRequest {
             reason: self.reason.clone().unwrap_or_default(),
             plugin: self.plugin.clone(),
-            worker: self.worker.clone(),
+            worker: worker.map(str::to_owned),
             release: self.release.clone(),
             when: self.after_job.then(|| When::AfterJob.word().to_owned()),
         }
@@ -168,7 +187,11 @@ impl Args {
             let mut last = None;
             loop {
                 let seen = async {
-                    Ok::<_, nightshift_client::ClientError>((client.workers().await?, client.status().await?))
+                    let (mut workers, enrolments) =
+                        (client.workers().await?, client.enrolments().await.unwrap_or_default());
+                    // Who is let in no more does nothing, whatever it said last.
+                    workers.retain(|worker| shut_out(worker, &enrolments).is_none());
+                    Ok::<_, nightshift_client::ClientError>((workers, client.status().await?))
                 };
                 match seen.await {
                     Ok((workers, status)) => {

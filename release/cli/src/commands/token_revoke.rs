@@ -4,7 +4,6 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::{Moment, Role, Token};
 
 use crate::list;
-use crate::refusal::refusal;
 use crate::server::ServerArgs;
 use crate::surroundings::Surroundings;
 
@@ -17,7 +16,7 @@ pub(crate) struct Args {
     /// The token's name
     #[arg(value_name = "NAME")]
     name: String,
-    /// Revoke the last admin's token, too
+    /// Do not ask; for scripts
     #[arg(long)]
     yes: bool,
     /// Print JSON
@@ -30,13 +29,17 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    if !args.yes && is_last_admin(&client.tokens().await?, &args.name, client.status().await?.now) {
-        let text = format!(
-            "{} is the last token of an admin, and nothing was revoked: make another with `nightshift token create NAME --role \
-             admin` before, or say --yes",
-            args.name
-        );
-        return Err(refusal(Exit::Usage, text));
+    if !args.yes {
+        let is_last = is_last_admin(&client.tokens().await?, &args.name, client.status().await?.now);
+        let besides = match is_last {
+            true => {
+                " It is the last one of an admin: make another with `nightshift token create NAME --role admin` before"
+            }
+            false => "",
+        };
+        let name = &args.name;
+        around
+            .confirm(&format!("who works with the token {name} would be let in no more, for good.{besides}"), false)?;
     }
     client.revoke_token(&args.name).await?;
     list::gone("revoked", &args.name, &format!("the token {} is revoked", args.name), args.json, around)

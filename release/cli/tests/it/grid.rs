@@ -103,6 +103,47 @@ fn doctor_sees_that_repository_and_job_server_are_of_two_grids() {
 }
 
 #[test]
+fn a_context_without_a_repository_sends_nothing_to_the_job_server_of_another_grid() {
+    let grid = Running::new();
+    let person = &grid.person;
+    person.nightshift(&person.home(), &["init", "other", "--jobserver", "http://127.0.0.1:1"]).expect_code(0);
+    let other = person.home().join("other/grid");
+    let central = person.home().join("other/central.git");
+    let contexts = format!(
+        "[contexts.other]\njobserver = \"http://127.0.0.1:1\"\nrepository = \"file://{}\"\n",
+        central.display()
+    );
+    fs::write(person.home().join("config/nightshift/config.toml"), contexts).expect("written");
+    let login = ["login", grid.jobserver.as_str(), "--context", "first"];
+    person.typing(&person.home(), &login, "").expect_code(0);
+    let flags = || person.git(&central, &["ls-tree", "--name-only", "control"]);
+    let own_stops = || grid.json(&["status"])["status"]["stopped"].clone();
+    // Before the other grid has a release its control branch tells, and after that its tag of the same name.
+    for cut in [false, true] {
+        if cut {
+            person.nightshift(&other, &["release", "cut", "1.0.0", "--yes"]).expect_code(0);
+        }
+        let ended = person.nightshift(&other, &["stop", "--reason", "the other"]).expect_code(0);
+        ended.says("it is not asked, because").says(&format!("{} is not of file://", grid.jobserver));
+        assert_eq!((flags().as_str(), own_stops()), ("README.md\nSTOP", serde_json::Value::Null));
+        person.nightshift(&other, &["start"]).expect_code(75).says("it is not asked");
+    }
+    // A context that is named for a command is about that grid, whatever clone one stands in.
+    for context in ["first", "other"] {
+        let named = |words: &[&str]| {
+            let folder = if context == "first" { other.clone() } else { person.clone_dir() };
+            person.nightshift(&folder, &[&["--context", context], words].concat())
+        };
+        for words in [&["stop"][..], &["release", "deny", "1.0.0", "--reason", "x", "--yes"], &["release", "pause"]] {
+            named(words).expect_code(2).says("is about another grid than this clone").says("Nothing was changed");
+        }
+    }
+    assert_eq!(flags(), "README.md");
+    assert_eq!(own_stops(), serde_json::Value::Null);
+    person.nightshift(&person.clone_dir(), &["--context", "first", "stop", "--no-wait"]).expect_code(0).says("is told");
+}
+
+#[test]
 fn a_worker_goes_by_its_name_and_a_mistaken_one_is_said() {
     let grid = Running::new();
     let person = &grid.person;
@@ -125,6 +166,11 @@ fn a_worker_goes_by_its_name_and_a_mistaken_one_is_said() {
         .expect_code(2)
         .says(&format!("worker {worker} (Anna's desk, on "))
         .says("say --yes");
+    let desk = person.in_clone(&["stop", "--worker", "anna's desk", "--no-wait"]).expect_code(0);
+    assert!(!desk.stderr.contains("no such worker"), "{}", desk.stderr);
+    let stops = grid.json(&["status"])["status"]["stops"].clone();
+    assert_eq!(stops[0]["worker"], worker.as_str());
+    person.in_clone(&["start"]).expect_code(0);
     let nobody = person.in_clone(&["stop", "--worker", "pc-9", "--no-wait"]).expect_code(0);
     nobody.says("the job server knows no such worker now");
     person.in_clone(&["start"]).expect_code(0);
@@ -258,13 +304,13 @@ fn an_admin_suspends_explains_edits_and_deletes_jobs_and_drains_the_worker() {
     run(&["job", "edit", &job, "--priority", "9", "--tag", "gpu"]).expect_code(0);
     let shown = run(&["job", "show", &job]).expect_code(0).stdout;
     assert!(shown.contains("priority   9\nrequires   tag gpu\nrevision   2\n"), "{shown}");
-    assert_eq!(grid.json(&["job", "delete", &job, "--reason", "not needed"])["report"]["changed"], 1);
+    assert_eq!(grid.json(&["job", "delete", &job, "--reason", "not needed", "--yes"])["report"]["changed"], 1);
     run(&["batch", "suspend", "2", "--reason", "wrong file"]).expect_code(0).says("wrong file");
     run(&["batch", "resume", "2"]).expect_code(0);
     run(&["batch", "suspend", "1"]).expect_code(1).says("it is finished");
     run(&["worker", "resume", &worker]).expect_code(0);
     run(&["job", "show", "99"]).expect_code(3);
-    run(&["job", "delete", "99"]).expect_code(3);
+    run(&["job", "delete", "99", "--yes"]).expect_code(3);
     run(&["worker", "show", "nobody"]).expect_code(3);
 
     run(&["job", "retry", "--release", "1.0.0", "--batch", "1", "--yes"])

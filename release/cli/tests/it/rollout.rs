@@ -119,7 +119,7 @@ fn a_rollback_releases_the_old_files_under_a_higher_version_with_the_newest_keys
     let main = person.git(&person.central(), &["rev-parse", "main"]);
 
     let ended = person
-        .in_clone(&["release", "rollback", "1.0.0"])
+        .in_clone(&["release", "rollback", "1.0.0", "--yes"])
         .expect_code(0)
         .says("with the files of v1.0.0")
         .says("No branch was moved");
@@ -140,7 +140,10 @@ fn a_rollback_releases_the_old_files_under_a_higher_version_with_the_newest_keys
     person.in_clone(&["release", "rollback", "0.9.0"]).expect_code(3).says("there is no release v0.9.0");
     person.in_clone(&["release", "rollback", "newest"]).expect_code(2).says("no release's name");
     assert_eq!(person.everything(), before);
-    assert_eq!(person.in_clone(&["release", "rollback", "1.0.0", "--as", "2.0.0"]).expect_code(0).stdout, "v2.0.0\n");
+    assert_eq!(
+        person.in_clone(&["release", "rollback", "1.0.0", "--as", "2.0.0", "--yes"]).expect_code(0).stdout,
+        "v2.0.0\n"
+    );
 }
 
 #[test]
@@ -152,11 +155,14 @@ fn a_rollback_reaches_everyone_at_once_unless_its_plan_is_asked_for() {
     person.write("data/prices.csv", "id\n9\n");
     person.in_clone(&["release", "cut", "1.1.0", "--yes"]).expect_code(0);
     let settings = |tag: &str| person.git(&person.central(), &["show", &format!("{tag}:nightshift.toml")]);
-    person.in_clone(&["release", "rollback", "1.0.0"]).expect_code(0).says("every worker takes it in its next cycle");
+    person
+        .in_clone(&["release", "rollback", "1.0.0", "--yes"])
+        .expect_code(0)
+        .says("every worker takes it in its next cycle");
     assert_eq!(settings("v1.1.1"), "[jobs]\nmax_attempts = 3");
     person.in_clone(&["release", "pause", "--reason", "month's end"]).expect_code(0);
     person
-        .in_clone(&["release", "rollback", "1.0.0", "--by-plan"])
+        .in_clone(&["release", "rollback", "1.0.0", "--by-plan", "--yes"])
         .expect_code(0)
         .says("ring by ring")
         .says("Rollouts are paused (month's end)");
@@ -216,7 +222,7 @@ fn a_denied_release_says_why_and_the_one_before_it_is_the_newest() {
     for version in ["1.0.0", "1.1.0", "1.2.0"] {
         person.in_clone(&["release", "cut", version, "--yes"]).expect_code(0);
     }
-    person.in_clone(&["release", "deny", "1.2.0", "--reason", "wrong prices"]).expect_code(0);
+    person.in_clone(&["release", "deny", "1.2.0", "--reason", "wrong prices", "--yes"]).expect_code(0);
     let ended = person.in_clone(&["release", "status"]).expect_code(8);
     let states: Vec<Vec<&str>> =
         ended.stdout.lines().skip(1).map(|line| line.split_whitespace().take(2).collect()).collect();

@@ -60,7 +60,7 @@ fn in_the_clone_of_another_grid_than_the_configured_one_the_configured_job_serve
     let of_second = || person.git(&second.join("central.git"), &["ls-tree", "--name-only", "control"]);
     for (verb, holds) in [("stop", "README.md\nSTOP"), ("start", "README.md")] {
         let ended = person.nightshift(&second.join("grid"), &[verb]).expect_code(0);
-        ended.says("it is not asked, because config.toml has").says("name the job server of this grid");
+        ended.says("it is not asked, because the configuration has").says("name the job server of this grid");
         assert_eq!((of_second().as_str(), control(&person).as_str()), (holds, "README.md"));
     }
     // Who names it means it; nothing listens there.

@@ -57,7 +57,7 @@ fn time(preview: &Preview) -> String {
     let how = &preview.estimate.how;
     let shown = |ms: u64| duration(Duration::from_millis(ms));
     match (preview.estimate.elapsed_ms, preview.estimate.work_ms) {
-        (Some(..1_000), _) => format!("less than a second ({how})"),
+        (Some(..10_000), _) => format!("a few seconds ({how})"),
         (Some(elapsed), _) => format!("about {} ({how})", shown(elapsed)),
         (None, Some(work)) => format!("about {} of work ({how})", shown(work)),
         (None, None) => how.clone(),
