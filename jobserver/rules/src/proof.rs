@@ -3,7 +3,7 @@
 //! The counts come from rows, counted one by one, and not from the batch's own counters alone; where they differ, that
 //! is said and nothing is proved.
 
-use nightshift_wire::BatchState;
+use nightshift_wire::{BatchState, grouped};
 
 /// What was counted of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,14 +31,16 @@ pub fn verdict(state: BatchState, counted: Counted) -> (bool, String) {
         return (false, text);
     }
     let missing = records - results;
+    let (lost, all) = (grouped(missing), grouped(records));
     match (missing, state) {
         (0, BatchState::Done) => {
-            (true, format!("in = out: {records} records in, {results} results out, {errors} of them an error"))
+            let (results, errors) = (grouped(results), grouped(errors));
+            (true, format!("in = out: {all} records in, {results} results out, {errors} of them an error"))
         }
         (_, BatchState::Incomplete) => {
-            (false, format!("in ≠ out: {missing} of {records} records have no result, and nothing more is under way"))
+            (false, format!("in ≠ out: {lost} of {all} records have no result, and nothing more is under way"))
         }
-        _ => (false, format!("not finished: {missing} of {records} records have no result yet")),
+        _ => (false, format!("not finished: {lost} of {all} records have no result yet")),
     }
 }
 

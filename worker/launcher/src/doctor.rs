@@ -186,16 +186,24 @@ fn check_job_server(settings: &Settings) -> Vec<StepReport> {
             return vec![good(WHAT, found)];
         }
     };
-    let asked = || -> Result<_, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    // Who was answered needs no other address.
+    let asked = || -> Result<_, (String, &str)> {
+        const NO_ANSWER: &str = "start it, or correct jobserver in worker.toml";
+        const REFUSED: &str = "ask an admin: `nightshift worker list` shows who waits and who is let in no more";
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| (e.to_string(), NO_ANSWER))?;
         let client =
             Client::with_access(urls.iter().cloned(), Timeouts::all(settings.report_timeout), &entry(settings))
-                .map_err(|error| chain(&error))?;
-        runtime.block_on(client.status()).map_err(|error| chain(&error))
+                .map_err(|error| (chain(&error), NO_ANSWER))?;
+        runtime
+            .block_on(client.status())
+            .map_err(|error| (chain(&error), if error.problem().is_some() { REFUSED } else { NO_ANSWER }))
     };
     let status = match asked() {
         Ok(status) => status,
-        Err(error) => return vec![bad(WHAT, error, "start it, or correct jobserver in worker.toml")],
+        Err((error, next)) => return vec![bad(WHAT, error, next)],
     };
     let found = format!("version {} answers; {} waiting", status.version, counted(status.jobs_waiting, "job"));
     let off = status.now - clock::now().as_millisecond();

@@ -67,7 +67,7 @@ fn lines(receipt: &BatchReceipt) -> String {
     match &receipt.input {
         Some(input) => {
             text.push_str(&format!("input      sha256 {}, {}\n", input.digest, counted(input.bytes, "byte")));
-            text.push_str(&format!("asked for  {}\n", input.parameters));
+            text.push_str(&format!("asked for  {}\n", in_words(&input.parameters)));
             if let Some(key) = &input.key {
                 text.push_str(&format!("key        {key}\n"));
             }
@@ -79,6 +79,16 @@ fn lines(receipt: &BatchReceipt) -> String {
         None => text.push_str("output     not finished\n"),
     }
     text
+}
+
+/// What was asked for, as `plugin name-count, priority 0`; what is no object stands as it is.
+fn in_words(parameters: &str) -> String {
+    let Ok(serde_json::Value::Object(asked)) = serde_json::from_str(parameters) else { return parameters.to_owned() };
+    let said = asked.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{} {value}", name.replace('_', " "))
+    });
+    said.collect::<Vec<_>>().join(", ")
 }
 
 /// What data the results were computed on: each position of the primary while they fit a screen, else each primary.
@@ -145,7 +155,7 @@ mod tests {
             errors: 4,
             unprocessed: 0,
             in_is_out: true,
-            verdict: "in = out: 20000 records in, 20000 results out, 4 of them an error".into(),
+            verdict: "in = out: 20,000 records in, 20,000 results out, 4 of them an error".into(),
             workers: 4,
             by_release: vec![part("v1.0.0", 12_000), part("v1.1.0", 8_000)],
             by_position: vec![ByPosition { primary: None, position: None, results: 20_000 }],

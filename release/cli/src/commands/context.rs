@@ -74,6 +74,7 @@ fn list(args: &ListArgs, around: &Surroundings) -> anyhow::Result<Exit> {
         in_use: config.context.as_ref() == Some(name),
     });
     let rows: Vec<Row<'_>> = rows.collect();
+    let outside = config.context.is_none() && config.written;
     if args.json {
         around.screen.json("contexts", &rows)?;
     } else if rows.is_empty() {
@@ -85,6 +86,13 @@ fn list(args: &ListArgs, around: &Surroundings) -> anyhow::Result<Exit> {
             table.row(vec![mark.to_owned(), row.name.to_owned(), row.jobserver.to_owned()]);
         }
         around.screen.table(&table)?;
+        if outside {
+            around
+                .screen
+                .say(format!("none is in use: commands ask {}, which stands outside of contexts", config.jobserver));
+        } else {
+            around.screen.say("`nightshift context use` without a name takes the keys outside of contexts again");
+        }
     }
     Ok(Exit::Done)
 }

@@ -105,7 +105,8 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     }
     let wrong = |problem: WrongOffice| refusal(Exit::Usage, problem.to_string());
     office.check().map_err(wrong)?;
-    let bar = around.screen.bar(0, "PC hours", "simulating");
+    // How long it is follows from the office, and is told with the first step.
+    let bar = around.screen.bar(u64::from(office.pcs), "PC hours", "simulating");
     let plan = nightshift_plan::plan(&office, &mut |pace| {
         bar.set_length(pace.of);
         bar.set_position(pace.done);

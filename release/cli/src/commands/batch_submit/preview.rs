@@ -8,7 +8,7 @@ use crate::figures::{count, counted, duration};
 
 /// Everything a dry run saw.
 pub(super) fn lines(preview: &Preview) -> String {
-    let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let names = |names: &[String]| some_of(names);
     let read = if preview.complete { "all of them" } else { "the input was not read to its end" };
     let sized_by = match preview.job_size_by {
         SizedBy::Owner => "as asked",
@@ -51,6 +51,17 @@ pub(super) fn lines(preview: &Preview) -> String {
         text.push_str(&format!("           and {} more\n", count(preview.more_problems)));
     }
     text
+}
+
+/// Names as a terminal shows them harmlessly; of very many the first ones.
+fn some_of(names: &[String]) -> String {
+    const MOST: usize = 20;
+    let mut shown: Vec<String> =
+        names.iter().take(MOST).map(|name| name.replace(char::is_control, "\u{fffd}")).collect();
+    if names.len() > MOST {
+        shown.push(format!("and {} more", count((names.len() - MOST) as u64)));
+    }
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 fn time(preview: &Preview) -> String {
@@ -98,6 +109,14 @@ mod tests {
     #[test]
     fn a_dry_run_tells_columns_records_jobs_and_time() {
         insta::assert_snapshot!(lines(&fit()));
+    }
+
+    #[test]
+    fn a_strange_header_is_shown_in_part_and_harmlessly() {
+        let names: Vec<String> = (0..25).map(|number| format!("\u{1b}[2J{number}")).collect();
+        let shown = some_of(&names);
+        assert!(shown.starts_with("\u{fffd}[2J0, ") && shown.ends_with(", and 5 more"), "{shown}");
+        assert!(!shown.contains('\u{1b}'));
     }
 
     #[test]
