@@ -318,13 +318,19 @@ impl Answer {
 
     /// The body as JSON; it is unpacked, and no longer than the limit.
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {
+        self.value_and_json().await.map(|(value, _)| value)
+    }
+
+    /// The same, with the JSON itself.
+    pub(crate) async fn value_and_json<T: DeserializeOwned>(self) -> Result<(T, Vec<u8>), ClientError> {
         let strange = self.strange();
         let bad = {
             let (doing, server) = (self.doing.clone(), self.server.clone());
             move |cause: BadBody| ClientError::BadBody { doing, server, cause: root_cause(&cause) }
         };
         let gzip = self.response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
-        let mut arriving = if gzip { Arriving::gzip(self.limit) } else { Arriving::plain(self.limit) };
+        let announced = self.response.content_length().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+        let mut arriving = if gzip { Arriving::gzip(self.limit) } else { Arriving::plain(self.limit, announced) };
         let cap = self.cap.clone();
         let mut download = Download::new(self);
         while let Some(piece) = download.chunk().await? {
@@ -339,10 +345,13 @@ impl Answer {
             Ok(body) => body,
             Err(error) => return Err(bad(error)),
         };
-        serde_json::from_slice(&body).map_err(|error| {
-            tracing::debug!(%error, "an answer is not the JSON it must be");
-            strange
-        })
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok((value, body)),
+            Err(error) => {
+                tracing::debug!(%error, "an answer is not the JSON it must be");
+                Err(strange)
+            }
+        }
     }
 
     async fn refusal(self) -> ClientError {

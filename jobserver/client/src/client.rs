@@ -109,11 +109,24 @@ impl Client {
     /// # Errors
     /// See [`Client::claim`].
     pub async fn records(&self, attempt: AttemptId, secret: &str, columns: &[String]) -> Result<Records, ClientError> {
+        self.records_and_json(attempt, secret, columns).await.map(|(records, _)| records)
+    }
+
+    /// The same, and the JSON that they were read from.
+    ///
+    /// # Errors
+    /// See [`Client::claim`].
+    pub async fn records_and_json(
+        &self,
+        attempt: AttemptId,
+        secret: &str,
+        columns: &[String],
+    ) -> Result<(Records, Vec<u8>), ClientError> {
         let ask =
             Ask::get(format!("fetching the records of attempt {attempt}"), format!("v1/attempts/{attempt}/records"))
                 .query("secret", secret);
         let ask = columns.iter().fold(ask, |ask, column| ask.query("column", column));
-        self.ask(ask.bulk()).await?.json().await
+        self.ask(ask.bulk()).await?.value_and_json().await
     }
 
     /// Renews an attempt's lease.

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use flate2::Compression;
 use flate2::write::{GzDecoder, GzEncoder};
 
+/// So much memory is taken for a body before it is there, whatever the server announces, in bytes.
+const MOST_AHEAD: usize = 16 << 20;
 /// A smaller body is not worth compressing.
 pub(crate) const LEAST: usize = 1024;
 
@@ -39,8 +41,9 @@ pub(crate) enum BadBody {
 }
 
 impl Arriving {
-    pub(crate) fn plain(limit: usize) -> Arriving {
-        Arriving { body: Body::Plain(Vec::new()), limit }
+    /// A body that comes as it is; the server says that it has so many bytes, or nothing.
+    pub(crate) fn plain(limit: usize, announced: usize) -> Arriving {
+        Arriving { body: Body::Plain(Vec::with_capacity(announced.min(MOST_AHEAD).min(limit))), limit }
     }
 
     pub(crate) fn gzip(limit: usize) -> Arriving {
@@ -117,7 +120,7 @@ mod tests {
         let packed = compress(&body).expect("compresses");
         assert!(packed.len() < body.len() / 10);
         assert_eq!(through(Arriving::gzip(1 << 20), &packed).expect("arrives"), body);
-        assert_eq!(through(Arriving::plain(1 << 20), &body).expect("arrives"), body);
+        assert_eq!(through(Arriving::plain(1 << 20, 0), &body).expect("arrives"), body);
     }
 
     #[test]
@@ -125,7 +128,7 @@ mod tests {
         let packed = compress(&vec![b' '; 8 << 20]).expect("compresses");
         assert!(packed.len() < 64 << 10);
         assert!(matches!(through(Arriving::gzip(1 << 20), &packed), Err(BadBody::TooLong(1))));
-        assert!(matches!(through(Arriving::plain(1 << 20), &vec![b' '; 2 << 20]), Err(BadBody::TooLong(1))));
+        assert!(matches!(through(Arriving::plain(1 << 20, 2 << 20), &vec![b' '; 2 << 20]), Err(BadBody::TooLong(1))));
     }
 
     #[test]

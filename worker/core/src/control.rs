@@ -14,7 +14,7 @@ pub trait JobControl: Send + Sync {
     async fn claim(&self, request: &ClaimRequest) -> Result<Option<Claim>, ControlError>;
 
     /// The records of an attempt's job, with `columns` in that order.
-    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Records, ControlError>;
+    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Fetched, ControlError>;
 
     /// Renews an attempt's lease.
     async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat) -> Result<Lease, ControlError>;
@@ -27,6 +27,22 @@ pub trait JobControl: Send + Sync {
 
     /// Keeps records and results below so many bytes a second from now on, where bytes travel one by one.
     fn cap_bulk(&self, bytes_per_second: Option<u64>);
+}
+
+/// A job's records, and the JSON that they were read from, which is kept on disk as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The records.
+    pub records: Records,
+    /// The same, written.
+    pub json: Vec<u8>,
+}
+
+impl From<Records> for Fetched {
+    fn from(records: Records) -> Fetched {
+        let json = serde_json::to_vec(&records).expect("it has text keys only");
+        Fetched { records, json }
+    }
 }
 
 /// All results of an attempt, ready to be handed in: a [`Submission`] whose results stay as they were written.

@@ -10,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nightshift_store::mysql::{Address, Limits, MysqlStore};
 use nightshift_store::{Refusal, Store, StoreError};
-use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, code};
+use nightshift_wire::{AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, code};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use crate::clock::Stopwatch;
-use crate::control::{ControlError, Finished, JobControl};
+use crate::control::{ControlError, Fetched, Finished, JobControl};
 use crate::retry;
 
 /// Between two looks for work.
@@ -65,8 +65,8 @@ impl JobControl for DirectControl {
         }
     }
 
-    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Records, ControlError> {
-        Ok(self.store().await?.records(claim.attempt, &claim.secret, columns).await?)
+    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Fetched, ControlError> {
+        Ok(self.store().await?.records(claim.attempt, &claim.secret, columns).await?.into())
     }
 
     async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat) -> Result<Lease, ControlError> {

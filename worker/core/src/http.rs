@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use nightshift_client::{Client, ClientError};
 use nightshift_wire::{
-    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, Records, access_code, code,
+    AttemptId, Claim, ClaimRequest, GiveBack, Heartbeat, Lease, Problem, Receipt, access_code, code,
 };
 
-use crate::control::{ControlError, Finished, JobControl};
+use crate::control::{ControlError, Fetched, Finished, JobControl};
 
 /// Job control by a [`Client`].
 #[derive(Debug)]
@@ -18,8 +18,9 @@ impl JobControl for HttpControl {
         Ok(self.0.claim(request).await?)
     }
 
-    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Records, ControlError> {
-        Ok(self.0.records(claim.attempt, &claim.secret, columns).await?)
+    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Fetched, ControlError> {
+        let (records, json) = self.0.records_and_json(claim.attempt, &claim.secret, columns).await?;
+        Ok(Fetched { records, json })
     }
 
     async fn heartbeat(&self, attempt: AttemptId, heartbeat: &Heartbeat) -> Result<Lease, ControlError> {

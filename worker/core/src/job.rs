@@ -15,7 +15,7 @@ use crate::ahead::{self, InHand};
 use crate::beside;
 use crate::causes::with_causes;
 use crate::clock::Stopwatch;
-use crate::control::{ControlError, Finished, Refusal, judge};
+use crate::control::{ControlError, Fetched, Finished, Refusal, judge};
 use crate::desk::{Desk, InUse, Unanswered, lock, off};
 use crate::fetcher::Ready;
 use crate::moments::Moment;
@@ -287,8 +287,8 @@ impl Desk {
         }
         let Claim { job, records: expected, .. } = &held.claim;
         let fetch = async || self.control.records(&held.claim, &columns).await;
-        let records = match self.until_answered("fetching records", patience, fetch).await {
-            Ok(records) => Arc::new(records),
+        let Fetched { records, json } = match self.until_answered("fetching records", patience, fetch).await {
+            Ok(fetched) => fetched,
             Err(Unanswered::Left) => return Err(Unfinished::Left),
             Err(Unanswered::Failing(how)) => return Err(Unfinished::NoRecords(how)),
             Err(Unanswered::Refused(problem)) => {
@@ -305,10 +305,10 @@ impl Desk {
         }
         self.moments.at(Moment::Fetched).await;
         self.awake().await;
-        let (attempt, to_save) = (held.clone(), Arc::clone(&records));
-        off(move || attempt.save_records(&to_save)).await?;
+        let attempt = held.clone();
+        off(move || attempt.save_records(&json)).await?;
         self.moments.at(Moment::RecordsSaved).await;
-        Ok(records)
+        Ok(Arc::new(records))
     }
 
     /// The journal to append to, and what it holds already: the results of the same origin, else nothing.

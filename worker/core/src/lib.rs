@@ -51,7 +51,7 @@ mod swap;
 mod telling;
 mod workbench;
 
-pub use control::{ControlError, Finished, JobControl};
+pub use control::{ControlError, Fetched, Finished, JobControl};
 pub use freshness::Currency;
 pub use orders::Orders;
 pub use pace::Pace;

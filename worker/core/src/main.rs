@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     if let Some(exit) = sandbox::entered(env::args_os()) {
         return exit;
     }
+    take_small_pages();
     if env::args_os().nth(1).is_some_and(|first| first == "--version") {
         // Nobody is left to be told when standard output is gone.
         drop(writeln!(io::stdout(), "nightshift-core {}", env!("CARGO_PKG_VERSION")));
@@ -86,6 +87,12 @@ fn main() -> ExitCode {
             Exit::Failed.into()
         }
     }
+}
+
+/// Keeps this process from huge pages: the kernel clears 2 MiB for each buffer of a block that needs a few kilobytes of
+/// them, which costs more than all that the core does with the block. A kernel that does not know of it has none.
+fn take_small_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Tries the plugins of a release apart from any job, when the arguments ask for that: all of them on their samples, or one

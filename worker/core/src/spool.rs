@@ -139,13 +139,13 @@ impl Spool {
 }
 
 impl HeldAttempt {
-    /// Saves the job's records.
+    /// Saves the job's records, the JSON of [`Records`].
     ///
     /// # Errors
     /// When they cannot be written; there are none then, or the ones before.
-    pub fn save_records(&self, records: &Records) -> Result<(), SpoolError> {
+    pub fn save_records(&self, json: &[u8]) -> Result<(), SpoolError> {
         let path = self.folder.join(RECORDS);
-        write(&path, records).map_err(SpoolError::new("saving the records in", &path))
+        swap::write_whole(&path, json).map_err(SpoolError::new("saving the records in", &path))
     }
 
     /// The records saved before; `None` when they have to be fetched (again).
@@ -341,7 +341,7 @@ mod tests {
         let held = spool.note(claim(1)).expect("notes");
         assert_eq!(held.records(), None);
         let records = Records { columns: vec!["name".into()], records: Vec::new() };
-        held.save_records(&records).expect("saves");
+        held.save_records(&serde_json::to_vec(&records).expect("JSON")).expect("saves");
         assert_eq!(held.records(), Some(records));
         fs::write(held.folder.join(RECORDS), "{\"columns\":[").expect("writes");
         assert_eq!(held.records(), None);

@@ -16,9 +16,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// Renames a folder whose files are synced, and makes that durable. Both stand in the same folder.
+/// Renames a folder that is synced, or whose content counts no longer, and makes that durable. Both stand in the same folder.
 pub(crate) fn rename_folder(from: &Path, to: &Path) -> io::Result<()> {
-    File::open(from)?.sync_all()?;
     fs::rename(from, to)?;
     sync_folder_of(to)
 }

@@ -8,6 +8,8 @@ use crate::{MARK, brand};
 
 /// No more of an environment is looked through; the kernel's own limit for one is a few megabytes.
 const MOST_ENVIRONMENT: u64 = 8 << 20;
+/// A process's `stat` is shorter than this, in bytes: a name of 64 at most and some 50 numbers.
+const LONGEST_STAT: usize = 4096;
 
 /// Every process there is. Those whose environment holds the mark, or that have it as a limit, are marked, where one is named; none that started
 /// before `since` is.
@@ -17,14 +19,12 @@ const MOST_ENVIRONMENT: u64 = 8 << 20;
 pub(crate) fn processes(mark: Option<&str>, since: u64) -> io::Result<Vec<Process>> {
     let mark = mark.map(|mark| (format!("{MARK}={mark}"), brand::number(mark)));
     let mut processes = Vec::new();
-    let mut text = String::new();
+    let mut stat = [0; LONGEST_STAT];
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        text.clear();
-        // One that ended meanwhile is not there any more.
-        let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read_to_string(&mut text));
-        let process = read.ok().and_then(|_| parse(&text)).or_else(|| lossily(pid));
-        let Some(mut process) = process else { continue };
+        // One that ended meanwhile is not there any more. Read at once: programs are looked at several times a second.
+        let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut stat));
+        let Some(mut process) = read.ok().and_then(|length| parse(&stat[..length])) else { continue };
         process.is_marked =
             process.start >= since && !process.is_zombie && mark.as_ref().is_some_and(|mark| wears(pid, mark));
         processes.push(process);
@@ -34,16 +34,12 @@ pub(crate) fn processes(mark: Option<&str>, since: u64) -> io::Result<Vec<Proces
 
 /// The process of this number, now.
 pub(crate) fn process(pid: u32) -> Option<Process> {
-    lossily(pid)
+    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// A name may hold any bytes.
-fn lossily(pid: u32) -> Option<Process> {
-    parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
-}
-
-/// Reads `/proc/PID/stat`. The name, in parentheses, may hold parentheses and blanks itself.
-fn parse(stat: &str) -> Option<Process> {
+/// Reads `/proc/PID/stat`. The name, in parentheses, may hold parentheses, blanks and any bytes itself.
+fn parse(stat: &[u8]) -> Option<Process> {
+    let stat = String::from_utf8_lossy(stat);
     let (pid, rest) = stat.split_once(' ')?;
     let (_, rest) = rest.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
@@ -85,7 +81,7 @@ mod tests {
     #[test]
     fn a_name_with_blanks_and_parentheses_hides_nothing() {
         let rest = (7..=21).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
-        let process = parse(&format!("42 (a) Z 1 (b)) T 1 2 3 {rest} 999 23 24")).expect("readable");
+        let process = parse(format!("42 (a) Z 1 (b)) T 1 2 3 {rest} 999 23 24").as_bytes()).expect("readable");
         assert_eq!((process.pid, process.parent, process.group, process.session, process.start), (42, 1, 2, 3, 999));
         assert!(process.is_stopped && !process.is_zombie);
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_wire::{Record, RecordId};
 
-use crate::field::{TypedRecord, places, typed};
+use crate::field::{Field, TypedRecord, places, typed};
 use crate::isolate::{Fault, isolate};
 use crate::outcome::{Kind, Outcomes, Written};
 use crate::{Block, BlockError, Results};
@@ -42,15 +42,20 @@ pub(crate) fn process(
     if let Some(record) = repeated(block.records) {
         return Err(BlockError::RepeatedRecord { record });
     }
-    let mut records = Vec::with_capacity(block.records.len());
+    // The values of all records in one list, and whose they are.
+    let mut fields: Vec<Field<'_>> = Vec::with_capacity(block.records.len() * places.len());
+    let mut ids = Vec::with_capacity(block.records.len());
     // Where records that never reach the plugin stand in the block, and why.
     let mut untyped: Vec<(usize, String)> = Vec::new();
     for (place, record) in block.records.iter().enumerate() {
-        match typed(record, &places) {
-            Ok(typed) => records.push(typed),
+        match typed(record, &places, &mut fields) {
+            Ok(()) => ids.push(record.id),
             Err(problem) => untyped.push((place, problem)),
         }
     }
+    let own = |index: usize| &fields[index * places.len()..][..places.len()];
+    let records: Vec<_> =
+        ids.iter().enumerate().map(|(index, id)| TypedRecord { id: *id, fields: own(index) }).collect();
 
     let limit = manifest.time_per_block;
     let mut room = LARGEST_ANSWER;
@@ -103,10 +108,10 @@ pub(crate) struct Answers<'r> {
 pub(crate) struct Asked(usize);
 
 impl<'r> Answers<'r> {
-    /// None yet, for any of `records`.
-    pub(crate) fn to(records: &'r [TypedRecord<'r>]) -> Answers<'r> {
+    /// None yet, for any of `records`; about `bytes` of text are expected.
+    pub(crate) fn to(records: &'r [TypedRecord<'r>], bytes: usize) -> Answers<'r> {
         let answers = vec![Answer::None; records.len()];
-        Answers { records, next: 0, places: HashMap::new(), text: Vec::new(), answers }
+        Answers { records, next: 0, places: HashMap::new(), text: Vec::with_capacity(bytes), answers }
     }
 
     /// The record `id`, if it was asked for.
@@ -145,6 +150,9 @@ impl<'r> Answers<'r> {
 
     /// An outcome for each record, in order.
     pub(crate) fn into_outcomes(self) -> Outcomes {
+        if let Some(ends) = self.ends_in_order() {
+            return Outcomes::written(self.text, ends);
+        }
         let mut outcomes = Outcomes::default();
         for answer in self.answers {
             match answer {
@@ -156,6 +164,19 @@ impl<'r> Answers<'r> {
             }
         }
         outcomes
+    }
+
+    /// Where each outcome ends and what it is, when there is one for each record and they came in order, as most do.
+    fn ends_in_order(&self) -> Option<Vec<(usize, Kind)>> {
+        let mut before = 0;
+        let end = |answer: &Answer| match answer {
+            Answer::One(place, kind) if place.start == before => {
+                before = place.end;
+                Some((place.end, *kind))
+            }
+            _ => None,
+        };
+        self.answers.iter().map(end).collect()
     }
 }
 
@@ -180,20 +201,28 @@ mod tests {
 
     #[test]
     fn a_record_has_the_one_answer_that_came_for_it_or_an_error() {
-        let records = [7, 8, 9, 10].map(|id| TypedRecord { id, fields: Vec::new() });
-        let mut answers = Answers::to(&records);
-        for id in [9, 7, 9, 10] {
-            let asked = answers.asked(id).expect("it was asked for");
-            let size = answers.note(asked, |text| {
-                text.extend(format!("\"ok\":{id}").bytes());
-                Ok::<_, Infallible>(Written { kind: Kind::Values, size: 3 })
-            });
-            assert_eq!(size, Ok(3));
-        }
+        let records = [7, 8, 9, 10].map(|id| TypedRecord { id, fields: &[] });
+        let answered = |ids: &[RecordId]| {
+            let mut answers = Answers::to(&records, 0);
+            for id in ids {
+                let asked = answers.asked(*id).expect("it was asked for");
+                let size = answers.note(asked, |text| {
+                    text.extend(format!("\"ok\":{id}").bytes());
+                    Ok::<_, Infallible>(Written { kind: Kind::Values, size: 3 })
+                });
+                assert_eq!(size, Ok(3));
+            }
+            answers
+        };
+        let mut answers = answered(&[9, 7, 9, 10]);
         assert!(answers.asked(8).is_some() && answers.asked(1).is_none());
         let error = |text: &str| format!("\"error\":\"the plugin returned {text} for this record\"");
         let expected = ["\"ok\":7".to_owned(), error("no result"), error("2 results"), "\"ok\":10".to_owned()];
         assert_eq!(texts(&answers.into_outcomes()), expected);
+        for in_whatever_order in [[7, 8, 9, 10], [10, 8, 7, 9]] {
+            let each = [7, 8, 9, 10].map(|id| format!("\"ok\":{id}"));
+            assert_eq!(texts(&answered(&in_whatever_order).into_outcomes()), each);
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) struct TypedRecord<'a> {
     /// The record's number.
     pub(crate) id: RecordId,
     /// Its values, in the order of `[input]`.
-    pub(crate) fields: Vec<Field<'a>>,
+    pub(crate) fields: &'a [Field<'a>],
 }
 
 /// An input column, and where it stands in a block.
@@ -53,8 +53,10 @@ pub(crate) fn places<'m>(manifest: &'m PluginManifest, columns: &[String]) -> Re
         .collect()
 }
 
-/// The record as its plugin gets it; the error names the column at fault.
-pub(crate) fn typed<'a>(record: &'a Record, places: &[Place<'_>]) -> Result<TypedRecord<'a>, String> {
+/// Puts a record's values, as its plugin gets them, behind those of the records before it; the error names the column at
+/// fault, and nothing is put then.
+pub(crate) fn typed<'a>(record: &'a Record, places: &[Place<'_>], fields: &mut Vec<Field<'a>>) -> Result<(), String> {
+    let before = fields.len();
     let field = |Place { index, name, column_type }: &Place<'_>| {
         let Some(text) = record.values.get(*index) else {
             return Err(format!("the record has no value in column {name}"));
@@ -64,7 +66,16 @@ pub(crate) fn typed<'a>(record: &'a Record, places: &[Place<'_>]) -> Result<Type
             format!("column {name} is {excerpt:?}, which is not of type {}", column_type.name())
         })
     };
-    Ok(TypedRecord { id: record.id, fields: places.iter().map(field).collect::<Result<_, _>>()? })
+    for place in places {
+        match field(place) {
+            Ok(field) => fields.push(field),
+            Err(problem) => {
+                fields.truncate(before);
+                return Err(problem);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An empty field is an empty text, but no number.

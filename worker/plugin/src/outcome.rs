@@ -57,6 +57,11 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
+    /// Those that stand in `text` one after the other; where each ends, and what it is.
+    pub(crate) fn written(text: Vec<u8>, ends: Vec<(usize, Kind)>) -> Outcomes {
+        Outcomes { text, ends }
+    }
+
     /// How many bytes they are.
     pub(crate) fn size(&self) -> usize {
         self.text.len()

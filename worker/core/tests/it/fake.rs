@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nightshift_core::{ControlError, Finished, JobControl};
+use nightshift_core::{ControlError, Fetched, Finished, JobControl};
 use nightshift_wire::{
     AttemptId, Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, JobId, Lease, Outcome, Problem, Provenance,
     Receipt, Record, RecordResult, Records, Submission, code,
@@ -302,7 +302,7 @@ impl JobControl for FakeServer {
         }
     }
 
-    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Records, ControlError> {
+    async fn records(&self, claim: &Claim, columns: &[String]) -> Result<Fetched, ControlError> {
         self.fail_at_job_of(Verb::Records, claim.attempt)?;
         self.answer(Verb::Records, |state| {
             let (_, job) = state.running(claim.attempt, &claim.secret)?;
@@ -315,7 +315,7 @@ impl JobControl for FakeServer {
             };
             let records = Records { columns: columns.to_vec(), records: job.records.iter().map(pick).collect() };
             state.handed_out.insert(claim.attempt);
-            Ok(records)
+            Ok(records.into())
         })
     }
 

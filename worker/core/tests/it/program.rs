@@ -90,6 +90,16 @@ fn a_core_started_by_hand_says_who_starts_it() {
 }
 
 #[test]
+fn a_core_does_without_huge_pages() {
+    let (worker, (_listener, url)) = (Worker::new(), silent_server());
+    let mut program = Program::start(&worker, &url);
+    program.hear(|message| matches!(message, FromCore::Waiting(what) if what == "work"));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id())).expect("it runs");
+    // Kernels before 5.0, and those without huge pages, say nothing.
+    assert!(!status.contains("THP_enabled:\t1"), "{status}");
+}
+
+#[test]
 fn a_core_whose_launcher_is_gone_ends_at_once() {
     let (worker, (_listener, url)) = (Worker::new(), silent_server());
     let mut program = Program::start(&worker, &url);

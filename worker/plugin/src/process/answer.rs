@@ -45,7 +45,8 @@ pub(super) fn judge(
     room: &mut usize,
 ) -> Result<Outcomes, Fault> {
     let text = std::str::from_utf8(line).map_err(|_| Fault::OfRun("its answer is not UTF-8".to_owned()))?;
-    let mut judge = Judge { manifest, room, answers: Answers::to(records), values: Vec::new(), fault: None };
+    let mut judge =
+        Judge { manifest, room, answers: Answers::to(records, line.len()), values: Vec::new(), fault: None };
     let mut reader = serde_json::Deserializer::from_str(text);
     judge.read(&mut reader).map_err(|error| Fault::OfRun(no_answer(text, &error)))?;
     match judge.fault {
@@ -324,7 +325,7 @@ mod tests {
     fn judged(line: &[u8]) -> Result<Outcomes, String> {
         let text = "runtime = \"process\"\ncommand = [\"x\"]\n[input]\na = \"text\"\n[output]\nn = \"integer\"\nt = \"text\"\n";
         let manifest = PluginManifest::parse("p", text).expect("well formed");
-        let records = [TypedRecord { id: 1, fields: vec![] }, TypedRecord { id: 2, fields: vec![] }];
+        let records = [TypedRecord { id: 1, fields: &[] }, TypedRecord { id: 2, fields: &[] }];
         judge(line, &records, &manifest, &mut 1_000).map_err(|fault| match fault {
             Fault::OfRun(why) => why,
             Fault::OfBlock(error) => error.to_string(),

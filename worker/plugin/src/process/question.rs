@@ -32,7 +32,7 @@ impl Question {
         for (place, record) in records.iter().enumerate() {
             line.extend_from_slice(if place == 0 { b"{\"id\":" } else { b",{\"id\":" });
             json_into(line, record.id);
-            for (key, field) in keys.iter().zip(&record.fields) {
+            for (key, field) in keys.iter().zip(record.fields) {
                 line.extend_from_slice(key);
                 match field {
                     Field::Null => line.extend_from_slice(b"null"),
@@ -85,8 +85,8 @@ mod tests {
         let mut question = Question::with(&PluginManifest::parse("p", text).expect("well formed"));
         let awkward = "\"\\\n\t\u{0}\u{2028}ä";
         let records = [
-            TypedRecord { id: 7, fields: vec![Field::Text(awkward), Field::Real(1.5)] },
-            TypedRecord { id: -8, fields: vec![Field::Text(""), Field::Null] },
+            TypedRecord { id: 7, fields: &[Field::Text(awkward), Field::Real(1.5)] },
+            TypedRecord { id: -8, fields: &[Field::Text(""), Field::Null] },
         ];
         let line = String::from_utf8(question.of(&records).to_vec()).expect("UTF-8");
         assert_eq!(line.find('\n'), Some(line.len() - 1));

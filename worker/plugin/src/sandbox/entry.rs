@@ -91,6 +91,8 @@ fn become_program(cell: &Cell) -> Result<ExitCode, String> {
         set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|error| format!("ending with the worker: {error}"))?;
     }
+    // The core does without huge pages, which its programs would inherit.
+    let _ = rustix::thread::disable_transparent_huge_pages(false);
     rustix::thread::set_no_new_privs(true).map_err(|error| format!("giving up rights that it could gain: {error}"))?;
     let landlock = match cell.without_landlock {
         true => 0,

@@ -29,7 +29,7 @@ pub(super) fn write_block(bytes: &mut Vec<u8>, columns: usize, records: &[TypedR
     write_head(bytes, columns, records.len());
     for record in records {
         bytes.extend(record.id.to_le_bytes());
-        for field in &record.fields {
+        for field in record.fields {
             write_value(bytes, *field);
         }
     }
@@ -236,9 +236,10 @@ mod tests {
 
     #[test]
     fn a_block_is_written_as_the_page_says() {
-        let record = |id, fields| TypedRecord { id, fields };
-        let records =
-            [record(7, vec![Field::Text("é"), Field::Integer(-2)]), record(-1, vec![Field::Real(1.5), Field::Null])];
+        let records = [
+            TypedRecord { id: 7, fields: &[Field::Text("é"), Field::Integer(-2)] },
+            TypedRecord { id: -1, fields: &[Field::Real(1.5), Field::Null] },
+        ];
         let mut bytes = vec![9; 3];
         write_block(&mut bytes, 2, &records);
         let mut expected = vec![2, 0, 0, 0, 2, 0, 0, 0];

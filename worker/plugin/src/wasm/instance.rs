@@ -110,7 +110,7 @@ impl WasmPlugin {
             Answer::Results(results) => results,
             Answer::Failure(why) => return Err(self.fails(why)),
         };
-        let mut answers = Answers::to(records);
+        let mut answers = Answers::to(records, answer.len());
         let mut left = *room;
         while let Some(id) = results.next().map_err(malformed)? {
             let Some(asked) = answers.asked(id) else {

@@ -28,6 +28,21 @@ fn a_program_answers_block_after_block_and_runs_on_between_them() {
 }
 
 #[test]
+fn a_program_may_have_huge_pages_although_its_worker_does_without() {
+    rustix::thread::disable_transparent_huge_pages(true).expect("every kernel knows of it");
+    in_each_sandbox(|host| {
+        let stage = Stage::poisoned("");
+        let mut plugin = stage.open(host).expect("opens");
+        plugin.process(&block(&["a"])).expect("answers");
+        for program in stage.processes() {
+            let status = fs::read_to_string(format!("/proc/{program}/status")).expect("it runs");
+            // Kernels before 5.0, and those without huge pages, say nothing.
+            assert!(!status.contains("THP_enabled:\t0"), "{status}");
+        }
+    });
+}
+
+#[test]
 fn a_large_block_goes_there_and_back_through_pipes_that_are_smaller() {
     let stage = Stage::with(
         "$| = 1; while (my $l = <STDIN>) { $l =~ s/\"records\"/\"results\"/; $l =~ s/\"n\":(\"[^\"]*\")/\"ok\":{\"said\":$1}/g; print $l }",

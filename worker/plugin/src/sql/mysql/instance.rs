@@ -168,7 +168,7 @@ impl Work<'_> {
         room: &mut usize,
         id: u32,
     ) -> (Result<Outcomes, RunFault<Failure>>, bool) {
-        let mut answers = Answers::to(records);
+        let mut answers = Answers::to(records, 0);
         let mut size = 0;
         let most = *room;
         let asked = {

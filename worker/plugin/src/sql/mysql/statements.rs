@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn a_block_keeps_every_character_and_every_digit() {
-        let fields = vec![Field::Text("a\0\"\\\u{10ffff}"), Field::Null, Field::Integer(i64::MIN), Field::Real(0.1)];
-        let block = block(&[TypedRecord { id: 7, fields }]).expect("can be written");
+        let fields = [Field::Text("a\0\"\\\u{10ffff}"), Field::Null, Field::Integer(i64::MIN), Field::Real(0.1)];
+        let block = block(&[TypedRecord { id: 7, fields: &fields }]).expect("can be written");
         let text = String::from_utf8(block).expect("JSON");
         assert_eq!(text, "[[7,\"a\\u0000\\\"\\\\\u{10ffff}\",null,-9223372036854775808,0.1]]");
     }

@@ -120,7 +120,7 @@ impl SqlPlugin {
 
     /// Runs the query and sorts its rows by record.
     fn ask(&self, records: &[TypedRecord<'_>], room: &mut usize) -> Result<Outcomes, RunFault<rusqlite::Error>> {
-        let mut answers = Answers::to(records);
+        let mut answers = Answers::to(records, 0);
         let mut query = self.connection.prepare_cached(&self.query)?;
         let mut rows = query.query([])?;
         let mut size = 0;
