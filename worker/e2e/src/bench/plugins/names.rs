@@ -4,7 +4,8 @@
 //! What counts is the CPU time of the core and everything below it, from the hand-in of the batch to its last result, of a
 //! worker as it is for months: a job of the same size before has loaded the people, and the memory of a job was used before
 //! (the first pages that a virtual machine touches cost its host more than a record does). Beside it, and in the ratios: the same matcher called directly by a program
-//! that reads the same people and the same names, block by block.
+//! that reads the same people and the same names, block by block. The three are measured in turn, several times, because a machine
+//! is not as fast in one minute as in the next; the median of each counts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -40,7 +41,8 @@ const BLOCK: usize = 10_000;
 const JOBS: usize = 10;
 /// So many results are compared with a plain substring count, which takes a millisecond each.
 const COMPARED: usize = 500;
-const DIRECT_ROUNDS: usize = 3;
+/// So often each is measured, in turn.
+const ROUNDS: usize = 3;
 
 struct Variant {
     plugin: &'static str,
@@ -59,10 +61,16 @@ fn run() -> Result<Vec<Line>> {
     let _cycle = worker.start_cycle()?;
 
     let mut lines = Vec::new();
-    let direct = direct(scene.folder(), &people, &names)?;
-    for variant in [PROCESS, WASM] {
-        let used = count_names(&scene, &worker, variant.plugin, &people, &names)?;
-        let each = used / names.len() as f64;
+    let alone = Alone::ready(scene.folder(), &people, &names)?;
+    let (mut direct, mut process, mut wasm) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        direct.push(alone.micros()?);
+        process.push(count_names(&scene, &worker, PROCESS.plugin, &people, &names)?);
+        wasm.push(count_names(&scene, &worker, WASM.plugin, &people, &names)?);
+    }
+    let direct = median(direct);
+    for (variant, used) in [(PROCESS, process), (WASM, wasm)] {
+        let each = median(used);
         let (rps, beside) = (1e6 / each, 1e6 / direct);
         let note = format!("{each:.1} us of CPU a record, {direct:.1} directly; load {}", load_average()?);
         let rate = Figure::new(variant.rps, rps, "/CPU-s", Target::AtLeast(10_000.0), "the matcher directly", beside);
@@ -74,7 +82,7 @@ fn run() -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Counts the names by `plugin`; the CPU time that the core and what is below it used for that, in microseconds.
+/// Counts the names by `plugin`; the CPU time that the core and what is below it used for that, in microseconds a record.
 fn count_names(scene: &Scene, worker: &Worker, plugin: &str, people: &[Person], names: &[String]) -> Result<f64> {
     let csv = |names: &[String]| names.iter().fold("name\n".to_owned(), |csv, name| csv + name + "\n");
     scene.done(scene.hand_in(plugin, &csv(&names[..BLOCK]), BLOCK as u32)?.id)?;
@@ -90,7 +98,7 @@ fn count_names(scene: &Scene, worker: &Worker, plugin: &str, people: &[Person], 
         let (whole, words) = plainly.count(name);
         ensure!(*row == (name.clone(), whole, words.clone()), "{plugin}: {row:?}, but {name}: {whole}, {words}");
     }
-    Ok(used.as_secs_f64() * 1e6)
+    Ok(used.as_secs_f64() * 1e6 / names.len() as f64)
 }
 
 /// CPU time of the worker's core and everything below it. The launcher is not part of it.
@@ -100,28 +108,38 @@ fn cpu(worker: &Worker) -> Result<Duration> {
     below.iter().map(|(pid, _)| *pid).chain([core]).map(|pid| Watched::new(pid).cpu()).sum()
 }
 
-/// The matcher's own time, in microseconds a record.
-fn direct(folder: &Path, people: &[Person], names: &[String]) -> Result<f64> {
-    let guest = compile::guests().join("name-count");
-    let sources = [guest.join("matcher.c"), compile::own().join("direct.c")];
-    let (program, people_file, names_file) =
-        (folder.join("direct"), folder.join("people.txt"), folder.join("names.txt"));
-    compile::native(&sources, &guest, &program)?;
-    let mut text = String::new();
-    for Person { fields: Fields([given, surname, ..]), .. } in people {
-        writeln!(text, "{given},{surname}")?;
+/// The matcher called directly, with everything it reads.
+struct Alone {
+    program: PathBuf,
+    people: PathBuf,
+    names: PathBuf,
+    records: usize,
+}
+
+impl Alone {
+    fn ready(folder: &Path, people: &[Person], names: &[String]) -> Result<Alone> {
+        let guest = compile::guests().join("name-count");
+        let sources = [guest.join("matcher.c"), compile::own().join("direct.c")];
+        let (program, people_file, names_file) =
+            (folder.join("direct"), folder.join("people.txt"), folder.join("names.txt"));
+        compile::native(&sources, &guest, &program)?;
+        let mut text = String::new();
+        for Person { fields: Fields([given, surname, ..]), .. } in people {
+            writeln!(text, "{given},{surname}")?;
+        }
+        fs::write(&people_file, text)?;
+        fs::write(&names_file, names.iter().fold(String::new(), |text, name| text + name + "\n"))?;
+        Ok(Alone { program, people: people_file, names: names_file, records: names.len() })
     }
-    fs::write(&people_file, text)?;
-    fs::write(&names_file, names.iter().fold(String::new(), |text, name| text + name + "\n"))?;
-    // What another program said of a block's size is passed on as a file's name would be.
-    let block = PathBuf::from(BLOCK.to_string());
-    let mut rounds = Vec::new();
-    for _ in 0..DIRECT_ROUNDS {
-        let said = compile::said(&program, &[&people_file, &names_file, &block])?;
+
+    /// The matcher's own time, in microseconds a record.
+    fn micros(&self) -> Result<f64> {
+        // What another program said of a block's size is passed on as a file's name would be.
+        let block = PathBuf::from(BLOCK.to_string());
+        let said = compile::said(&self.program, &[&self.people, &self.names, &block])?;
         let micros: f64 = said.split(' ').next().context("a time")?.parse()?;
-        rounds.push(micros / names.len() as f64);
+        Ok(micros / self.records as f64)
     }
-    Ok(median(rounds))
 }
 
 /// `name-count` as a program and as a module, and the people.
