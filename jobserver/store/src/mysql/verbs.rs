@@ -23,7 +23,7 @@ use crate::{
         batches::SuspendsBatch,
         claim::ClaimJobs,
         jobs::{CHANGED_AT_ONCE, ChangesJobs},
-        leases::Expires,
+        leases::{Expires, went_back},
         submit::Submits,
         submitted::Submitted,
         turn_down::TurnsDown,
@@ -222,7 +222,7 @@ impl Store for MysqlStore {
 
     async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError> {
         let latest = self.latest.swap(now, Ordering::Relaxed);
-        let lost = self.take_back(now, now < latest).await;
+        let lost = self.take_back(now, went_back(now, latest)).await;
         if lost.is_err() {
             self.latest.fetch_max(latest, Ordering::Relaxed);
         }

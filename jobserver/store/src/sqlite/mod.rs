@@ -61,7 +61,7 @@ use crate::{
         batches::SuspendsBatch,
         claim::ClaimJobs,
         jobs::{CHANGED_AT_ONCE, ChangesJobs},
-        leases::Expires,
+        leases::{Expires, went_back},
         set::WorkingSet,
         submit::Submits,
         submitted::Submitted,
@@ -407,7 +407,7 @@ impl Store for SqliteStore {
     async fn expire(&self, now: Moment) -> Result<Vec<LostAttempt>, StoreError> {
         let latest = self.latest.swap(now, Ordering::Relaxed);
         let expire = async {
-            if now < latest {
+            if went_back(now, latest) {
                 self.writer.call(1, move |connection, _| leases::shorten(connection, now)).await?;
             }
             self.writer.run(Expires { now }).await

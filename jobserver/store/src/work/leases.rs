@@ -16,6 +16,15 @@ pub(crate) const OVER_AT_ONCE: u32 = 200;
 /// Leases are extended when no server was alive for longer than this.
 pub(crate) const GAP_TOLERANCE_MS: u64 = 10_000;
 
+/// Requests that are answered at the same time read the clock one after the other and are noted in any order: only a clock
+/// that is earlier by more than this went back.
+const OUT_OF_ORDER_MS: Moment = 1_000;
+
+/// Whether the clock went back since the latest moment that was noted.
+pub(crate) fn went_back(now: Moment, latest: Moment) -> bool {
+    now < latest.saturating_sub(OUT_OF_ORDER_MS)
+}
+
 /// Taking back jobs whose lease is over.
 #[derive(Debug)]
 pub(crate) struct Expires {
@@ -52,5 +61,18 @@ impl Verb for Expires {
 
     fn weight(&self) -> usize {
         OVER_AT_ONCE as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_that_are_noted_out_of_order_are_no_clock_that_went_back() {
+        assert!(!went_back(5_000, 5_001));
+        assert!(!went_back(5_000, 5_000 + OUT_OF_ORDER_MS));
+        assert!(went_back(5_000, 5_001 + OUT_OF_ORDER_MS));
+        assert!(went_back(5_000, Moment::MAX), "what was given before a start is not known");
     }
 }
