@@ -266,14 +266,14 @@ impl Gate {
         let (name, role) = match self.directory.find_hash(&hash).await {
             Ok(Known::Token(token)) => {
                 access::judge_token(&token, peer.ip(), now)
-                    .map_err(|fault| token_fault(&doing(), &token.name, fault))?;
+                    .map_err(|fault| token_fault(&doing(), &token.name, fault).guessed_nothing())?;
                 self.directory.used(&token.name, now);
                 (token.name.clone(), token.role)
             }
             Ok(Known::Worker(worker)) => {
                 let machine = request.headers.get(MACHINE).and_then(|machine| machine.to_str().ok());
                 enrolment::judge_use(&worker, machine)
-                    .map_err(|fault| worker_fault(&doing(), &worker.worker, &fault))?;
+                    .map_err(|fault| worker_fault(&doing(), &worker.worker, &fault).guessed_nothing())?;
                 (worker.worker.clone(), Role::Worker)
             }
             Err(Unknown::Nobody) => {

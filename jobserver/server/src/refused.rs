@@ -22,7 +22,7 @@ pub(crate) struct Refused {
     problem: Box<Problem>,
     /// After so many seconds it may be made again.
     retry_after: Option<u64>,
-    /// It came without any token or secret, and so guessed none.
+    /// It came without any token or secret, or with one that is known and over: it guessed none.
     guessed_nothing: bool,
 }
 
@@ -43,7 +43,7 @@ impl Refused {
         Refused { problem: Box::new(problem), retry_after: None, guessed_nothing: false }
     }
 
-    /// The same for a request that brought no secret: it is not counted among wrong ones.
+    /// The same for a request that brought no secret, or one that is known and over: it is not counted among wrong ones.
     pub(crate) fn guessed_nothing(self) -> Refused {
         Refused { guessed_nothing: true, ..self }
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nightshift_client::{Client, ClientError};
+use nightshift_server::rate::Rate;
 use nightshift_testbed::wait;
 use nightshift_wire::{
-    EnrolmentDecision, EnrolmentState, GiveBack, GiveBackCause, Heartbeat, JoinRequest, NewJoinRule, NewToken, Report,
-    Role, WorkerState, access_code, code,
+    ActionRequest, EnrolmentDecision, EnrolmentState, GiveBack, GiveBackCause, Heartbeat, JobAction, JobFilter,
+    JoinRequest, NewJoinRule, NewToken, Report, Role, WorkerChange, WorkerState, access_code, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -254,7 +255,43 @@ async fn a_revoked_worker_takes_no_job_and_hands_nothing_in() {
     is(server.admin.decide("w-1", &approve()).await, (409, access_code::NOT_ALLOWED));
     // It reports nothing more, and so what it reported last says nothing of it.
     let shown = server.admin.worker("w-1").await.expect("it is known");
-    assert_eq!(shown.drained.as_deref(), Some("revoked by admin: it was stolen"));
+    let why = "revoked by admin: it was stolen";
+    assert_eq!(shown.drained.as_deref(), Some(why));
+    // Nor is it shown as one that gets jobs again.
+    let resumed = server.admin.change_worker("w-1", &WorkerChange::Resume).await.expect_err("it is let in no more");
+    assert!(resumed.to_string().contains(&format!("it is {why} and let in no more")), "{resumed}");
+    assert_eq!(server.admin.worker("w-1").await.expect("it is known").drained.as_deref(), Some(why));
+}
+
+#[tokio::test]
+async fn who_did_something_without_a_reason_is_named() {
+    let server = Guarded::start(Spoken::Plain).await;
+    let (_, owner) = server.token("anna", Role::Owner).await;
+    let batch = hand_in(&owner, "name\nAnn\n").await.expect("good").id;
+    let suspended = owner.suspend_batch(batch, "").await.expect("hers");
+    assert_eq!(suspended.suspended.as_deref(), Some("suspended by anna"));
+    let filter = JobFilter { batch: Some(batch), ..JobFilter::default() };
+    let request = ActionRequest { action: JobAction::Delete, filter, reason: String::new(), dry_run: false };
+    owner.change_jobs(&request).await.expect("hers");
+    assert_eq!(owner.jobs(batch).await.expect("hers")[0].reason, "deleted by anna");
+}
+
+#[tokio::test]
+async fn only_a_secret_that_nobody_has_counts_as_a_guess() {
+    let most = 3;
+    let server = Guarded::start_limited(Rate { burst: f64::from(most), per_second: 0.01 }).await;
+    let (_, viewer) = server.token("vera", Role::Viewer).await;
+    server.admin.revoke_token("vera").await.expect("revoked");
+    let nobody = server.client(None);
+    for _ in 0..2 * most {
+        is(viewer.status().await, (401, access_code::REVOKED));
+        is(nobody.status().await, (401, access_code::NOT_AUTHENTICATED));
+    }
+    let guesses = server.client(Some("ns_viewer_forged"));
+    for _ in 0..most {
+        is(guesses.status().await, (401, access_code::NOT_AUTHENTICATED));
+    }
+    is(guesses.status().await, (429, code::TOO_MANY_REQUESTS));
 }
 
 #[tokio::test]
