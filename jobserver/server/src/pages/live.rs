@@ -55,10 +55,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// When the open batches will be done, roughly.
+    /// When the open batches will be done that are followed and not suspended, roughly.
     pub(super) fn left(&self) -> Option<String> {
-        let left = self.work.open_records.saturating_sub(self.work.open_results);
-        if left == 0 { None } else { time_left(left, self.pace) }
+        let at_work = self.open.iter().filter(|batch| batch.suspended.is_none());
+        let each = |batch: &Batch| (batch.records.saturating_sub(batch.results), self.paces.get(&batch.id).copied());
+        words::time_left_of_all(self.pace, at_work.map(each))
     }
 
     pub(super) fn batch_left(&self, batch: &Batch) -> Option<String> {

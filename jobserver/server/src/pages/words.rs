@@ -44,8 +44,25 @@ pub(super) fn at(moment: Moment) -> String {
 
 /// How long until `left` records are done at this pace, roughly; nothing when nobody can say.
 pub(super) fn time_left(left: u64, pace: Option<f64>) -> Option<String> {
-    let pace = pace.filter(|pace| *pace > 0.0)?;
-    let seconds = (left as f64 / pace).ceil();
+    seconds_left(left, pace).map(about)
+}
+
+/// The same for batches together: until the slowest of them is done, and all at the pace of all.
+pub(super) fn time_left_of_all(pace: Option<f64>, batches: impl Iterator<Item = (u64, Option<f64>)>) -> Option<String> {
+    let (mut all, mut slowest) = (0, 0.0);
+    for (left, pace) in batches {
+        all += left;
+        slowest = f64::max(slowest, seconds_left(left, pace).unwrap_or(0.0));
+    }
+    if all == 0 { None } else { seconds_left(all, pace).map(|seconds| about(seconds.max(slowest))) }
+}
+
+fn seconds_left(left: u64, pace: Option<f64>) -> Option<f64> {
+    Some((left as f64 / pace.filter(|pace| *pace > 0.0)?).ceil())
+}
+
+/// So many seconds, roughly.
+fn about(seconds: f64) -> String {
     // Nobody needs the seconds of a day.
     let step = match seconds {
         seconds if seconds < 120.0 => 1.0,
@@ -53,7 +70,7 @@ pub(super) fn time_left(left: u64, pace: Option<f64>) -> Option<String> {
         _ => 3_600.0,
     };
     let rounded = ((seconds / step).ceil() * step * 1_000.0).min(1e15);
-    Some(lasting(rounded as u64))
+    lasting(rounded as u64)
 }
 
 /// Where a batch stands, in a word.
@@ -164,6 +181,10 @@ mod tests {
 
     #[test]
     fn nobody_says_how_long_it_takes_while_nothing_moves() {
+        let all = |batches: &[(u64, Option<f64>)]| time_left_of_all(Some(10.0), batches.iter().copied());
+        assert_eq!(all(&[]), None);
+        assert_eq!(all(&[(50, Some(5.0)), (50, None)]).as_deref(), Some("10s"));
+        assert_eq!(all(&[(50, Some(1.0)), (50, Some(9.0))]).as_deref(), Some("50s"), "the slowest");
         assert_eq!(time_left(100, None), None);
         assert_eq!(time_left(100, Some(0.0)), None);
         assert_eq!(time_left(100, Some(3.0)).as_deref(), Some("34s"));
