@@ -55,11 +55,17 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// When the open batches will be done that are followed and not suspended, roughly.
+    /// When the open batches will be done, roughly; those that are suspended do not count, as long as all are followed.
     pub(super) fn left(&self) -> Option<String> {
-        let at_work = self.open.iter().filter(|batch| batch.suspended.is_none());
-        let each = |batch: &Batch| (batch.records.saturating_sub(batch.results), self.paces.get(&batch.id).copied());
-        words::time_left_of_all(self.pace, at_work.map(each))
+        let at_work = || self.open.iter().filter(|batch| batch.suspended.is_none());
+        let left = |batch: &Batch| batch.records.saturating_sub(batch.results);
+        // Of more batches than are followed the counters alone are known.
+        let all = match self.open.len() < OPEN as usize {
+            true => at_work().map(left).sum(),
+            false => self.work.open_records.saturating_sub(self.work.open_results),
+        };
+        let each = at_work().map(|batch| (left(batch), self.paces.get(&batch.id).copied()));
+        words::time_left_of_all(all, self.pace, each)
     }
 
     pub(super) fn batch_left(&self, batch: &Batch) -> Option<String> {

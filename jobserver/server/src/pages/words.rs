@@ -47,13 +47,14 @@ pub(super) fn time_left(left: u64, pace: Option<f64>) -> Option<String> {
     seconds_left(left, pace).map(about)
 }
 
-/// The same for batches together: until the slowest of them is done, and all at the pace of all.
-pub(super) fn time_left_of_all(pace: Option<f64>, batches: impl Iterator<Item = (u64, Option<f64>)>) -> Option<String> {
-    let (mut all, mut slowest) = (0, 0.0);
-    for (left, pace) in batches {
-        all += left;
-        slowest = f64::max(slowest, seconds_left(left, pace).unwrap_or(0.0));
-    }
+/// The same for `all` records of batches together: at the pace of all, but not before the slowest of those is done of which
+/// it is known how many are left, and at which pace.
+pub(super) fn time_left_of_all(
+    all: u64,
+    pace: Option<f64>,
+    batches: impl Iterator<Item = (u64, Option<f64>)>,
+) -> Option<String> {
+    let slowest = batches.filter_map(|(left, pace)| seconds_left(left, pace)).fold(0.0, f64::max);
     if all == 0 { None } else { seconds_left(all, pace).map(|seconds| about(seconds.max(slowest))) }
 }
 
@@ -181,10 +182,11 @@ mod tests {
 
     #[test]
     fn nobody_says_how_long_it_takes_while_nothing_moves() {
-        let all = |batches: &[(u64, Option<f64>)]| time_left_of_all(Some(10.0), batches.iter().copied());
-        assert_eq!(all(&[]), None);
-        assert_eq!(all(&[(50, Some(5.0)), (50, None)]).as_deref(), Some("10s"));
-        assert_eq!(all(&[(50, Some(1.0)), (50, Some(9.0))]).as_deref(), Some("50s"), "the slowest");
+        let all = |all, batches: &[(u64, Option<f64>)]| time_left_of_all(all, Some(10.0), batches.iter().copied());
+        assert_eq!(all(0, &[]), None);
+        assert_eq!(all(100, &[(50, Some(5.0)), (50, None)]).as_deref(), Some("10s"));
+        assert_eq!(all(100, &[(50, Some(1.0)), (50, Some(9.0))]).as_deref(), Some("50s"), "the slowest");
+        assert_eq!(all(900, &[(50, Some(1.0))]).as_deref(), Some("1m 30s"), "there are more than are followed");
         assert_eq!(time_left(100, None), None);
         assert_eq!(time_left(100, Some(0.0)), None);
         assert_eq!(time_left(100, Some(3.0)).as_deref(), Some("34s"));
