@@ -5,7 +5,8 @@ SELECT attempts.release, attempts.release_commit, attempts.worker, attempts.data
        CAST(sum(counted.errors) AS UNSIGNED) AS errors
 FROM (SELECT job_results.attempt_id, count(*) AS results, count(job_results.error) AS errors
       FROM jobs
-      JOIN job_results ON job_results.job_id = jobs.id
+      JOIN job_records ON job_records.job_id = jobs.id
+      JOIN job_results ON job_results.job_record_id = job_records.id
       WHERE jobs.batch_id = :batch AND jobs.seq >= :from AND jobs.seq < :to
       GROUP BY job_results.attempt_id) AS counted
 JOIN attempts ON attempts.id = counted.attempt_id

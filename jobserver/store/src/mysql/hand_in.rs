@@ -166,14 +166,14 @@ pub(super) async fn remove_some(tx: &mut Tx, batch: BatchId) -> Result<Removal, 
     let more = !jobs.is_empty();
     for mut job in jobs {
         let id: JobId = job.get("id")?;
-        for sql in [sql::DELETE_RESULTS, sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
+        for sql in [sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
             tx.change(sql, params! { "job" => id }).await?;
         }
-        let records = params! {
-            "first_record" => job.get::<RecordId>("first_record")?,
-            "records" => job.get::<u64>("records")?,
-        };
-        tx.change(sql::DELETE_RECORDS, records).await?;
+        let first: RecordId = job.get("first_record")?;
+        let records: u64 = job.get("records")?;
+        for sql in [sql::DELETE_RESULTS, sql::DELETE_RECORDS] {
+            tx.change(sql, params! { "first_record" => first, "records" => records }).await?;
+        }
         tx.change(sql::DELETE_JOB, params! { "job" => id }).await?;
     }
     if more {

@@ -17,6 +17,7 @@ use nightshift_wire::{AttemptId, BatchId, JobId, Machine, Moment};
 use super::{
     connection::{Fields, Tx},
     failure::Failure,
+    given::Begun,
     rows::look_up,
     sql,
 };
@@ -122,6 +123,28 @@ pub(super) async fn load(
         set.load_attempt(id, row.filter(|row| set.knows_job(row.job)));
     }
     Ok(())
+}
+
+/// Loads attempts that are remembered, with their jobs and workers, and reads what stands beside them. Whether all of them
+/// are of batches that are there.
+pub(super) async fn recall(
+    tx: &mut Tx,
+    set: &mut WorkingSet,
+    lanes: &mut Lanes,
+    given: Vec<Box<Begun>>,
+) -> Result<bool, Failure> {
+    let batches = given.iter().map(|begun| begun.job.batch).collect();
+    let types = lanes.load(tx, set, given.iter().map(|begun| begun.job.lane)).await?;
+    beside(tx, set, Needs { batches, types, ..Needs::default() }).await?;
+    let mut all = true;
+    for begun in given {
+        let Begun { attempt, job, worker } = *begun;
+        all &= set.knows_batch(job.batch);
+        set.load_job(job.id, Some(job));
+        set.load_attempt(attempt.id, Some(attempt));
+        set.load_worker(&worker.worker.clone(), Some(worker));
+    }
+    Ok(all)
 }
 
 /// What is asked for by a rule and not by a number.

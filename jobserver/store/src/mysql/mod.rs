@@ -13,6 +13,7 @@ mod address;
 mod board;
 mod connection;
 mod failure;
+mod given;
 mod hand_in;
 mod join;
 mod leases;

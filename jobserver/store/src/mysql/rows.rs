@@ -104,13 +104,15 @@ fn at_once<K: Key>(rows: usize) -> usize {
 }
 
 /// Changes rows that are there, given in the order of their keys. Columns that no row changes are left out, and one in which
-/// all rows are alike is one value. A list for more rows than are left is filled up with the last of them.
+/// all rows are alike is one value. A list for more rows than are left is filled up with the last of them. How many rows there
+/// were to change, those of statements that were left out included.
 pub(super) async fn change<K: Key, const N: usize>(
     tx: &mut Tx,
     sql: &str,
     rows: &[Changed<K, N>],
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
     let mut rows = rows;
+    let mut matched = 0;
     let query = Query::of::<N>(sql)?;
     while !rows.is_empty() {
         let mut bytes = 0;
@@ -120,11 +122,12 @@ pub(super) async fn change<K: Key, const N: usize>(
         };
         let (now, later) = rows.split_at(rows.iter().take(at_once::<K>(rows.len())).take_while(fits).count().max(1));
         rows = later;
-        if let Some((sql, values)) = changing(&query, now) {
-            tx.change(&sql, Params::Positional(values)).await?;
-        }
+        matched += match changing(&query, now) {
+            Some((sql, values)) => usize::try_from(tx.change(&sql, Params::Positional(values)).await?).unwrap_or(usize::MAX),
+            None => now.len(),
+        };
     }
-    Ok(())
+    Ok(matched)
 }
 
 /// A query that changes rows, in parts.
@@ -133,6 +136,8 @@ struct Query<'a> {
     /// What each column becomes.
     set: Vec<&'a str>,
     key: &'a str,
+    /// What else a row has to be.
+    only: &'a str,
 }
 
 impl Query<'_> {
@@ -140,8 +145,9 @@ impl Query<'_> {
     fn of<const N: usize>(sql: &str) -> Result<Query<'_>, Failure> {
         let parts = || {
             let (head, rest) = sql.trim_end().split_once("\nSET\n")?;
-            let (set, key) = rest.split_once("\nWHERE ")?;
-            Some(Query { head, set: set.split(",\n").collect(), key: key.strip_suffix(" IN (?)")? })
+            let (set, found) = rest.split_once("\nWHERE ")?;
+            let (key, only) = found.split_once(" IN (?)")?;
+            Some(Query { head, set: set.split(",\n").collect(), key, only })
         };
         let query = parts().filter(|query| query.set.len() == N);
         query.ok_or_else(|| Failure::Contradiction(format!("a query that does not change {N} columns: {sql}")))
@@ -155,7 +161,7 @@ fn changing<K: Key, const N: usize>(query: &Query<'_>, rows: &[Changed<K, N>]) -
     let filled = || rows.iter().chain(std::iter::repeat_n(last, size - rows.len()));
     let keys = || filled().map(|row| row.key.clone().into());
     let list = vec!["?"; size].join(", ");
-    let Query { head, set, key } = query;
+    let Query { head, set, key, only } = query;
     let mut values = Vec::new();
     let mut assigned: Vec<String> = Vec::with_capacity(N);
     for (column, line) in set.iter().enumerate() {
@@ -175,7 +181,7 @@ fn changing<K: Key, const N: usize>(query: &Query<'_>, rows: &[Changed<K, N>]) -
         return None;
     }
     values.extend(keys());
-    Some((format!("{head}\nSET\n{}\nWHERE {key} IN ({list})", assigned.join(",\n")), values))
+    Some((format!("{head}\nSET\n{}\nWHERE {key} IN ({list}){only}", assigned.join(",\n")), values))
 }
 
 fn size<const N: usize>(row: &RowOf<N>) -> usize {

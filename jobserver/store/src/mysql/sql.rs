@@ -37,6 +37,7 @@ queries! {
     COUNT_BATCH: "count_batch.sql",
     COUNT_JOBS: "count_jobs.sql",
     COUNT_WORKERS: "count_workers.sql",
+    CREDIT_SOUND_WORKERS: "credit_sound_workers.sql",
     CREDIT_WORKERS: "credit_workers.sql",
     DELETE_ATTEMPTS: "delete_attempts.sql",
     DELETE_BATCH: "delete_batch.sql",
@@ -49,6 +50,7 @@ queries! {
     EXTEND_LEASES: "extend_leases.sql",
     FIND_JOBS: "find_jobs.sql",
     INSERT_ATTEMPTS: "insert_attempts.sql",
+    INSERT_ENDED_ATTEMPTS: "insert_ended_attempts.sql",
     INSERT_JOBS: "insert_jobs.sql",
     INSERT_LANE: "insert_lane.sql",
     INSERT_RECORDS: "insert_records.sql",
@@ -97,6 +99,7 @@ queries! {
     WRITE_ATTEMPTS: "write_attempts.sql",
     WRITE_JOB_TYPE: "write_job_type.sql",
     WRITE_JOBS: "write_jobs.sql",
+    WRITE_RUNNING_ATTEMPTS: "write_running_attempts.sql",
     WRITE_WORKER: "write_worker.sql",
 }
 

@@ -10,7 +10,7 @@ use nightshift_wire::{AttemptState, JobState};
 use super::{
     connection::Tx,
     failure::Failure,
-    rows::{self, Changed, RowOf},
+    rows::{self, Changed, Key, RowOf},
     sql,
 };
 use crate::{
@@ -43,13 +43,46 @@ impl Written {
     }
 }
 
+/// Where the rows of a group come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// They were read, and locked, in this transaction.
+    Read,
+    /// They are remembered, and were not asked for: a row that is another by now is found when it is written.
+    Remembered,
+}
+
+impl Rows {
+    /// Changes rows of one table that are there.
+    async fn change<K: Key, const N: usize>(
+        self,
+        tx: &mut Tx,
+        read: &str,
+        remembered: &str,
+        rows: &[Changed<K, N>],
+    ) -> Result<(), Failure> {
+        match self {
+            Rows::Read => rows::change(tx, read, rows).await.map(drop),
+            Rows::Remembered if rows::change(tx, remembered, rows).await? == rows.len() => Ok(()),
+            Rows::Remembered => Err(Failure::Changed("what was remembered of an attempt".to_owned())),
+        }
+    }
+}
+
 /// Writes every change; from then on the set has none.
 pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<Written, Failure> {
+    let written = rows(tx, set, Rows::Read).await?;
+    batches(tx, set).await?;
+    Ok(written)
+}
+
+/// Writes every change but those of batches.
+pub(super) async fn rows(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<Written, Failure> {
     let written = Written::by(set);
-    attempts(tx, set).await?;
+    attempts(tx, set, from).await?;
     jobs(tx, set).await?;
     results(tx, set.results()).await?;
-    workers(tx, set).await?;
+    workers(tx, set, from).await?;
     let mut types: Vec<_> = set.changed_types().map(|(row, _)| row).collect();
     types.sort_unstable_by(|one, other| one.plugin.cmp(&other.plugin));
     for row in types {
@@ -61,16 +94,21 @@ pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<Written, 
         };
         tx.change(sql::WRITE_JOB_TYPE, written).await?;
     }
+    Ok(written)
+}
+
+/// Writes the changes of batches, after all others; from then on the set has none.
+pub(super) async fn batches(tx: &mut Tx, set: &mut WorkingSet) -> Result<(), Failure> {
     let mut batches: Vec<_> = set.changed_batches().collect();
     batches.sort_unstable_by_key(|(row, _)| row.id);
     for (row, stored) in batches {
         batch(tx, row, stored).await?;
     }
     set.written();
-    Ok(written)
+    Ok(())
 }
 
-async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
+async fn attempts(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<(), Failure> {
     let mut new: Vec<&AttemptRow> = Vec::new();
     let [mut ended, mut accepted, mut running] = [const { Vec::new() }; 3];
     for (row, stored) in set.changed_attempts() {
@@ -87,15 +125,18 @@ async fn attempts(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
     }
     for mut changed in [ended, accepted, running] {
         changed.sort_unstable_by_key(|row| row.key);
-        rows::change(tx, sql::WRITE_ATTEMPTS, &changed).await?;
+        from.change(tx, sql::WRITE_ATTEMPTS, sql::WRITE_RUNNING_ATTEMPTS, &changed).await?;
     }
     new.sort_unstable_by_key(|row| row.id);
-    rows::insert(tx, sql::INSERT_ATTEMPTS, new.into_iter().map(attempt)).await?;
+    let (run, ended): (Vec<&AttemptRow>, Vec<&AttemptRow>) =
+        new.into_iter().partition(|row| row.state == AttemptState::Running);
+    rows::insert(tx, sql::INSERT_ENDED_ATTEMPTS, ended.into_iter().map(short)).await?;
+    rows::insert(tx, sql::INSERT_ATTEMPTS, run.into_iter().map(begun)).await?;
     Ok(())
 }
 
-fn attempt(row: &AttemptRow) -> RowOf<17> {
-    let [release, commit, state, reason, lease_until, records_done, work_ms, primary, gtid, ended_at] = fate(row);
+/// A new attempt that runs; nothing else came of it yet.
+fn begun(row: &AttemptRow) -> RowOf<10> {
     [
         row.id.into(),
         row.job.into(),
@@ -104,16 +145,18 @@ fn attempt(row: &AttemptRow) -> RowOf<17> {
         row.revision.into(),
         row.lease_ms.into(),
         row.started_at.into(),
-        release,
-        commit,
-        state,
-        reason,
-        lease_until,
-        records_done,
-        work_ms,
-        primary,
-        gtid,
-        ended_at,
+        row.release.as_str().into(),
+        row.commit.as_str().into(),
+        row.lease_until.into(),
+    ]
+}
+
+/// A new attempt that ended at once, without results.
+fn short(row: &AttemptRow) -> RowOf<13> {
+    let [id, job, secret, worker, revision, lease_ms, started_at, release, commit, lease_until] = begun(row);
+    let (state, reason, ended_at) = (row.state.word().into(), row.reason.as_str().into(), row.ended_at.into());
+    [
+        id, job, secret, worker, revision, lease_ms, started_at, release, commit, lease_until, state, reason, ended_at,
     ]
 }
 
@@ -141,7 +184,7 @@ async fn jobs(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
         changed.push(Changed { key: row.id, was: place(stored), is: place(row) });
     }
     changed.sort_unstable_by_key(|row| row.key);
-    rows::change(tx, sql::WRITE_JOBS, &changed).await
+    rows::change(tx, sql::WRITE_JOBS, &changed).await.map(drop)
 }
 
 /// Where a job stands.
@@ -166,9 +209,10 @@ fn place(row: &JobRow) -> RowOf<13> {
 
 async fn results(tx: &mut Tx, changes: &[ResultsChange]) -> Result<(), Failure> {
     for changes in changes.chunk_by(|one, next| superseded(one).is_none() && superseded(next).is_none()) {
-        if let Some(job) = changes.first().and_then(superseded) {
-            tx.change(sql::SUPERSEDE_RESULTS, params! { "job" => job }).await?;
-            tx.change(sql::DELETE_RESULTS, params! { "job" => job }).await?;
+        if let Some((first, records)) = changes.first().and_then(superseded) {
+            for sql in [sql::SUPERSEDE_RESULTS, sql::DELETE_RESULTS] {
+                tx.change(sql, params! { "first_record" => first, "records" => records }).await?;
+            }
             continue;
         }
         let mut accepted: Vec<_> = changes.iter().filter_map(accepted).flatten().collect();
@@ -183,10 +227,10 @@ async fn results(tx: &mut Tx, changes: &[ResultsChange]) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The job whose results a change supersedes.
-fn superseded(change: &ResultsChange) -> Option<i64> {
+/// The first record, and the number of records, whose results a change supersedes.
+fn superseded(change: &ResultsChange) -> Option<(i64, u64)> {
     match change {
-        ResultsChange::Superseded(job) => Some(*job),
+        ResultsChange::Superseded { first, records } => Some((*first, *records)),
         ResultsChange::Accepted { .. } => None,
     }
 }
@@ -194,18 +238,18 @@ fn superseded(change: &ResultsChange) -> Option<i64> {
 /// The results a change accepts, each with its job and attempt.
 fn accepted(change: &ResultsChange) -> Option<impl Iterator<Item = (i64, i64, &ResultRow)>> {
     match change {
-        ResultsChange::Superseded(_) => None,
+        ResultsChange::Superseded { .. } => None,
         ResultsChange::Accepted { job, attempt, submitted } => {
             Some(submitted.results.iter().map(|result| (*job, *attempt, result)))
         }
     }
 }
 
-async fn workers(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
+async fn workers(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<(), Failure> {
     let mut changed: Vec<(&WorkerRow, Option<&WorkerRow>)> = set.changed_workers().collect();
     changed.sort_unstable_by(|(one, _), (other, _)| one.worker.cmp(&other.worker));
     let credits: Vec<_> = changed.iter().filter_map(|&(row, stored)| Some(credit(row, stored?))).collect();
-    rows::change(tx, sql::CREDIT_WORKERS, &credits).await?;
+    from.change(tx, sql::CREDIT_WORKERS, sql::CREDIT_SOUND_WORKERS, &credits).await?;
     for (row, stored) in changed {
         let known = match stored {
             Some(stored) => own_of(stored),

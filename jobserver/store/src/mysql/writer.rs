@@ -38,6 +38,7 @@ use std::{
 };
 
 use mysql_async::{Opts, params};
+use nightshift_wire::AttemptId;
 use tokio::{
     runtime::Builder,
     sync::mpsc,
@@ -48,10 +49,11 @@ use tokio::{
 use super::{
     connection::{Connections, Limits, Rounds, Tx},
     failure::Failure,
+    given::{Begun, Given},
     load::{self, Jobs, Lanes},
     numbers::Numbers,
     sql,
-    write::{self, Written},
+    write::{self, Rows, Written},
 };
 use crate::work::{
     set::{Need, WorkingSet},
@@ -105,6 +107,7 @@ impl Writers {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let kinds = [("jobs", to_jobs), ("results", to_results), ("large", to_large)];
         let (opts, numbers, heard, name) = (opts.clone(), Arc::clone(numbers), Arc::clone(&news), name.to_owned());
+        let given = Arc::new(Given::default());
         let serve = async move {
             let connections = Connections::to_write(&opts, limits);
             let mut serving = JoinSet::new();
@@ -116,6 +119,7 @@ impl Writers {
                     connections: connections.clone(),
                     numbers: Arc::clone(&numbers),
                     news: Arc::clone(&heard),
+                    given: Arc::clone(&given),
                     set: WorkingSet::new(),
                     lanes: Lanes::default(),
                 };
@@ -163,6 +167,10 @@ struct Group {
     number: u64,
     /// Which of the writer's marks is its own.
     mark: usize,
+    /// Attempts it began, to be remembered when it is committed.
+    begun: Vec<Begun>,
+    /// Its first round failed, perhaps for what was remembered: all of it is read.
+    repeated: bool,
 }
 
 /// A group whose commit is under way: it is answered there when it is committed, and comes back with its failure otherwise.
@@ -176,6 +184,7 @@ struct Writer {
     connections: Connections,
     numbers: Arc<Numbers>,
     news: Arc<News>,
+    given: Arc<Given>,
     set: WorkingSet,
     lanes: Lanes,
 }
@@ -245,7 +254,7 @@ impl Writer {
 
     fn group(&mut self, items: Vec<Item>, mark: usize) -> Group {
         self.groups += 1;
-        Group { items, number: self.groups, mark }
+        Group { items, number: self.groups, mark, begun: Vec::new(), repeated: false }
     }
 
     /// Runs a group in one transaction, which is left to its commit when nothing speaks against it.
@@ -255,16 +264,16 @@ impl Writer {
                 let earlier = landed(&mut self.flight).await;
                 self.set.end();
                 if written == Written::Beside && earlier.is_none() {
-                    self.flight = Some(tokio::spawn(fly(group, tx)));
+                    self.flight = Some(tokio::spawn(fly(group, tx, Arc::clone(&self.given))));
                     return;
                 }
                 // Whatever may be repeated has to find no other group's locks in its way.
-                let landed = fly(group, tx).await;
+                let landed = fly(group, tx, Arc::clone(&self.given)).await;
                 for (group, failure) in [earlier, landed.err()].into_iter().flatten() {
                     self.again(group, failure).await;
                 }
             }
-            Ok(None) => group.answer(),
+            Ok(None) => group.answer(&self.given),
             Err(failure) => {
                 self.settle().await;
                 self.again(group, failure).await;
@@ -281,8 +290,9 @@ impl Writer {
 
     /// Further rounds of a group whose first one failed, and answers.
     async fn again(&mut self, mut group: Group, failure: Failure) {
+        group.repeated = true;
         let Err(failure) = self.rounds(&mut group, Some(failure)).await else {
-            group.answer();
+            group.answer(&self.given);
             return;
         };
         if failure.is_away() || group.items.len() == 1 {
@@ -291,9 +301,9 @@ impl Writer {
             return;
         }
         for item in group.items {
-            let mut alone = self.group(vec![item], group.mark);
+            let mut alone = Group { repeated: true, ..self.group(vec![item], group.mark) };
             match self.rounds(&mut alone, None).await {
-                Ok(()) => alone.answer(),
+                Ok(()) => alone.answer(&self.given),
                 Err(failure) => {
                     let failure = Arc::new(failure);
                     let told = |item: Item| item.answer(Some(Failure::NotCommitted(Arc::clone(&failure))));
@@ -348,9 +358,11 @@ impl Writer {
                 self.set.lanes_changed();
             }
         }
-        let written = self.run(&mut tx, &mut group.items, takes).await?;
+        let written = self.run(&mut tx, group, takes).await?;
         let mark = params! { "writer" => &self.marks[group.mark], "group" => group.number };
         tx.change(sql::NOTE_GROUP, mark).await?;
+        // Everybody wants the rows of batches: whoever has one goes on to its commit at once.
+        write::batches(&mut tx, &mut self.set).await?;
         Ok(Some((tx, written)))
     }
 
@@ -362,11 +374,17 @@ impl Writer {
         }
     }
 
-    /// Loads, runs, writes.
-    async fn run(&mut self, tx: &mut Tx, group: &mut [Item], mut takes: usize) -> Result<Written, Failure> {
-        let Writer { set, lanes, .. } = self;
+    /// Loads, runs, writes all but the batches.
+    async fn run(&mut self, tx: &mut Tx, group: &mut Group, mut takes: usize) -> Result<Written, Failure> {
+        let Writer { set, lanes, given, .. } = self;
+        let Group { items, begun, repeated, .. } = group;
+        begun.clear();
         // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
-        let group: Vec<&mut Item> = group.iter_mut().filter(|item| item.is_wanted()).collect();
+        let group: Vec<&mut Item> = items.iter_mut().filter(|item| item.is_wanted()).collect();
+        let hand_in: Option<Vec<AttemptId>> = group.iter().map(|item| item.hands_in()).collect();
+        if let Some(remembered) = hand_in.and_then(|attempts| given.take(attempts)).filter(|_| !*repeated) {
+            return accept(tx, set, lanes, group, remembered).await;
+        }
         let mut needs = Vec::with_capacity(2 * group.len());
         group.iter().for_each(|item| item.needs(set, &mut needs));
         load::load(tx, set, lanes, needs, Jobs::Meant).await?;
@@ -384,6 +402,7 @@ impl Writer {
                     return Err(Failure::Contradiction("a verb is never content with what it gets".to_owned()));
                 }
                 if needs.iter().any(Need::is_query) {
+                    begun.extend(begun_by(set));
                     written = written.max(write::write(tx, set).await?);
                 }
                 if item.takes() > 0
@@ -397,22 +416,50 @@ impl Writer {
             }
             takes = takes.saturating_sub(item.takes());
         }
-        Ok(written.max(write::write(tx, set).await?))
+        begun.extend(begun_by(set));
+        Ok(written.max(write::rows(tx, set, Rows::Read).await?))
     }
+}
+
+/// Runs and writes submissions on what is remembered of their attempts; fails when it does not come to accepting each of them.
+async fn accept(
+    tx: &mut Tx,
+    set: &mut WorkingSet,
+    lanes: &mut Lanes,
+    group: Vec<&mut Item>,
+    remembered: Vec<Box<Begun>>,
+) -> Result<Written, Failure> {
+    let mut all = load::recall(tx, set, lanes, remembered).await?;
+    let submissions = group.len();
+    for item in group {
+        all &= matches!(item.run(set), Ran::Through);
+    }
+    all &= set.results().len() == submissions;
+    if !all {
+        // Whoever is refused has to be told what is, and not what was.
+        return Err(Failure::Changed("what was remembered of an attempt".to_owned()));
+    }
+    write::rows(tx, set, Rows::Remembered).await
+}
+
+/// What is to be remembered of a group that was not written yet.
+fn begun_by(set: &WorkingSet) -> impl Iterator<Item = Begun> {
+    set.begun().filter_map(|(attempt, job, worker)| Begun::of(attempt, job, worker))
 }
 
 impl Group {
     /// Tells the callers what their verbs came to.
-    fn answer(self) {
+    fn answer(self, given: &Given) {
+        given.keep(self.begun);
         self.items.into_iter().for_each(|item| item.answer(None));
     }
 }
 
 /// Commits a group and answers.
-async fn fly(group: Group, tx: Tx) -> Result<(), (Group, Failure)> {
+async fn fly(group: Group, tx: Tx, given: Arc<Given>) -> Result<(), (Group, Failure)> {
     match tx.commit().await {
         Ok(()) => {
-            group.answer();
+            group.answer(&given);
             Ok(())
         }
         Err(failure) => Err((group, failure)),

@@ -1,2 +1,2 @@
 DELETE FROM job_results
-WHERE job_id = :job
+WHERE job_record_id >= :first_record AND job_record_id < :first_record + :records

@@ -156,12 +156,13 @@ pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Rem
         })?
         .collect::<Result<_, _>>()?;
     for &(job, first_record, records) in &jobs {
-        for sql in [sql::DELETE_RESULTS, sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
+        for sql in [sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
             connection.prepare_cached(sql)?.execute(named_params! { ":job": job })?;
         }
-        connection
-            .prepare_cached(sql::DELETE_RECORDS)?
-            .execute(named_params! { ":first_record": first_record, ":records": records })?;
+        for sql in [sql::DELETE_RESULTS, sql::DELETE_RECORDS] {
+            let of = named_params! { ":first_record": first_record, ":records": records };
+            connection.prepare_cached(sql)?.execute(of)?;
+        }
         connection.prepare_cached(sql::DELETE_JOB)?.execute(named_params! { ":job": job })?;
     }
     if !jobs.is_empty() {

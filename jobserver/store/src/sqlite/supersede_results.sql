@@ -2,4 +2,4 @@
 INSERT INTO superseded_results (job_record_id, job_id, attempt_id, result, error)
 SELECT job_record_id, job_id, attempt_id, result, error
 FROM job_results
-WHERE job_id = :job
+WHERE job_record_id >= :first_record AND job_record_id < :first_record + :records

@@ -107,9 +107,11 @@ fn job(connection: &Connection, row: &JobRow, stored: Option<&JobRow>) -> Result
 
 fn results(connection: &Connection, change: &ResultsChange) -> Result<(), Failure> {
     match change {
-        ResultsChange::Superseded(job) => {
-            connection.prepare_cached(sql::SUPERSEDE_RESULTS)?.execute(named_params! { ":job": job })?;
-            connection.prepare_cached(sql::DELETE_RESULTS)?.execute(named_params! { ":job": job })?;
+        ResultsChange::Superseded { first, records } => {
+            for sql in [sql::SUPERSEDE_RESULTS, sql::DELETE_RESULTS] {
+                let of = named_params! { ":first_record": first, ":records": records };
+                connection.prepare_cached(sql)?.execute(of)?;
+            }
         }
         ResultsChange::Accepted { job, attempt, submitted } => {
             let mut insert = connection.prepare_cached(sql::INSERT_RESULT)?;

@@ -62,7 +62,7 @@ impl ChangesJobs {
             moves::end(set, *holder, AttemptState::Lost, ended, self.now)?;
         }
         if job.state == JobState::Done {
-            set.change_results(ResultsChange::Superseded(job.id));
+            set.change_results(ResultsChange::Superseded { first: job.first_record, records: job.records });
         }
         moves::make(set, job.id, &Move { lane, ..Move::released(event, reason) }, self.now)
     }

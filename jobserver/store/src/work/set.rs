@@ -15,7 +15,7 @@
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use nightshift_rules::{gates::Lane, life::IllegalMove};
-use nightshift_wire::{AttemptId, BatchId, JobId, JobState, Moment};
+use nightshift_wire::{AttemptId, AttemptState, BatchId, JobId, JobState, Moment, RecordId};
 
 use super::{
     queue::{OpenLane, Queue, Read, Waiting},
@@ -107,8 +107,13 @@ impl From<Read> for Halt {
 pub(crate) enum ResultsChange {
     /// They are stored.
     Accepted { job: JobId, attempt: AttemptId, submitted: Arc<Submitted> },
-    /// Those it has become superseded ones.
-    Superseded(JobId),
+    /// Those that the records of a job have become superseded ones.
+    Superseded {
+        /// Its first record.
+        first: RecordId,
+        /// How many it has.
+        records: u64,
+    },
 }
 
 /// Rows and changes of one group of verbs, and the queue, which outlives the group.
@@ -293,6 +298,16 @@ impl WorkingSet {
     /// ended have to be written before those that run.
     pub(crate) fn changed_attempts(&self) -> impl Iterator<Item = (&AttemptRow, Option<&AttemptRow>)> {
         self.attempts.changed()
+    }
+
+    /// New attempts that run, each with its job and its worker.
+    pub(crate) fn begun(&self) -> impl Iterator<Item = (&AttemptRow, &JobRow, &WorkerRow)> {
+        self.attempts.changed().filter(|(_, stored)| stored.is_none()).filter_map(|(attempt, _)| {
+            let job = self.jobs.get(&attempt.job).flatten()?;
+            let worker = self.workers.get(&attempt.worker).flatten()?;
+            let holds = job.holder.as_ref().is_some_and(|(holder, _)| *holder == attempt.id);
+            (holds && attempt.state == AttemptState::Running).then_some((attempt, job, worker))
+        })
     }
 
     /// Batches that were changed.

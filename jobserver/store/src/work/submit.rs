@@ -125,6 +125,10 @@ impl Verb for Submits {
         self.submitted.results.len()
     }
 
+    fn hands_in(&self) -> Option<AttemptId> {
+        Some(self.attempt)
+    }
+
     fn makes_nothing_wait(&self) -> bool {
         true
     }

@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use nightshift_wire::AttemptId;
 use tokio::sync::oneshot;
 
 use super::set::{Halt, Need, WorkingSet};
@@ -29,6 +30,11 @@ pub(crate) trait Verb: Send + 'static {
     /// How many jobs it may take from the queue.
     fn takes(&self) -> usize {
         0
+    }
+
+    /// The attempt whose results it hands in; `None` for other verbs.
+    fn hands_in(&self) -> Option<AttemptId> {
+        None
     }
 
     /// Whether it never makes a job wait: then the queue need not hear of it at once.
@@ -67,6 +73,8 @@ pub(crate) trait Task<E>: Send {
     fn weight(&self) -> usize;
     /// As [`Verb::takes`].
     fn takes(&self) -> usize;
+    /// As [`Verb::hands_in`].
+    fn hands_in(&self) -> Option<AttemptId>;
     /// Runs it once more from its beginning.
     fn run(&mut self, set: &mut WorkingSet) -> Ran;
     /// Tells the caller: what the verb came to, or why nothing was committed.
@@ -106,6 +114,10 @@ impl<V: Verb, E: From<Fault> + Send> Task<E> for Call<V, E> {
 
     fn takes(&self) -> usize {
         self.verb.takes()
+    }
+
+    fn hands_in(&self) -> Option<AttemptId> {
+        self.verb.hands_in()
     }
 
     fn run(&mut self, set: &mut WorkingSet) -> Ran {

@@ -17,6 +17,7 @@ mod people;
 mod place;
 mod plans;
 mod process;
+mod remembered;
 mod sqlite;
 mod stops;
 mod suite;

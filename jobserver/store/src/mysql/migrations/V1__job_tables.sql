@@ -137,14 +137,13 @@ CREATE TABLE IF NOT EXISTS job_records (
 CREATE TABLE IF NOT EXISTS job_results (
     -- The key is what makes a second result for a record impossible.
     job_record_id BIGINT NOT NULL PRIMARY KEY,
+    -- That of its record, by which it is found.
     job_id        BIGINT NOT NULL,
     attempt_id    BIGINT NOT NULL,
     -- Output column → value, as a JSON object.
     result        MEDIUMTEXT,
     error         MEDIUMTEXT,
-    INDEX job_results_of_job (job_id),
     CONSTRAINT results_are_of_a_record FOREIGN KEY (job_record_id) REFERENCES job_records (id),
-    CONSTRAINT results_are_of_a_job FOREIGN KEY (job_id) REFERENCES jobs (id),
     CHECK ((result IS NULL) <> (error IS NULL))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
@@ -183,12 +182,13 @@ CREATE TABLE IF NOT EXISTS attempts (
     data_gtid      MEDIUMTEXT,
     started_at     BIGINT       NOT NULL,
     ended_at       BIGINT,
-    held_job       BIGINT       GENERATED ALWAYS AS (CASE WHEN state IN ('running', 'accepted') THEN job_id END) STORED,
+    -- 1 while it holds its job or did it; NULL from when it does not.
+    holds          TINYINT      GENERATED ALWAYS AS (CASE WHEN state IN ('running', 'accepted') THEN 1 END) STORED,
     -- Its worker while it runs.
     runs_on        VARCHAR(255) GENERATED ALWAYS AS (CASE WHEN lease_until IS NOT NULL THEN worker END) STORED,
-    INDEX attempts_of_job (job_id),
-    -- A retried job keeps the attempt that was accepted before, at its older revision.
-    UNIQUE INDEX one_attempt_holds_a_revision (held_job, revision),
+    -- The attempts at a job, and the rule that one of them holds a revision: a retried job keeps the one that was accepted
+    -- before, at its older revision.
+    UNIQUE INDEX one_attempt_holds_a_revision (job_id, revision, holds),
     -- One index for two questions: which run on a worker, and of all that run, whose lease is over.
     INDEX attempts_running (runs_on, lease_until),
     CONSTRAINT attempts_are_of_a_job FOREIGN KEY (job_id) REFERENCES jobs (id),

@@ -115,15 +115,14 @@ CREATE INDEX job_records_of_job ON job_records (job_id);
 CREATE TABLE job_results (
     -- The key is what makes a second result for a record impossible.
     job_record_id INTEGER PRIMARY KEY REFERENCES job_records (id),
-    job_id        INTEGER NOT NULL REFERENCES jobs (id),
+    -- That of its record, by which it is found.
+    job_id        INTEGER NOT NULL,
     attempt_id    INTEGER NOT NULL,
     -- Output column → value, as a JSON object.
     result        TEXT,
     error         TEXT,
     CHECK ((result IS NULL) <> (error IS NULL))
 ) STRICT;
-
-CREATE INDEX job_results_of_job ON job_results (job_id);
 
 -- Results that had been accepted when their job was retried: kept, with the attempt they came from.
 CREATE TABLE superseded_results (

@@ -1,0 +1,169 @@
+//! Attempts that this server gave out a moment ago, as they were committed: what their submissions would have to read.
+//!
+//! What is remembered is no more than a guess: another server, or another writer of this one, may have changed it since. A
+//! group that rests on it asks for it in the statements that change the rows (`write.rs`), and is run once more on what is
+//! read when a row turns out to be another. While an attempt runs, its job is as it was when it was given out, but for losses
+//! that it has come back from, which results leave alone.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use nightshift_wire::{AttemptId, Moment};
+
+use crate::work::rows::{AttemptRow, JobRow, WorkerRow};
+
+/// Jobs that take longer are handed in so rarely that reading them costs nothing.
+const KEPT_MS: i64 = 20_000;
+
+/// So many are kept at most: some 20 MB.
+const KEPT: usize = 32_768;
+
+/// An attempt that runs, with its job and its worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub(super) attempt: AttemptRow,
+    pub(super) job: JobRow,
+    pub(super) worker: WorkerRow,
+}
+
+impl Begun {
+    /// What is worth keeping of an attempt that a group began.
+    pub(super) fn of(attempt: &AttemptRow, job: &JobRow, worker: &WorkerRow) -> Option<Begun> {
+        // What a worker failed at is forgotten when it does something: then its row has to be read.
+        (worker.failures_in_row == 0).then(|| Begun {
+            attempt: attempt.clone(),
+            job: job.clone(),
+            // Results add to what their worker did, whatever that is; and say that it was there.
+            worker: WorkerRow { last_seen: worker.last_seen, ..WorkerRow::met(&worker.worker, worker.first_seen) },
+        })
+    }
+}
+
+/// The attempts of a server, shared by its writers.
+#[derive(Debug, Default)]
+pub(super) struct Given(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    begun: HashMap<AttemptId, Box<Begun>>,
+    /// In the order in which they were given, with those that were taken out since.
+    order: VecDeque<(Moment, AttemptId)>,
+}
+
+impl Given {
+    /// Keeps attempts that are committed.
+    pub(super) fn keep(&self, begun: impl IntoIterator<Item = Begun>) {
+        let mut kept = self.kept();
+        for begun in begun {
+            let (id, now) = (begun.attempt.id, begun.attempt.started_at);
+            kept.order.push_back((now, id));
+            kept.begun.insert(id, Box::new(begun));
+            let over = |given: Moment| now.saturating_sub(given) > KEPT_MS;
+            while kept.begun.len() > KEPT || kept.order.front().is_some_and(|(given, _)| over(*given)) {
+                let Some((_, old)) = kept.order.pop_front() else { break };
+                kept.begun.remove(&old);
+            }
+        }
+    }
+
+    /// Takes attempts out; `None` when one of them is not there.
+    pub(super) fn take(&self, attempts: impl IntoIterator<Item = AttemptId>) -> Option<Vec<Box<Begun>>> {
+        let mut kept = self.kept();
+        let taken: Vec<Option<Box<Begun>>> = attempts.into_iter().map(|id| kept.begun.remove(&id)).collect();
+        taken.into_iter().collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_wire::{AttemptState, JobState};
+
+    use super::*;
+
+    fn begun(id: AttemptId, started_at: Moment, failures_in_row: u32) -> Option<Begun> {
+        let attempt = AttemptRow {
+            id,
+            job: 7,
+            secret: "s".to_owned(),
+            worker: "w".to_owned(),
+            revision: 1,
+            release: "v1.0.0".to_owned(),
+            commit: "c".to_owned(),
+            state: AttemptState::Running,
+            reason: String::new(),
+            lease_ms: 1,
+            lease_until: Some(started_at + 1),
+            records_done: 0,
+            work_ms: None,
+            position: None,
+            started_at,
+            ended_at: None,
+        };
+        let job = JobRow {
+            id: 7,
+            batch: 1,
+            seq: 0,
+            lane: 1,
+            state: JobState::Running,
+            reason: String::new(),
+            revision: 1,
+            first_record: 1,
+            records: 1,
+            errors: 0,
+            pickups: 1,
+            failures: 0,
+            losses: 0,
+            not_before: 0,
+            holder: Some((id, "w".to_owned())),
+            started_at: Some(started_at),
+            finished_at: None,
+        };
+        let failing = (failures_in_row > 0).then_some((3, 0));
+        let worker = WorkerRow { failures_in_row, failing, ..WorkerRow::met("w", 0) };
+        Begun::of(&attempt, &job, &worker)
+    }
+
+    fn ids(taken: Option<Vec<Box<Begun>>>) -> Option<Vec<AttemptId>> {
+        taken.map(|taken| taken.iter().map(|begun| begun.attempt.id).collect())
+    }
+
+    #[test]
+    fn attempts_are_taken_once_and_all_or_none() {
+        let given = Given::default();
+        given.keep((1..=3).filter_map(|id| begun(id, 0, 0)));
+        assert_eq!(ids(given.take([2, 1])), Some(vec![2, 1]));
+        assert_eq!(ids(given.take([2])), None);
+        assert_eq!(ids(given.take([3, 4])), None);
+        assert_eq!(ids(given.take([3])), None, "who asks in vain for one reads the others too");
+    }
+
+    #[test]
+    fn attempts_are_kept_for_a_while_and_not_without_end() {
+        let given = Given::default();
+        given.keep(begun(1, 0, 0));
+        given.keep(begun(2, KEPT_MS, 0));
+        assert_eq!(ids(given.take([1])), Some(vec![1]));
+        given.keep(begun(3, KEPT_MS + 1, 0));
+        given.keep(begun(4, 2 * KEPT_MS + 1, 0));
+        assert_eq!(ids(given.take([2])), None);
+        assert_eq!(ids(given.take([3])), Some(vec![3]));
+
+        let many = i64::try_from(KEPT).expect("few");
+        given.keep((10..=10 + many).filter_map(|id| begun(id, 2 * KEPT_MS + 2, 0)));
+        assert_eq!(ids(given.take([10])), None);
+        assert_eq!(ids(given.take([11])), Some(vec![11]));
+        assert!(given.kept().begun.len() < KEPT);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_worker_that_failed_before() {
+        assert_eq!(begun(1, 0, 1), None);
+        assert!(begun(1, 0, 0).is_some());
+    }
+}

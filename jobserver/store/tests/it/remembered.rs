@@ -1,0 +1,138 @@
+//! What a server remembers of the attempts it gave out is no more than a guess: what happened to them since, at another
+//! server or in another way, decides.
+
+use nightshift_rules::acceptance::{NotWanted, WrongResults};
+use nightshift_store::{JobChange, Refusal, Store as _};
+use nightshift_testbed::database::Make;
+use nightshift_wire::{
+    Claim, GiveBackCause, JobAction, JobEdit, JobFilter, JobState, Moment, Receipt, RecordResult, Submission,
+};
+
+use crate::{
+    hands::{LEASE, beat, claim, claim_as, compute, give_back, hand_in, refusal, request, see, submission, submit},
+    makes::on_both,
+    place::MysqlPlace,
+};
+
+on_both!(
+    what_another_server_did_to_a_job_is_what_its_results_meet,
+    a_job_that_was_lost_and_taken_up_elsewhere_is_done_where_it_was_given_out,
+    what_a_worker_failed_at_elsewhere_is_forgotten_when_it_does_a_job,
+    of_results_handed_in_at_once_each_meets_its_own_answer,
+);
+
+async fn count(place: &MysqlPlace, sql: &str) -> i64 {
+    use mysql_async::prelude::Queryable as _;
+    place.shell().await.query_first(sql).await.expect("counted").expect("a number")
+}
+
+async fn what_another_server_did_to_a_job_is_what_its_results_meet(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (here, there) = (place.store().await, place.store().await);
+    let batch = hand_in(&here, &[2; 6]).await;
+    let mut given = Vec::new();
+    for worker in ["a", "b", "c", "d", "e", "f"] {
+        let claim = claim(&here, worker, 0).await;
+        let results = compute(&here, &claim).await;
+        given.push((claim, results));
+    }
+    // One job is deleted, one edited, one given back, one handed in, one suspended: all of it elsewhere.
+    let change = |action, job| JobChange {
+        action,
+        filter: JobFilter { ids: vec![job], ..JobFilter::default() },
+        reason: "elsewhere".to_owned(),
+        dry_run: false,
+    };
+    let edit = JobAction::Edit(JobEdit { priority: Some(7), ..JobEdit::default() });
+    for (action, place) in [(JobAction::Delete, 0), (edit, 1), (JobAction::Suspend, 5)] {
+        let changed = there.change_jobs(&change(action, given[place].0.job), 0, 1).await.expect("changed");
+        assert_eq!(changed.changed, 1);
+    }
+    give_back(&there, &given[2].0, GiveBackCause::Stopped, "stop", 1).await;
+    submit(&there, &given[3].0, given[3].1.clone(), 1).await.expect("handed in elsewhere");
+    let before = see(&there, batch).await;
+
+    let hand_in = async |place: usize, now: Moment| {
+        let (claim, results) = &given[place];
+        submit(&here, claim, results.clone(), now).await
+    };
+    assert_eq!(refusal(hand_in(0, 2).await), Refusal::NotWanted(NotWanted::Deleted));
+    assert_eq!(refusal(hand_in(1, 2).await), Refusal::NotWanted(NotWanted::StaleRevision { given: 1, now: 2 }));
+    assert!(hand_in(3, 2).await.expect("known").repeated);
+    assert_eq!(see(&there, batch).await, before, "nothing of it is stored");
+
+    // A job that waits again, or for a person, takes late results; one that runs is done.
+    assert!(!hand_in(2, 3).await.expect("late and welcome").repeated);
+    assert!(!hand_in(4, 3).await.expect("as given out").repeated);
+    assert!(!hand_in(5, 3).await.expect("late and welcome").repeated);
+    let jobs = see(&there, batch).await.jobs;
+    let done: Vec<bool> = jobs.iter().map(|job| job.state == JobState::Done).collect();
+    assert_eq!(done, [false, false, true, true, true, true]);
+}
+
+async fn a_job_that_was_lost_and_taken_up_elsewhere_is_done_where_it_was_given_out(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (here, there) = (place.store().await, place.store().await);
+    let batch = hand_in(&here, &[2]).await;
+    let given = claim(&here, "w", 0).await;
+    let results = compute(&here, &given).await;
+    let over = Moment::try_from(given.lease_ms.max(LEASE)).expect("short") + 1;
+    assert_eq!(there.expire(over).await.expect("expired").len(), 1);
+    assert!(beat(&there, &given, over + 1).await.lease_ms.is_some(), "nobody else has it");
+    submit(&here, &given, results, over + 2).await.expect("accepted");
+    let job = &see(&there, batch).await.jobs[0];
+    assert_eq!((job.state, job.losses), (JobState::Done, 1), "that it was lost stays known");
+}
+
+async fn what_a_worker_failed_at_elsewhere_is_forgotten_when_it_does_a_job(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (here, there) = (place.store().await, place.store().await);
+    hand_in(&here, &[2; 2]).await;
+    let first = claim(&here, "w", 0).await;
+    let mut next = request("w");
+    next.holding = vec![first.attempt];
+    let second = claim_as(&here, &next, 0).await.expect("the other job");
+    let results = compute(&here, &first).await;
+    give_back(&there, &second, GiveBackCause::Failed, "it broke", 1).await;
+    assert_eq!(count(&place, "SELECT CAST(sum(failures_in_row) AS SIGNED) FROM workers").await, 1);
+    submit(&here, &first, results, 2).await.expect("accepted");
+    assert_eq!(count(&place, "SELECT CAST(sum(failures_in_row) AS SIGNED) FROM workers").await, 0);
+    assert_eq!(count(&place, "SELECT CAST(sum(jobs_done) AS SIGNED) FROM workers").await, 1);
+}
+
+async fn of_results_handed_in_at_once_each_meets_its_own_answer(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let store = place.store().await;
+    let batch = hand_in(&store, &[2; 6]).await;
+    let mut given: Vec<(Claim, Vec<RecordResult>)> = Vec::new();
+    for worker in ["a", "b", "c", "d", "e", "f"] {
+        let claim = claim(&store, worker, 0).await;
+        let results = compute(&store, &claim).await;
+        given.push((claim, results));
+    }
+    let sound = |place: usize| submission(&given[place].0, given[place].1.clone());
+    let hand_in = |place: usize, submission| store.submit(given[place].0.attempt, submission, 1);
+    let (whole, forged, short, one, other, foreign) = tokio::join!(
+        hand_in(0, sound(0)),
+        hand_in(1, Submission { secret: "f".repeat(32), ..sound(1) }),
+        hand_in(2, submission(&given[2].0, given[2].1[..1].to_vec())),
+        hand_in(3, sound(3)),
+        hand_in(3, sound(3)),
+        hand_in(4, submission(&given[4].0, given[5].1.clone())),
+    );
+    let receipt = |place: usize, repeated| Receipt { job: given[place].0.job, repeated };
+    assert_eq!(whole.expect("accepted"), receipt(0, false));
+    assert!(matches!(refusal(forged), Refusal::WrongSecret(_)));
+    assert!(matches!(refusal(short), Refusal::WrongResults(WrongResults::Missing(_))));
+    let twice = [one.expect("accepted"), other.expect("accepted")];
+    assert_eq!(twice.iter().filter(|receipt| receipt.repeated).count(), 1, "{twice:?}");
+    assert!(matches!(refusal(foreign), Refusal::WrongResults(_)));
+    let done = |seen: &[nightshift_wire::Job]| seen.iter().filter(|job| job.state == JobState::Done).count();
+    assert_eq!(done(&see(&store, batch).await.jobs), 2);
+
+    // Those that were refused are still wanted.
+    for place in [1, 2, 4, 5] {
+        assert_eq!(store.submit(given[place].0.attempt, sound(place), 2).await.expect("accepted"), receipt(place, false));
+    }
+    assert_eq!(done(&see(&store, batch).await.jobs), 6);
+}
