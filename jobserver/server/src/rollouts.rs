@@ -84,7 +84,7 @@ impl Rollouts {
     /// Counts in the store what was collected.
     pub(crate) async fn write_down(&self, app: &App) -> Result<(), StoreError> {
         // A worker's row is written once for all that it did among them; the store is held up for some milliseconds.
-        const AT_ONCE: usize = 2_000;
+        const AT_ONCE: usize = 8_000;
         loop {
             let some: Vec<AttemptId> = {
                 let mut uncounted = self.uncounted.lock().unwrap_or_else(PoisonError::into_inner);

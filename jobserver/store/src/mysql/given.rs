@@ -1,23 +1,27 @@
-//! Attempts that this server gave out a moment ago, as they were committed: what their submissions would have to read.
+//! What this server knows without asking: attempts that it gave out a moment ago, as they were committed, and workers as it
+//! read them within the last second. It is what submissions and claims would have to read.
 //!
-//! What is remembered is no more than a guess: another server, or another writer of this one, may have changed it since. A
-//! group that rests on it asks for it in the statements that change the rows (`write.rs`), and is run once more on what is
-//! read when a row turns out to be another. While an attempt runs, its job is as it was when it was given out, but for losses
-//! that it has come back from, which results leave alone.
+//! What is remembered of attempts is no more than a guess: another server, or another writer of this one, may have changed it
+//! since. A group that rests on it asks for it in the statements that change the rows (`write.rs`), and is run once more on
+//! what is read when a row turns out to be another. While an attempt runs, its job is as it was when it was given out, but for
+//! losses that it has come back from, which results leave alone.
+//!
+//! What is remembered of workers is never wrong by more than a second, as the queue is: what another server changed about
+//! one (drained it, gave it a job) is seen by its claims here that much later. What this server changes, it forgets.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use nightshift_wire::{AttemptId, Moment};
+use nightshift_wire::{AttemptId, ClaimRequest, Moment};
 
 use crate::work::rows::{AttemptRow, JobRow, WorkerRow};
 
 /// Jobs that take longer are handed in so rarely that reading them costs nothing.
 const KEPT_MS: i64 = 20_000;
 
-/// So many are kept at most: some 20 MB.
+/// So many attempts are kept at most: some 20 MB.
 const KEPT: usize = 32_768;
 
 /// An attempt that runs, with its job and its worker.
@@ -41,7 +45,7 @@ impl Begun {
     }
 }
 
-/// The attempts of a server, shared by its writers.
+/// What a server knows, shared by its writers.
 #[derive(Debug, Default)]
 pub(super) struct Given(Mutex<Kept>);
 
@@ -50,6 +54,24 @@ struct Kept {
     begun: HashMap<AttemptId, Box<Begun>>,
     /// In the order in which they were given, with those that were taken out since.
     order: VecDeque<(Moment, AttemptId)>,
+    /// Those that are kept, by worker.
+    on: HashMap<String, BTreeSet<AttemptId>>,
+    /// Workers as they were read, with the attempts that ran on them.
+    read: HashMap<String, (WorkerRow, Vec<AttemptId>)>,
+}
+
+impl Kept {
+    fn take(&mut self, id: AttemptId) -> Option<Box<Begun>> {
+        let begun = self.begun.remove(&id)?;
+        let worker = &begun.attempt.worker;
+        if let Some(on) = self.on.get_mut(worker) {
+            on.remove(&id);
+            if on.is_empty() {
+                self.on.remove(worker);
+            }
+        }
+        Some(begun)
+    }
 }
 
 impl Given {
@@ -59,11 +81,12 @@ impl Given {
         for begun in begun {
             let (id, now) = (begun.attempt.id, begun.attempt.started_at);
             kept.order.push_back((now, id));
+            kept.on.entry(begun.attempt.worker.clone()).or_default().insert(id);
             kept.begun.insert(id, Box::new(begun));
             let over = |given: Moment| now.saturating_sub(given) > KEPT_MS;
             while kept.begun.len() > KEPT || kept.order.front().is_some_and(|(given, _)| over(*given)) {
                 let Some((_, old)) = kept.order.pop_front() else { break };
-                kept.begun.remove(&old);
+                kept.take(old);
             }
         }
     }
@@ -71,8 +94,45 @@ impl Given {
     /// Takes attempts out; `None` when one of them is not there.
     pub(super) fn take(&self, attempts: impl IntoIterator<Item = AttemptId>) -> Option<Vec<Box<Begun>>> {
         let mut kept = self.kept();
-        let taken: Vec<Option<Box<Begun>>> = attempts.into_iter().map(|id| kept.begun.remove(&id)).collect();
-        taken.into_iter().collect()
+        let mut taken = Some(Vec::new());
+        for id in attempts {
+            match (kept.take(id), &mut taken) {
+                (Some(begun), Some(all)) => {
+                    // Its worker says by its next claim that it has it no more; it shall not be looked for then.
+                    if let Some((_, held)) = kept.read.get_mut(&begun.attempt.worker) {
+                        held.retain(|held| *held != id);
+                    }
+                    all.push(begun);
+                }
+                (Some(_), None) => {}
+                (None, _) => taken = None,
+            }
+        }
+        taken
+    }
+
+    /// A worker that asks for jobs, and what runs on its name as far as is known; `None` when it has to be read. Attempts may
+    /// be among these that have ended, and none is missing that this server gave out.
+    pub(super) fn worker(&self, request: &ClaimRequest) -> Option<(WorkerRow, Vec<AttemptId>)> {
+        let kept = self.kept();
+        let (row, held) = kept.read.get(&request.worker)?;
+        // What it says of itself will be written, with all that is known of it.
+        if row.plugins != request.plugins || row.machine != request.machine {
+            return None;
+        }
+        let begun = kept.on.get(&request.worker).into_iter().flatten();
+        let runs: BTreeSet<AttemptId> = held.iter().chain(begun).copied().collect();
+        Some((row.clone(), runs.into_iter().collect()))
+    }
+
+    /// Keeps a worker as it was read.
+    pub(super) fn keep_worker(&self, row: &WorkerRow, held: &[AttemptId]) {
+        self.kept().read.insert(row.worker.clone(), (row.clone(), held.to_vec()));
+    }
+
+    /// Workers are read anew.
+    pub(super) fn forget_workers(&self) {
+        self.kept().read.clear();
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -159,6 +219,36 @@ mod tests {
         assert_eq!(ids(given.take([10])), None);
         assert_eq!(ids(given.take([11])), Some(vec![11]));
         assert!(given.kept().begun.len() < KEPT);
+    }
+
+    #[test]
+    fn a_worker_is_known_until_it_is_forgotten_with_all_that_was_given_to_it() {
+        let given = Given::default();
+        let request = |plugins: &[&str]| ClaimRequest {
+            worker: "w".to_owned(),
+            release: "v1.0.0".to_owned(),
+            commit: "c".to_owned(),
+            plugins: plugins.iter().map(|plugin| (*plugin).to_owned()).collect(),
+            holding: Vec::new(),
+            wait_ms: 0,
+            max: 1,
+            behind: None,
+            machine: nightshift_wire::Machine::default(),
+        };
+        let held = |plugins: &[&str]| given.worker(&request(plugins)).map(|(_, held)| held);
+        // Committed while the worker was read by another group.
+        given.keep(begun(2, 0, 0));
+        assert_eq!(held(&["p"]), None);
+        let row = WorkerRow { plugins: vec!["p".to_owned()], ..WorkerRow::met("w", 0) };
+        given.keep_worker(&row, &[1]);
+        assert_eq!(held(&["p"]), Some(vec![1, 2]));
+        assert_eq!(held(&["p", "q"]), None, "it says something new of itself");
+        given.keep([begun(1, 0, 0), begun(3, 0, 0)].into_iter().flatten());
+        assert_eq!(held(&["p"]), Some(vec![1, 2, 3]));
+        given.take([1, 2]);
+        assert_eq!(held(&["p"]), Some(vec![3]), "handed in");
+        given.forget_workers();
+        assert_eq!(held(&["p"]), None);
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn at_once<K: Key>(rows: usize) -> usize {
 }
 
 /// Changes rows that are there, given in the order of their keys. Columns that no row changes are left out, and one in which
-/// all rows are alike is one value. A list for more rows than are left is filled up with the last of them. How many rows there
+/// all rows are alike, or by the same more than their keys, is one value. A list for more rows than are left is filled up with the last of them. How many rows there
 /// were to change, those of statements that were left out included.
 pub(super) async fn change<K: Key, const N: usize>(
     tx: &mut Tx,
@@ -171,6 +171,9 @@ fn changing<K: Key, const N: usize>(query: &Query<'_>, rows: &[Changed<K, N>]) -
         if rows.iter().all(|row| row.is[column] == first.is[column]) {
             assigned.push((*line).to_owned());
             values.push(first.is[column].clone());
+        } else if let Some(more) = more_than_keys(rows, column) {
+            assigned.push(line.replacen('?', &format!("{key} + ?"), 1));
+            values.push(more.into());
         } else {
             assigned.push(line.replacen('?', &format!("ELT({}({key}, {list}), {list})", K::PLACE), 1));
             values.extend(keys());
@@ -182,6 +185,16 @@ fn changing<K: Key, const N: usize>(query: &Query<'_>, rows: &[Changed<K, N>]) -
     }
     values.extend(keys());
     Some((format!("{head}\nSET\n{}\nWHERE {key} IN ({list}){only}", assigned.join(",\n")), values))
+}
+
+/// By how much a column is more than the row's key, when it is by the same in all rows: numbers that were taken together.
+fn more_than_keys<K: Key, const N: usize>(rows: &[Changed<K, N>], column: usize) -> Option<i64> {
+    let more = |row: &Changed<K, N>| match (&row.is[column], row.key.clone().into()) {
+        (Value::Int(is), Value::Int(key)) => is.checked_sub(key),
+        _ => None,
+    };
+    let first = more(rows.first()?)?;
+    rows.iter().all(|row| more(row) == Some(first)).then_some(first)
 }
 
 fn size<const N: usize>(row: &RowOf<N>) -> usize {
@@ -286,12 +299,17 @@ mod tests {
 
         let rows: Vec<_> = (0..5).map(|key| row(key, [0, 0, 0], [1, 0, 10 + key])).collect();
         let (sql, values) = changing(&query, &rows).expect("a and c change");
+        assert_eq!(sql, "UPDATE t\nSET\n    a = ?,\n    c = id + ?\nWHERE id IN (?, ?, ?, ?, ?, ?, ?, ?)");
+        assert_eq!(values, ints(&[1, 10, 0, 1, 2, 3, 4, 4, 4, 4]));
+
+        let rows: Vec<_> = (0..5).map(|key| row(key, [0, 0, 0], [1, 0, 10 + 2 * key])).collect();
+        let (sql, values) = changing(&query, &rows).expect("a and c change");
         let list = "?, ?, ?, ?, ?, ?, ?, ?";
         assert_eq!(
             sql,
             format!("UPDATE t\nSET\n    a = ?,\n    c = ELT(INTERVAL(id, {list}), {list})\nWHERE id IN ({list})")
         );
-        let (keys, own) = ([0, 1, 2, 3, 4, 4, 4, 4], [10, 11, 12, 13, 14, 14, 14, 14]);
+        let (keys, own) = ([0, 1, 2, 3, 4, 4, 4, 4], [10, 12, 14, 16, 18, 18, 18, 18]);
         assert_eq!(values, ints(&[&[1][..], &keys, &own, &keys].concat()));
 
         assert!(changing(&query, &[row(7, [1, 2, 3], [1, 2, 3])]).is_none());

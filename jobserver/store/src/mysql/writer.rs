@@ -38,7 +38,7 @@ use std::{
 };
 
 use mysql_async::{Opts, params};
-use nightshift_wire::AttemptId;
+use nightshift_wire::{AttemptId, ClaimRequest};
 use tokio::{
     runtime::Builder,
     sync::mpsc,
@@ -202,6 +202,7 @@ impl Writer {
                 _ = anew.tick() => {
                     self.settle().await;
                     self.set.forget_queue();
+                    self.given.forget_workers();
                 }
                 received = items.recv_many(&mut arrived, GROUP), if waiting.is_empty() => {
                     if received == 0 {
@@ -359,6 +360,9 @@ impl Writer {
             }
         }
         let written = self.run(&mut tx, group, takes).await?;
+        if written == Written::Alone {
+            self.given.forget_workers();
+        }
         let mark = params! { "writer" => &self.marks[group.mark], "group" => group.number };
         tx.change(sql::NOTE_GROUP, mark).await?;
         // Everybody wants the rows of batches: whoever has one goes on to its commit at once.
@@ -380,14 +384,24 @@ impl Writer {
         let Group { items, begun, repeated, .. } = group;
         begun.clear();
         // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
-        let group: Vec<&mut Item> = items.iter_mut().filter(|item| item.is_wanted()).collect();
+        let mut group: Vec<&mut Item> = items.iter_mut().filter(|item| item.is_wanted()).collect();
+        // Rows in which all of a group have the same moment are written with one value.
+        if let Some(now) = group.iter().filter_map(|item| item.asked_at()).max() {
+            group.iter_mut().for_each(|item| item.happens_at(now));
+        }
         let hand_in: Option<Vec<AttemptId>> = group.iter().map(|item| item.hands_in()).collect();
         if let Some(remembered) = hand_in.and_then(|attempts| given.take(attempts)).filter(|_| !*repeated) {
             return accept(tx, set, lanes, group, remembered).await;
         }
+        let claims: Option<Vec<&ClaimRequest>> = group.iter().map(|item| item.claims()).collect();
+        let claims = claims.filter(|_| !*repeated).unwrap_or_default();
+        let unknown = recall_workers(set, given, &claims);
         let mut needs = Vec::with_capacity(2 * group.len());
         group.iter().for_each(|item| item.needs(set, &mut needs));
         load::load(tx, set, lanes, needs, Jobs::Meant).await?;
+        for (row, held) in unknown.into_iter().filter_map(|worker| set.loaded_worker(worker)) {
+            given.keep_worker(row, held);
+        }
         let mut foreseen = if takes > 0 { set.foreseen(takes) } else { None };
         while let Some(need) = foreseen {
             load::load(tx, set, lanes, [need.clone()], Jobs::Meant).await?;
@@ -419,6 +433,21 @@ impl Writer {
         begun.extend(begun_by(set));
         Ok(written.max(write::rows(tx, set, Rows::Read).await?))
     }
+}
+
+/// Loads workers that are known; the names of those that claim and have to be read.
+fn recall_workers<'a>(set: &mut WorkingSet, given: &Given, claims: &[&'a ClaimRequest]) -> Vec<&'a str> {
+    let mut unknown = Vec::new();
+    for request in claims {
+        match given.worker(request) {
+            Some((row, held)) => {
+                set.load_held(&request.worker, held);
+                set.load_worker(&request.worker, Some(row));
+            }
+            None => unknown.push(request.worker.as_str()),
+        }
+    }
+    unknown
 }
 
 /// Runs and writes submissions on what is remembered of their attempts; fails when it does not come to accepting each of them.

@@ -235,4 +235,16 @@ impl Verb for ClaimJobs {
     fn takes(&self) -> usize {
         self.secrets.len()
     }
+
+    fn claims(&self) -> Option<&ClaimRequest> {
+        Some(&self.request)
+    }
+
+    fn asked_at(&self) -> Option<Moment> {
+        Some(self.now)
+    }
+
+    fn happens_at(&mut self, now: Moment) {
+        self.now = now;
+    }
 }

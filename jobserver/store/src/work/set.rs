@@ -265,6 +265,11 @@ impl WorkingSet {
         self.held.contains_key(worker)
     }
 
+    /// A worker that was loaded and is there, with the attempts that ran on its name.
+    pub(crate) fn loaded_worker(&self, worker: &str) -> Option<(&WorkerRow, &[AttemptId])> {
+        Some((self.workers.get(worker).flatten()?, self.held.get(worker)?))
+    }
+
     /// Whether a job was loaded and is there.
     pub(crate) fn knows_job(&self, id: JobId) -> bool {
         self.jobs.get(&id).flatten().is_some()

@@ -129,6 +129,14 @@ impl Verb for Submits {
         Some(self.attempt)
     }
 
+    fn asked_at(&self) -> Option<Moment> {
+        Some(self.now)
+    }
+
+    fn happens_at(&mut self, now: Moment) {
+        self.now = now;
+    }
+
     fn makes_nothing_wait(&self) -> bool {
         true
     }

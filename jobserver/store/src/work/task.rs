@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nightshift_wire::AttemptId;
+use nightshift_wire::{AttemptId, ClaimRequest, Moment};
 use tokio::sync::oneshot;
 
 use super::set::{Halt, Need, WorkingSet};
@@ -36,6 +36,19 @@ pub(crate) trait Verb: Send + 'static {
     fn hands_in(&self) -> Option<AttemptId> {
         None
     }
+
+    /// What it asks for when it claims jobs; `None` for other verbs.
+    fn claims(&self) -> Option<&ClaimRequest> {
+        None
+    }
+
+    /// When it was asked for; `None` when it has to happen at the moment it knows.
+    fn asked_at(&self) -> Option<Moment> {
+        None
+    }
+
+    /// It happens at this moment, a little after it was asked for, together with the others of its group.
+    fn happens_at(&mut self, _now: Moment) {}
 
     /// Whether it never makes a job wait: then the queue need not hear of it at once.
     fn makes_nothing_wait(&self) -> bool {
@@ -75,6 +88,12 @@ pub(crate) trait Task<E>: Send {
     fn takes(&self) -> usize;
     /// As [`Verb::hands_in`].
     fn hands_in(&self) -> Option<AttemptId>;
+    /// As [`Verb::claims`].
+    fn claims(&self) -> Option<&ClaimRequest>;
+    /// As [`Verb::asked_at`].
+    fn asked_at(&self) -> Option<Moment>;
+    /// As [`Verb::happens_at`].
+    fn happens_at(&mut self, now: Moment);
     /// Runs it once more from its beginning.
     fn run(&mut self, set: &mut WorkingSet) -> Ran;
     /// Tells the caller: what the verb came to, or why nothing was committed.
@@ -118,6 +137,18 @@ impl<V: Verb, E: From<Fault> + Send> Task<E> for Call<V, E> {
 
     fn hands_in(&self) -> Option<AttemptId> {
         self.verb.hands_in()
+    }
+
+    fn claims(&self) -> Option<&ClaimRequest> {
+        self.verb.claims()
+    }
+
+    fn asked_at(&self) -> Option<Moment> {
+        self.verb.asked_at()
+    }
+
+    fn happens_at(&mut self, now: Moment) {
+        self.verb.happens_at(now);
     }
 
     fn run(&mut self, set: &mut WorkingSet) -> Ran {

@@ -1,15 +1,19 @@
 //! What a server remembers of the attempts it gave out is no more than a guess: what happened to them since, at another
 //! server or in another way, decides.
 
+use std::time::Duration;
+
 use nightshift_rules::acceptance::{NotWanted, WrongResults};
 use nightshift_store::{JobChange, Refusal, Store as _};
 use nightshift_testbed::database::Make;
 use nightshift_wire::{
-    Claim, GiveBackCause, JobAction, JobEdit, JobFilter, JobState, Moment, Receipt, RecordResult, Submission,
+    Claim, GiveBackCause, JobAction, JobEdit, JobFilter, JobState, Moment, Reason, Receipt, RecordResult, Submission,
+    WorkerChange,
 };
+use tokio::time::timeout;
 
 use crate::{
-    hands::{LEASE, beat, claim, claim_as, compute, give_back, hand_in, refusal, request, see, submission, submit},
+    hands::{LEASE, beat, claim, claim_as, compute, finish, give_back, hand_in, refusal, request, see, submission, submit},
     makes::on_both,
     place::MysqlPlace,
 };
@@ -19,6 +23,8 @@ on_both!(
     a_job_that_was_lost_and_taken_up_elsewhere_is_done_where_it_was_given_out,
     what_a_worker_failed_at_elsewhere_is_forgotten_when_it_does_a_job,
     of_results_handed_in_at_once_each_meets_its_own_answer,
+    a_worker_that_is_drained_gets_no_more_wherever_it_asks,
+    what_a_worker_no_longer_has_is_lost_when_it_asks_for_more,
 );
 
 async fn count(place: &MysqlPlace, sql: &str) -> i64 {
@@ -135,4 +141,49 @@ async fn of_results_handed_in_at_once_each_meets_its_own_answer(make: Make) {
         assert_eq!(store.submit(given[place].0.attempt, sound(place), 2).await.expect("accepted"), receipt(place, false));
     }
     assert_eq!(done(&see(&store, batch).await.jobs), 6);
+}
+
+async fn a_worker_that_is_drained_gets_no_more_wherever_it_asks(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (here, there) = (place.store().await, place.store().await);
+    hand_in(&here, &[1; 60]).await;
+    let drain = WorkerChange::Drain(Reason { reason: "a fan is loud".to_owned() });
+    let mut known = request("w");
+    known.holding.push(claim(&here, "w", 0).await.attempt);
+    known.holding.push(claim_as(&here, &known, 0).await.expect("it is known now").attempt);
+
+    here.change_worker("w", &drain, 1).await.expect("drained");
+    assert!(claim_as(&here, &known, 1).await.is_none(), "the server that drained it knows at once");
+    here.change_worker("w", &WorkerChange::Resume, 1).await.expect("resumed");
+    known.holding.push(claim_as(&here, &known, 1).await.expect("it may again").attempt);
+
+    // Another one hears of it within a second or so.
+    there.change_worker("w", &drain, 2).await.expect("drained");
+    let hears = async {
+        while let Some(more) = claim_as(&here, &known, 2).await {
+            known.holding.push(more.attempt);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), hears).await.expect("it hears of it");
+    assert!(known.holding.len() < 60, "before it was given everything");
+}
+
+async fn what_a_worker_no_longer_has_is_lost_when_it_asks_for_more(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let store = place.store().await;
+    let batch = hand_in(&store, &[1; 4]).await;
+    let first = claim(&store, "w", 0).await;
+    let mut holds = request("w");
+    holds.holding.push(first.attempt);
+    let second = claim_as(&store, &holds, 1).await.expect("another");
+    finish(&store, &first, 2).await;
+    // It was killed before it noted the second one.
+    let third = claim_as(&store, &holds, 3).await.expect("what was lost");
+    assert_eq!((third.job, third.revision), (second.job, second.revision));
+    holds.holding.push(third.attempt);
+    let fourth = claim_as(&store, &holds, 4).await.expect("another");
+    assert!(![first.job, second.job].contains(&fourth.job));
+    let running = see(&store, batch).await.jobs.iter().filter(|job| job.state == JobState::Running).count();
+    assert_eq!(running, 2);
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nightshift_client::{Client, Timeouts};
-use nightshift_testbed::database::{Make, SCHEMA, Server, Wishes};
+use nightshift_testbed::database::{Make, SCHEMA, Server, USER, Wishes};
 use nightshift_wire::{Batch, BatchId, HandIn, JobSize};
 
 pub(super) use batch::GROUPS as BATCH;
@@ -66,15 +66,25 @@ struct Database {
 impl Database {
     fn start() -> Result<Database> {
         let settings = ["--innodb-buffer-pool-size=256M", "--innodb-log-file-size=96M"].map(str::to_owned);
-        let wishes = Wishes { binlog: true, settings: settings.to_vec(), ..Wishes::default() };
+        let statements = [
+            format!("CREATE USER IF NOT EXISTS '{USER}'@'localhost'"),
+            format!("GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'localhost'"),
+        ];
+        let wishes = Wishes {
+            binlog: true,
+            settings: settings.to_vec(),
+            statements: statements.to_vec(),
+            ..Wishes::default()
+        };
         let server = Server::start(Make::MariaDb, wishes)?;
         let server = server.with_context(|| format!("there is no MariaDB: {}", Make::MariaDb.advice()))?;
         let watched = Watched::new(server.pid());
         Ok(Database { server, watched })
     }
 
-    fn url(&self) -> String {
-        self.server.url(SCHEMA)
+    /// By its socket, as a job server reaches the database of its own machine.
+    fn url(&self) -> Result<String> {
+        Ok(format!("mysql://{USER}@localhost/{SCHEMA}?socket={}", self.server.socket()?.display()))
     }
 }
 
@@ -84,7 +94,8 @@ impl Bench {
             On::Sqlite => None,
             On::MariaDb => Some(Database::start()?),
         };
-        let scene = Scene::with_release_on(database.as_ref().map(Database::url).as_deref())?;
+        let url = database.as_ref().map(Database::url).transpose()?;
+        let scene = Scene::with_release_on(url.as_deref())?;
         let client = Client::new([scene.grid.server.url()], Timeouts::all(PATIENCE))?;
         let server = Watched::new(scene.grid.server.pid()?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
