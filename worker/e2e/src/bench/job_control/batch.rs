@@ -31,7 +31,7 @@ fn mariadb() -> Result<Vec<Line>> {
     let bench = Bench::set(On::MariaDb)?;
     let csv = csv();
     let (whole, note) = through_the_grid(&bench, &csv)?;
-    let url = bench.database.as_ref().map(super::Database::url).unwrap_or_default();
+    let url = bench.database.as_ref().map(super::Database::url).transpose()?.unwrap_or_default();
     let raw = bench.runtime.block_on(raw::load_data_s(&url, bench.scene.folder(), &csv))?;
     let note = format!("{note}; {:.1} s beside {raw:.1} s", whole.seconds);
     let beside = "LOAD DATA of records and of results, SELECT of both (as 1)";
