@@ -5,11 +5,17 @@
 //! releases ([`Rollouts::count_work`](crate::Rollouts::count_work)). Hours become days when they are old, and days go when
 //! they are very old ([`Statistics::roll_up`]): the tables are bounded by what there is of workers, releases and plugins.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use nightshift_rules::turnaround::{self, Turnarounds};
-use nightshift_wire::{Baseline, Moment, Stat, StatsBy, WorkerTime};
+use nightshift_wire::{AttemptId, Baseline, Moment, Stat, StatsBy, WorkerTime};
 
 use crate::StoreError;
 
@@ -100,6 +106,49 @@ pub(crate) struct Ended {
     /// When the first of these was.
     pub(crate) picked_up: Moment,
     pub(crate) ended_at: Moment,
+}
+
+/// Attempts whose results this server accepted and that were not counted yet: looking them up would read what was just
+/// written. Nothing is kept before the first counting: a worker that uses the store directly never counts.
+#[derive(Debug, Default)]
+pub(crate) struct Uncounted {
+    counts: AtomicBool,
+    ended: Mutex<HashMap<AttemptId, Ended>>,
+}
+
+/// More attempts than these are looked up.
+const MOST_UNCOUNTED: usize = 32_768;
+
+impl Uncounted {
+    /// Keeps an attempt whose acceptance is durable.
+    pub(crate) fn keep(&self, attempt: AttemptId, ended: Option<Ended>) {
+        if let Some(ended) = ended.filter(|_| self.counts.load(Ordering::Relaxed)) {
+            let mut kept = self.kept();
+            if kept.len() < MOST_UNCOUNTED {
+                kept.insert(attempt, ended);
+            }
+        }
+    }
+
+    /// Of attempts that are counted now, those that are kept, and the numbers of the others.
+    pub(crate) fn take(&self, attempts: &[AttemptId]) -> (Vec<Ended>, Vec<AttemptId>) {
+        self.counts.store(true, Ordering::Relaxed);
+        let mut kept = self.kept();
+        let mut taken = Vec::with_capacity(attempts.len());
+        let unknown = attempts.iter().copied().filter(|id| match kept.remove(id) {
+            Some(ended) => {
+                taken.push(ended);
+                false
+            }
+            None => true,
+        });
+        let unknown = unknown.collect();
+        (taken, unknown)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<AttemptId, Ended>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What attempts add up to.
@@ -288,6 +337,17 @@ mod tests {
         let hours: Vec<_> = counted.hours.iter().map(|((hour, _), sums)| (*hour, sums.jobs)).collect();
         assert_eq!(hours, [(0, 2), (HOUR_MS, 1)]);
         assert_eq!(counted.work.keys().map(|key| key.2.as_str()).collect::<Vec<_>>(), ["", "v1.0.0"]);
+    }
+
+    #[test]
+    fn what_was_accepted_here_is_counted_once_without_looking_it_up() {
+        let uncounted = Uncounted::default();
+        uncounted.keep(1, Some(ended("v1.0.0", "a", 1)));
+        assert_eq!(uncounted.take(&[1]), (vec![], vec![1]), "nobody counted before");
+        uncounted.keep(2, Some(ended("v1.0.0", "a", 2)));
+        uncounted.keep(3, None);
+        assert_eq!(uncounted.take(&[1, 2, 3]), (vec![ended("v1.0.0", "a", 2)], vec![1, 3]));
+        assert_eq!(uncounted.take(&[2]), (vec![], vec![2]));
     }
 
     #[test]

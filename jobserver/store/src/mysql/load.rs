@@ -134,7 +134,11 @@ pub(super) async fn recall(
     given: Vec<Box<Begun>>,
 ) -> Result<bool, Failure> {
     let batches = given.iter().map(|begun| begun.job.batch).collect();
-    let types = lanes.load(tx, set, given.iter().map(|begun| begun.job.lane)).await?;
+    let types = match lanes.load(tx, set, given.iter().map(|begun| begun.job.lane)).await {
+        // Its batch was removed since.
+        Err(Failure::Contradiction(_)) => return Ok(false),
+        types => types?,
+    };
     beside(tx, set, Needs { batches, types, ..Needs::default() }).await?;
     let mut all = true;
     for begun in given {

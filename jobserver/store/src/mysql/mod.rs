@@ -54,7 +54,7 @@ use self::{
     presence::Presence,
     writer::Writers,
 };
-use crate::StoreError;
+use crate::{StoreError, statistics::Uncounted};
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +120,7 @@ pub struct MysqlStore {
     presence: Presence,
     /// Batches of this server whose hand-in broke off and which are not gone yet.
     broken_off: Mutex<BTreeSet<BatchId>>,
+    uncounted: Uncounted,
     /// The latest moment from which a lease given by this server may count; after a start that is not known.
     latest: AtomicI64,
 }
@@ -163,6 +164,7 @@ impl MysqlStore {
             numbers,
             presence,
             broken_off: Mutex::default(),
+            uncounted: Uncounted::default(),
             latest: AtomicI64::new(Moment::MAX),
         })
     }

@@ -35,8 +35,8 @@ impl Rollouts for MysqlStore {
     }
 
     async fn count_work(&self, attempts: &[AttemptId]) -> Result<(), StoreError> {
-        let attempts = serde_json::json!(attempts).to_string();
-        let counted = in_rounds!(self.writers, |tx, in_doubt| count(tx, &attempts, in_doubt));
+        let (known, unknown) = self.uncounted.take(attempts);
+        let counted = in_rounds!(self.writers, |tx, in_doubt| count(tx, &known, &unknown, in_doubt));
         counted.map_err(|failure| failure.of("counting what releases did"))
     }
 
@@ -101,12 +101,18 @@ async fn known(tx: &mut Tx, limit: u32) -> Result<Vec<KnownRelease>, Failure> {
     rows.into_iter().map(read).collect()
 }
 
-async fn count(tx: &mut Tx, attempts: &str, in_doubt: bool) -> Result<(), Failure> {
+async fn count(tx: &mut Tx, known: &[Ended], unknown: &[AttemptId], in_doubt: bool) -> Result<(), Failure> {
     if in_doubt {
         return Ok(());
     }
-    let ended = tx.all(sql::ENDED, params! { "attempts" => attempts }).await?.into_iter().map(ended);
-    let Counted { releases, hours, work } = Counted::of(ended.collect::<Result<_, _>>()?);
+    let mut attempts = known.to_vec();
+    if !unknown.is_empty() {
+        let unknown = serde_json::json!(unknown).to_string();
+        for row in tx.all(sql::ENDED, params! { "attempts" => unknown }).await? {
+            attempts.push(ended(row)?);
+        }
+    }
+    let Counted { releases, hours, work } = Counted::of(attempts);
     let releases = releases.iter().map(|((release, worker, plugin), sums)| {
         let Sums { jobs, records, errors, work_ms, failures, .. } = sums;
         (release, worker, plugin, jobs, records, errors, work_ms, failures)

@@ -24,7 +24,7 @@ use crate::{
         claim::ClaimJobs,
         jobs::{CHANGED_AT_ONCE, ChangesJobs},
         leases::{Expires, went_back},
-        submit::Submits,
+        submit::{HandedIn, Submits},
         submitted::Submitted,
         turn_down::TurnsDown,
         workers::ChangesWorker,
@@ -170,7 +170,9 @@ impl Store for MysqlStore {
             let submitted = Arc::new(Submitted::new::<Failure>(submission)?);
             self.work.run(Submits { attempt, submitted, now }).await
         };
-        submit.await.map_err(|failure: Failure| failure.of("accepting results"))
+        let HandedIn { receipt, ended } = submit.await.map_err(|failure: Failure| failure.of("accepting results"))?;
+        self.uncounted.keep(attempt, ended);
+        Ok(receipt)
     }
 
     async fn submit_many(
@@ -180,18 +182,23 @@ impl Store for MysqlStore {
     ) -> Vec<Result<Receipt, StoreError>> {
         let mut begun = Vec::with_capacity(submissions.len());
         for (attempt, submission) in submissions {
-            begun.push(match Submitted::new::<Failure>(submission) {
+            let begins = match Submitted::new::<Failure>(submission) {
                 Ok(submitted) => self.work.begin(Submits { attempt, submitted: Arc::new(submitted), now }).await,
                 Err(failure) => Err(failure),
-            });
+            };
+            begun.push((attempt, begins));
         }
         let mut answers = Vec::with_capacity(begun.len());
-        for answered in begun {
-            let answer = match answered {
+        for (attempt, begun) in begun {
+            let answer = match begun {
                 Ok(answered) => answered.await.unwrap_or(Err(Failure::Ended)),
                 Err(failure) => Err(failure),
             };
-            answers.push(answer.map_err(|failure| failure.of("accepting results")));
+            let accepted = answer.map(|HandedIn { receipt, ended }| {
+                self.uncounted.keep(attempt, ended);
+                receipt
+            });
+            answers.push(accepted.map_err(|failure| failure.of("accepting results")));
         }
         answers
     }

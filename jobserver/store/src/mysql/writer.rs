@@ -38,7 +38,7 @@ use std::{
 };
 
 use mysql_async::{Opts, params};
-use nightshift_wire::{AttemptId, ClaimRequest};
+use nightshift_wire::{AttemptId, ClaimRequest, Moment};
 use tokio::{
     runtime::Builder,
     sync::mpsc,
@@ -77,6 +77,10 @@ const LARGE: usize = 500;
 
 /// A verb that is still missing something after so many loads would be for ever.
 const MOST_LOADS: u32 = 10_000;
+
+/// What was asked for within so many milliseconds happens at the same moment, when it shares a commit: a column that is alike
+/// in all rows of a statement is one value in it.
+const AT_ONE_MOMENT_MS: Moment = 50;
 
 /// How often the queue is read anew.
 const READ_ANEW: Duration = Duration::from_secs(1);
@@ -385,9 +389,11 @@ impl Writer {
         begun.clear();
         // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
         let mut group: Vec<&mut Item> = items.iter_mut().filter(|item| item.is_wanted()).collect();
-        // Rows in which all of a group have the same moment are written with one value.
-        if let Some(now) = group.iter().filter_map(|item| item.asked_at()).max() {
-            group.iter_mut().for_each(|item| item.happens_at(now));
+        let asked: Vec<Moment> = group.iter().filter_map(|item| item.asked_at()).collect();
+        if let (Some(first), Some(last)) = (asked.iter().min(), asked.iter().max())
+            && last.saturating_sub(*first) <= AT_ONE_MOMENT_MS
+        {
+            group.iter_mut().for_each(|item| item.happens_at(*last));
         }
         let hand_in: Option<Vec<AttemptId>> = group.iter().map(|item| item.hands_in()).collect();
         if let Some(remembered) = hand_in.and_then(|attempts| given.take(attempts)).filter(|_| !*repeated) {

@@ -56,6 +56,7 @@ use self::{
 };
 use crate::{
     Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, Refusal, Store, StoreError,
+    statistics::Uncounted,
     work::{
         attempts::{Beats, GivesBack},
         batches::SuspendsBatch,
@@ -63,7 +64,7 @@ use crate::{
         jobs::{CHANGED_AT_ONCE, ChangesJobs},
         leases::{Expires, went_back},
         set::WorkingSet,
-        submit::Submits,
+        submit::{HandedIn, Submits},
         submitted::Submitted,
         turn_down::TurnsDown,
         workers::ChangesWorker,
@@ -146,6 +147,7 @@ pub struct SqliteStore {
     readers: Readers,
     /// Batches whose hand-in broke off and which are not gone yet.
     broken_off: Mutex<BTreeSet<BatchId>>,
+    uncounted: Uncounted,
     /// The latest moment from which a lease may count; after a start that is not known.
     latest: AtomicI64,
     /// The last to go: nobody else opens the database before the writer has ended.
@@ -187,7 +189,8 @@ impl SqliteStore {
             Ok(writer) => {
                 let broken_off = Mutex::new(broken_off);
                 let latest = AtomicI64::new(Moment::MAX);
-                Ok(SqliteStore { writer, readers: Readers::new(path), broken_off, latest, _lock: lock })
+                let (readers, uncounted) = (Readers::new(path), Uncounted::default());
+                Ok(SqliteStore { writer, readers, broken_off, uncounted, latest, _lock: lock })
             }
             Err(source) => Err(OpenError::Thread { path, source }),
         }
@@ -355,7 +358,9 @@ impl Store for SqliteStore {
             let submitted = Arc::new(Submitted::new::<Failure>(submission)?);
             self.writer.run(Submits { attempt, submitted, now }).await
         };
-        submit.await.map_err(|failure: Failure| failure.of("accepting results"))
+        let HandedIn { receipt, ended } = submit.await.map_err(|failure: Failure| failure.of("accepting results"))?;
+        self.uncounted.keep(attempt, ended);
+        Ok(receipt)
     }
 
     async fn submit_many(
@@ -365,18 +370,23 @@ impl Store for SqliteStore {
     ) -> Vec<Result<Receipt, StoreError>> {
         let mut begun = Vec::with_capacity(submissions.len());
         for (attempt, submission) in submissions {
-            begun.push(match Submitted::new::<Failure>(submission) {
+            let begins = match Submitted::new::<Failure>(submission) {
                 Ok(submitted) => self.writer.begin(Submits { attempt, submitted: Arc::new(submitted), now }).await,
                 Err(failure) => Err(failure),
-            });
+            };
+            begun.push((attempt, begins));
         }
         let mut answers = Vec::with_capacity(begun.len());
-        for answered in begun {
-            let answer = match answered {
+        for (attempt, begun) in begun {
+            let answer = match begun {
                 Ok(answered) => answered.await.unwrap_or(Err(Failure::Ended)),
                 Err(failure) => Err(failure),
             };
-            answers.push(answer.map_err(|failure| failure.of("accepting results")));
+            let accepted = answer.map(|HandedIn { receipt, ended }| {
+                self.uncounted.keep(attempt, ended);
+                receipt
+            });
+            answers.push(accepted.map_err(|failure| failure.of("accepting results")));
         }
         answers
     }

@@ -38,11 +38,14 @@ impl Rollouts for SqliteStore {
     }
 
     async fn count_work(&self, attempts: &[AttemptId]) -> Result<(), StoreError> {
-        let attempts = serde_json::json!(attempts).to_string();
-        // Looked up by a reader: what is accepted waits for the writer, and not for this.
+        let (mut attempts, unknown) = self.uncounted.take(attempts);
         let counted = async {
-            let ended = self.readers.call(move |connection| ended(connection, &attempts)).await?;
-            let counted = Counted::of(ended);
+            if !unknown.is_empty() {
+                let unknown = serde_json::json!(unknown).to_string();
+                // Looked up by a reader: what is accepted waits for the writer, and not for this.
+                attempts.extend(self.readers.call(move |connection| ended(connection, &unknown)).await?);
+            }
+            let counted = Counted::of(attempts);
             self.writer.change(move |connection| add(connection, &counted)).await
         };
         counted.await.map_err(|failure| failure.of("counting what releases did"))

@@ -23,7 +23,7 @@ use super::{
     task::Verb,
     workers,
 };
-use crate::Refusal;
+use crate::{Refusal, statistics::Ended};
 
 /// A submission on its way to the store.
 #[derive(Debug)]
@@ -33,12 +33,20 @@ pub(crate) struct Submits {
     pub(crate) now: Moment,
 }
 
+/// What a submission came to.
+#[derive(Debug)]
+pub(crate) struct HandedIn {
+    pub(crate) receipt: Receipt,
+    /// What is counted of it; `None` when it was accepted before, or other attempts at its job have to be looked up.
+    pub(crate) ended: Option<Ended>,
+}
+
 impl Submits {
     /// Stores the results and completes the job, whoever holds it.
-    fn accept(&self, set: &mut WorkingSet, attempt: AttemptRow) -> Result<(), Halt> {
+    fn accept(&self, set: &mut WorkingSet, attempt: AttemptRow) -> Result<Option<Ended>, Halt> {
         let (id, now) = (attempt.id, self.now);
         let job = set.known_job(attempt.job)?;
-        let (job, batch, records) = (job.id, job.batch, job.records);
+        let (job, batch, records, pickups) = (job.id, job.batch, job.records, job.pickups);
         let other = set.known_job(job)?.holder.as_ref().map(|(holder, _)| *holder).filter(|holder| *holder != id);
         let plugin = set.kind(set.known_job(job)?.lane)?.plugin.clone();
         if let Some(other) = other {
@@ -55,6 +63,18 @@ impl Submits {
         moves::make(set, job, &done, now)?;
         workers::credit(set, &attempt.worker, records, now)?;
         let provenance = &self.submitted.provenance;
+        let ended = (pickups == 1).then(|| Ended {
+            release: provenance.release.clone(),
+            worker: attempt.worker.clone(),
+            plugin: plugin.clone(),
+            accepted: true,
+            records,
+            errors: self.submitted.errors,
+            work_ms: provenance.work_ms,
+            pickups: 1,
+            picked_up: attempt.started_at,
+            ended_at: now,
+        });
         set.put_attempt(AttemptRow {
             state: AttemptState::Accepted,
             reason: String::new(),
@@ -73,7 +93,8 @@ impl Submits {
         let (measured, sampled) = known.map_or_else(Default::default, |plugin| (plugin.measured, plugin.sampled));
         let measured = measured.with(records, provenance.work_ms);
         set.put_type(TypeRow { plugin, measured, sampled, accepted_at: now });
-        judge_batch(set, batch)
+        judge_batch(set, batch)?;
+        Ok(ended)
     }
 }
 
@@ -94,7 +115,7 @@ fn judge_batch(set: &mut WorkingSet, batch: BatchId) -> Result<(), Halt> {
 }
 
 impl Verb for Submits {
-    type Answer = Receipt;
+    type Answer = HandedIn;
 
     fn needs(&self, set: &WorkingSet, needs: &mut Vec<Need>) {
         if !set.has_attempt(self.attempt) {
@@ -102,7 +123,7 @@ impl Verb for Submits {
         }
     }
 
-    fn run(&self, set: &mut WorkingSet) -> Result<Receipt, Halt> {
+    fn run(&self, set: &mut WorkingSet) -> Result<HandedIn, Halt> {
         let attempt = prove(set, self.attempt, &self.submitted.secret)?;
         let job = set.known_job(attempt.job)?;
         let id = job.id;
@@ -112,13 +133,15 @@ impl Verb for Submits {
             reached: self.submitted.provenance.position.as_ref().map(|reached| &*reached.primary),
         };
         match acceptance::judge(&job.facts(), &attempt.facts(), primaries, records) {
-            Verdict::Accept => self.accept(set, attempt)?,
-            Verdict::Repeated => return Ok(Receipt { job: id, repeated: true }),
-            Verdict::NotWanted(reason) => return Err(Refusal::NotWanted(reason).into()),
-            Verdict::OtherPrimary(other) => return Err(Refusal::OtherPrimary(other).into()),
-            Verdict::WrongResults(wrong) => return Err(Refusal::WrongResults(wrong).into()),
+            Verdict::Accept => {
+                let ended = self.accept(set, attempt)?;
+                Ok(HandedIn { receipt: Receipt { job: id, repeated: false }, ended })
+            }
+            Verdict::Repeated => Ok(HandedIn { receipt: Receipt { job: id, repeated: true }, ended: None }),
+            Verdict::NotWanted(reason) => Err(Refusal::NotWanted(reason).into()),
+            Verdict::OtherPrimary(other) => Err(Refusal::OtherPrimary(other).into()),
+            Verdict::WrongResults(wrong) => Err(Refusal::WrongResults(wrong).into()),
         }
-        Ok(Receipt { job: id, repeated: false })
     }
 
     fn weight(&self) -> usize {
