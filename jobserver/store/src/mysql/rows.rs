@@ -123,7 +123,9 @@ pub(super) async fn change<K: Key, const N: usize>(
         let (now, later) = rows.split_at(rows.iter().take(at_once::<K>(rows.len())).take_while(fits).count().max(1));
         rows = later;
         matched += match changing(&query, now) {
-            Some((sql, values)) => usize::try_from(tx.change(&sql, Params::Positional(values)).await?).unwrap_or(usize::MAX),
+            Some((sql, values)) => {
+                usize::try_from(tx.change(&sql, Params::Positional(values)).await?).unwrap_or(usize::MAX)
+            }
             None => now.len(),
         };
     }

@@ -155,9 +155,7 @@ fn begun(row: &AttemptRow) -> RowOf<10> {
 fn short(row: &AttemptRow) -> RowOf<13> {
     let [id, job, secret, worker, revision, lease_ms, started_at, release, commit, lease_until] = begun(row);
     let (state, reason, ended_at) = (row.state.word().into(), row.reason.as_str().into(), row.ended_at.into());
-    [
-        id, job, secret, worker, revision, lease_ms, started_at, release, commit, lease_until, state, reason, ended_at,
-    ]
+    [id, job, secret, worker, revision, lease_ms, started_at, release, commit, lease_until, state, reason, ended_at]
 }
 
 /// What changes about an attempt.

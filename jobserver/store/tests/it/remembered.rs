@@ -13,7 +13,9 @@ use nightshift_wire::{
 use tokio::time::timeout;
 
 use crate::{
-    hands::{LEASE, beat, claim, claim_as, compute, finish, give_back, hand_in, refusal, request, see, submission, submit},
+    hands::{
+        LEASE, beat, claim, claim_as, compute, finish, give_back, hand_in, refusal, request, see, submission, submit,
+    },
     makes::on_both,
     place::MysqlPlace,
 };
@@ -138,7 +140,10 @@ async fn of_results_handed_in_at_once_each_meets_its_own_answer(make: Make) {
 
     // Those that were refused are still wanted.
     for place in [1, 2, 4, 5] {
-        assert_eq!(store.submit(given[place].0.attempt, sound(place), 2).await.expect("accepted"), receipt(place, false));
+        assert_eq!(
+            store.submit(given[place].0.attempt, sound(place), 2).await.expect("accepted"),
+            receipt(place, false)
+        );
     }
     assert_eq!(done(&see(&store, batch).await.jobs), 6);
 }

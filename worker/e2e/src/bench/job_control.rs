@@ -70,12 +70,8 @@ impl Database {
             format!("CREATE USER IF NOT EXISTS '{USER}'@'localhost'"),
             format!("GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'localhost'"),
         ];
-        let wishes = Wishes {
-            binlog: true,
-            settings: settings.to_vec(),
-            statements: statements.to_vec(),
-            ..Wishes::default()
-        };
+        let wishes =
+            Wishes { binlog: true, settings: settings.to_vec(), statements: statements.to_vec(), ..Wishes::default() };
         let server = Server::start(Make::MariaDb, wishes)?;
         let server = server.with_context(|| format!("there is no MariaDB: {}", Make::MariaDb.advice()))?;
         let watched = Watched::new(server.pid());
