@@ -3,9 +3,10 @@
 //!
 //! Verbs of job control go through the group writer (`writer.rs`): many verbs, one transaction. Everything else is a
 //! transaction of its own (`verbs.rs`). Both are tried in rounds (`connection.rs`). What keeps several servers right is that
-//! a row is locked before it is judged. Queries are the `.sql` files of this folder, twins of those of `sqlite/` with the
-//! reasons where they differ; the tables are in `migrations/`. Nothing is kept in memory but numbers that nobody else can
-//! get (`numbers.rs`), the queue, which is a good guess, and a lock that says this server lives (`presence.rs`).
+//! a row is locked before it is judged, or asked for as it is changed. Queries are the `.sql` files of this folder, twins of
+//! those of `sqlite/` with the reasons where they differ; the tables are in `migrations/`. Nothing is kept in memory but
+//! numbers that nobody else can get (`numbers.rs`), what this server did a moment ago (`given.rs`) and the queue, which are
+//! good guesses, and a lock that says this server lives (`presence.rs`).
 
 mod access;
 mod acts;

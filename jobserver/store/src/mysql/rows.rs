@@ -104,8 +104,8 @@ fn at_once<K: Key>(rows: usize) -> usize {
 }
 
 /// Changes rows that are there, given in the order of their keys. Columns that no row changes are left out, and one in which
-/// all rows are alike, or by the same more than their keys, is one value. A list for more rows than are left is filled up with the last of them. How many rows there
-/// were to change, those of statements that were left out included.
+/// all rows are alike, or by the same more than their keys, is one value. A list for more rows than are left is filled up
+/// with the last of them. How many rows there were to change, those in which nothing is another included.
 pub(super) async fn change<K: Key, const N: usize>(
     tx: &mut Tx,
     sql: &str,

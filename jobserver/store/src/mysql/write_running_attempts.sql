@@ -1,5 +1,5 @@
--- As write_attempts.sql, of attempts that were not read but are remembered (given.rs): only of such as run still. While they
--- do, nothing changes in them or their jobs that has to do with results, and the jobs are locked with them.
+-- As write_attempts.sql, of attempts that were not read but are remembered (given.rs): only of such as run still. Whoever
+-- changes anything about a job that has to do with results ends the attempt that runs at it, in the same transaction.
 UPDATE attempts FORCE INDEX (PRIMARY)
 SET
     `release` = ?,
