@@ -51,7 +51,7 @@ pub(super) struct Given(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    begun: HashMap<AttemptId, Box<Begun>>,
+    begun: HashMap<AttemptId, Begun>,
     /// In the order in which they were given, with those that were taken out since.
     order: VecDeque<(Moment, AttemptId)>,
     /// Those that are kept, by worker.
@@ -61,7 +61,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn take(&mut self, id: AttemptId) -> Option<Box<Begun>> {
+    fn take(&mut self, id: AttemptId) -> Option<Begun> {
         let begun = self.begun.remove(&id)?;
         let worker = &begun.attempt.worker;
         if let Some(on) = self.on.get_mut(worker) {
@@ -82,7 +82,7 @@ impl Given {
             let (id, now) = (begun.attempt.id, begun.attempt.started_at);
             kept.order.push_back((now, id));
             kept.on.entry(begun.attempt.worker.clone()).or_default().insert(id);
-            kept.begun.insert(id, Box::new(begun));
+            kept.begun.insert(id, begun);
             let over = |given: Moment| now.saturating_sub(given) > KEPT_MS;
             while kept.begun.len() > KEPT || kept.order.front().is_some_and(|(given, _)| over(*given)) {
                 let Some((_, old)) = kept.order.pop_front() else { break };
@@ -92,7 +92,7 @@ impl Given {
     }
 
     /// Takes attempts out; `None` when one of them is not there.
-    pub(super) fn take(&self, attempts: impl IntoIterator<Item = AttemptId>) -> Option<Vec<Box<Begun>>> {
+    pub(super) fn take(&self, attempts: impl IntoIterator<Item = AttemptId>) -> Option<Vec<Begun>> {
         let mut kept = self.kept();
         let mut taken = Some(Vec::new());
         for id in attempts {
@@ -189,7 +189,7 @@ mod tests {
         Begun::of(&attempt, &job, &worker)
     }
 
-    fn ids(taken: Option<Vec<Box<Begun>>>) -> Option<Vec<AttemptId>> {
+    fn ids(taken: Option<Vec<Begun>>) -> Option<Vec<AttemptId>> {
         taken.map(|taken| taken.iter().map(|begun| begun.attempt.id).collect())
     }
 

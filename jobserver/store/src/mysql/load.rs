@@ -131,7 +131,7 @@ pub(super) async fn recall(
     tx: &mut Tx,
     set: &mut WorkingSet,
     lanes: &mut Lanes,
-    given: Vec<Box<Begun>>,
+    given: Vec<Begun>,
 ) -> Result<bool, Failure> {
     let batches = given.iter().map(|begun| begun.job.batch).collect();
     let types = match lanes.load(tx, set, given.iter().map(|begun| begun.job.lane)).await {
@@ -142,7 +142,7 @@ pub(super) async fn recall(
     beside(tx, set, Needs { batches, types, ..Needs::default() }).await?;
     let mut all = true;
     for begun in given {
-        let Begun { attempt, job, worker } = *begun;
+        let Begun { attempt, job, worker } = begun;
         all &= set.knows_batch(job.batch);
         set.load_job(job.id, Some(job));
         set.load_attempt(attempt.id, Some(attempt));

@@ -462,7 +462,7 @@ async fn accept(
     set: &mut WorkingSet,
     lanes: &mut Lanes,
     group: Vec<&mut Item>,
-    remembered: Vec<Box<Begun>>,
+    remembered: Vec<Begun>,
 ) -> Result<Written, Failure> {
     let mut all = load::recall(tx, set, lanes, remembered).await?;
     let submissions = group.len();
