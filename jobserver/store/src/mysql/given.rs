@@ -3,8 +3,8 @@
 //!
 //! What is remembered of attempts is no more than a guess: another server, or another writer of this one, may have changed it
 //! since. A group that rests on it asks for it in the statements that change the rows (`write.rs`), and is run once more on
-//! what is read when a row turns out to be another. While an attempt runs, its job is as it was when it was given out, but for
-//! losses that it has come back from, which results leave alone.
+//! what is read when a row turns out to be another. That is done for first attempts at a job alone: while one runs and nobody
+//! else was given the job since, it is as it was when it was given out, but for losses, which results leave alone.
 //!
 //! What is remembered of workers is never wrong by more than a second, as the queue is: what another server changed about
 //! one (drained it, gave it a job) is seen by its claims here that much later. What this server changes, it forgets.
@@ -30,19 +30,33 @@ pub(super) struct Begun {
     pub(super) attempt: AttemptRow,
     pub(super) job: JobRow,
     pub(super) worker: WorkerRow,
+    /// Its results may be accepted on this; else it is only known to run.
+    is_plain: bool,
 }
 
 impl Begun {
-    /// What is worth keeping of an attempt that a group began.
-    pub(super) fn of(attempt: &AttemptRow, job: &JobRow, worker: &WorkerRow) -> Option<Begun> {
-        // What a worker failed at is forgotten when it does something: then its row has to be read.
-        (worker.failures_in_row == 0).then(|| Begun {
+    /// An attempt that a group began.
+    pub(super) fn of(attempt: &AttemptRow, job: &JobRow, worker: &WorkerRow) -> Begun {
+        Begun {
             attempt: attempt.clone(),
             job: job.clone(),
             // Results add to what their worker did, whatever that is; and say that it was there.
             worker: WorkerRow { last_seen: worker.last_seen, ..WorkerRow::met(&worker.worker, worker.first_seen) },
-        })
+            // What a worker failed at is forgotten when it does something: then its row has to be read.
+            is_plain: job.pickups == 1 && worker.failures_in_row == 0,
+        }
     }
+}
+
+/// What a group did that is to be known when it is committed.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Attempts it began.
+    pub(super) begun: Vec<Begun>,
+    /// Attempts it met that do not run, or do not any more.
+    pub(super) ended: Vec<AttemptId>,
+    /// What is known of workers may be another now, or an attempt runs again that had ended.
+    pub(super) workers_changed: bool,
 }
 
 /// What a server knows, shared by its writers.
@@ -70,13 +84,26 @@ impl Kept {
                 self.on.remove(worker);
             }
         }
+        // Its worker says by its next claim that it has it no more; it shall not be looked for then.
+        if let Some((_, held)) = self.read.get_mut(worker) {
+            held.retain(|held| *held != id);
+        }
         Some(begun)
     }
 }
 
 impl Given {
-    /// Keeps attempts that are committed.
-    pub(super) fn keep(&self, begun: impl IntoIterator<Item = Begun>) {
+    /// Takes in what a group did that is committed.
+    pub(super) fn note(&self, done: Done) {
+        let Done { begun, ended, workers_changed } = done;
+        self.forget(ended);
+        if workers_changed {
+            self.forget_workers();
+        }
+        self.keep(begun);
+    }
+
+    fn keep(&self, begun: impl IntoIterator<Item = Begun>) {
         let mut kept = self.kept();
         for begun in begun {
             let (id, now) = (begun.attempt.id, begun.attempt.started_at);
@@ -91,24 +118,21 @@ impl Given {
         }
     }
 
-    /// Takes attempts out; `None` when one of them is not there.
+    /// Takes attempts out; `None` when one of them is not there, or its results need more than is remembered.
     pub(super) fn take(&self, attempts: impl IntoIterator<Item = AttemptId>) -> Option<Vec<Begun>> {
         let mut kept = self.kept();
-        let mut taken = Some(Vec::new());
-        for id in attempts {
-            match (kept.take(id), &mut taken) {
-                (Some(begun), Some(all)) => {
-                    // Its worker says by its next claim that it has it no more; it shall not be looked for then.
-                    if let Some((_, held)) = kept.read.get_mut(&begun.attempt.worker) {
-                        held.retain(|held| *held != id);
-                    }
-                    all.push(begun);
-                }
-                (Some(_), None) => {}
-                (None, _) => taken = None,
-            }
+        // All of them, whatever is missing.
+        let taken: Vec<Option<Begun>> =
+            attempts.into_iter().map(|id| kept.take(id).filter(|begun| begun.is_plain)).collect();
+        taken.into_iter().collect()
+    }
+
+    fn forget(&self, attempts: impl IntoIterator<Item = AttemptId>) {
+        let mut kept = self.kept();
+        let ended: BTreeSet<AttemptId> = attempts.into_iter().inspect(|id| drop(kept.take(*id))).collect();
+        if !ended.is_empty() {
+            kept.read.values_mut().for_each(|(_, held)| held.retain(|held| !ended.contains(held)));
         }
-        taken
     }
 
     /// A worker that asks for jobs, and what runs on its name as far as is known; `None` when it has to be read. Attempts may
@@ -146,7 +170,11 @@ mod tests {
 
     use super::*;
 
-    fn begun(id: AttemptId, started_at: Moment, failures_in_row: u32) -> Option<Begun> {
+    fn begun(id: AttemptId, started_at: Moment) -> Begun {
+        begun_by(id, started_at, 1, 0)
+    }
+
+    fn begun_by(id: AttemptId, started_at: Moment, pickups: u32, failures_in_row: u32) -> Begun {
         let attempt = AttemptRow {
             id,
             job: 7,
@@ -176,7 +204,7 @@ mod tests {
             first_record: 1,
             records: 1,
             errors: 0,
-            pickups: 1,
+            pickups,
             failures: 0,
             losses: 0,
             not_before: 0,
@@ -196,7 +224,7 @@ mod tests {
     #[test]
     fn attempts_are_taken_once_and_all_or_none() {
         let given = Given::default();
-        given.keep((1..=3).filter_map(|id| begun(id, 0, 0)));
+        given.keep((1..=3).map(|id| begun(id, 0)));
         assert_eq!(ids(given.take([2, 1])), Some(vec![2, 1]));
         assert_eq!(ids(given.take([2])), None);
         assert_eq!(ids(given.take([3, 4])), None);
@@ -206,16 +234,16 @@ mod tests {
     #[test]
     fn attempts_are_kept_for_a_while_and_not_without_end() {
         let given = Given::default();
-        given.keep(begun(1, 0, 0));
-        given.keep(begun(2, KEPT_MS, 0));
+        given.keep([begun(1, 0)]);
+        given.keep([begun(2, KEPT_MS)]);
         assert_eq!(ids(given.take([1])), Some(vec![1]));
-        given.keep(begun(3, KEPT_MS + 1, 0));
-        given.keep(begun(4, 2 * KEPT_MS + 1, 0));
+        given.keep([begun(3, KEPT_MS + 1)]);
+        given.keep([begun(4, 2 * KEPT_MS + 1)]);
         assert_eq!(ids(given.take([2])), None);
         assert_eq!(ids(given.take([3])), Some(vec![3]));
 
         let many = i64::try_from(KEPT).expect("few");
-        given.keep((10..=10 + many).filter_map(|id| begun(id, 2 * KEPT_MS + 2, 0)));
+        given.keep((10..=10 + many).map(|id| begun(id, 2 * KEPT_MS + 2)));
         assert_eq!(ids(given.take([10])), None);
         assert_eq!(ids(given.take([11])), Some(vec![11]));
         assert!(given.kept().begun.len() < KEPT);
@@ -237,23 +265,33 @@ mod tests {
         };
         let held = |plugins: &[&str]| given.worker(&request(plugins)).map(|(_, held)| held);
         // Committed while the worker was read by another group.
-        given.keep(begun(2, 0, 0));
+        given.keep([begun(2, 0)]);
         assert_eq!(held(&["p"]), None);
         let row = WorkerRow { plugins: vec!["p".to_owned()], ..WorkerRow::met("w", 0) };
         given.keep_worker(&row, &[1]);
         assert_eq!(held(&["p"]), Some(vec![1, 2]));
         assert_eq!(held(&["p", "q"]), None, "it says something new of itself");
-        given.keep([begun(1, 0, 0), begun(3, 0, 0)].into_iter().flatten());
+        given.keep([begun(1, 0), begun(3, 0)]);
         assert_eq!(held(&["p"]), Some(vec![1, 2, 3]));
         given.take([1, 2]);
         assert_eq!(held(&["p"]), Some(vec![3]), "handed in");
+        given.keep_worker(&row, &[3, 7]);
+        given.forget([7, 3]);
+        assert_eq!(held(&["p"]), Some(vec![]), "ended elsewhere");
         given.forget_workers();
         assert_eq!(held(&["p"]), None);
     }
 
     #[test]
-    fn nothing_is_kept_of_a_worker_that_failed_before() {
-        assert_eq!(begun(1, 0, 1), None);
-        assert!(begun(1, 0, 0).is_some());
+    fn results_of_a_job_that_was_tried_before_and_of_a_worker_that_failed_need_what_is_stored() {
+        let given = Given::default();
+        given.keep_worker(&WorkerRow::met("w", 0), &[]);
+        for (pickups, failures_in_row) in [(2, 0), (1, 1)] {
+            given.keep([begun_by(1, 0, pickups, failures_in_row)]);
+            assert_eq!(given.kept().on["w"], BTreeSet::from([1]), "it is known to run all the same");
+            assert_eq!(ids(given.take([1])), None);
+        }
+        given.keep([begun_by(1, 0, 1, 0)]);
+        assert_eq!(ids(given.take([1])), Some(vec![1]));
     }
 }

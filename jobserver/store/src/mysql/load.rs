@@ -142,7 +142,7 @@ pub(super) async fn recall(
     beside(tx, set, Needs { batches, types, ..Needs::default() }).await?;
     let mut all = true;
     for begun in given {
-        let Begun { attempt, job, worker } = begun;
+        let Begun { attempt, job, worker, .. } = begun;
         all &= set.knows_batch(job.batch);
         set.load_job(job.id, Some(job));
         set.load_attempt(attempt.id, Some(attempt));

@@ -98,6 +98,7 @@ queries! {
     WORKERS_AT_WORK: "workers_at_work.sql",
     WRITE_ATTEMPTS: "write_attempts.sql",
     WRITE_JOB_TYPE: "write_job_type.sql",
+    WRITE_HELD_JOBS: "write_held_jobs.sql",
     WRITE_JOBS: "write_jobs.sql",
     WRITE_RUNNING_ATTEMPTS: "write_running_attempts.sql",
     WRITE_WORKER: "write_worker.sql",

@@ -80,7 +80,7 @@ pub(super) async fn write(tx: &mut Tx, set: &mut WorkingSet) -> Result<Written, 
 pub(super) async fn rows(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<Written, Failure> {
     let written = Written::by(set);
     attempts(tx, set, from).await?;
-    jobs(tx, set).await?;
+    jobs(tx, set, from).await?;
     results(tx, set.results()).await?;
     workers(tx, set, from).await?;
     let mut types: Vec<_> = set.changed_types().map(|(row, _)| row).collect();
@@ -175,14 +175,14 @@ fn fate(row: &AttemptRow) -> RowOf<10> {
     ]
 }
 
-async fn jobs(tx: &mut Tx, set: &WorkingSet) -> Result<(), Failure> {
+async fn jobs(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<(), Failure> {
     let mut changed = Vec::new();
     for (row, stored) in set.changed_jobs() {
         let stored = stored.ok_or_else(|| Failure::Contradiction(format!("job {} is new to a verb", row.id)))?;
         changed.push(Changed { key: row.id, was: place(stored), is: place(row) });
     }
     changed.sort_unstable_by_key(|row| row.key);
-    rows::change(tx, sql::WRITE_JOBS, &changed).await.map(drop)
+    from.change(tx, sql::WRITE_JOBS, sql::WRITE_HELD_JOBS, &changed).await
 }
 
 /// Where a job stands.

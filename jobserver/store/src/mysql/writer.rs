@@ -27,7 +27,7 @@
 //! do not wait for them.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     io,
     sync::{
         Arc,
@@ -49,7 +49,7 @@ use tokio::{
 use super::{
     connection::{Connections, Limits, Rounds, Tx},
     failure::Failure,
-    given::{Begun, Given},
+    given::{Begun, Done, Given},
     load::{self, Jobs, Lanes},
     numbers::Numbers,
     sql,
@@ -171,8 +171,8 @@ struct Group {
     number: u64,
     /// Which of the writer's marks is its own.
     mark: usize,
-    /// Attempts it began, to be remembered when it is committed.
-    begun: Vec<Begun>,
+    /// What is to be known of it when it is committed.
+    done: Done,
     /// Its first round failed, perhaps for what was remembered: all of it is read.
     repeated: bool,
 }
@@ -259,7 +259,7 @@ impl Writer {
 
     fn group(&mut self, items: Vec<Item>, mark: usize) -> Group {
         self.groups += 1;
-        Group { items, number: self.groups, mark, begun: Vec::new(), repeated: false }
+        Group { items, number: self.groups, mark, done: Done::default(), repeated: false }
     }
 
     /// Runs a group in one transaction, which is left to its commit when nothing speaks against it.
@@ -364,9 +364,7 @@ impl Writer {
             }
         }
         let written = self.run(&mut tx, group, takes).await?;
-        if written == Written::Alone {
-            self.given.forget_workers();
-        }
+        group.done.workers_changed |= written == Written::Alone;
         let mark = params! { "writer" => &self.marks[group.mark], "group" => group.number };
         tx.change(sql::NOTE_GROUP, mark).await?;
         // Everybody wants the rows of batches: whoever has one goes on to its commit at once.
@@ -385,8 +383,8 @@ impl Writer {
     /// Loads, runs, writes all but the batches.
     async fn run(&mut self, tx: &mut Tx, group: &mut Group, mut takes: usize) -> Result<Written, Failure> {
         let Writer { set, lanes, given, .. } = self;
-        let Group { items, begun, repeated, .. } = group;
-        begun.clear();
+        let Group { items, done, repeated, .. } = group;
+        *done = Done::default();
         // A caller that is gone (a broken connection) gets nothing done: a job claimed for nobody would only wait.
         let mut group: Vec<&mut Item> = items.iter_mut().filter(|item| item.is_wanted()).collect();
         let asked: Vec<Moment> = group.iter().filter_map(|item| item.asked_at()).collect();
@@ -422,7 +420,7 @@ impl Writer {
                     return Err(Failure::Contradiction("a verb is never content with what it gets".to_owned()));
                 }
                 if needs.iter().any(Need::is_query) {
-                    begun.extend(begun_by(set));
+                    done.begun.extend(begun_by(set));
                     written = written.max(write::write(tx, set).await?);
                 }
                 if item.takes() > 0
@@ -436,21 +434,23 @@ impl Writer {
             }
             takes = takes.saturating_sub(item.takes());
         }
-        begun.extend(begun_by(set));
+        done.begun.extend(begun_by(set));
+        done.ended.extend(set.not_running());
+        done.workers_changed |= set.takes_up();
         Ok(written.max(write::rows(tx, set, Rows::Read).await?))
     }
 }
 
 /// Loads workers that are known; the names of those that claim and have to be read.
-fn recall_workers<'a>(set: &mut WorkingSet, given: &Given, claims: &[&'a ClaimRequest]) -> Vec<&'a str> {
-    let mut unknown = Vec::new();
-    for request in claims {
-        match given.worker(request) {
-            Some((row, held)) => {
-                set.load_held(&request.worker, held);
-                set.load_worker(&request.worker, Some(row));
-            }
-            None => unknown.push(request.worker.as_str()),
+fn recall_workers<'a>(set: &mut WorkingSet, given: &Given, claims: &[&'a ClaimRequest]) -> BTreeSet<&'a str> {
+    let known: Vec<_> = claims.iter().map(|request| (request, given.worker(request))).collect();
+    // Of a worker that says two things at once nothing is recalled: what is written of it is written whole.
+    let unknown: BTreeSet<&str> =
+        known.iter().filter(|(_, known)| known.is_none()).map(|(request, _)| request.worker.as_str()).collect();
+    for (request, known) in known {
+        if let Some((row, held)) = known.filter(|_| !unknown.contains(request.worker.as_str())) {
+            set.load_held(&request.worker, held);
+            set.load_worker(&request.worker, Some(row));
         }
     }
     unknown
@@ -479,13 +479,13 @@ async fn accept(
 
 /// What is to be remembered of a group that was not written yet.
 fn begun_by(set: &WorkingSet) -> impl Iterator<Item = Begun> {
-    set.begun().filter_map(|(attempt, job, worker)| Begun::of(attempt, job, worker))
+    set.begun().map(|(attempt, job, worker)| Begun::of(attempt, job, worker))
 }
 
 impl Group {
     /// Tells the callers what their verbs came to.
     fn answer(self, given: &Given) {
-        given.keep(self.begun);
+        given.note(self.done);
         self.items.into_iter().for_each(|item| item.answer(None));
     }
 }

@@ -46,6 +46,11 @@ impl ClaimJobs {
         ClaimJobs { request: ClaimRequest { machine, ..request.clone() }, secrets, now }
     }
 
+    /// Whether the worker says that it has an attempt.
+    fn holds(&self, attempt: AttemptId) -> bool {
+        self.request.holding.contains(&attempt)
+    }
+
     /// Gives the worker one job; its lease includes `before_ms`.
     fn begin(&self, set: &mut WorkingSet, job: JobId, secret: &str, before_ms: u64) -> Result<Claim, Halt> {
         let row = set.known_job(job)?;
@@ -196,19 +201,24 @@ impl Verb for ClaimJobs {
     type Answer = Vec<Claim>;
 
     fn needs(&self, set: &WorkingSet, needs: &mut Vec<Need>) {
-        needs.push(Need::Held(self.request.worker.clone()));
+        match set.loaded_held(&self.request.worker) {
+            Some(held) => needs.extend(held.iter().filter(|held| !self.holds(**held)).map(|held| Need::Attempt(*held))),
+            None => needs.push(Need::Held(self.request.worker.clone())),
+        }
         needs.push(Need::Worker(self.request.worker.clone()));
         needs.extend(self.request.behind.filter(|behind| !set.has_attempt(*behind)).map(Need::Attempt));
     }
 
     fn run(&self, set: &mut WorkingSet) -> Result<Vec<Claim>, Halt> {
         let worker = &self.request.worker;
-        let held: Vec<AttemptId> = set.held(worker)?;
-        for attempt in held {
-            if !self.request.holding.contains(&attempt) {
-                let reason = format!("worker {worker} no longer has attempt {attempt}");
-                moves::lose(set, attempt, &reason, self.now)?;
-            }
+        let gone: Vec<AttemptId> = set.held(worker)?.into_iter().filter(|held| !self.holds(*held)).collect();
+        let unknown: Vec<Need> = gone.iter().filter(|id| !set.has_attempt(**id)).map(|id| Need::Attempt(*id)).collect();
+        if !unknown.is_empty() {
+            return Err(Halt::Missing(unknown));
+        }
+        for attempt in gone {
+            let reason = format!("worker {worker} no longer has attempt {attempt}");
+            moves::lose(set, attempt, &reason, self.now)?;
         }
         workers::describe(set, worker, &self.request.plugins, self.request.machine)?;
         let mut before_ms = self.before_ms(set)?;

@@ -265,6 +265,22 @@ impl WorkingSet {
         self.held.contains_key(worker)
     }
 
+    /// What was loaded of the attempts that run on a worker's name.
+    pub(crate) fn loaded_held(&self, worker: &str) -> Option<&[AttemptId]> {
+        self.held.get(worker).map(Vec::as_slice)
+    }
+
+    /// Attempts that were loaded and do not run, or do not any more.
+    pub(crate) fn not_running(&self) -> impl Iterator<Item = AttemptId> {
+        self.attempts.loaded().filter(|(_, row)| row.is_none_or(|row| row.lease_until.is_none())).map(|(id, _)| *id)
+    }
+
+    /// Whether an attempt that had ended runs again.
+    pub(crate) fn takes_up(&self) -> bool {
+        let runs = |row: &AttemptRow| row.lease_until.is_some();
+        self.attempts.changed().any(|(row, stored)| runs(row) && stored.is_some_and(|stored| !runs(stored)))
+    }
+
     /// A worker that was loaded and is there, with the attempts that ran on its name.
     pub(crate) fn loaded_worker(&self, worker: &str) -> Option<(&WorkerRow, &[AttemptId])> {
         Some((self.workers.get(worker).flatten()?, self.held.get(worker)?))

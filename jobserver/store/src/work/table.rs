@@ -62,6 +62,11 @@ impl<K: Clone + Eq + Hash, R: Clone> Table<K, R> {
         self.slots.get(key).map(|slot| slot.row.as_ref())
     }
 
+    /// Keys that were loaded or put, and their rows.
+    pub(super) fn loaded(&self) -> impl Iterator<Item = (&K, Option<&R>)> {
+        self.slots.iter().map(|(key, slot)| (key, slot.row.as_ref()))
+    }
+
     /// Changes or adds a row.
     pub(super) fn put(&mut self, key: K, row: R) {
         let slot = self.slots.entry(key.clone()).or_insert(Slot { row: None, change: Change::None });

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nightshift_rules::acceptance::{NotWanted, WrongResults};
-use nightshift_store::{JobChange, Refusal, Store as _};
+use nightshift_store::{JobChange, Refusal, Rollouts as _, Store as _};
 use nightshift_testbed::database::Make;
 use nightshift_wire::{
     Claim, GiveBackCause, JobAction, JobEdit, JobFilter, JobState, Moment, Reason, Receipt, RecordResult, Submission,
@@ -27,6 +27,9 @@ on_both!(
     of_results_handed_in_at_once_each_meets_its_own_answer,
     a_worker_that_is_drained_gets_no_more_wherever_it_asks,
     what_a_worker_no_longer_has_is_lost_when_it_asks_for_more,
+    a_drain_elsewhere_outlives_a_worker_that_says_two_things_at_once,
+    a_job_that_somebody_else_had_in_between_is_counted_with_all_its_pickups,
+    a_job_that_is_handed_in_elsewhere_is_not_lost_here,
 );
 
 async fn count(place: &MysqlPlace, sql: &str) -> i64 {
@@ -191,4 +194,53 @@ async fn what_a_worker_no_longer_has_is_lost_when_it_asks_for_more(make: Make) {
     assert!(![first.job, second.job].contains(&fourth.job));
     let running = see(&store, batch).await.jobs.iter().filter(|job| job.state == JobState::Running).count();
     assert_eq!(running, 2);
+}
+
+async fn a_drain_elsewhere_outlives_a_worker_that_says_two_things_at_once(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (here, there) = (place.store().await, place.store().await);
+    hand_in(&here, &[1; 200]).await;
+    for worker in 0..20 {
+        let worker = format!("w{worker}");
+        let mut says = request(&worker);
+        for _ in 0..2 {
+            says.holding.push(claim_as(&here, &says, 0).await.expect("it is known now").attempt);
+        }
+        let drain = WorkerChange::Drain(Reason { reason: "a fan is loud".to_owned() });
+        there.change_worker(&worker, &drain, 1).await.expect("drained");
+        let mut says_more = says.clone();
+        says_more.plugins.push("another".to_owned());
+        let (one, other) = tokio::join!(here.claim(&says, 2), here.claim(&says_more, 2));
+        one.and(other).expect("answered");
+        let seen = there.worker(&worker).await.expect("known");
+        assert_eq!(seen.drained.as_deref(), Some("a fan is loud"), "{worker}");
+    }
+}
+
+async fn a_job_that_somebody_else_had_in_between_is_counted_with_all_its_pickups(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (here, there) = (place.store().await, place.store().await);
+    hand_in(&here, &[1]).await;
+    here.count_work(&[]).await.expect("from now on it counts");
+    let first = claim(&here, "w", 0).await;
+    let results = compute(&here, &first).await;
+    let second = claim(&there, "w", 1).await;
+    assert_eq!(second.job, first.job, "it says that it has nothing");
+    give_back(&there, &second, GiveBackCause::Stopped, "stop", 2).await;
+    assert!(beat(&here, &first, 3).await.lease_ms.is_some(), "nobody else has it");
+    submit(&here, &first, results, 4).await.expect("accepted");
+    here.count_work(&[first.attempt]).await.expect("counted");
+    assert_eq!(count(&place, "SELECT CAST(sum(pickups) AS SIGNED) FROM work_done").await, 2);
+}
+
+async fn a_job_that_is_handed_in_elsewhere_is_not_lost_here(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let (here, there) = (place.store().await, place.store().await);
+    let batch = hand_in(&here, &[1; 12]).await;
+    for now in 0..12 {
+        let claim = claim(&here, "w", now).await;
+        assert!(!finish(&there, &claim, now).await.repeated);
+    }
+    let jobs = see(&here, batch).await.jobs;
+    assert!(jobs.iter().all(|job| (job.state, job.losses, job.pickups) == (JobState::Done, 0, 1)), "{jobs:?}");
 }
