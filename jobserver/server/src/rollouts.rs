@@ -84,7 +84,7 @@ impl Rollouts {
     /// Counts in the store what was collected.
     pub(crate) async fn write_down(&self, app: &App) -> Result<(), StoreError> {
         // A worker's row is written once for all that it did among them; the store is held up for some milliseconds.
-        const AT_ONCE: usize = 8_000;
+        const AT_ONCE: usize = 2_000;
         loop {
             let some: Vec<AttemptId> = {
                 let mut uncounted = self.uncounted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,9 +94,14 @@ impl Rollouts {
             if some.is_empty() {
                 return Ok(());
             }
+            // What comes in meanwhile is counted the next time, or a busy server would never have done.
+            let all = some.len() < AT_ONCE;
             if let Err(error) = app.store.count_work(&some).await {
                 self.uncounted.lock().unwrap_or_else(PoisonError::into_inner).extend(some);
                 return Err(error);
+            }
+            if all {
+                return Ok(());
             }
         }
     }

@@ -122,6 +122,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_is_changed_as_what_is_read_with_one_condition_more() {
+        let pairs = [
+            (super::WRITE_ATTEMPTS, super::WRITE_RUNNING_ATTEMPTS),
+            (super::WRITE_JOBS, super::WRITE_HELD_JOBS),
+            (super::CREDIT_WORKERS, super::CREDIT_SOUND_WORKERS),
+        ];
+        let statement = |sql: &'static str| sql.split_once("UPDATE ").expect("an update").1.trim_end();
+        for (read, remembered) in pairs {
+            let condition = statement(remembered).strip_prefix(statement(read));
+            assert!(condition.is_some_and(|more| more.starts_with(" AND ")), "{remembered}");
+        }
+    }
+
+    #[test]
     fn a_query_that_differs_from_its_twin_or_has_none_says_why() {
         let sqlite = files("sqlite");
         for (file, sql) in ALL {
