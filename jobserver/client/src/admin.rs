@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use nightshift_wire::{
-    ActionReport, ActionRequest, Batch, BatchId, Explanation, JobHistory, JobId, JobPage, JobQuery, OwnStops, Reason,
-    StopRequest, Worker, WorkerChange,
+    ActionReport, ActionRequest, Batch, BatchId, ErrorRate, Explanation, JobHistory, JobId, JobPage, JobQuery,
+    OwnStops, Reason, ResumeBatch, StopRequest, Worker, WorkerChange,
 };
 
 use crate::ask::Ask;
@@ -89,13 +89,14 @@ impl Client {
         self.ask(Ask::post(doing, format!("v1/batches/{batch}/suspend"), &reason)).await?.json().await
     }
 
-    /// Hands out a batch's jobs again.
+    /// Hands out a batch's jobs again, from now on with another part of errors allowed if one is given.
     ///
     /// # Errors
     /// See [`Client::claim`].
-    pub async fn resume_batch(&self, batch: BatchId) -> Result<Batch, ClientError> {
+    pub async fn resume_batch(&self, batch: BatchId, error_rate: Option<ErrorRate>) -> Result<Batch, ClientError> {
         let doing = format!("resuming batch {batch}");
-        self.ask(Ask::post(doing, format!("v1/batches/{batch}/resume"), &Reason::default())).await?.json().await
+        let resume = ResumeBatch { error_rate, ..ResumeBatch::default() };
+        self.ask(Ask::post(doing, format!("v1/batches/{batch}/resume"), &resume)).await?.json().await
     }
 
     /// Removes a batch with its records and results.
@@ -103,7 +104,8 @@ impl Client {
     /// # Errors
     /// See [`Client::claim`].
     pub async fn delete_batch(&self, batch: BatchId) -> Result<(), ClientError> {
-        self.ask(Ask::delete(format!("deleting batch {batch}"), format!("v1/batches/{batch}"))).await?;
+        let ask = Ask::delete(format!("deleting batch {batch}"), format!("v1/batches/{batch}")).server_waits(CHANGING);
+        self.ask(ask).await?;
         Ok(())
     }
 

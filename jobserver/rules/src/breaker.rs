@@ -1,42 +1,15 @@
 //! The breaker: a batch whose records fail at more than its allowed rate is suspended before it has burned every night.
 
-use std::fmt;
+use nightshift_wire::ErrorRate;
 
 /// Before so many results nothing is judged.
 pub const JUDGED_FROM: u64 = 200;
-
-/// The part of a batch's results that may be errors, in thousandths: 500 is one in two, 1,000 never trips.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ErrorRate(u32);
-
-impl ErrorRate {
-    /// One result in two.
-    pub const DEFAULT: ErrorRate = ErrorRate(500);
-
-    /// So many thousandths; more than all is all.
-    pub const fn per_mille(thousandths: u32) -> ErrorRate {
-        if thousandths < 1000 { ErrorRate(thousandths) } else { ErrorRate(1000) }
-    }
-
-    /// In thousandths.
-    pub const fn as_per_mille(self) -> u32 {
-        self.0
-    }
-}
-
-impl fmt::Display for ErrorRate {
-    /// In per cent, as people say it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = self.0 % 10;
-        if tenths == 0 { write!(f, "{} %", self.0 / 10) } else { write!(f, "{}.{tenths} %", self.0 / 10) }
-    }
-}
 
 /// A batch that fails too much. As text it is the reason the batch is suspended for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{errors} of {results} results are errors, more than the {allowed} this batch is allowed; look at its errors, then \
-     resume it to go on or delete it"
+     resume it, with another --error-rate if so many are right, or delete it"
 )]
 pub struct Tripped {
     /// Results that were counted.
@@ -49,7 +22,7 @@ pub struct Tripped {
 
 /// Judges a batch by its results since it was handed in, or since it was resumed after the breaker tripped.
 pub fn judge(results: u64, errors: u64, allowed: ErrorRate) -> Option<Tripped> {
-    let too_many = u128::from(errors) * 1000 > u128::from(results) * u128::from(allowed.0);
+    let too_many = u128::from(errors) * 1000 > u128::from(results) * u128::from(allowed.as_per_mille());
     (results >= JUDGED_FROM && too_many).then_some(Tripped { results, errors, allowed })
 }
 
@@ -66,7 +39,7 @@ mod tests {
         assert_eq!(
             tripped.to_string(),
             "501 of 1000 results are errors, more than the 50 % this batch is allowed; look at its errors, then resume \
-             it to go on or delete it"
+             it, with another --error-rate if so many are right, or delete it"
         );
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     /// Rung whenever jobs may have become claimable; every claim that waits looks again.
     pub(crate) work: Notify,
+    /// Rung when a batch was deleted, whose rows are still there.
+    pub(crate) untidy: Notify,
     /// The claims that wait.
     pub(crate) turns: Turns,
     pub(crate) metrics: Arc<Metrics>,

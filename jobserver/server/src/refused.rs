@@ -9,10 +9,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nightshift_rules::access::TokenFault;
-use nightshift_rules::enrolment::NoJoin;
-use nightshift_store::{AccessRefusal, Refusal, StoreError};
-use nightshift_wire::{Problem, access_code, code};
+use nightshift_store::{Refusal, StoreError};
+use nightshift_wire::{Problem, code};
 
 use crate::rate::Wait;
 
@@ -104,8 +102,12 @@ impl Refused {
                 | Refusal::NoSuchWorker(_)),
             ) => Refused::not_found(missing.to_string()),
             StoreError::Refused(refusal) => {
-                let (status, code) = judge(refusal);
-                Refused::new(status, code, format!("{doing}: {refusal}"))
+                let (status, code) = refusal.code();
+                Refused::new(
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+                    code,
+                    format!("{doing}: {refusal}"),
+                )
             }
             StoreError::Away { source, .. } => {
                 tracing::warn!("{doing}: {}", chain(&**source));
@@ -122,44 +124,6 @@ impl Refused {
 /// A closure for `map_err` after a verb of the store.
 pub(crate) fn while_doing<D: Display>(doing: impl FnOnce() -> D) -> impl FnOnce(StoreError) -> Refused {
     move |error| Refused::by_store(&doing().to_string(), &error)
-}
-
-fn judge(refusal: &Refusal) -> (StatusCode, &'static str) {
-    match refusal {
-        Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_) | Refusal::NoSuchJob(_) | Refusal::NoSuchWorker(_) => {
-            (StatusCode::NOT_FOUND, code::NOT_FOUND)
-        }
-        Refusal::StillReceiving(_) => (StatusCode::CONFLICT, code::NOT_READY),
-        Refusal::Access(refusal) => judge_access(refusal),
-        Refusal::WrongSecret(_) => (StatusCode::FORBIDDEN, code::WRONG_SECRET),
-        Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (StatusCode::CONFLICT, code::NOT_WANTED),
-        Refusal::OtherPrimary(_) => (StatusCode::CONFLICT, code::OTHER_PRIMARY),
-        Refusal::WrongResults(_) | Refusal::NoPosition => (StatusCode::UNPROCESSABLE_ENTITY, code::WRONG_RESULTS),
-        Refusal::ResultTooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE),
-        Refusal::MissingColumn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::MISSING_COLUMN),
-        Refusal::NoRecords(_) | Refusal::Ragged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, code::BAD_CSV),
-    }
-}
-
-fn judge_access(refusal: &AccessRefusal) -> (StatusCode, &'static str) {
-    match refusal {
-        AccessRefusal::NoSuchToken(_) | AccessRefusal::NoSuchWorker(_) | AccessRefusal::NoSuchRule(_) => {
-            (StatusCode::NOT_FOUND, code::NOT_FOUND)
-        }
-        AccessRefusal::NameTaken(_) => (StatusCode::CONFLICT, access_code::NAME_TAKEN),
-        AccessRefusal::Settled { .. } => (StatusCode::CONFLICT, access_code::NOT_ALLOWED),
-        AccessRefusal::NoJoin(NoJoin::EnrolAgain) => (StatusCode::UNAUTHORIZED, access_code::ENROL_AGAIN),
-        AccessRefusal::NoJoin(NoJoin::NoToken) => (StatusCode::UNAUTHORIZED, access_code::NOT_AUTHENTICATED),
-        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Revoked, .. }) => {
-            (StatusCode::UNAUTHORIZED, access_code::REVOKED)
-        }
-        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Expired, .. }) => {
-            (StatusCode::UNAUTHORIZED, access_code::EXPIRED)
-        }
-        AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::WrongNetwork, .. } | NoJoin::UsedUp { .. }) => {
-            (StatusCode::FORBIDDEN, access_code::NOT_ALLOWED)
-        }
-    }
 }
 
 /// The deepest cause of an error, for wrappers that add nothing.

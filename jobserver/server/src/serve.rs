@@ -130,6 +130,7 @@ pub async fn start(parts: Parts) -> io::Result<Running> {
         clock,
         limits,
         work: Notify::new(),
+        untidy: Notify::new(),
         turns: Turns::default(),
         budget: Budget::new(limits.bodies, limits.bodies_wait, Arc::clone(&metrics)),
         arriving: Budget::new(limits.hand_ins, limits.bodies_wait, Arc::clone(&metrics)),

@@ -8,9 +8,10 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use nightshift_rules::access::TokenFault;
 use nightshift_rules::enrolment::{Decision, Join, NoJoin};
 use nightshift_wire::{
-    AttemptId, BatchId, Enrolment, EnrolmentState, JobId, JoinRequest, JoinRule, Moment, Role, Token,
+    AttemptId, BatchId, Enrolment, EnrolmentState, JobId, JoinRequest, JoinRule, Moment, Role, Token, access_code, code,
 };
 
 use crate::{Acts, Sessions, Stops, StoreError, words::Word};
@@ -134,6 +135,24 @@ pub enum AccessRefusal {
 }
 
 impl AccessRefusal {
+    /// The status and the code by which the HTTP API tells it.
+    pub(crate) fn code(&self) -> (u16, &'static str) {
+        match self {
+            AccessRefusal::NoSuchToken(_) | AccessRefusal::NoSuchWorker(_) | AccessRefusal::NoSuchRule(_) => {
+                (404, code::NOT_FOUND)
+            }
+            AccessRefusal::NameTaken(_) => (409, access_code::NAME_TAKEN),
+            AccessRefusal::Settled { .. } => (409, access_code::NOT_ALLOWED),
+            AccessRefusal::NoJoin(NoJoin::EnrolAgain) => (401, access_code::ENROL_AGAIN),
+            AccessRefusal::NoJoin(NoJoin::NoToken) => (401, access_code::NOT_AUTHENTICATED),
+            AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Revoked, .. }) => (401, access_code::REVOKED),
+            AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::Expired, .. }) => (401, access_code::EXPIRED),
+            AccessRefusal::NoJoin(NoJoin::Token { fault: TokenFault::WrongNetwork, .. } | NoJoin::UsedUp { .. }) => {
+                (403, access_code::NOT_ALLOWED)
+            }
+        }
+    }
+
     /// That a decision cannot be made about a worker in this state.
     pub(crate) fn settled(worker: &str, state: EnrolmentState) -> AccessRefusal {
         AccessRefusal::Settled { worker: worker.to_owned(), state: state.word() }

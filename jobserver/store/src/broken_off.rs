@@ -1,4 +1,5 @@
-//! A hand-in that its server did not live to finish, in words for the log.
+//! Batches that are being removed: a hand-in that its server did not live to finish, in words for the log, and in which steps
+//! all that is removed goes.
 
 use std::fmt;
 
@@ -26,6 +27,22 @@ impl fmt::Display for BrokenOff {
              records, or its removal did"
         )
     }
+}
+
+/// How far the removal of a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// There is more: call again.
+    GoesOn,
+    /// Nothing of the batch is left.
+    Finished,
+}
+
+impl Removal {
+    /// So many jobs are removed in one step at most.
+    pub(crate) const JOBS_AT_ONCE: u32 = 200;
+    /// A step ends with the job in which it has removed so many records: nobody waits long for it.
+    pub(crate) const RECORDS_AT_ONCE: u64 = 5_000;
 }
 
 #[cfg(test)]

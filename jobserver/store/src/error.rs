@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use nightshift_rules::acceptance::{NotWanted, OtherPrimary, WrongResults};
+use nightshift_wire::code;
 
 use crate::access::AccessRefusal;
 
@@ -122,4 +123,24 @@ pub enum Refusal {
         /// The columns there are, for people.
         columns: String,
     },
+}
+
+impl Refusal {
+    /// The status and the code by which the HTTP API tells it, and whoever speaks as the API does.
+    pub fn code(&self) -> (u16, &'static str) {
+        match self {
+            Refusal::NoSuchBatch(_) | Refusal::NoSuchAttempt(_) | Refusal::NoSuchJob(_) | Refusal::NoSuchWorker(_) => {
+                (404, code::NOT_FOUND)
+            }
+            Refusal::StillReceiving(_) => (409, code::NOT_READY),
+            Refusal::Access(refusal) => refusal.code(),
+            Refusal::WrongSecret(_) => (403, code::WRONG_SECRET),
+            Refusal::NotWanted(_) | Refusal::NotReceiving(_) => (409, code::NOT_WANTED),
+            Refusal::OtherPrimary(_) => (409, code::OTHER_PRIMARY),
+            Refusal::WrongResults(_) | Refusal::NoPosition => (422, code::WRONG_RESULTS),
+            Refusal::ResultTooLong { .. } => (413, code::TOO_LARGE),
+            Refusal::MissingColumn { .. } => (422, code::MISSING_COLUMN),
+            Refusal::NoRecords(_) | Refusal::Ragged { .. } => (422, code::BAD_CSV),
+        }
+    }
 }

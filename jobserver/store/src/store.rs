@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobFilter, JobHistory, JobId, JobPage,
-    Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
+    AttemptId, Batch, BatchId, Claim, ClaimRequest, ErrorRate, GiveBack, Heartbeat, Job, JobFilter, JobHistory, JobId,
+    JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 
 use crate::{
@@ -41,7 +41,8 @@ pub trait Store: Board + Ledger + Replicas + Rollouts + Statistics + Send + Sync
     /// server died are removed when its store is opened again.
     async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError>;
 
-    /// Goes on removing batches whose hand-in broke off while the store was away or full; call now and then.
+    /// Removes what is left of deleted batches, and of batches whose hand-in broke off while the store was away or full, in
+    /// small steps; call after a deletion, and now and then.
     async fn tidy(&self) -> Result<(), StoreError>;
 
     /// Gives the worker jobs, [`max`](ClaimRequest::max) at most (never more than
@@ -106,11 +107,17 @@ pub trait Store: Board + Ledger + Replicas + Rollouts + Statistics + Send + Sync
     /// Hands out none of the batch's jobs until it is resumed; jobs that run go on.
     async fn suspend_batch(&self, batch: BatchId, reason: &str, now: Moment) -> Result<Batch, StoreError>;
 
-    /// Hands out the batch's jobs again; errors it had so far do not trip its breaker any more.
-    async fn resume_batch(&self, batch: BatchId, now: Moment) -> Result<Batch, StoreError>;
+    /// Hands out the batch's jobs again; errors it had so far do not trip its breaker any more, and from now on it may be
+    /// allowed another part of them.
+    async fn resume_batch(
+        &self,
+        batch: BatchId,
+        error_rate: Option<ErrorRate>,
+        now: Moment,
+    ) -> Result<Batch, StoreError>;
 
-    /// Removes a batch that was handed in, with its records and results. Attempts at its jobs are lost at once; the rest
-    /// goes in small steps, and nobody sees the batch from the first of them on.
+    /// Deletes a batch that was handed in, with its records and results: when this returns, attempts at its jobs are lost and
+    /// nobody sees it. Its rows stay until [`tidy`](Store::tidy).
     async fn delete_batch(&self, batch: BatchId, now: Moment) -> Result<(), StoreError>;
 
     /// Drains, resumes, tags or names a worker.

@@ -1,9 +1,9 @@
 //! What goes into a store's verbs and comes out of them, where the API's own types (`jobserver/wire`) do not say it.
 
-use nightshift_rules::{breaker::ErrorRate, sizing::Measured};
+use nightshift_rules::sizing::Measured;
 use nightshift_wire::{
-    AttemptId, DataPosition, Job, JobAction, JobFilter, JobId, JobState, Outcome, Record, Requirements, Unchanged,
-    Worker,
+    AttemptId, DataPosition, ErrorRate, Job, JobAction, JobFilter, JobId, JobState, Outcome, Record, Requirements,
+    Unchanged, Worker,
 };
 
 /// A batch as its hand-in begins.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{BatchId, DataPosition, InputFormat, JobSize, Moment, Requirements};
+use crate::{BatchId, DataPosition, ErrorRate, InputFormat, JobSize, Moment, Requirements};
 
 /// The query of a hand-in; the body is the input, unless the records are a range of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
@@ -53,12 +53,29 @@ pub struct HandIn {
     /// The oldest release that may process the records, as in `1.4.0`; what the plugin requires when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_release: Option<String>,
+    /// The part of its results that may be errors before the batch is suspended, as in `0.05` or `5%`; the grid's setting when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    pub error_rate: Option<ErrorRate>,
     /// Only look: store nothing, answer a [`Preview`](crate::Preview).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
     /// A dry run reads so many records; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
+}
+
+/// A suspended batch goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResumeBatch {
+    /// Why, in a sentence; may be empty.
+    pub reason: String,
+    /// The part of its further results that may be errors, as in `0.05` or `5%`; as it was when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub error_rate: Option<ErrorRate>,
 }
 
 /// Where a batch stands.

@@ -51,6 +51,7 @@ mod action;
 mod artifact;
 mod batch;
 mod control;
+mod error_rate;
 mod explain;
 mod input;
 mod job;
@@ -72,8 +73,9 @@ pub use action::{
     ActionReport, ActionRequest, JobAction, JobEdit, JobFilter, JobPage, JobQuery, Reason, Unchanged, WorkerChange,
 };
 pub use artifact::Artifact;
-pub use batch::{Batch, BatchState, HandIn};
+pub use batch::{Batch, BatchState, HandIn, ResumeBatch};
 pub use control::{OwnStop, OwnStops, StopRequest, StopScope, StopSeen, StopView};
+pub use error_rate::{ErrorRate, WrongErrorRate};
 pub use explain::{Explanation, Gate, KeptOff};
 pub use input::{Estimate, InputFormat, InputProblem, JobSize, Preview, SizedBy, WrongJobSize};
 pub use job::{

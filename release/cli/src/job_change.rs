@@ -30,6 +30,9 @@ pub(crate) struct Narrowing {
     /// Jobs that this worker holds or did
     #[arg(long, value_name = "WORKER")]
     pub(crate) worker: Option<String>,
+    /// Jobs of batches that the token of this name handed in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) owner: Option<String>,
 }
 
 impl Narrowing {
@@ -42,7 +45,7 @@ impl Narrowing {
             plugin: self.plugin.clone(),
             release: self.release.as_deref().map(tag),
             worker: self.worker.clone(),
-            owner: None,
+            owner: self.owner.clone(),
         }
     }
 }
@@ -75,7 +78,7 @@ pub(crate) struct ChangeArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChosenJobs {
     /// The jobs' numbers; without any, the flags choose
-    #[arg(value_name = "ID", value_parser = number, required_unless_present_any = ["batch", "state", "plugin", "release", "worker"])]
+    #[arg(value_name = "ID", value_parser = number, required_unless_present_any = ["batch", "state", "plugin", "release", "worker", "owner"])]
     pub(crate) ids: Vec<JobId>,
     #[command(flatten)]
     pub(crate) narrowing: Narrowing,

@@ -19,10 +19,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// As it is offered to the job server: all of its memory, and the disk that is left.
+    /// As it is offered to the job server: all of its memory, and the disk that is left, in whole hundreds of megabytes. A
+    /// job server writes down what is another than at the claim before, and every job takes a little disk.
     pub fn offered(&self) -> nightshift_wire::Machine {
+        const STEP: u64 = 100;
         let megabytes = |bytes: Option<u64>| bytes.unwrap_or(0) / 1_000_000;
-        nightshift_wire::Machine { memory_mb: megabytes(self.memory_total), disk_mb: megabytes(self.disk_free) }
+        let disk_mb = megabytes(self.disk_free) / STEP * STEP;
+        nightshift_wire::Machine { memory_mb: megabytes(self.memory_total), disk_mb }
     }
 }
 
@@ -54,6 +57,14 @@ mod tests {
         let machine = read(Path::new("/"));
         assert!(machine.memory_free <= machine.memory_total && machine.memory_free.is_some(), "{machine:?}");
         assert!(machine.disk_free <= machine.disk_total && machine.disk_total.is_some(), "{machine:?}");
+    }
+
+    #[test]
+    fn a_little_disk_more_or_less_is_not_told() {
+        let machine = |disk_free: u64| Machine { disk_free: Some(disk_free), ..Machine::default() }.offered();
+        assert_eq!(machine(7_299_999_999).disk_mb, 7_200);
+        assert_eq!(machine(7_200_000_000), machine(7_299_999_999));
+        assert_eq!(machine(99_999_999).disk_mb, 0, "never more than there is");
     }
 
     #[test]

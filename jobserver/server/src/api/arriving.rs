@@ -17,14 +17,18 @@ use nightshift_wire::code;
 use crate::budget::{Budget, Held};
 use crate::refused::Refused;
 
+/// The slowest network that a body comes over: the least bandwidth that a grid may be given.
+const SLOWEST_BYTES_PER_SECOND: u64 = 1_000;
+
 /// So much is unpacked before others have their turn.
 const UNPACKED_AT_ONCE: usize = 4 * 1024;
 
-/// How large the bodies of a route may be, and where their memory comes from.
+/// How large the bodies of a route may be, how long each next piece of one may take, and where their memory comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     pub(crate) budget: Arc<Budget>,
     pub(crate) limit: usize,
+    pub(crate) silence: Duration,
 }
 
 /// An allowance with what one request holds of it; given back when the request is answered.
@@ -41,9 +45,12 @@ pub(super) struct Bounds {
     pub(super) time: Duration,
 }
 
-/// A layer: requests of these routes are given up after a time, and their bodies are read within the allowance.
+/// A layer: requests of these routes are given up after a time, which is the longer the larger the body is said to be, and
+/// their bodies are read within the allowance.
 pub(super) async fn within(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let Bounds { allowance, time } = bounds;
+    let length = length(request.headers()).unwrap_or(0).min(allowance.limit as u64);
+    let time = time + Duration::from_secs(length / SLOWEST_BYTES_PER_SECOND);
     let held = Arc::new(Mutex::new(None));
     request.extensions_mut().insert(Holding { allowance, held: Arc::clone(&held) });
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -59,16 +66,20 @@ pub(super) async fn within(State(bounds): State<Bounds>, mut request: Request, n
 /// The whole body of a request whose route has an allowance. `doing` says what is being read.
 pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refused> {
     let Some(holding) = request.extensions().get::<Holding>().cloned() else { return Err(Refused::internal(doing)) };
-    let Allowance { budget, limit } = holding.allowance;
+    let Allowance { budget, limit, silence } = holding.allowance;
     let encoding = encoding(doing, request.headers())?;
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > limit as u64) {
+    if length(request.headers()).is_some_and(|length| length > limit as u64) {
         return Err(too_large(doing, limit));
     }
     let mut held = Held::nothing(&budget);
     let mut unpacked = Unpacked::new(encoding, limit);
     let mut pieces = Body::into_data_stream(request.into_body());
-    while let Some(piece) = pieces.next().await {
+    loop {
+        let next = tokio::time::timeout(silence, pieces.next()).await.map_err(|_| {
+            let detail = format!("{doing}: nothing more of it came for {} s; send it again", silence.as_secs_f32());
+            Refused::new(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, detail)
+        })?;
+        let Some(piece) = next else { break };
         let piece = piece.map_err(|_| Refused::bad_request(format!("{doing}: it broke off")))?;
         for part in piece.chunks(UNPACKED_AT_ONCE) {
             unpacked.take(part).map_err(|fault| fault.refuse(doing, limit))?;
@@ -80,6 +91,11 @@ pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refu
     let body = unpacked.finish().map_err(|fault| fault.refuse(doing, limit))?;
     *holding.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
     Ok(body)
+}
+
+/// How many bytes of body are announced.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// How a body is encoded.

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
 use nightshift_rules::acceptance::NotWanted;
+use nightshift_store::StoreError;
 use nightshift_wire::{
     Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Problem, Receipt, Records,
     Submission, Submissions, code, counted,
@@ -97,7 +98,8 @@ pub(super) async fn submit(
     request_body = Submissions,
     responses(
         (status = 200, description = "An answer for each of them, in their order", body = Answers),
-        (status = 413, description = "They are too large: `too_large`", body = Problem)
+        (status = 413, description = "They are too large: `too_large`", body = Problem),
+        (status = 503, description = "None of them could be kept: `store_away`", body = Problem)
     )
 )]
 pub(super) async fn submit_many(
@@ -134,6 +136,16 @@ pub(super) async fn submit_many(
     let sent: Vec<(AttemptId, usize)> =
         own.iter().map(|(attempt, submission)| (*attempt, submission.results.len())).collect();
     let outcomes = app.store.submit_many(own, app.clock.now()).await;
+    let away = |outcome: &Result<Receipt, StoreError>| matches!(outcome, Err(StoreError::Away { .. }));
+    let taken_before = answers.iter().any(|answer| matches!(answer, Some(Answer::Receipt(_))));
+    if !taken_before
+        && !outcomes.is_empty()
+        && outcomes.iter().all(away)
+        && let Some(Err(error)) = outcomes.first()
+    {
+        // The client waits as it does after a single one, and not because it read all the answers.
+        return Err(Refused::by_store(&format!("handing in the results of {} attempts", outcomes.len()), error));
+    }
     let mut outcomes = outcomes.into_iter().zip(sent).map(|(outcome, (attempt, records))| match outcome {
         Ok(receipt) => {
             note(&app, attempt, &receipt, records);

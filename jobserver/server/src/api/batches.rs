@@ -8,7 +8,7 @@ use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::{Refusal, StoreError};
-use nightshift_wire::{Batch, BatchId, BatchState, Job, Problem, Reason, code};
+use nightshift_wire::{Batch, BatchId, BatchState, Job, Problem, Reason, ResumeBatch, code};
 
 use super::Shared;
 use super::body::{Body, Number, number};
@@ -138,7 +138,7 @@ fn over(batch: &Batch) -> Option<&'static str> {
 #[utoipa::path(post, path = "/v1/batches/{batch}/resume", operation_id = "resumeBatch", tag = "batches",
     summary = "Hands out its jobs again",
     params(("batch" = i64, Path, description = "The batch")),
-    request_body = Reason,
+    request_body = ResumeBatch,
     responses(
         (status = 200, description = "The batch", body = Batch)
     )
@@ -147,18 +147,28 @@ pub(super) async fn resume(
     State(app): Shared,
     Extension(caller): Extension<Caller>,
     batch: Number,
-    Body(Reason { reason }): Body<Reason>,
+    Body(resume): Body<ResumeBatch>,
 ) -> Result<Json<Batch>, Refused> {
     let batch = number(batch, "batch")?;
-    resume_batch(&app, &caller, batch, &reason).await.map(Json)
+    resume_batch(&app, &caller, batch, &resume).await.map(Json)
 }
 
-pub(crate) async fn resume_batch(app: &App, caller: &Caller, batch: BatchId, reason: &str) -> Result<Batch, Refused> {
-    let resumed = app.store.resume_batch(batch, app.clock.now()).await;
+pub(crate) async fn resume_batch(
+    app: &App,
+    caller: &Caller,
+    batch: BatchId,
+    resume: &ResumeBatch,
+) -> Result<Batch, Refused> {
+    let ResumeBatch { reason, error_rate } = resume;
+    let resumed = app.store.resume_batch(batch, *error_rate, app.clock.now()).await;
     let resumed = resumed.map_err(while_doing(|| format!("resuming batch {batch}")))?;
     tracing::info!(batch, "batch {batch} is resumed: {}", one_line(reason));
     app.work.notify_waiters();
-    acts::note(app, caller, format!("resumed batch {batch}"), reason).await;
+    let did = match error_rate {
+        Some(rate) => format!("resumed batch {batch}, with {rate} errors allowed"),
+        None => format!("resumed batch {batch}"),
+    };
+    acts::note(app, caller, did, reason).await;
     Ok(resumed)
 }
 
@@ -183,6 +193,7 @@ pub(crate) async fn delete_batch(app: &App, caller: &Caller, batch: BatchId) -> 
     let deleted = app.store.delete_batch(batch, app.clock.now()).await;
     deleted.map_err(while_doing(|| format!("deleting batch {batch}")))?;
     tracing::warn!(batch, "batch {batch} is deleted with its records and results");
+    app.untidy.notify_one();
     acts::note(app, caller, format!("deleted batch {batch} with its records and results"), "").await;
     Ok(())
 }

@@ -47,14 +47,14 @@ pub(crate) type Shared = axum::extract::State<Arc<App>>;
 pub(crate) fn router(app: Arc<App>) -> Router {
     let limits = app.limits;
     let within = |limit, time| {
-        let allowance = Allowance { budget: Arc::clone(&app.budget), limit };
+        let allowance = Allowance { budget: Arc::clone(&app.budget), limit, silence: limits.silence };
         from_fn_with_state(Bounds { allowance, time }, arriving::within)
     };
     let quick = OpenApiRouter::new()
         .routes(routes!(attempts::records))
         .routes(routes!(attempts::heartbeat))
         .routes(routes!(attempts::give_back))
-        .routes(routes!(batches::one, batches::delete))
+        .routes(routes!(batches::one))
         .routes(routes!(batches::suspend))
         .routes(routes!(batches::resume))
         .routes(routes!(jobs::find))
@@ -95,6 +95,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     // Small, but there may be a million jobs to change.
     let changing = OpenApiRouter::new()
         .routes(routes!(jobs::act))
+        .routes(routes!(batches::delete))
         .merge(OpenApiRouter::from(pages::changing()))
         .layer(within(limits.body, limits.submit));
     // These watch over their own wait, but not over a request that never arrives whole.

@@ -1,6 +1,7 @@
-//! Goes on removing batches whose hand-in broke off while the store was away or full.
+//! Removes the rows of batches that were deleted, and of those whose hand-in broke off while the store was away or full.
 //!
-//! The store knows which; most often there is none. One that cannot be removed yet was complained of when it broke off.
+//! The store knows which; most often there is none. One that cannot be removed yet was complained of when it broke off. A
+//! deletion rings, so that the space is free soon.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub(crate) async fn run(app: Arc<App>) {
         tokio::select! {
             () = app.stopping.cancelled() => return,
             _ = ticks.tick() => {}
+            () = app.untidy.notified() => {}
         }
         if let Err(error) = app.store.tidy().await {
             tracing::debug!("tidying up: {}; trying on", chain(&error));

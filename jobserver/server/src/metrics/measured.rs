@@ -12,9 +12,9 @@ use nightshift_store::{
     WorkFound, WorkNow, WorkQuery, WorkerFilter, WorkersNow,
 };
 use nightshift_wire::{
-    AttemptId, Baseline, Batch, BatchId, Claim, ClaimRequest, DataPosition, GiveBack, Heartbeat, Job, JobFilter,
-    JobHistory, JobId, JobPage, Lease, Moment, RebuildPermit, RebuildRequest, Receipt, Records, Repin, Report,
-    Submission, TrialReport, Worker, WorkerChange, WorkerTime,
+    AttemptId, Baseline, Batch, BatchId, Claim, ClaimRequest, DataPosition, ErrorRate, GiveBack, Heartbeat, Job,
+    JobFilter, JobHistory, JobId, JobPage, Lease, Moment, RebuildPermit, RebuildRequest, Receipt, Records, Repin,
+    Report, Submission, TrialReport, Worker, WorkerChange, WorkerTime,
 };
 
 use super::{Metrics, Verb};
@@ -107,7 +107,7 @@ verbs! {
     };
     change_jobs(change: &JobChange, from: JobId, now: Moment) -> Changed;
     suspend_batch(batch: BatchId, reason: &str, now: Moment) -> Batch;
-    resume_batch(batch: BatchId, now: Moment) -> Batch;
+    resume_batch(batch: BatchId, error_rate: Option<ErrorRate>, now: Moment) -> Batch;
     delete_batch(batch: BatchId, now: Moment) -> ();
     change_worker(worker: &str, change: &WorkerChange, now: Moment) -> Worker;
     find_jobs(filter: &JobFilter, from: JobId, limit: u32) -> JobPage;

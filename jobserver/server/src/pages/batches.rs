@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use nightshift_store::BatchFilter;
-use nightshift_wire::{Batch, BatchId, BatchReceipt, BatchState, Moment};
+use nightshift_wire::{Batch, BatchId, BatchReceipt, BatchState, Moment, ResumeBatch};
 use serde::Deserialize;
 
 use super::chart::{self, Svg};
@@ -228,7 +228,9 @@ pub(super) async fn act(
     let caller = &visitor.caller;
     match act {
         Act::Suspend { reason } => drop(batches::suspend_batch(&app, caller, batch, &reason).await?),
-        Act::Resume { reason } => drop(batches::resume_batch(&app, caller, batch, &reason).await?),
+        Act::Resume { reason } => {
+            drop(batches::resume_batch(&app, caller, batch, &ResumeBatch { reason, error_rate: None }).await?)
+        }
         Act::Delete { confirmed } if confirmed.trim() == batch.to_string() => {
             batches::delete_batch(&app, caller, batch).await?;
             return Ok(super::on_to("/batches"));

@@ -57,7 +57,7 @@ pub(crate) fn quick() -> Router<Arc<App>> {
         .route("/page.js", get(assets::script))
         .route("/icon.svg", get(assets::icon))
         .route("/batches", get(batches::list))
-        .route("/batches/{batch}", get(batches::one).post(batches::act))
+        .route("/batches/{batch}", get(batches::one))
         .route("/batches/{batch}/errors", get(batches::errors))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{job}", get(jobs::one))
@@ -72,7 +72,7 @@ pub(crate) fn quick() -> Router<Arc<App>> {
 
 /// Forms that may change a million jobs.
 pub(crate) fn changing() -> Router<Arc<App>> {
-    Router::new().route("/jobs", post(jobs::act))
+    Router::new().route("/jobs", post(jobs::act)).route("/batches/{batch}", post(batches::act))
 }
 
 /// Pages that watch over their own time.

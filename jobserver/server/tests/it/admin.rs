@@ -258,7 +258,7 @@ async fn a_suspended_batch_hands_out_nothing_and_a_deleted_one_is_gone() {
     assert_eq!(suspended.suspended.as_deref(), Some("wrong file"));
     assert_eq!(server.claim("w-2").await, None);
     server.done(&held).await;
-    assert_eq!(server.client.resume_batch(batch.id).await.expect("there").suspended, None);
+    assert_eq!(server.client.resume_batch(batch.id, None).await.expect("there").suspended, None);
     let held = server.claim("w-2").await.expect("a job");
     server.client.delete_batch(batch.id).await.expect("there");
     let gone = server.client.batch(batch.id).await.expect_err("gone");

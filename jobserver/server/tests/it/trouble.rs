@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nightshift_testbed::database::{Make, SCHEMA};
 use nightshift_testbed::faults::Proxy;
-use nightshift_wire::{ClaimRequest, Outcome, Problem, code};
+use nightshift_wire::{AttemptSubmission, ClaimRequest, Outcome, Problem, Submissions, code};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::sync::mpsc;
 
@@ -73,13 +73,16 @@ async fn a_silent_database_is_a_problem_with_retry_after_and_not_a_hang(make: Ma
     proxy.freeze();
     let request = serde_json::to_string(&claim_request("x")).expect("JSON");
     let results_as_json = serde_json::to_string(&results).expect("JSON");
+    let several = AttemptSubmission::from((claim.attempt, results.clone()));
+    let several = serde_json::to_string(&Submissions { submissions: vec![several] }).expect("JSON");
     let (to_submit, to_look) = (format!("/v1/attempts/{}/results", claim.attempt), format!("/v1/batches/{batch}"));
-    let (one, two, three) = tokio::join!(
+    let (one, two, three, four) = tokio::join!(
         ask(&server, "POST", "/v1/claims", request),
         ask(&server, "POST", &to_submit, results_as_json),
+        ask(&server, "POST", "/v1/results", several),
         ask(&server, "GET", &to_look, String::new()),
     );
-    for answer in [one, two, three] {
+    for answer in [one, two, three, four] {
         assert_try_again_later(answer).await;
     }
 

@@ -140,7 +140,7 @@ impl Given {
     pub(super) fn worker(&self, request: &ClaimRequest) -> Option<(WorkerRow, Vec<AttemptId>)> {
         let kept = self.kept();
         let (row, held) = kept.read.get(&request.worker)?;
-        // What it says of itself will be written, with all that is known of it.
+        // What it says of itself will be written, and is compared with what is there.
         if row.plugins != request.plugins || row.machine != request.machine {
             return None;
         }

@@ -11,10 +11,10 @@ use super::{
     rows::{self, RowOf},
     sql,
 };
-use crate::{NewBatch, Refusal, broken_off::BrokenOff};
-
-/// So many jobs of an abandoned batch are removed in one step.
-const REMOVED_AT_ONCE: u32 = 20;
+use crate::{
+    NewBatch, Refusal,
+    broken_off::{BrokenOff, Removal},
+};
 
 /// Opens a batch under the number taken for it.
 pub(super) async fn open(
@@ -132,8 +132,8 @@ pub(super) async fn seal(tx: &mut Tx, batch: BatchId, in_doubt: bool) -> Result<
 }
 
 /// Marks a batch that was handed in as being removed, when all its jobs are over; whether it is.
-pub(super) async fn take_away(tx: &mut Tx, batch: BatchId, in_doubt: bool) -> Result<bool, Failure> {
-    if tx.change(sql::REMOVE_BATCH, params! { "batch" => batch }).await? == 1 {
+pub(super) async fn take_away(tx: &mut Tx, batch: BatchId, by: &str, in_doubt: bool) -> Result<bool, Failure> {
+    if tx.change(sql::REMOVE_BATCH, params! { "batch" => batch, "receiver" => by }).await? == 1 {
         return Ok(true);
     }
     Ok(in_doubt && state(tx, batch).await?.is_none_or(|state| state == "abandoned"))
@@ -149,28 +149,24 @@ pub(super) async fn abandon(tx: &mut Tx, batch: BatchId, in_doubt: bool) -> Resu
     if abandoned_before { Ok(()) } else { Err(Refusal::NotReceiving(batch).into()) }
 }
 
-/// How far the removal of an abandoned batch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removal {
-    /// There is more: call again.
-    GoesOn,
-    /// Nothing of the batch is left.
-    Finished,
-}
-
 /// Removes some jobs of a batch whose hand-in broke off or that was deleted, at last the batch itself. The first step
 /// abandons it, unless that was done.
 pub(super) async fn remove_some(tx: &mut Tx, batch: BatchId) -> Result<Removal, Failure> {
     tx.change(sql::ABANDON_BATCH, params! { "batch" => batch }).await?;
-    let jobs = tx.all(sql::ABANDONED_JOBS, params! { "batch" => batch, "limit" => REMOVED_AT_ONCE }).await?;
+    let jobs = tx.all(sql::ABANDONED_JOBS, params! { "batch" => batch, "limit" => Removal::JOBS_AT_ONCE }).await?;
     let more = !jobs.is_empty();
+    let mut removed = 0;
     for mut job in jobs {
+        if removed >= Removal::RECORDS_AT_ONCE {
+            break;
+        }
         let id: JobId = job.get("id")?;
         for sql in [sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
             tx.change(sql, params! { "job" => id }).await?;
         }
         let first: RecordId = job.get("first_record")?;
         let records: u64 = job.get("records")?;
+        removed += records;
         for sql in [sql::DELETE_RESULTS, sql::DELETE_RECORDS] {
             tx.change(sql, params! { "first_record" => first, "records" => records }).await?;
         }

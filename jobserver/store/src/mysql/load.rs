@@ -11,8 +11,8 @@ use std::{
 };
 
 use mysql_async::params;
-use nightshift_rules::{breaker::ErrorRate, gates::Lane, sizing::Measured};
-use nightshift_wire::{AttemptId, BatchId, JobId, Machine, Moment};
+use nightshift_rules::{gates::Lane, sizing::Measured};
+use nightshift_wire::{AttemptId, BatchId, ErrorRate, JobId, Machine, Moment};
 
 use super::{
     connection::{Fields, Tx},

@@ -50,12 +50,11 @@ pub use self::{
 use self::{
     connection::{Connections, in_rounds},
     failure::Failure,
-    hand_in::Removal,
     numbers::Numbers,
     presence::Presence,
     writer::Writers,
 };
-use crate::{StoreError, statistics::Uncounted};
+use crate::{StoreError, broken_off::Removal, statistics::Uncounted};
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, BatchState, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobAction, JobFilter,
-    JobHistory, JobId, JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
+    AttemptId, Batch, BatchId, BatchState, Claim, ClaimRequest, ErrorRate, GiveBack, Heartbeat, Job, JobAction,
+    JobFilter, JobHistory, JobId, JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, Refusal, Store, StoreError,
     work::{
         attempts::{Beats, GivesBack},
-        batches::SuspendsBatch,
+        batches::{BatchChange, ChangesBatch},
         claim::ClaimJobs,
         jobs::{CHANGED_AT_ONCE, ChangesJobs},
         leases::{Expires, went_back},
@@ -49,12 +49,12 @@ impl MysqlStore {
             return Ok(Changed::default());
         }
         let page = self.find(&change.filter, from, CHANGED_AT_ONCE).await?;
-        let jobs: Vec<JobId> = page.jobs.iter().map(|job| job.id).collect();
-        let changed = self.work.run(ChangesJobs { change: change.clone(), jobs, now }).await?;
-        Ok(Changed { next: page.next, ..changed })
+        let (step, next) = ChangesJobs::step(change, page, now);
+        let changed = self.work.run(step).await?;
+        Ok(Changed { next, ..changed })
     }
 
-    /// Deletes what is left of a batch's jobs, so that nobody works on one of them, and then removes the batch.
+    /// Deletes what is left of a batch's jobs, so that nobody works on one of them, and then takes the batch out of sight.
     async fn delete(&self, batch: BatchId, now: Moment) -> Result<(), Failure> {
         let filter = JobFilter { batch: Some(batch), ..JobFilter::default() };
         let reason = "its batch was deleted".to_owned();
@@ -69,14 +69,13 @@ impl MysqlStore {
                 from = self.change(&change, at, now).await?.next;
             }
             // A job that was retried meanwhile is deleted in the next round.
-            if in_rounds!(self.writers, |tx, in_doubt| hand_in::take_away(tx, batch, in_doubt))? {
+            let by = self.presence.name();
+            if in_rounds!(self.writers, |tx, in_doubt| hand_in::take_away(tx, batch, by, in_doubt))? {
                 break;
             }
         }
         self.work.lanes_changed();
         self.broken_off().insert(batch);
-        self.remove(batch).await?;
-        self.broken_off().remove(&batch);
         Ok(())
     }
 
@@ -138,12 +137,12 @@ impl Store for MysqlStore {
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
-        let doing = "removing a batch whose hand-in broke off";
+        let doing = "removing what is left of a batch";
         let left: Vec<BatchId> = self.broken_off().iter().copied().collect();
         for batch in left {
             self.remove(batch).await.map_err(|failure| failure.of(doing))?;
             self.broken_off().remove(&batch);
-            tracing::info!(batch, "batch {batch} is removed: its hand-in had broken off");
+            tracing::info!(batch, "nothing is left of batch {batch}");
         }
         self.remove_unfinished(0).await.map_err(|failure| failure.of(doing))
     }
@@ -241,13 +240,18 @@ impl Store for MysqlStore {
     }
 
     async fn suspend_batch(&self, batch: BatchId, reason: &str, _: Moment) -> Result<Batch, StoreError> {
-        let suspends = SuspendsBatch { batch, reason: Some(reason.to_owned()) };
+        let suspends = ChangesBatch { batch, change: BatchChange::Suspend { reason: reason.to_owned() } };
         self.work.run(suspends).await.map_err(|failure| failure.of("suspending a batch"))?;
         self.batch(batch).await
     }
 
-    async fn resume_batch(&self, batch: BatchId, _: Moment) -> Result<Batch, StoreError> {
-        let resumes = SuspendsBatch { batch, reason: None };
+    async fn resume_batch(
+        &self,
+        batch: BatchId,
+        error_rate: Option<ErrorRate>,
+        _: Moment,
+    ) -> Result<Batch, StoreError> {
+        let resumes = ChangesBatch { batch, change: BatchChange::Resume { error_rate } };
         self.work.run(resumes).await.map_err(|failure| failure.of("resuming a batch"))?;
         self.work.read_anew();
         self.batch(batch).await

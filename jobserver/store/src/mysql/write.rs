@@ -34,10 +34,10 @@ pub(super) enum Written {
 impl Written {
     fn by(set: &WorkingSet) -> Written {
         let waits = set.changed_jobs().any(|(row, _)| row.state == JobState::Waiting);
-        let other =
-            |row: &WorkerRow, stored: Option<&WorkerRow>| stored.is_none_or(|stored| own_of(stored) != own_of(row));
-        let worker = set.changed_workers().any(|(row, stored)| other(row, stored));
-        let halted = |row: &BatchRow, stored: &BatchRow| stored.suspended != row.suspended;
+        let worker = set.changed_workers().any(|(row, stored)| stored.is_none_or(|stored| is_another(row, stored)));
+        let halted = |row: &BatchRow, stored: &BatchRow| {
+            (&stored.suspended, stored.error_rate) != (&row.suspended, row.error_rate)
+        };
         let batch = set.changed_batches().any(|(row, stored)| stored.is_some_and(|stored| halted(row, stored)));
         if waits || worker || batch { Written::Alone } else { Written::Beside }
     }
@@ -249,8 +249,9 @@ async fn workers(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<(), Failur
     let credits: Vec<_> = changed.iter().filter_map(|&(row, stored)| Some(credit(row, stored?))).collect();
     from.change(tx, sql::CREDIT_WORKERS, sql::CREDIT_SOUND_WORKERS, &credits).await?;
     for (row, stored) in changed {
-        let known = match stored {
-            Some(stored) => own_of(stored),
+        match stored {
+            Some(stored) if is_another(row, stored) => own(tx, row, stored).await?,
+            Some(_) => {}
             None => {
                 let met = params! {
                     "worker" => &row.worker,
@@ -260,27 +261,54 @@ async fn workers(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<(), Failur
                     "records_done" => row.records_done,
                 };
                 tx.change(sql::MEET_WORKER, met).await?;
-                own_of(&WorkerRow::met(&row.worker, row.first_seen))
+                own(tx, row, &WorkerRow::met(&row.worker, row.first_seen)).await?;
             }
-        };
-        if known == own_of(row) {
-            continue;
         }
-        let own = params! {
-            "worker" => &row.worker,
-            "name" => &row.name,
-            "plugins" => serde_json::to_string(&row.plugins)?,
-            "memory_mb" => row.machine.memory_mb,
-            "disk_mb" => row.machine.disk_mb,
-            "tags" => serde_json::to_string(&row.tags)?,
-            "drained" => &row.drained,
-            "failures_in_row" => row.failures_in_row,
-            "failing_job" => row.failing.map(|(job, _)| job),
-            "failing_since" => row.failing.map(|(_, since)| since),
-        };
-        tx.change(sql::WRITE_WORKER, own).await?;
     }
     Ok(())
+}
+
+/// Writes what is not written as a difference: the columns that are others, and in a statement of its own.
+async fn own(tx: &mut Tx, row: &WorkerRow, stored: &WorkerRow) -> Result<(), Failure> {
+    rows::change(tx, sql::WRITE_WORKER, &[own_of(row, stored)?]).await.map(drop)
+}
+
+fn own_of<'a>(row: &'a WorkerRow, stored: &WorkerRow) -> Result<Changed<&'a str, 9>, Failure> {
+    let own = |row: &WorkerRow| -> Result<RowOf<9>, Failure> {
+        let (job, since) = row.failing.unzip();
+        Ok([
+            row.name.as_str().into(),
+            serde_json::to_string(&row.plugins)?.into(),
+            row.machine.memory_mb.into(),
+            row.machine.disk_mb.into(),
+            serde_json::to_string(&row.tags)?.into(),
+            row.drained.as_deref().into(),
+            row.failures_in_row.into(),
+            job.into(),
+            since.into(),
+        ])
+    };
+    Ok(Changed { key: row.worker.as_str(), was: own(stored)?, is: own(row)? })
+}
+
+/// Whether something is another that is not written as a difference.
+fn is_another(row: &WorkerRow, stored: &WorkerRow) -> bool {
+    let WorkerRow {
+        worker: _,
+        name,
+        plugins,
+        machine,
+        tags,
+        drained,
+        failures_in_row,
+        failing,
+        first_seen: _,
+        last_seen: _,
+        jobs_done: _,
+        records_done: _,
+    } = stored;
+    let described = (name, plugins, machine, tags) == (&row.name, &row.plugins, &row.machine, &row.tags);
+    !(described && (drained, *failures_in_row, *failing) == (&row.drained, row.failures_in_row, row.failing))
 }
 
 /// What a worker did since it was read.
@@ -289,11 +317,6 @@ fn credit<'a>(row: &'a WorkerRow, stored: &WorkerRow) -> Changed<&'a str, 3> {
     let (jobs, records) = (did(row.jobs_done, stored.jobs_done), did(row.records_done, stored.records_done));
     let was = [stored.last_seen.into(), did(0, 0), did(0, 0)];
     Changed { key: row.worker.as_str(), was, is: [row.last_seen.into(), jobs, records] }
-}
-
-/// What is not written as a difference.
-fn own_of(row: &WorkerRow) -> WorkerRow {
-    WorkerRow { last_seen: 0, jobs_done: 0, records_done: 0, ..row.clone() }
 }
 
 async fn batch(tx: &mut Tx, row: &BatchRow, stored: Option<&BatchRow>) -> Result<(), Failure> {
@@ -315,8 +338,48 @@ async fn batch(tx: &mut Tx, row: &BatchRow, stored: Option<&BatchRow>) -> Result
         };
         tx.change(sql::COUNT_BATCH, count).await?;
     }
-    if stored.is_some_and(|stored| stored.suspended != row.suspended) {
-        tx.change(sql::SUSPEND_BATCH, params! { "batch" => row.id, "reason" => &row.suspended }).await?;
+    if stored.is_some_and(|stored| (&stored.suspended, stored.error_rate) != (&row.suspended, row.error_rate)) {
+        let rate = row.error_rate.as_per_mille();
+        let suspended = params! { "batch" => row.id, "reason" => &row.suspended, "error_rate" => rate };
+        tx.change(sql::SUSPEND_BATCH, suspended).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_worker_only_what_a_verb_changed_is_written() {
+        let stored = WorkerRow::met("w", 0);
+        let mut row = WorkerRow { last_seen: 7, jobs_done: 1, records_done: 9, ..stored.clone() };
+        assert!(!is_another(&row, &stored), "what it did is written as a difference");
+        row.machine.disk_mb = 5;
+        assert!(is_another(&row, &stored));
+        let changed = own_of(&row, &stored).expect("text");
+        let columns = (0..9).filter(|column| changed.was[*column] != changed.is[*column]);
+        assert_eq!(columns.collect::<Vec<_>>(), [3], "and nothing of what people wrote meanwhile");
+    }
+
+    #[test]
+    fn whatever_is_another_about_a_worker_is_written() {
+        let stored = WorkerRow::met("w", 0);
+        let other: [fn(&mut WorkerRow); 8] = [
+            |row| row.name.push('x'),
+            |row| row.plugins.push("x".to_owned()),
+            |row| row.machine.memory_mb = 5,
+            |row| row.machine.disk_mb = 5,
+            |row| row.tags.extend(["x".to_owned()]),
+            |row| row.drained = Some("x".to_owned()),
+            |row| row.failures_in_row = 5,
+            |row| row.failing = Some((5, 5)),
+        ];
+        for (case, change) in other.into_iter().enumerate() {
+            let mut row = stored.clone();
+            change(&mut row);
+            let Changed { was, is, .. } = own_of(&row, &stored).expect("text");
+            assert!(is_another(&row, &stored) && was != is, "case {case}");
+        }
+    }
 }

@@ -1,12 +1,15 @@
--- What verbs changed about a worker beyond what it did (credit_workers.sql).
-UPDATE workers
-SET name            = :name,
-    plugins         = :plugins,
-    memory_mb       = :memory_mb,
-    disk_mb         = :disk_mb,
-    tags            = :tags,
-    drained         = :drained,
-    failures_in_row = :failures_in_row,
-    failing_job     = :failing_job,
-    failing_since   = :failing_since
-WHERE worker = :worker
+-- What verbs changed about a worker beyond what it did (credit_workers.sql). Workers are read without a lock, so of each only
+-- the columns that a verb changed are written (rows.rs): what another server, or a person there, wrote meanwhile stays. SQLite
+-- has nobody else.
+UPDATE workers FORCE INDEX (PRIMARY)
+SET
+    name = ?,
+    plugins = ?,
+    memory_mb = ?,
+    disk_mb = ?,
+    tags = ?,
+    drained = ?,
+    failures_in_row = ?,
+    failing_job = ?,
+    failing_since = ?
+WHERE worker IN (?)

@@ -9,10 +9,10 @@ use nightshift_wire::{BatchId, JobState, Moment, RecordId};
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::{columns::Column, failure::Failure, load, sql};
-use crate::{NewBatch, Refusal, broken_off::BrokenOff};
-
-/// So many jobs of an abandoned batch are removed in one step.
-const REMOVED_AT_ONCE: u32 = 20;
+use crate::{
+    NewBatch, Refusal,
+    broken_off::{BrokenOff, Removal},
+};
 
 pub(super) fn open(connection: &Connection, batch: &NewBatch, now: Moment) -> Result<BatchId, Failure> {
     connection.prepare_cached(sql::OPEN_BATCH)?.execute(named_params! {
@@ -136,26 +136,22 @@ pub(super) fn take_away(connection: &Connection, batch: BatchId) -> Result<bool,
     Ok(marked == 1)
 }
 
-/// How far the removal of an abandoned batch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removal {
-    /// There is more: call again.
-    GoesOn,
-    /// Nothing of the batch is left.
-    Finished,
-}
-
 /// Removes some jobs of a batch whose hand-in broke off or that was deleted, at last the batch itself. The first step
 /// abandons it, unless that was done.
 pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Removal, Failure> {
     connection.prepare_cached(sql::ABANDON_BATCH)?.execute(named_params! { ":batch": batch })?;
     let jobs: Vec<(i64, RecordId, u64)> = connection
         .prepare_cached(sql::ABANDONED_JOBS)?
-        .query_map(named_params! { ":batch": batch, ":limit": REMOVED_AT_ONCE }, |row| {
+        .query_map(named_params! { ":batch": batch, ":limit": Removal::JOBS_AT_ONCE }, |row| {
             Ok((row.get("id")?, row.get("first_record")?, row.get("records")?))
         })?
         .collect::<Result<_, _>>()?;
+    let mut removed = 0;
     for &(job, first_record, records) in &jobs {
+        if removed >= Removal::RECORDS_AT_ONCE {
+            break;
+        }
+        removed += records;
         for sql in [sql::DELETE_SUPERSEDED_RESULTS, sql::DELETE_ATTEMPTS] {
             connection.prepare_cached(sql)?.execute(named_params! { ":job": job })?;
         }

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use nightshift_rules::{breaker::ErrorRate, gates::Lane, sizing::Measured};
-use nightshift_wire::{AttemptId, AttemptState, BatchId, JobId, JobState, Machine, Requirements};
+use nightshift_rules::{gates::Lane, sizing::Measured};
+use nightshift_wire::{AttemptId, AttemptState, BatchId, ErrorRate, JobId, JobState, Machine, Requirements};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use super::{

@@ -41,25 +41,20 @@ use std::{
 
 use async_trait::async_trait;
 use nightshift_wire::{
-    AttemptId, Batch, BatchId, BatchState, Claim, ClaimRequest, GiveBack, Heartbeat, Job, JobAction, JobFilter,
-    JobHistory, JobId, JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
+    AttemptId, Batch, BatchId, BatchState, Claim, ClaimRequest, ErrorRate, GiveBack, Heartbeat, Job, JobAction,
+    JobFilter, JobHistory, JobId, JobPage, Lease, Moment, Receipt, Records, Report, Submission, Worker, WorkerChange,
 };
 use rusqlite::Connection;
 
 pub use self::backup::{CopyError, copy};
-use self::{
-    failure::Failure,
-    hand_in::{NewJob, Removal},
-    lock::Lock,
-    readers::Readers,
-    writer::Writer,
-};
+use self::{failure::Failure, hand_in::NewJob, lock::Lock, readers::Readers, writer::Writer};
 use crate::{
     Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, Refusal, Store, StoreError,
+    broken_off::Removal,
     statistics::Uncounted,
     work::{
         attempts::{Beats, GivesBack},
-        batches::SuspendsBatch,
+        batches::{BatchChange, ChangesBatch},
         claim::ClaimJobs,
         jobs::{CHANGED_AT_ONCE, ChangesJobs},
         leases::{Expires, went_back},
@@ -206,12 +201,12 @@ impl SqliteStore {
             return Ok(Changed::default());
         }
         let page = self.find(change.filter.clone(), from, CHANGED_AT_ONCE).await?;
-        let jobs: Vec<JobId> = page.jobs.iter().map(|job| job.id).collect();
-        let changed = self.writer.run(ChangesJobs { change: change.clone(), jobs, now }).await?;
-        Ok(Changed { next: page.next, ..changed })
+        let (step, next) = ChangesJobs::step(change, page, now);
+        let changed = self.writer.run(step).await?;
+        Ok(Changed { next, ..changed })
     }
 
-    /// Deletes what is left of a batch's jobs, so that nobody works on one of them, and then removes the batch.
+    /// Deletes what is left of a batch's jobs, so that nobody works on one of them, and then takes the batch out of sight.
     async fn delete(&self, batch: BatchId, now: Moment) -> Result<(), Failure> {
         let filter = JobFilter { batch: Some(batch), ..JobFilter::default() };
         let reason = "its batch was deleted".to_owned();
@@ -235,8 +230,6 @@ impl SqliteStore {
             }
         }
         self.broken_off().insert(batch);
-        self.remove(batch).await?;
-        self.broken_off().remove(&batch);
         Ok(())
     }
 
@@ -246,7 +239,7 @@ impl SqliteStore {
 
     async fn remove(&self, batch: BatchId) -> Result<(), Failure> {
         let step = move |connection: &Connection, _: &mut _| hand_in::remove_some(connection, batch);
-        while self.writer.call(1, step).await? == Removal::GoesOn {}
+        while self.writer.call(writer::HEAVY, step).await? == Removal::GoesOn {}
         Ok(())
     }
 }
@@ -327,10 +320,9 @@ impl Store for SqliteStore {
     async fn tidy(&self) -> Result<(), StoreError> {
         let left: Vec<BatchId> = self.broken_off().iter().copied().collect();
         for batch in left {
-            let removed = self.remove(batch).await;
-            removed.map_err(|failure| failure.of("removing a batch whose hand-in broke off"))?;
+            self.remove(batch).await.map_err(|failure| failure.of("removing what is left of a batch"))?;
             self.broken_off().remove(&batch);
-            tracing::info!(batch, "batch {batch} is removed: its hand-in had broken off");
+            tracing::info!(batch, "nothing is left of batch {batch}");
         }
         Ok(())
     }
@@ -434,13 +426,18 @@ impl Store for SqliteStore {
     }
 
     async fn suspend_batch(&self, batch: BatchId, reason: &str, _: Moment) -> Result<Batch, StoreError> {
-        let suspends = SuspendsBatch { batch, reason: Some(reason.to_owned()) };
+        let suspends = ChangesBatch { batch, change: BatchChange::Suspend { reason: reason.to_owned() } };
         self.writer.run(suspends).await.map_err(|failure| failure.of("suspending a batch"))?;
         self.batch(batch).await
     }
 
-    async fn resume_batch(&self, batch: BatchId, _: Moment) -> Result<Batch, StoreError> {
-        let resumes = SuspendsBatch { batch, reason: None };
+    async fn resume_batch(
+        &self,
+        batch: BatchId,
+        error_rate: Option<ErrorRate>,
+        _: Moment,
+    ) -> Result<Batch, StoreError> {
+        let resumes = ChangesBatch { batch, change: BatchChange::Resume { error_rate } };
         self.writer.run(resumes).await.map_err(|failure| failure.of("resuming a batch"))?;
         self.batch(batch).await
     }

@@ -1,4 +1,4 @@
--- Suspended with a reason, or (NULL) resumed.
+-- Suspended with a reason, or (NULL) resumed, perhaps with more errors allowed than before.
 UPDATE batches
-SET suspended = :reason
+SET suspended = :reason, error_rate = :error_rate
 WHERE id = :batch

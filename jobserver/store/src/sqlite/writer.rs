@@ -29,7 +29,7 @@ use crate::work::{
 const GROUP: usize = 128;
 
 /// What writes so many rows has a commit of its own.
-const HEAVY: usize = 2_000;
+pub(super) const HEAVY: usize = 2_000;
 
 /// A verb that is still missing something after so many loads would be for ever.
 const MOST_LOADS: u32 = 100_000;
@@ -327,7 +327,7 @@ mod tests {
             lease_ms: 1,
             sampled: None,
             max_attempts: 1,
-            error_rate: nightshift_rules::breaker::ErrorRate::DEFAULT,
+            error_rate: nightshift_wire::ErrorRate::DEFAULT,
             position: None,
         }
     }

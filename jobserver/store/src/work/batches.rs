@@ -1,6 +1,6 @@
 //! What people do with batches that were handed in: suspend, resume; jobs that run go on.
 
-use nightshift_wire::BatchId;
+use nightshift_wire::{BatchId, ErrorRate};
 
 use super::{
     rows::BatchRow,
@@ -9,15 +9,26 @@ use super::{
 };
 use crate::Refusal;
 
-/// A batch is suspended (with a reason) or resumed, on the way to the store.
+/// A batch is suspended or resumed, on the way to the store.
 #[derive(Debug)]
-pub(crate) struct SuspendsBatch {
+pub(crate) struct ChangesBatch {
     pub(crate) batch: BatchId,
-    /// `None` resumes it.
-    pub(crate) reason: Option<String>,
+    pub(crate) change: BatchChange,
 }
 
-impl Verb for SuspendsBatch {
+/// What happens to it.
+#[derive(Debug)]
+pub(crate) enum BatchChange {
+    Suspend {
+        reason: String,
+    },
+    Resume {
+        /// How many errors it is allowed from now on, when that is another.
+        error_rate: Option<ErrorRate>,
+    },
+}
+
+impl Verb for ChangesBatch {
     type Answer = ();
 
     fn needs(&self, set: &WorkingSet, needs: &mut Vec<Need>) {
@@ -31,15 +42,16 @@ impl Verb for SuspendsBatch {
             return Err(Refusal::NoSuchBatch(self.batch).into());
         };
         let mut row: BatchRow = row.clone();
-        match &self.reason {
-            Some(reason) => {
+        match &self.change {
+            BatchChange::Suspend { reason } => {
                 row.suspended = Some(match reason.trim() {
                     "" => "suspended by an admin".to_owned(),
                     reason => reason.to_owned(),
                 });
             }
-            None => {
+            BatchChange::Resume { error_rate } => {
                 row.suspended = None;
+                row.error_rate = error_rate.unwrap_or(row.error_rate);
                 row.counts.judged_results = 0;
                 row.counts.judged_errors = 0;
             }

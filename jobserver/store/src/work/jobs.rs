@@ -5,7 +5,7 @@
 //! its next sign of life. That loss does not count against the job.
 
 use nightshift_rules::{action, life::JobEvent};
-use nightshift_wire::{AttemptState, JobAction, JobFilter, JobId, JobState, Moment, Unchanged};
+use nightshift_wire::{AttemptState, Job, JobAction, JobFilter, JobId, JobPage, JobState, Moment, Unchanged};
 
 use super::{
     moves::{self, Move},
@@ -18,16 +18,41 @@ use crate::{Changed, JobChange};
 /// So many jobs are changed in one step.
 pub(crate) const CHANGED_AT_ONCE: u32 = 200;
 
+/// A step ends where it would set aside more results than this, so that claims wait no longer for it than for any other
+/// group of verbs; a larger job is a step of its own.
+const SET_ASIDE_AT_ONCE: u64 = 2_000;
+
 /// One step of a change, on its way to the store.
 #[derive(Debug)]
 pub(crate) struct ChangesJobs {
-    pub(crate) change: JobChange,
+    change: JobChange,
     /// What the filter chose a moment ago.
-    pub(crate) jobs: Vec<JobId>,
-    pub(crate) now: Moment,
+    jobs: Vec<JobId>,
+    /// So many results are set aside.
+    results: u64,
+    now: Moment,
 }
 
 impl ChangesJobs {
+    /// The next step of a change, of what the filter chose, and where the one after it begins.
+    pub(crate) fn step(change: &JobChange, page: JobPage, now: Moment) -> (ChangesJobs, Option<JobId>) {
+        let JobPage { jobs: mut chosen, mut next } = page;
+        let retries = !change.dry_run && change.action == JobAction::Retry;
+        let sets_aside = |job: &Job| if retries && job.state == JobState::Done { job.records } else { 0 };
+        let mut results = chosen.first().map_or(0, sets_aside);
+        let mut fit = 1;
+        while let Some(more) = chosen.get(fit).map(sets_aside).filter(|more| results + more <= SET_ASIDE_AT_ONCE) {
+            results += more;
+            fit += 1;
+        }
+        if let Some(left) = chosen.get(fit) {
+            next = Some(left.id);
+            chosen.truncate(fit);
+        }
+        let jobs = chosen.iter().map(|job| job.id).collect();
+        (ChangesJobs { change: change.clone(), jobs, results, now }, next)
+    }
+
     /// Asks for everything at once that the loop would ask for one by one.
     fn load(&self, set: &WorkingSet) -> Result<(), Halt> {
         let jobs: Vec<Need> = self.jobs.iter().filter(|job| !set.has_job(**job)).map(|job| Need::Job(*job)).collect();
@@ -125,6 +150,59 @@ impl Verb for ChangesJobs {
     }
 
     fn weight(&self) -> usize {
-        self.jobs.len()
+        self.jobs.len() + usize::try_from(self.results).unwrap_or(usize::MAX / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_wire::JobEdit;
+
+    use super::*;
+
+    fn job(id: JobId, state: JobState, records: u64) -> Job {
+        Job {
+            id,
+            batch: 1,
+            seq: 0,
+            plugin: String::new(),
+            priority: 0,
+            requirements: nightshift_wire::Requirements::default(),
+            revision: 1,
+            state,
+            reason: String::new(),
+            records,
+            pickups: 1,
+            failures: 0,
+            losses: 0,
+            not_before: None,
+            worker: None,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
+    /// How many of these jobs are in the first step, what it weighs, and where the next one begins.
+    fn first(action: JobAction, jobs: &[(JobState, u64)], next: Option<JobId>) -> (usize, usize, Option<JobId>) {
+        let jobs = (10..).zip(jobs).map(|(id, &(state, records))| job(id, state, records)).collect();
+        let change = JobChange { action, filter: JobFilter::default(), reason: String::new(), dry_run: false };
+        let (step, next) = ChangesJobs::step(&change, JobPage { jobs, next }, 0);
+        (step.jobs.len(), step.weight(), next)
+    }
+
+    #[test]
+    fn a_step_sets_aside_the_results_of_some_jobs_and_never_of_a_whole_batch() {
+        use JobState::{Done, Quarantined};
+        let retried = |jobs: &[(JobState, u64)]| first(JobAction::Retry, jobs, Some(99));
+        assert_eq!(retried(&[(Done, 1_000), (Done, 1_000), (Done, 1)]), (2, 2_002, Some(12)));
+        assert_eq!(retried(&[(Done, 100_000), (Done, 1)]), (1, 100_001, Some(11)), "a large one by itself");
+        assert_eq!(
+            retried(&[(Quarantined, 100_000), (Done, 7)]),
+            (2, 9, Some(99)),
+            "what has no results weighs nothing"
+        );
+        assert_eq!(first(JobAction::Retry, &[], None), (0, 0, None));
+        let edit = JobAction::Edit(JobEdit::default());
+        assert_eq!(first(edit, &[(Done, 5_000), (Done, 5_000)], None), (2, 2, None), "a done job is not edited");
     }
 }

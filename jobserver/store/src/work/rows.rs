@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use nightshift_rules::{
     attempt::{AttemptFacts, JobFacts},
     auto_size::Speed,
-    breaker::ErrorRate,
     gates::Lane,
     sizing::Measured,
 };
 use nightshift_wire::{
-    AttemptId, AttemptState, BatchId, DataPosition, JobId, JobState, Machine, Moment, ReachedPosition, RecordId,
+    AttemptId, AttemptState, BatchId, DataPosition, ErrorRate, JobId, JobState, Machine, Moment, ReachedPosition,
+    RecordId,
 };
 
 /// Number of a lane, never used again.

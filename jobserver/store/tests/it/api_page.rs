@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use mysql_async::{Row, Value, prelude::Queryable as _};
-use nightshift_store::Store;
+use nightshift_store::{JobChange, Store};
 use nightshift_testbed::database::Make;
-use nightshift_wire::GiveBackCause;
+use nightshift_wire::{GiveBackCause, JobAction, JobFilter};
 use rusqlite::{Connection, types::ValueRef};
 
 use crate::{
@@ -47,7 +47,8 @@ fn examples(kind: &str) -> Vec<Example> {
     examples
 }
 
-/// Four jobs of two records: two are done, one is under way, and with one the plugin fell over once too often.
+/// Four jobs of two records: two are done, the first of them twice because it was retried, one is under way, and with one the
+/// plugin fell over once too often.
 async fn tell_the_story(store: &dyn Store) {
     hand_in(store, &[2, 2, 2, 2]).await;
     let mut ended = Vec::new();
@@ -65,6 +66,13 @@ async fn tell_the_story(store: &dyn Store) {
         give_back(store, &failing, GiveBackCause::Failed, "the plugin ran out of memory", now).await;
         ended.push(failing.attempt);
     }
+    let first = JobFilter { ids: vec![1], ..JobFilter::default() };
+    let retry = JobChange { action: JobAction::Retry, filter: first, reason: String::new(), dry_run: false };
+    let now = BEGINNING + 2 * MINUTE;
+    store.change_jobs(&retry, 0, now).await.expect("retried");
+    let again = claim(store, "anna", now).await;
+    finish(store, &again, now).await;
+    ended.push(again.attempt);
     store.count_work(&ended).await.expect("counted");
 }
 

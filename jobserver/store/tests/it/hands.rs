@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use nightshift_rules::breaker::ErrorRate;
 use nightshift_store::{JobResults, NewBatch, Refusal, Store, StoreError};
 use nightshift_wire::{
-    Batch, BatchId, Claim, ClaimRequest, GiveBack, GiveBackCause, Heartbeat, Job, Lease, Machine, Moment, Outcome,
-    Provenance, Receipt, RecordResult, Report, Requirements, StepReport, Submission, WorkerState,
+    Batch, BatchId, Claim, ClaimRequest, ErrorRate, GiveBack, GiveBackCause, Heartbeat, Job, Lease, Machine, Moment,
+    Outcome, Provenance, Receipt, RecordResult, Report, Requirements, StepReport, Submission, WorkerState,
 };
 
 /// The shortest lease of every batch here.

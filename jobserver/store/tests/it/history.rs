@@ -326,7 +326,7 @@ impl History<'_> {
         let batches: Vec<BatchId> = self.batches.keys().copied().collect();
         let Some(batch) = self.dice.choice(&batches).copied() else { return };
         if self.model.suspended.remove(&batch) {
-            self.store().resume_batch(batch, self.now).await.expect("resume");
+            self.store().resume_batch(batch, None, self.now).await.expect("resume");
         } else {
             self.store().suspend_batch(batch, "dice", self.now).await.expect("suspend");
             self.model.suspended.insert(batch);
@@ -337,6 +337,7 @@ impl History<'_> {
         let batches: Vec<BatchId> = self.batches.keys().copied().collect();
         let Some(batch) = self.dice.choice(&batches).copied() else { return };
         self.store().delete_batch(batch, self.now).await.expect("delete");
+        self.store().tidy().await.expect("tidy");
         self.batches.remove(&batch);
         for gone in self.model.delete(batch) {
             let submission = hands::submission(&gone.claim, Vec::new());
@@ -394,7 +395,7 @@ impl History<'_> {
         self.model.expire(self.now);
         while !self.store().expire(self.now).await.expect("expire").is_empty() {}
         for batch in std::mem::take(&mut self.model.suspended) {
-            self.store().resume_batch(batch, self.now).await.expect("resume");
+            self.store().resume_batch(batch, None, self.now).await.expect("resume");
         }
         for (state, action) in [(JobState::Suspended, JobAction::Resume), (JobState::Quarantined, JobAction::Retry)] {
             let filter = JobFilter { state: Some(state), ..JobFilter::default() };

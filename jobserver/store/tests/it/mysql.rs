@@ -154,7 +154,7 @@ async fn a_claim_passes_over_a_batch_that_another_server_suspended_just_now(make
         // The second server has read what waits within the last second, and does not know of it; nor does this worker.
         let next = second.claim(&request("another"), 0).await.expect("claimed");
         assert!(next.iter().all(|claim| claim.batch == other), "{next:?}");
-        first.resume_batch(batch, 0).await.expect("resumed");
+        first.resume_batch(batch, None, 0).await.expect("resumed");
     }
 }
 

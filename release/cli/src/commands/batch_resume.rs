@@ -1,7 +1,7 @@
 //! `nightshift batch resume`: a suspended batch's jobs go out again.
 
 use nightshift_contract::exit::Exit;
-use nightshift_wire::BatchId;
+use nightshift_wire::{BatchId, ErrorRate};
 
 use crate::server::{ServerArgs, number};
 use crate::surroundings::Surroundings;
@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// The batch's number
     #[arg(value_name = "ID", value_parser = number)]
     batch: BatchId,
+    /// The part of its further results that may be errors before it is suspended again, as in 0.6 or 60%
+    #[arg(long, value_name = "PART")]
+    error_rate: Option<ErrorRate>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -24,7 +27,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
-    let batch = args.server.client(around)?.resume_batch(args.batch).await?;
+    let batch = args.server.client(around)?.resume_batch(args.batch, args.error_rate).await?;
     match args.json {
         true => around.screen.json("batch", &batch)?,
         false => around.screen.good(format!("the jobs of batch {} go out", batch.id)),

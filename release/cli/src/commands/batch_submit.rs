@@ -13,7 +13,7 @@ use futures_util::TryStreamExt;
 use indicatif::ProgressBar;
 use nightshift_client::{Client, ClientError, HandedIn};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, HandIn, InputFormat, JobSize};
+use nightshift_wire::{Batch, ErrorRate, HandIn, InputFormat, JobSize};
 use tokio_util::io::ReaderStream;
 
 pub(crate) use self::input::Input;
@@ -85,6 +85,9 @@ pub(crate) struct Args {
     /// The oldest release that may process the records
     #[arg(long, value_name = "VERSION")]
     min_release: Option<String>,
+    /// The part of its results that may be errors before it is suspended, as in 0.6 or 60% [default: the grid's setting]
+    #[arg(long, value_name = "PART")]
+    error_rate: Option<ErrorRate>,
     /// Your own key for this batch: handing the same records in again under it makes no second batch
     #[arg(long, value_name = "K")]
     key: Option<String>,

@@ -19,7 +19,7 @@ use crate::surroundings::Surroundings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The jobs' numbers; without any, the flags choose
-    #[arg(value_name = "ID", value_parser = number, required_unless_present_any = ["batch", "state", "plugin", "release", "worker"])]
+    #[arg(value_name = "ID", value_parser = number, required_unless_present_any = ["batch", "state", "plugin", "release", "worker", "owner"])]
     ids: Vec<JobId>,
     #[command(flatten)]
     narrowing: Narrowing,

@@ -41,13 +41,14 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
     let client = args.server.client(around)?;
-    let Narrowing { batch, state, plugin, release, worker } = &args.narrowing;
+    let Narrowing { batch, state, plugin, release, worker, owner } = &args.narrowing;
     let query = JobQuery {
         batch: *batch,
         state: *state,
         plugin: plugin.clone(),
         release: release.as_deref().map(tag),
         worker: workers::meant_if_any(&client, worker.as_deref()).await?,
+        owner: owner.clone(),
         ..JobQuery::default()
     };
     let everything = query == JobQuery::default();

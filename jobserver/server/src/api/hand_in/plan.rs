@@ -2,9 +2,8 @@
 
 use axum::http::{HeaderMap, StatusCode, header};
 use nightshift_rules::auto_size::{self, Size, Speed};
-use nightshift_rules::breaker::ErrorRate;
 use nightshift_store::NewBatch;
-use nightshift_wire::{HandIn, InputFormat, JobSize, Requirements, code};
+use nightshift_wire::{ErrorRate, HandIn, InputFormat, JobSize, Requirements, code};
 use serde_json::json;
 
 use super::incoming::{Incoming, Keys, Most};
@@ -115,7 +114,7 @@ impl Plan {
                     Speed::Measured(_) | Speed::Unknown => None,
                 },
                 max_attempts: settings.max_attempts,
-                error_rate: ErrorRate::per_mille(settings.error_rate),
+                error_rate: asked.error_rate.unwrap_or(ErrorRate::per_mille(settings.error_rate)),
                 position: None,
             },
             release: catalogue.release.clone().unwrap_or_default(),
@@ -195,6 +194,9 @@ fn parameters(asked: &HandIn, format: InputFormat, required: Option<&Requirement
     });
     if let Some(required) = required {
         parameters["requirements"] = json!(required);
+    }
+    if let Some(rate) = asked.error_rate {
+        parameters["error_rate"] = json!(rate);
     }
     match &asked.table {
         None => parameters["format"] = json!(format),

@@ -3,7 +3,7 @@
 use nightshift_rules::acceptance::NotWanted;
 use nightshift_store::{Changed, JobChange, Refusal, Store};
 use nightshift_wire::{
-    AttemptState, BatchState, ClaimRequest, GiveBackCause, JobAction, JobEdit, JobFilter, JobState, Reason,
+    AttemptState, BatchState, ClaimRequest, GiveBackCause, JobAction, JobEdit, JobFilter, JobPage, JobState, Reason,
     WorkerChange,
 };
 
@@ -18,6 +18,10 @@ use crate::{
 async fn act(store: &dyn Store, action: JobAction, filter: JobFilter, now: i64) -> Changed {
     let change = JobChange { action, filter, reason: "a person wants it".to_owned(), dry_run: false };
     store.change_jobs(&change, 0, now).await.expect("change")
+}
+
+fn of_batch(batch: i64) -> JobFilter {
+    JobFilter { batch: Some(batch), ..JobFilter::default() }
 }
 
 fn one(job: i64) -> JobFilter {
@@ -192,7 +196,7 @@ pub(crate) async fn a_suspended_batch_hands_out_nothing_and_running_jobs_go_on(p
     let store = place.open().await;
     assert_eq!(try_claim(&*store, "y", 4).await, None);
     finish(&*store, &held, 4).await;
-    store.resume_batch(batch, 5).await.expect("resumed");
+    store.resume_batch(batch, None, 5).await.expect("resumed");
     assert_eq!(claim(&*store, "y", 6).await.batch, batch);
     assert_eq!(refusal(store.suspend_batch(99, "x", 7).await), Refusal::NoSuchBatch(99));
 }
@@ -214,11 +218,22 @@ pub(crate) async fn a_deleted_batch_leaves_nothing(place: &dyn Place) {
     let arriving = store.open_batch(crate::hands::new_batch(), 3).await.expect("open");
     assert_eq!(refusal(store.delete_batch(arriving, 4).await), Refusal::StillReceiving(arriving));
     store.delete_batch(gone, 4).await.expect("deleted");
-    assert_eq!(refusal(store.batch(gone).await), Refusal::NoSuchBatch(gone));
-    assert_eq!(refusal(store.delete_batch(gone, 5).await), Refusal::NoSuchBatch(gone));
-    assert_eq!(refusal(store.job(held.job).await), Refusal::NoSuchJob(held.job));
-    assert_eq!(refusal(submit(&*store, &held, results, 5).await), Refusal::NoSuchAttempt(held.attempt));
-    assert_eq!(try_claim(&*store, "x", 5).await, None);
+    for _before_and_after_its_rows_are_gone in 0..2 {
+        assert_eq!(refusal(store.batch(gone).await), Refusal::NoSuchBatch(gone));
+        assert_eq!(refusal(store.delete_batch(gone, 5).await), Refusal::NoSuchBatch(gone));
+        assert_eq!(refusal(store.job(held.job).await), Refusal::NoSuchJob(held.job));
+        assert_eq!(
+            store.batches(10).await.expect("batches").len(),
+            2,
+            "the one that is kept, and the one that arrives"
+        );
+        let found = store.find_jobs(&of_batch(gone), 0, 10).await.expect("jobs");
+        assert_eq!(found, JobPage { jobs: Vec::new(), next: None });
+        let answer = refusal(submit(&*store, &held, results.clone(), 5).await);
+        assert_eq!(answer, Refusal::NoSuchAttempt(held.attempt));
+        assert_eq!(try_claim(&*store, "x", 5).await, None);
+        store.tidy().await.expect("tidied");
+    }
     assert_eq!(store.batch(kept).await.expect("batch").state, BatchState::Done);
 }
 

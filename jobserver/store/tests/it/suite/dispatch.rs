@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use nightshift_rules::breaker::ErrorRate;
 use nightshift_store::{NewBatch, Refusal, Store};
 use nightshift_wire::{
-    BatchState, ClaimRequest, GiveBackCause, JobState, Machine, Outcome, RecordResult, Requirements, WorkerChange,
+    BatchState, ClaimRequest, ErrorRate, GiveBackCause, JobState, Machine, Outcome, RecordResult, Requirements,
+    WorkerChange,
 };
 
 use crate::{
@@ -191,12 +191,30 @@ pub(crate) async fn a_batch_that_fails_too_much_is_suspended_until_it_is_resumed
     assert_eq!(try_claim(&*store, "w", 4).await, None);
     finish(&*store, &running, 5).await;
 
-    assert_eq!(store.resume_batch(batch, 6).await.expect("resumed").suspended, None);
+    assert_eq!(store.resume_batch(batch, None, 6).await.expect("resumed").suspended, None);
     bad(7).await;
     assert_eq!(store.batch(batch).await.expect("batch").suspended, None, "counted anew");
     bad(8).await;
     let seen = store.batch(batch).await.expect("batch");
     assert!(seen.suspended.is_some() && seen.results == 750, "{seen:?}");
+}
+
+pub(crate) async fn a_batch_whose_errors_are_right_goes_on_when_more_of_them_are_allowed(place: &dyn Place) {
+    let store = place.open().await;
+    let new = NewBatch { error_rate: ErrorRate::per_mille(100), ..new_batch() };
+    let batch = hand_in_as(&*store, new, &[200; 3]).await;
+    let fail = async |now: i64| {
+        let claimed = claim(&*store, "w", now).await;
+        let records = store.records(claimed.attempt, &claimed.secret, &[]).await.expect("records").records;
+        let error = Outcome::Error("no such person".to_owned());
+        let results = records.into_iter().map(|record| RecordResult { id: record.id, outcome: error.clone() });
+        submit(&*store, &claimed, results.collect(), now).await.expect("accepted");
+        store.batch(batch).await.expect("batch").suspended
+    };
+    assert!(fail(1).await.is_some_and(|why| why.contains("the 10 % this batch is allowed")));
+    store.resume_batch(batch, Some(ErrorRate::per_mille(1_000)), 2).await.expect("resumed");
+    assert_eq!((fail(3).await, fail(4).await), (None, None));
+    assert_eq!(store.batch(batch).await.expect("batch").state, BatchState::Done);
 }
 
 pub(crate) async fn a_worker_that_fails_where_others_succeed_is_drained(place: &dyn Place) {

@@ -85,6 +85,7 @@ macro_rules! every_promise {
                 a_result_that_a_database_could_never_take_is_refused_for_good,
                 a_machine_may_say_anything_of_itself,
                 a_batch_that_fails_too_much_is_suspended_until_it_is_resumed,
+                a_batch_whose_errors_are_right_goes_on_when_more_of_them_are_allowed,
                 a_worker_that_fails_where_others_succeed_is_drained,
                 more_jobs_than_the_queue_holds_go_out_in_order,
                 what_many_workers_do_at_the_same_time_stays_with_each_of_them;

@@ -164,6 +164,7 @@ pub(crate) async fn a_deleted_batch_takes_the_record_of_its_positions_with_it(pl
     let batch = hand_in_at(&*store, &position("mariadb:7", "0-7-12", 1), &[1]).await;
     store.repin(&position("mariadb:8", "0-8-13", 2), 2).await.expect("repinned");
     store.delete_batch(batch, 3).await.expect("deleted");
+    store.tidy().await.expect("tidied");
     assert_eq!(store.repins(batch).await.expect("read"), []);
 }
 

@@ -94,6 +94,7 @@ pub(super) fn meant(args: &Args, around: &Surroundings) -> anyhow::Result<Meant>
         disk: args.disk.clone(),
         tags: args.tag.clone(),
         min_release: args.min_release.clone(),
+        error_rate: args.error_rate,
         dry_run: args.dry_run.is_some(),
         first: args.dry_run.flatten(),
     };

@@ -115,7 +115,7 @@ impl Worker {
             wait_ms: WAIT_MS,
             max: at_once,
             behind: None,
-            machine: Machine::default(),
+            machine: Machine { memory_mb: 8_192, disk_mb: 51_200 },
         };
         let mut claim = Vec::new();
         post(&mut claim, "/v1/claims", &serde_json::to_vec(&request)?);

@@ -39,7 +39,7 @@ const RELEASE: &str = "v1.0.0";
 /// Lives until the fleet is dismissed and its last job is handed in.
 pub(super) async fn live(number: usize, shared: &Shared, mut phases: watch::Receiver<Phase>) -> Result<()> {
     let line = Line::new(number, shared);
-    let worker = Worker { number, shared, line, back: Cell::new(false) };
+    let worker = Worker { number, shared, line, back: Cell::new(false), disk_mb: Cell::new(51_200) };
     worker.health(Moment::now()).await?;
     shared.arrive(Stage::Connected);
     tokio::select! {
@@ -61,6 +61,8 @@ struct Worker<'a> {
     line: Line<'a>,
     /// The server renewed a lease after it was killed.
     back: Cell<bool>,
+    /// The disk it has left, in megabytes: after every job it is another.
+    disk_mb: Cell<u64>,
 }
 
 /// A job in hand.
@@ -167,6 +169,7 @@ impl Worker<'_> {
 
     /// Claims a job and fetches its records.
     async fn begin(&self, due: Moment) -> Result<Job> {
+        let disk_mb = self.disk_mb.replace(self.disk_mb.get() - 100);
         let request = ClaimRequest {
             worker: format!("w{:05}", self.number),
             release: RELEASE.to_owned(),
@@ -176,7 +179,7 @@ impl Worker<'_> {
             wait_ms: CLAIM_WAIT_MS,
             max: 1,
             behind: None,
-            machine: Machine::default(),
+            machine: Machine { memory_mb: 8_192, disk_mb },
         };
         let request = Request::post("/v1/claims", serde_json::to_vec(&request)?);
         let (answer, tries) = self.line.ask(Kind::Claim, due, &request).await?;
