@@ -49,8 +49,7 @@ pub(super) struct Bounds {
 /// their bodies are read within the allowance.
 pub(super) async fn within(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let Bounds { allowance, time } = bounds;
-    let length = length(request.headers()).unwrap_or(0).min(allowance.limit as u64);
-    let time = time + Duration::from_secs(length / SLOWEST_BYTES_PER_SECOND);
+    let time = time + on_its_way(length(request.headers()), allowance.limit);
     let held = Arc::new(Mutex::new(None));
     request.extensions_mut().insert(Holding { allowance, held: Arc::clone(&held) });
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -91,6 +90,11 @@ pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refu
     let body = unpacked.finish().map_err(|fault| fault.refuse(doing, limit))?;
     *holding.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
     Ok(body)
+}
+
+/// How long a body may be on its way.
+fn on_its_way(announced: Option<u64>, limit: usize) -> Duration {
+    Duration::from_secs(announced.unwrap_or(0).min(limit as u64) / SLOWEST_BYTES_PER_SECOND)
 }
 
 /// How many bytes of body are announced.
@@ -220,6 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::metrics::Metrics;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -256,6 +261,26 @@ mod tests {
         let packed = gzip(b"0123456789");
         assert_eq!(unpack(b"{\"worker\": 1}", 100), Err(Fault::NoGzip));
         assert_eq!(unpack(&packed[..packed.len() - 9], 100), Err(Fault::NoGzip));
+    }
+
+    #[test]
+    fn a_body_has_as_long_as_the_slowest_network_needs_for_it() {
+        assert_eq!(on_its_way(Some(10_000_000), 64_000_000), Duration::from_secs(10_000));
+        assert_eq!(on_its_way(Some(u64::MAX), 2_000), Duration::from_secs(2), "a larger one is refused");
+        assert_eq!(on_its_way(None, 64_000_000), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let budget = Budget::new(1_000, Duration::ZERO, Metrics::new());
+        let allowance = Allowance { budget, limit: 10, silence: Duration::from_millis(1) };
+        let never = Body::from_stream(futures_util::stream::pending::<io::Result<Vec<u8>>>());
+        let mut request = Request::new(never);
+        request.extensions_mut().insert(Holding { allowance, held: Arc::default() });
+        let refused = whole("reading results", request).await.expect_err("nothing comes");
+        let problem = refused.problem();
+        assert_eq!((problem.status, problem.code.as_str()), (408, code::BAD_REQUEST));
+        assert_eq!(problem.detail, "reading results: nothing more of it came for 0.001 s; send it again");
     }
 
     proptest! {

@@ -1,5 +1,5 @@
 //! The results of a batch: all of them, the errors, or what has no result; as CSV or JSON lines; in input order, streamed
-//! in the memory of one job, also while the batch runs.
+//! in the memory of two jobs, one of which is read while the other is sent; also while the batch runs.
 //!
 //! All results are read job by job. Of the others a window of places is asked for first, so that a job which has nothing
 //! to show is not read.
@@ -12,6 +12,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_store::{JobResults, RecordWithOutcome, Store, StoreError};
 use nightshift_wire::{Batch, BatchState, JobState, Only, Outcome, Problem, ResultsFormat, ResultsQuery, code};
+use tokio::task::{JoinError, JoinHandle};
 
 use super::Shared;
 use super::batches::find;
@@ -79,6 +80,11 @@ pub(super) fn window(batch: &Batch) -> u64 {
     (RECORDS_AT_ONCE / records_of_a_job).clamp(1, JOBS_AT_ONCE)
 }
 
+/// A task that reads results ended by a fault.
+fn broken(error: JoinError) -> StoreError {
+    StoreError::Fault { doing: "reading the results of a batch", source: Box::new(error) }
+}
+
 /// The text of a batch's results, piece by piece.
 pub(super) struct Pieces {
     store: Arc<dyn Store>,
@@ -90,6 +96,8 @@ pub(super) struct Pieces {
     from: u64,
     /// Places before it whose jobs are wanted.
     wanted: VecDeque<u64>,
+    /// The next job, which is read while the one before it is written and sent.
+    ahead: Option<JoinHandle<Result<Option<JobResults>, StoreError>>>,
     /// What was written so far.
     pub(super) written: Written,
 }
@@ -110,24 +118,38 @@ impl Pieces {
             write_row(&mut head, columns.chain([ERROR_COLUMN]));
         }
         let (head, wanted) = (Some(head), VecDeque::new());
-        Pieces { store, batch, asked, head, from: 0, wanted, written: Written::default() }
+        Pieces { store, batch, asked, head, from: 0, wanted, ahead: None, written: Written::default() }
     }
 
     /// The next piece; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<String>, StoreError> {
-        let job = match self.next_job().await? {
-            Some(seq) => self.store.results(self.batch.id, seq).await?,
+        if self.ahead.is_none() {
+            self.read_ahead().await?;
+        }
+        let job = match self.ahead.take() {
+            Some(ahead) => ahead.await.map_err(broken)??,
             None => None,
         };
         let head = self.head.take();
         Ok(match job {
             Some(job) => {
+                self.read_ahead().await?;
                 let mut text = head.unwrap_or_default();
                 self.write(&mut text, &job);
                 Some(text)
             }
             None => head.filter(|head| !head.is_empty()),
         })
+    }
+
+    /// Begins to read the next job that has something to show, if there is one.
+    async fn read_ahead(&mut self) -> Result<(), StoreError> {
+        let (batch, seq) = (self.batch.id, self.next_job().await?);
+        self.ahead = seq.map(|seq| {
+            let store = Arc::clone(&self.store);
+            tokio::spawn(async move { store.results(batch, seq).await })
+        });
+        Ok(())
     }
 
     /// The place of the next job that has something to show.

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use nightshift_server::catalogue::Offered;
 use nightshift_wire::{
-    ActionRequest, Answer, AttemptSubmission, Batch, BatchState, Claim, ClaimRequest, Gate, GiveBack, GiveBackCause,
-    Heartbeat, JobAction, JobEdit, JobFilter, JobQuery, JobState, Machine, Reason, Requirements, Submissions,
-    WorkerChange, code,
+    ActionRequest, Answer, AttemptSubmission, Batch, BatchState, Claim, ClaimRequest, ErrorRate, Gate, GiveBack,
+    GiveBackCause, HandIn, Heartbeat, JobAction, JobEdit, JobFilter, JobQuery, JobSize, JobState, Machine, Reason,
+    Requirements, Submissions, WorkerChange, code,
 };
 
-use crate::running::{LEASE, TestServer, catalogue, claim_request, refusal};
+use crate::running::{LEASE, TestServer, asks_for, catalogue, claim_request, pieces, refusal};
 
 fn of_batch(batch: &Batch) -> JobFilter {
     JobFilter { batch: Some(batch.id), ..JobFilter::default() }
@@ -266,6 +267,28 @@ async fn a_suspended_batch_hands_out_nothing_and_a_deleted_one_is_gone() {
     let heartbeat = Heartbeat { secret: held.secret.clone(), done: 0 };
     let answer = server.client.heartbeat(held.attempt, &heartbeat).await;
     assert!(answer.is_err() || answer.is_ok_and(|lease| lease.lease_ms.is_none()), "its worker may drop the job");
+}
+
+#[tokio::test]
+async fn how_many_errors_a_batch_may_have_is_said_when_it_is_handed_in_and_when_it_is_resumed() {
+    let server = TestServer::start().await;
+    let none = HandIn {
+        error_rate: Some(ErrorRate::per_mille(0)),
+        job_size: Some(JobSize::Records(200)),
+        ..asks_for("count")
+    };
+    let nameless = Bytes::from(format!("name\n{}", "\n".repeat(400)));
+    let batch = server.client.hand_in(&none, pieces([nameless])).await.expect("good");
+    let first = server.claim("w-1").await.expect("a job");
+    server.done(&first).await;
+    let suspended = server.client.batch(batch.id).await.expect("there").suspended.expect("200 names were empty");
+    assert!(suspended.contains("more than the 0 % this batch is allowed"), "{suspended}");
+
+    server.client.resume_batch(batch.id, Some(ErrorRate::per_mille(1_000))).await.expect("there");
+    let second = server.claim("w-1").await.expect("a job");
+    server.done(&second).await;
+    let done = server.client.batch(batch.id).await.expect("there");
+    assert_eq!((done.state, done.suspended, done.errors), (BatchState::Done, None, 400));
 }
 
 #[tokio::test]

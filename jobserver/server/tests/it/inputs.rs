@@ -9,7 +9,8 @@ use flate2::write::GzEncoder;
 use nightshift_rules::sizing::Measured;
 use nightshift_server::serve::Limits;
 use nightshift_wire::{
-    HandIn, InputFormat, InputProblem, JobSize, Preview, Provenance, Report, SizedBy, Submission, WorkerState, code,
+    ErrorRate, HandIn, InputFormat, InputProblem, JobSize, Preview, Provenance, Report, SizedBy, Submission,
+    WorkerState, code,
 };
 
 use crate::log;
@@ -368,6 +369,8 @@ async fn a_hand_in_may_require_something_else_of_workers_than_its_plugin() {
     assert_eq!(server.claim("w-1").await, None, "it has neither the memory nor the tags");
 
     let other = HandIn { memory: Some("1GB".to_owned()), ..asked.clone() };
+    assert_eq!(refusal(&send(other).await.expect_err("it is asked for otherwise")).code, code::KEY_REUSED);
+    let other = HandIn { error_rate: Some(ErrorRate::per_mille(50)), ..asked };
     assert_eq!(refusal(&send(other).await.expect_err("it is asked for otherwise")).code, code::KEY_REUSED);
     let wrong = HandIn { disk: Some("lots".to_owned()), ..asks_for("count") };
     let refused = send(wrong).await.expect_err("no amount");

@@ -63,6 +63,7 @@ async fn a_hand_in_that_asks_for_the_impossible_is_refused() {
         "/v1/batches?plugin=count&job_size=0",
         "/v1/batches?plugin=count&job_size=100001",
         "/v1/batches?plugin=count&job_size=many",
+        "/v1/batches?plugin=count&error_rate=5",
         "/v1/batches?plugin=count&prio=1",
         "/v1/batches?plugin=count&name=",
         "/v1/batches?plugin=count&name=a%0Ab",

@@ -1,9 +1,11 @@
-//! Records become jobs, and jobs a batch: cut, appended, noted, sealed; or abandoned.
+//! Records become jobs, and jobs a batch: cut, appended, noted, sealed; or abandoned. While jobs are appended the next
+//! records are read; there is one append at a time.
 
 use axum::body::Bytes;
 use futures_util::Stream;
-use nightshift_store::{Input, Noted};
+use nightshift_store::{Input, Noted, StoreError};
 use nightshift_wire::{Batch, BatchId};
+use tokio::task::JoinHandle;
 
 use super::TheStore;
 use super::incoming::Incoming;
@@ -75,6 +77,8 @@ pub(super) struct Arriving {
     /// Complete jobs that are not appended yet.
     complete: Vec<Vec<Vec<String>>>,
     complete_bytes: usize,
+    /// The jobs that are being appended.
+    appending: Option<JoinHandle<Result<(), StoreError>>>,
     job: Vec<Vec<String>>,
     /// The memory for what is not appended.
     held: Held,
@@ -90,6 +94,7 @@ impl Arriving {
             batch: None,
             complete: Vec::new(),
             complete_bytes: 0,
+            appending: None,
             job: Vec::new(),
             held: Held::nothing(&app.arriving),
         }
@@ -108,6 +113,7 @@ impl Arriving {
             self.complete.push(std::mem::take(&mut self.job));
             self.append(app).await?;
         }
+        self.appended().await?;
         let batch = self.batch.ok_or_else(|| Refused::internal(&self.plan.doing()))?;
         self.seal(app, batch).await
     }
@@ -148,9 +154,18 @@ impl Arriving {
                 batch
             }
         };
+        self.appended().await?;
         self.complete_bytes = 0;
-        let jobs = std::mem::take(&mut self.complete);
-        self.store.append_jobs(batch, jobs).await.map_err(while_doing(|| self.plan.doing()))
+        let (store, jobs) = (TheStore::clone(&self.store), std::mem::take(&mut self.complete));
+        self.appending = Some(tokio::spawn(async move { store.append_jobs(batch, jobs).await }));
+        Ok(())
+    }
+
+    /// Waits until all that was given to be appended is.
+    async fn appended(&mut self) -> Result<(), Refused> {
+        let Some(appending) = self.appending.take() else { return Ok(()) };
+        let appended = appending.await.map_err(|_| Refused::internal(&self.plan.doing()))?;
+        appended.map_err(while_doing(|| self.plan.doing()))
     }
 
     /// Notes what the batch was made of, then seals it; or finds that its key stands for another.
@@ -173,7 +188,9 @@ impl Arriving {
     }
 
     /// It was not handed in whole: says who handed it in and how far it came, and removes what is there of it.
-    pub(super) async fn break_off(&self, by: &str, why: &Refused) {
+    pub(super) async fn break_off(&mut self, by: &str, why: &Refused) {
+        // Whatever comes of it: nothing may follow what is removed now.
+        let _ = self.appended().await;
         let (records, bytes) = self.incoming.arrived();
         let why = one_line(why.detail());
         tracing::info!(
