@@ -18,9 +18,9 @@ use crate::{Changed, JobChange};
 /// So many jobs are changed in one step.
 pub(crate) const CHANGED_AT_ONCE: u32 = 200;
 
-/// A step ends where it would set aside more results than this, so that claims wait no longer for it than for any other
+/// A step ends where it would supersede more results than this, so that claims wait no longer for it than for any other
 /// group of verbs; a larger job is a step of its own.
-const SET_ASIDE_AT_ONCE: u64 = 2_000;
+const SUPERSEDED_AT_ONCE: u64 = 2_000;
 
 /// One step of a change, on its way to the store.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct ChangesJobs {
     change: JobChange,
     /// What the filter chose a moment ago.
     jobs: Vec<JobId>,
-    /// So many results are set aside.
+    /// So many results are superseded.
     results: u64,
     now: Moment,
 }
@@ -38,10 +38,10 @@ impl ChangesJobs {
     pub(crate) fn step(change: &JobChange, page: JobPage, now: Moment) -> (ChangesJobs, Option<JobId>) {
         let JobPage { jobs: mut chosen, mut next } = page;
         let retries = !change.dry_run && change.action == JobAction::Retry;
-        let sets_aside = |job: &Job| if retries && job.state == JobState::Done { job.records } else { 0 };
-        let mut results = chosen.first().map_or(0, sets_aside);
+        let supersedes = |job: &Job| if retries && job.state == JobState::Done { job.records } else { 0 };
+        let mut results = chosen.first().map_or(0, supersedes);
         let mut fit = 1;
-        while let Some(more) = chosen.get(fit).map(sets_aside).filter(|more| results + more <= SET_ASIDE_AT_ONCE) {
+        while let Some(more) = chosen.get(fit).map(supersedes).filter(|more| results + more <= SUPERSEDED_AT_ONCE) {
             results += more;
             fit += 1;
         }
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_sets_aside_the_results_of_some_jobs_and_never_of_a_whole_batch() {
+    fn a_step_supersedes_the_results_of_some_jobs_and_never_of_a_whole_batch() {
         use JobState::{Done, Quarantined};
         let retried = |jobs: &[(JobState, u64)]| first(JobAction::Retry, jobs, Some(99));
         assert_eq!(retried(&[(Done, 1_000), (Done, 1_000), (Done, 1)]), (2, 2_002, Some(12)));

@@ -171,17 +171,20 @@ pub(crate) async fn a_machine_may_say_anything_of_itself(place: &dyn Place) {
     assert_eq!(claims.len(), 1);
 }
 
+/// Does a job of which every result is an error.
+async fn do_badly(store: &dyn Store, now: i64) {
+    let claimed = claim(store, "w", now).await;
+    let records = store.records(claimed.attempt, &claimed.secret, &[]).await.expect("records").records;
+    let error = Outcome::Error("no such person".to_owned());
+    let results = records.into_iter().map(|record| RecordResult { id: record.id, outcome: error.clone() });
+    submit(store, &claimed, results.collect(), now).await.expect("accepted");
+}
+
 pub(crate) async fn a_batch_that_fails_too_much_is_suspended_until_it_is_resumed(place: &dyn Place) {
     let store = place.open().await;
     let new = NewBatch { error_rate: ErrorRate::per_mille(100), ..new_batch() };
     let batch = hand_in_as(&*store, new, &[150; 5]).await;
-    let bad = async |now: i64| {
-        let claimed = claim(&*store, "w", now).await;
-        let records = store.records(claimed.attempt, &claimed.secret, &[]).await.expect("records").records;
-        let error = Outcome::Error("no such person".to_owned());
-        let results = records.into_iter().map(|record| RecordResult { id: record.id, outcome: error.clone() });
-        submit(&*store, &claimed, results.collect(), now).await.expect("accepted");
-    };
+    let bad = async |now: i64| do_badly(&*store, now).await;
     bad(1).await;
     assert_eq!(store.batch(batch).await.expect("batch").suspended, None, "too few to judge");
     let running = claim(&*store, "x", 2).await;
@@ -204,11 +207,7 @@ pub(crate) async fn a_batch_whose_errors_are_right_goes_on_when_more_of_them_are
     let new = NewBatch { error_rate: ErrorRate::per_mille(100), ..new_batch() };
     let batch = hand_in_as(&*store, new, &[200; 3]).await;
     let fail = async |now: i64| {
-        let claimed = claim(&*store, "w", now).await;
-        let records = store.records(claimed.attempt, &claimed.secret, &[]).await.expect("records").records;
-        let error = Outcome::Error("no such person".to_owned());
-        let results = records.into_iter().map(|record| RecordResult { id: record.id, outcome: error.clone() });
-        submit(&*store, &claimed, results.collect(), now).await.expect("accepted");
+        do_badly(&*store, now).await;
         store.batch(batch).await.expect("batch").suspended
     };
     assert!(fail(1).await.is_some_and(|why| why.contains("the 10 % this batch is allowed")));
