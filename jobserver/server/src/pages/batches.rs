@@ -229,7 +229,8 @@ pub(super) async fn act(
     match act {
         Act::Suspend { reason } => drop(batches::suspend_batch(&app, caller, batch, &reason).await?),
         Act::Resume { reason } => {
-            drop(batches::resume_batch(&app, caller, batch, &ResumeBatch { reason, error_rate: None }).await?)
+            let resume = ResumeBatch { reason, error_rate: None };
+            batches::resume_batch(&app, caller, batch, &resume).await?;
         }
         Act::Delete { confirmed } if confirmed.trim() == batch.to_string() => {
             batches::delete_batch(&app, caller, batch).await?;
