@@ -19,6 +19,7 @@ use crate::metrics::{Figures, Metrics};
 use crate::pages::Live;
 use crate::primary::CompanyData;
 use crate::rate::{Rate, Rates};
+use crate::refused::Refused;
 use crate::rollouts::Rollouts;
 use crate::stops::OwnStops;
 use crate::turns::Turns;
@@ -64,6 +65,14 @@ pub(crate) struct App {
     pub(crate) description: OnceLock<Description>,
     /// Cancelled when the server is asked to end: nothing waits any more.
     pub(crate) stopping: CancellationToken,
+}
+
+/// Does something to its end, whether or not who asked for it still waits. `doing` says what.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    doing: &str,
+    act: impl Future<Output = Result<T, Refused>> + Send + 'static,
+) -> Result<T, Refused> {
+    tokio::spawn(act).await.map_err(|_| Refused::internal(doing))?
 }
 
 /// Records of one batch when the configuration does not say.
@@ -162,5 +171,26 @@ impl Default for Limits {
             requests: Rate::REQUESTS,
             failures: Rate::FAILURES,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_begun_is_done_although_nobody_waits_for_it_any_more() {
+        let (go_on, may_go_on) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel();
+        let mut asked = Box::pin(to_its_end("deleting a batch", async {
+            may_go_on.await.map_err(|_| Refused::internal("waiting"))?;
+            done.send(()).map_err(|()| Refused::internal("telling"))
+        }));
+        assert!(futures_util::poll!(asked.as_mut()).is_pending(), "it is begun");
+        drop(asked);
+        go_on.send(()).expect("it goes on");
+        is_done.await.expect("it is done");
     }
 }

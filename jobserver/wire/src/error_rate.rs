@@ -16,6 +16,9 @@ pub struct ErrorRate(u32);
 #[error("{0:?} is no part of the results: write it from 0.0 to 1.0 or from 0% to 100%, as in 0.05 or 5%")]
 pub struct WrongErrorRate(String);
 
+/// So much of a wrong text is shown.
+const LONGEST_SHOWN: usize = 40;
+
 impl ErrorRate {
     /// One result in two.
     pub const DEFAULT: ErrorRate = ErrorRate(500);
@@ -35,7 +38,7 @@ impl FromStr for ErrorRate {
     type Err = WrongErrorRate;
 
     fn from_str(text: &str) -> Result<Self, WrongErrorRate> {
-        let wrong = || WrongErrorRate(text.to_owned());
+        let wrong = || WrongErrorRate(text.chars().take(LONGEST_SHOWN).collect());
         let (number, whole) = match text.trim().strip_suffix('%') {
             Some(number) => (number.trim_end(), 100.0),
             None => (text.trim(), 1.0),
@@ -45,7 +48,10 @@ impl FromStr for ErrorRate {
             return Err(wrong());
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 1000")]
-        Ok(ErrorRate((rate / whole * 1000.0).round() as u32))
+        let thousandths = (rate / whole * 1000.0).round() as u32;
+        // Only what is written as none is none, and only what is written as all is all.
+        let (least, most) = (u32::from(rate > 0.0), 1000 - u32::from(rate < whole));
+        Ok(ErrorRate(thousandths.clamp(least, most)))
     }
 }
 
@@ -77,9 +83,15 @@ mod tests {
 
     #[test]
     fn a_rate_is_read_as_people_write_it_and_shown_in_per_cent() {
-        for (text, thousandths, shown) in
-            [("0.05", 50, "5 %"), ("5%", 50, "5 %"), (" 12.5 % ", 125, "12.5 %"), ("0", 0, "0 %"), ("1", 1000, "100 %")]
-        {
+        for (text, thousandths, shown) in [
+            ("0.05", 50, "5 %"),
+            ("5%", 50, "5 %"),
+            ("0.0001", 1, "0.1 %"),
+            ("99.99%", 999, "99.9 %"),
+            (" 12.5 % ", 125, "12.5 %"),
+            ("0", 0, "0 %"),
+            ("1", 1000, "100 %"),
+        ] {
             let rate: ErrorRate = text.parse().expect(text);
             assert_eq!((rate.as_per_mille(), rate.to_string().as_str()), (thousandths, shown));
             assert_eq!(shown.parse(), Ok(rate), "what is shown can be written");
@@ -92,5 +104,7 @@ mod tests {
             let wrong = text.parse::<ErrorRate>().expect_err(text).to_string();
             assert!(wrong.contains("as in 0.05 or 5%"), "{wrong}");
         }
+        let long = "9".repeat(1_000_000).parse::<ErrorRate>().expect_err("too much").to_string();
+        assert!(long.len() < 200, "{}", long.len());
     }
 }

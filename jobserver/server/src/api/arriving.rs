@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use nightshift_wire::code;
 
 use crate::budget::{Budget, Held};
+use crate::clock::Stopwatch;
 use crate::refused::Refused;
 
 /// The slowest network that a body comes over: the least bandwidth that a grid may be given.
@@ -29,6 +30,8 @@ pub(crate) struct Allowance {
     pub(crate) budget: Arc<Budget>,
     pub(crate) limit: usize,
     pub(crate) silence: Duration,
+    /// After this time a body has to arrive at a rate, however slow.
+    pub(crate) unhurried: Duration,
 }
 
 /// An allowance with what one request holds of it; given back when the request is answered.
@@ -65,7 +68,8 @@ pub(super) async fn within(State(bounds): State<Bounds>, mut request: Request, n
 /// The whole body of a request whose route has an allowance. `doing` says what is being read.
 pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refused> {
     let Some(holding) = request.extensions().get::<Holding>().cloned() else { return Err(Refused::internal(doing)) };
-    let Allowance { budget, limit, silence } = holding.allowance;
+    let Allowance { budget, limit, silence, unhurried } = holding.allowance;
+    let (begun, mut arrived) = (Stopwatch::start(), 0);
     let encoding = encoding(doing, request.headers())?;
     if length(request.headers()).is_some_and(|length| length > limit as u64) {
         return Err(too_large(doing, limit));
@@ -79,6 +83,12 @@ pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refu
             Refused::new(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, detail)
         })?;
         let Some(piece) = next else { break };
+        arrived += piece.as_ref().map_or(0, |piece| piece.len());
+        if is_too_slow(Duration::from_secs_f64(begun.seconds()), unhurried, arrived) {
+            let detail =
+                format!("{doing}: it comes at less than {SLOWEST_BYTES_PER_SECOND} bytes a second; send it again");
+            return Err(Refused::new(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, detail));
+        }
         let piece = piece.map_err(|_| Refused::bad_request(format!("{doing}: it broke off")))?;
         for part in piece.chunks(UNPACKED_AT_ONCE) {
             unpacked.take(part).map_err(|fault| fault.refuse(doing, limit))?;
@@ -90,6 +100,12 @@ pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refu
     let body = unpacked.finish().map_err(|fault| fault.refuse(doing, limit))?;
     *holding.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
     Ok(body)
+}
+
+/// Whether a body of which so much arrived holds its place for too long: a large one is announced with a word.
+fn is_too_slow(since: Duration, unhurried: Duration, arrived: usize) -> bool {
+    let hurried = since.saturating_sub(unhurried);
+    (arrived as u64) < hurried.as_secs().saturating_mul(SLOWEST_BYTES_PER_SECOND)
 }
 
 /// How long a body may be on its way.
@@ -270,10 +286,18 @@ mod tests {
         assert_eq!(on_its_way(None, 64_000_000), Duration::ZERO);
     }
 
+    #[test]
+    fn a_body_that_trickles_is_given_up_however_large_it_is_said_to_be() {
+        let (seconds, unhurried) = (Duration::from_secs, Duration::from_secs(900));
+        assert!(!is_too_slow(seconds(900), unhurried, 1));
+        assert!(!is_too_slow(seconds(1_000), unhurried, 100_000));
+        assert!(is_too_slow(seconds(1_000), unhurried, 99_999));
+    }
+
     #[tokio::test]
     async fn a_body_that_does_not_come_is_given_up() {
         let budget = Budget::new(1_000, Duration::ZERO, Metrics::new());
-        let allowance = Allowance { budget, limit: 10, silence: Duration::from_millis(1) };
+        let allowance = Allowance { budget, limit: 10, silence: Duration::from_millis(1), unhurried: Duration::ZERO };
         let never = Body::from_stream(futures_util::stream::pending::<io::Result<Vec<u8>>>());
         let mut request = Request::new(never);
         request.extensions_mut().insert(Holding { allowance, held: Arc::default() });

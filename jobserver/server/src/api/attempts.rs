@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
 use nightshift_rules::acceptance::NotWanted;
-use nightshift_store::StoreError;
 use nightshift_wire::{
     Answer, Answers, AttemptId, GiveBack, GiveBackCause, Heartbeat, Lease, MOST_AT_ONCE, Problem, Receipt, Records,
     Submission, Submissions, code, counted,
@@ -136,16 +135,6 @@ pub(super) async fn submit_many(
     let sent: Vec<(AttemptId, usize)> =
         own.iter().map(|(attempt, submission)| (*attempt, submission.results.len())).collect();
     let outcomes = app.store.submit_many(own, app.clock.now()).await;
-    let away = |outcome: &Result<Receipt, StoreError>| matches!(outcome, Err(StoreError::Away { .. }));
-    let taken_before = answers.iter().any(|answer| matches!(answer, Some(Answer::Receipt(_))));
-    if !taken_before
-        && !outcomes.is_empty()
-        && outcomes.iter().all(away)
-        && let Some(Err(error)) = outcomes.first()
-    {
-        // The client waits as it does after a single one, and not because it read all the answers.
-        return Err(Refused::by_store(&format!("handing in the results of {} attempts", outcomes.len()), error));
-    }
     let mut outcomes = outcomes.into_iter().zip(sent).map(|(outcome, (attempt, records))| match outcome {
         Ok(receipt) => {
             note(&app, attempt, &receipt, records);
@@ -153,8 +142,14 @@ pub(super) async fn submit_many(
         }
         Err(error) => Answer::Problem(Refused::by_store(&handing_in(attempt), &error).problem()),
     });
-    let answers = answers.into_iter().filter_map(|answer| answer.or_else(|| outcomes.next()));
-    Ok(Json(Answers { answers: answers.collect() }))
+    let answers: Vec<Answer> = answers.into_iter().filter_map(|answer| answer.or_else(|| outcomes.next())).collect();
+    let away = |answer: &Answer| matches!(answer, Answer::Problem(problem) if problem.code == code::STORE_AWAY);
+    if answers.iter().all(away) {
+        // The client waits as it does after a single one, and need not have read all the answers.
+        let detail = format!("handing in the results of {} attempts: the store cannot be used just now", answers.len());
+        return Err(Refused::away(detail));
+    }
+    Ok(Json(Answers { answers }))
 }
 
 /// Refuses what a denied release computed, unless it was accepted before; the job waits again at once.

@@ -15,7 +15,7 @@ use super::body::{Body, Number, number};
 use super::stream;
 use crate::access::Caller;
 use crate::acts;
-use crate::app::App;
+use crate::app::{App, to_its_end};
 use crate::refused::{Refused, one_line, while_doing};
 
 /// The most batches a list shows.
@@ -189,13 +189,17 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn delete_batch(app: &App, caller: &Caller, batch: BatchId) -> Result<(), Refused> {
-    let deleted = app.store.delete_batch(batch, app.clock.now()).await;
-    deleted.map_err(while_doing(|| format!("deleting batch {batch}")))?;
-    tracing::warn!(batch, "batch {batch} is deleted with its records and results");
-    app.untidy.notify_one();
-    acts::note(app, caller, format!("deleted batch {batch} with its records and results"), "").await;
-    Ok(())
+pub(crate) async fn delete_batch(app: &Arc<App>, caller: &Caller, batch: BatchId) -> Result<(), Refused> {
+    let (app, caller) = (Arc::clone(app), caller.clone());
+    to_its_end("deleting a batch", async move {
+        let deleted = app.store.delete_batch(batch, app.clock.now()).await;
+        deleted.map_err(while_doing(|| format!("deleting batch {batch}")))?;
+        tracing::warn!(batch, "batch {batch} is deleted with its records and results");
+        app.untidy.notify_one();
+        acts::note(&app, &caller, format!("deleted batch {batch} with its records and results"), "").await;
+        Ok(())
+    })
+    .await
 }
 
 /// The batch, or why there is none while `doing` something to it.

@@ -1,9 +1,11 @@
 //! Jobs as admins see and change them: found by a filter, one with its attempts, explained, and changed many at a time.
 //!
 //! A change of many jobs goes in steps of some hundred, each a transaction of its own, so that claims and submissions go
-//! on in between. A request that ends early leaves the rest as it was; the same request again goes on with it.
+//! on in between. It goes on when who asked for it is gone. A server that ends leaves the rest as it was; the same request
+//! again goes on with it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -20,7 +22,7 @@ use super::body::{Body, Number, number, query};
 use super::requirements;
 use crate::access::Caller;
 use crate::acts;
-use crate::app::App;
+use crate::app::{App, to_its_end};
 use crate::catalogue::Offered;
 use crate::refused::{Refused, one_line, while_doing};
 use crate::stops;
@@ -117,7 +119,12 @@ pub(super) async fn act(
     change(&app, &caller, request).await.map(Json)
 }
 
-pub(crate) async fn change(app: &App, caller: &Caller, mut request: ActionRequest) -> Result<ActionReport, Refused> {
+pub(crate) async fn change(app: &Arc<App>, caller: &Caller, request: ActionRequest) -> Result<ActionReport, Refused> {
+    let (app, caller) = (Arc::clone(app), caller.clone());
+    to_its_end(DOING, async move { change_all(&app, &caller, request).await }).await
+}
+
+async fn change_all(app: &App, caller: &Caller, mut request: ActionRequest) -> Result<ActionReport, Refused> {
     caller.must_name_jobs(DOING, &request)?;
     caller.narrow(&app.gate, DOING, &mut request.filter).await?;
     check(app, &request).await?;
@@ -130,9 +137,16 @@ pub(crate) async fn change(app: &App, caller: &Caller, mut request: ActionReques
     let change = JobChange { action, filter, reason: shown, dry_run };
     let mut report = ActionReport::default();
     let mut from = Some(0);
+    let mut halted = Ok(());
     while let Some(at) = from {
         let step = app.store.change_jobs(&change, at, app.clock.now()).await;
-        let step = step.map_err(while_doing(|| format!("changing jobs, after {} of them", report.changed)))?;
+        let step = match step.map_err(while_doing(|| format!("changing jobs, after {} of them", report.changed))) {
+            Ok(step) => step,
+            Err(refused) => {
+                halted = Err(refused);
+                break;
+            }
+        };
         report.matched += step.matched;
         report.changed += step.changed;
         let room = UNCHANGED_NAMED - report.unchanged.len();
@@ -145,7 +159,7 @@ pub(crate) async fn change(app: &App, caller: &Caller, mut request: ActionReques
         app.work.notify_waiters();
         acts::note(app, caller, did, &said).await;
     }
-    Ok(report)
+    halted.map(|()| report)
 }
 
 fn because(reason: &str) -> String {

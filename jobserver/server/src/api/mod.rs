@@ -47,7 +47,7 @@ pub(crate) type Shared = axum::extract::State<Arc<App>>;
 pub(crate) fn router(app: Arc<App>) -> Router {
     let limits = app.limits;
     let within = |limit, time| {
-        let allowance = Allowance { budget: Arc::clone(&app.budget), limit, silence: limits.silence };
+        let allowance = Allowance { budget: Arc::clone(&app.budget), limit, silence: limits.silence, unhurried: time };
         from_fn_with_state(Bounds { allowance, time }, arriving::within)
     };
     let quick = OpenApiRouter::new()

@@ -2,6 +2,8 @@
 
 mod filter;
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -267,7 +269,7 @@ fn back(filter: &Filter) -> String {
 }
 
 /// Edits one job, unless somebody else changed it since the form was made.
-async fn edit(app: &App, visitor: &Visitor, form: &Act) -> Result<Response, Refused> {
+async fn edit(app: &Arc<App>, visitor: &Visitor, form: &Act) -> Result<Response, Refused> {
     const DOING: &str = "editing a job";
     let wrong = |what: &str| Refused::bad_request(format!("{DOING}: {what}"));
     let id: JobId = form.id.trim().parse().map_err(|_| wrong("its number is written in digits"))?;

@@ -22,6 +22,7 @@ queries! {
     // The jobs' life.
     ABANDON_BATCH: "abandon_batch.sql",
     ABANDONED_JOBS: "abandoned_jobs.sql",
+    ALLOW_ERRORS: "allow_errors.sql",
     ATTEMPT: "attempt.sql",
     ATTEMPTS: "attempts.sql",
     ATTEMPTS_OVER: "attempts_over.sql",

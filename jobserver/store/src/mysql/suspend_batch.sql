@@ -1,4 +1,4 @@
--- Suspended with a reason, or (NULL) resumed, perhaps with more errors allowed than before.
+-- Suspended with a reason, or (NULL) resumed.
 UPDATE batches
-SET suspended = :reason, error_rate = :error_rate
+SET suspended = :reason
 WHERE id = :batch

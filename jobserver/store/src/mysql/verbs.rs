@@ -70,12 +70,14 @@ impl MysqlStore {
             }
             // A job that was retried meanwhile is deleted in the next round.
             let by = self.presence.name();
-            if in_rounds!(self.writers, |tx, in_doubt| hand_in::take_away(tx, batch, by, in_doubt))? {
+            let taken = in_rounds!(self.writers, |tx, in_doubt| hand_in::take_away(tx, batch, by, in_doubt));
+            // Whatever is heard of it: what is still to be seen is not removed.
+            self.broken_off().insert(batch);
+            if taken? {
                 break;
             }
         }
         self.work.lanes_changed();
-        self.broken_off().insert(batch);
         Ok(())
     }
 

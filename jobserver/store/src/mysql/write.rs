@@ -338,10 +338,12 @@ async fn batch(tx: &mut Tx, row: &BatchRow, stored: Option<&BatchRow>) -> Result
         };
         tx.change(sql::COUNT_BATCH, count).await?;
     }
-    if stored.is_some_and(|stored| (&stored.suspended, stored.error_rate) != (&row.suspended, row.error_rate)) {
-        let rate = row.error_rate.as_per_mille();
-        let suspended = params! { "batch" => row.id, "reason" => &row.suspended, "error_rate" => rate };
-        tx.change(sql::SUSPEND_BATCH, suspended).await?;
+    if stored.is_some_and(|stored| stored.suspended != row.suspended) {
+        tx.change(sql::SUSPEND_BATCH, params! { "batch" => row.id, "reason" => &row.suspended }).await?;
+    }
+    if stored.is_some_and(|stored| stored.error_rate != row.error_rate) {
+        let allowed = params! { "batch" => row.id, "error_rate" => row.error_rate.as_per_mille() };
+        tx.change(sql::ALLOW_ERRORS, allowed).await?;
     }
     Ok(())
 }

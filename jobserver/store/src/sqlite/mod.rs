@@ -225,11 +225,13 @@ impl SqliteStore {
                 hand_in::take_away(connection, batch)
             };
             // A job that was retried meanwhile is deleted in the next round.
-            if self.writer.call(1, take_away).await? {
+            let taken = self.writer.call(1, take_away).await;
+            // Whatever is heard of it: what is still to be seen is not removed.
+            self.broken_off().insert(batch);
+            if taken? {
                 break;
             }
         }
-        self.broken_off().insert(batch);
         Ok(())
     }
 

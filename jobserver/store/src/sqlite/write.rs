@@ -148,10 +148,13 @@ fn batch(connection: &Connection, row: &BatchRow, stored: Option<&BatchRow>) -> 
         })?;
         one(changed, || format!("batch {}", row.id))?;
     }
-    if stored.is_some_and(|stored| (&stored.suspended, stored.error_rate) != (&row.suspended, row.error_rate)) {
-        let rate = row.error_rate.as_per_mille();
-        let suspended = named_params! { ":batch": row.id, ":reason": row.suspended, ":error_rate": rate };
+    if stored.is_some_and(|stored| stored.suspended != row.suspended) {
+        let suspended = named_params! { ":batch": row.id, ":reason": row.suspended };
         connection.prepare_cached(sql::SUSPEND_BATCH)?.execute(suspended)?;
+    }
+    if stored.is_some_and(|stored| stored.error_rate != row.error_rate) {
+        let allowed = named_params! { ":batch": row.id, ":error_rate": row.error_rate.as_per_mille() };
+        connection.prepare_cached(sql::ALLOW_ERRORS)?.execute(allowed)?;
     }
     Ok(())
 }
