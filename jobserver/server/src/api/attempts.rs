@@ -146,7 +146,10 @@ pub(super) async fn submit_many(
     let away = |answer: &Answer| matches!(answer, Answer::Problem(problem) if problem.code == code::STORE_AWAY);
     if answers.iter().all(away) {
         // The client waits as it does after a single one, and need not have read all the answers.
-        let detail = format!("handing in the results of {} attempts: the store cannot be used just now", answers.len());
+        let detail = format!(
+            "handing in the results of {} attempts: the store cannot be used just now; try again later",
+            answers.len()
+        );
         return Err(Refused::away(detail));
     }
     Ok(Json(Answers { answers }))
