@@ -114,13 +114,8 @@ fn etag(stopped: Option<&str>) -> String {
 /// worker, as far as it is known.
 pub(crate) fn allowed(flags: &[StopFlag], request: &ClaimRequest, host: &str) -> Option<ClaimRequest> {
     let who = Who { worker: &request.worker, host, release: &request.release };
-    let stops = stop::judge(flags, who);
-    if stops.worker.is_some() {
-        return None;
-    }
-    let mut allowed = request.clone();
-    allowed.plugins.retain(|plugin| stops.of_plugin(plugin).is_none());
-    (!allowed.plugins.is_empty()).then_some(allowed)
+    let plugins = stop::judge(flags, who).left_of(&request.plugins);
+    (!plugins.is_empty()).then(|| ClaimRequest { plugins, ..request.clone() })
 }
 
 /// Whether some flag asks for the name of a worker's machine.

@@ -124,6 +124,11 @@ impl Stops {
         let both = [self.worker.as_ref(), self.plugins.get(plugin)];
         both.into_iter().flatten().min_by_key(|stop| stop.when)
     }
+
+    /// Those of some plugins of which nothing is stopped here: what a further job may be for.
+    pub fn left_of(&self, plugins: &[String]) -> Vec<String> {
+        plugins.iter().filter(|plugin| self.of_plugin(plugin).is_none()).cloned().collect()
+    }
 }
 
 /// What the flags stop on a worker, and when.

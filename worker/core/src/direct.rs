@@ -9,7 +9,6 @@
 //! What a job server knows from the repository is not in the store: results of a release that was denied while a worker was
 //! away are refused by job servers, and not here. The launcher leaves a denied release as ever.
 
-use std::fs;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,7 +24,7 @@ use tokio::time::sleep;
 
 use crate::clock::Stopwatch;
 use crate::control::{ControlError, Fetched, Finished, JobControl};
-use crate::retry;
+use crate::{machine, retry};
 
 /// Between two looks for work.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -61,7 +60,7 @@ impl DirectControl {
     async fn tell(&self, store: &MysqlStore, request: &ClaimRequest, now: Moment) -> Result<(), StoreError> {
         let report = Report {
             worker: request.worker.clone(),
-            host: host(),
+            host: machine::host(),
             state: WorkerState::Waiting,
             reason: "it takes jobs from the store itself and reports nothing".to_owned(),
             release: request.release.clone(),
@@ -76,11 +75,6 @@ impl DirectControl {
     }
 }
 
-/// The name of this machine, as stops call it.
-fn host() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
-}
-
 /// What of a claim is left when all that operators stopped is taken away; `None` when nothing is.
 fn allowed(own: &[OwnStop], request: &ClaimRequest, host: &str) -> Option<ClaimRequest> {
     const PLACE: &str = "job server";
@@ -88,10 +82,9 @@ fn allowed(own: &[OwnStop], request: &ClaimRequest, host: &str) -> Option<ClaimR
         Scope::read(plugin.as_deref(), worker.as_deref(), release.as_deref(), when.as_deref())
     };
     let flags: Vec<_> = own.iter().map(|stop| StopFlag::told(PLACE, &stop.reason, scope(&stop.scope))).collect();
-    let stops = stop::judge(&flags, Who { worker: &request.worker, host, release: &request.release });
-    let mut allowed = request.clone();
-    allowed.plugins.retain(|plugin| stops.of_plugin(plugin).is_none());
-    (!allowed.plugins.is_empty()).then_some(allowed)
+    let who = Who { worker: &request.worker, host, release: &request.release };
+    let plugins = stop::judge(&flags, who).left_of(&request.plugins);
+    (!plugins.is_empty()).then(|| ClaimRequest { plugins, ..request.clone() })
 }
 
 #[async_trait]
@@ -102,7 +95,7 @@ impl JobControl for DirectControl {
         loop {
             let now = store.moment().await?;
             self.tell(store, request, now).await?;
-            if let Some(allowed) = allowed(&store.stops().await?, request, &host())
+            if let Some(allowed) = allowed(&store.stops().await?, request, &machine::host())
                 && let Some(claim) = store.claim(&allowed, now).await?.into_iter().next()
             {
                 return Ok(Some(claim));

@@ -1,4 +1,4 @@
-//! What this machine has and has left: memory and disk, read from the kernel.
+//! What this machine is called, has and has left: name, memory and disk, read from the kernel.
 
 use std::fs;
 use std::path::Path;
@@ -40,6 +40,11 @@ pub fn read(folder: &Path) -> Machine {
         disk_free: disk.as_ref().map(|disk| bytes(disk.f_bavail, disk.f_frsize)),
         disk_total: disk.as_ref().map(|disk| bytes(disk.f_blocks, disk.f_frsize)),
     }
+}
+
+/// The machine's name, as people and stops call it; empty when the kernel does not say.
+pub(crate) fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
 }
 
 /// A line of `/proc/meminfo`, such as `MemTotal:  16303428 kB`, in bytes.

@@ -102,6 +102,7 @@ queries! {
     WRITE_HELD_JOBS: "write_held_jobs.sql",
     WRITE_JOBS: "write_jobs.sql",
     WRITE_RUNNING_ATTEMPTS: "write_running_attempts.sql",
+    WRITE_STREAK: "write_streak.sql",
     WRITE_WORKER: "write_worker.sql",
 }
 

@@ -5,7 +5,7 @@
 //! is the one that everybody wants, so it is locked last and for the shortest time.
 
 use mysql_async::{Value, params};
-use nightshift_wire::{AttemptState, JobState};
+use nightshift_wire::{AttemptState, JobId, JobState, Moment};
 
 use super::{
     connection::Tx,
@@ -268,14 +268,25 @@ async fn workers(tx: &mut Tx, set: &WorkingSet, from: Rows) -> Result<(), Failur
     Ok(())
 }
 
-/// Writes what is not written as a difference: the columns that are others, and in a statement of its own.
+/// Writes what is not written as a difference, of that only what is another.
 async fn own(tx: &mut Tx, row: &WorkerRow, stored: &WorkerRow) -> Result<(), Failure> {
-    rows::change(tx, sql::WRITE_WORKER, &[own_of(row, stored)?]).await.map(drop)
+    rows::change(tx, sql::WRITE_WORKER, &[description(row, stored)?]).await?;
+    if streak(row) != streak(stored) {
+        let (job, since) = row.failing.unzip();
+        let streak = params! {
+            "worker" => &row.worker,
+            "failures_in_row" => row.failures_in_row,
+            "failing_job" => job,
+            "failing_since" => since,
+        };
+        tx.change(sql::WRITE_STREAK, streak).await?;
+    }
+    Ok(())
 }
 
-fn own_of<'a>(row: &'a WorkerRow, stored: &WorkerRow) -> Result<Changed<&'a str, 9>, Failure> {
-    let own = |row: &WorkerRow| -> Result<RowOf<9>, Failure> {
-        let (job, since) = row.failing.unzip();
+/// What the worker says of itself, and what people say of it.
+fn description<'a>(row: &'a WorkerRow, stored: &WorkerRow) -> Result<Changed<&'a str, 6>, Failure> {
+    let described = |row: &WorkerRow| -> Result<RowOf<6>, Failure> {
         Ok([
             row.name.as_str().into(),
             serde_json::to_string(&row.plugins)?.into(),
@@ -283,12 +294,14 @@ fn own_of<'a>(row: &'a WorkerRow, stored: &WorkerRow) -> Result<Changed<&'a str,
             row.machine.disk_mb.into(),
             serde_json::to_string(&row.tags)?.into(),
             row.drained.as_deref().into(),
-            row.failures_in_row.into(),
-            job.into(),
-            since.into(),
         ])
     };
-    Ok(Changed { key: row.worker.as_str(), was: own(stored)?, is: own(row)? })
+    Ok(Changed { key: row.worker.as_str(), was: described(stored)?, is: described(row)? })
+}
+
+/// How its last jobs went: columns that hold only together.
+fn streak(row: &WorkerRow) -> (u32, Option<(JobId, Moment)>) {
+    (row.failures_in_row, row.failing)
 }
 
 /// Whether something is another that is not written as a difference.
@@ -300,15 +313,15 @@ fn is_another(row: &WorkerRow, stored: &WorkerRow) -> bool {
         machine,
         tags,
         drained,
-        failures_in_row,
-        failing,
+        failures_in_row: _,
+        failing: _,
         first_seen: _,
         last_seen: _,
         jobs_done: _,
         records_done: _,
     } = stored;
-    let described = (name, plugins, machine, tags) == (&row.name, &row.plugins, &row.machine, &row.tags);
-    !(described && (drained, *failures_in_row, *failing) == (&row.drained, row.failures_in_row, row.failing))
+    let said = (name, plugins, machine, tags, drained);
+    said != (&row.name, &row.plugins, &row.machine, &row.tags, &row.drained) || streak(row) != streak(stored)
 }
 
 /// What a worker did since it was read.
@@ -359,8 +372,8 @@ mod tests {
         assert!(!is_another(&row, &stored), "what it did is written as a difference");
         row.machine.disk_mb = 5;
         assert!(is_another(&row, &stored));
-        let changed = own_of(&row, &stored).expect("text");
-        let columns = (0..9).filter(|column| changed.was[*column] != changed.is[*column]);
+        let changed = description(&row, &stored).expect("text");
+        let columns = (0..6).filter(|column| changed.was[*column] != changed.is[*column]);
         assert_eq!(columns.collect::<Vec<_>>(), [3], "and nothing of what people wrote meanwhile");
     }
 
@@ -380,8 +393,9 @@ mod tests {
         for (case, change) in other.into_iter().enumerate() {
             let mut row = stored.clone();
             change(&mut row);
-            let Changed { was, is, .. } = own_of(&row, &stored).expect("text");
-            assert!(is_another(&row, &stored) && was != is, "case {case}");
+            let Changed { was, is, .. } = description(&row, &stored).expect("text");
+            let written = was != is || streak(&row) != streak(&stored);
+            assert!(is_another(&row, &stored) && written, "case {case}");
         }
     }
 }

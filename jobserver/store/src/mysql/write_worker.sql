@@ -1,4 +1,4 @@
--- What verbs changed about a worker beyond what it did (credit_workers.sql). Workers are read without a lock, so of each only
+-- What verbs changed about a worker beyond what it did (credit_workers.sql) and how it fails (write_streak.sql). Workers are read without a lock, so of each only
 -- the columns that a verb changed are written (rows.rs): what another server, or a person there, wrote meanwhile stays. SQLite
 -- has nobody else.
 UPDATE workers FORCE INDEX (PRIMARY)
@@ -8,8 +8,5 @@ SET
     memory_mb = ?,
     disk_mb = ?,
     tags = ?,
-    drained = ?,
-    failures_in_row = ?,
-    failing_job = ?,
-    failing_since = ?
+    drained = ?
 WHERE worker IN (?)
