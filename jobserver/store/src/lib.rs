@@ -11,9 +11,9 @@
 mod access;
 mod acts;
 mod board;
-mod broken_off;
 mod error;
 mod ledger;
+mod leftovers;
 pub mod mysql;
 mod replicas;
 mod rollouts;

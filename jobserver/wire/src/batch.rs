@@ -115,6 +115,9 @@ pub struct Batch {
     /// Absent when its plugin reads no replica, or the job server knows no primary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<DataPosition>,
+    /// The part of its results that may be errors before it is suspended, as in `5 %`.
+    #[schema(value_type = String)]
+    pub error_rate: ErrorRate,
     /// Columns of the CSV handed in, in order.
     pub columns: Vec<String>,
     /// Columns that the plugin adds, in order.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     NewBatch, Refusal,
-    broken_off::{BrokenOff, Removal},
+    leftovers::{Leftover, Removal},
 };
 
 /// Opens a batch under the number taken for it.
@@ -184,7 +184,7 @@ pub(super) async fn remove_some(tx: &mut Tx, batch: BatchId) -> Result<Removal, 
 /// A hand-in that is not finished, or not removed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unfinished {
-    pub(super) left: BrokenOff,
+    pub(super) left: Leftover,
     /// The server that began it.
     pub(super) receiver: String,
 }
@@ -192,7 +192,7 @@ pub(super) struct Unfinished {
 pub(super) async fn unfinished(tx: &mut Tx) -> Result<Vec<Unfinished>, Failure> {
     let rows = tx.all(sql::UNFINISHED_BATCHES, ()).await?;
     let read = |mut row: super::connection::Fields| {
-        let left = BrokenOff {
+        let left = Leftover {
             batch: row.get("id")?,
             name: row.get("name")?,
             plugin: row.get("plugin")?,

@@ -38,7 +38,7 @@ mod writer;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
+    sync::{Arc, atomic::AtomicI64},
 };
 
 use nightshift_wire::{BatchId, Moment};
@@ -54,7 +54,11 @@ use self::{
     presence::Presence,
     writer::Writers,
 };
-use crate::{StoreError, broken_off::Removal, statistics::Uncounted};
+use crate::{
+    StoreError,
+    leftovers::{Leftovers, Removal},
+    statistics::Uncounted,
+};
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -118,16 +122,15 @@ pub struct MysqlStore {
     readers: Connections,
     numbers: Arc<Numbers>,
     presence: Presence,
-    /// Batches of this server whose hand-in broke off and which are not gone yet.
-    broken_off: Mutex<BTreeSet<BatchId>>,
+    leftovers: Leftovers,
     uncounted: Uncounted,
     /// The latest moment from which a lease given by this server may count; after a start that is not known.
     latest: AtomicI64,
 }
 
 impl MysqlStore {
-    /// Opens the schema: tables brought to this version, batches removed whose hand-in a dead server left unfinished. On
-    /// a full disk they stay until there is room ([`Store::tidy`]). Other servers may use the schema at the same time.
+    /// Opens the schema: tables brought to this version, hand-ins that a dead server left unfinished out of sight. What is
+    /// left of them goes later ([`Store::tidy`]). Other servers may use the schema at the same time.
     ///
     /// # Errors
     /// When the database cannot be used, with what to do about it.
@@ -135,8 +138,8 @@ impl MysqlStore {
         check(address, &Connections::to_read(address.opts(), limits)).await?;
         migrate::run(address, limits).await?;
         let store = MysqlStore::connect(address, limits).await?;
-        let doing = "removing batches whose hand-in broke off";
-        match store.remove_unfinished(presence::LAST_BREATH_S).await.map_err(|failure| failure.of(doing)) {
+        let doing = "taking over what servers left that are gone";
+        match store.take_over(presence::LAST_BREATH_S).await.map_err(|failure| failure.of(doing)) {
             Ok(()) => {}
             Err(error) if error.is_retryable() => tracing::warn!("{doing}: not yet, the store cannot be written"),
             Err(source) => return Err(OpenError::Database { address: address.to_string(), source }),
@@ -163,15 +166,16 @@ impl MysqlStore {
             readers,
             numbers,
             presence,
-            broken_off: Mutex::default(),
+            leftovers: Leftovers::default(),
             uncounted: Uncounted::default(),
             latest: AtomicI64::new(Moment::MAX),
         })
     }
 
-    /// Removes hand-ins whose servers are gone; those of servers that live stay. Each server has so many seconds to show
-    /// that it is gone.
-    async fn remove_unfinished(&self, seconds: u32) -> Result<(), Failure> {
+    /// Takes hand-ins whose servers are gone out of sight and makes them leftovers of this one, as it does with batches that
+    /// those servers did not live to remove; what belongs to servers that live stays theirs. Each server has so many seconds
+    /// to show that it is gone.
+    async fn take_over(&self, seconds: u32) -> Result<(), Failure> {
         let unfinished = in_rounds!(self.readers, |tx, _in_doubt| hand_in::unfinished(tx))?;
         // Asking about a server that lives takes a moment: each is asked about once.
         let mut alive = BTreeSet::from([self.presence.name().to_owned()]);
@@ -184,13 +188,19 @@ impl MysqlStore {
                 continue;
             }
             let batch = left.batch;
-            tracing::info!(batch, "{left}");
-            self.remove(batch).await?;
+            match in_rounds!(self.writers, |tx, _in_doubt| hand_in::abandon(tx, batch, true)) {
+                // It was sealed just before its server ended.
+                Err(Failure::Refused(_)) => continue,
+                abandoned => abandoned?,
+            }
+            if self.leftovers.note(batch) {
+                tracing::info!(batch, "{left}");
+            }
         }
         Ok(())
     }
 
-    /// Removes a batch whose hand-in broke off, in small steps.
+    /// Removes what is left of a batch that nobody sees any more, in small steps.
     async fn remove(&self, batch: BatchId) -> Result<(), Failure> {
         loop {
             let step = in_rounds!(self.writers, |tx, _in_doubt| hand_in::remove_some(tx, batch));
@@ -198,10 +208,6 @@ impl MysqlStore {
                 return Ok(());
             }
         }
-    }
-
-    fn broken_off(&self) -> MutexGuard<'_, BTreeSet<BatchId>> {
-        self.broken_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,8 +8,8 @@ use nightshift_rules::{
     attempt::{AttemptFacts, JobFacts},
 };
 use nightshift_wire::{
-    Attempt, AttemptId, Batch, BatchId, BatchState, Job, JobFilter, JobHistory, JobId, JobPage, JobState, Machine,
-    Moment, Outcome, Record, RecordId, Records, Report, Spool, Worker,
+    Attempt, AttemptId, Batch, BatchId, BatchState, ErrorRate, Job, JobFilter, JobHistory, JobId, JobPage, JobState,
+    Machine, Moment, Outcome, Record, RecordId, Records, Report, Spool, Worker,
 };
 
 use super::{
@@ -98,6 +98,7 @@ pub(super) fn read_batch(mut row: Fields) -> Result<Batch, Failure> {
         priority: row.get("priority")?,
         requirements: row.json("requirements")?,
         position: row.position()?,
+        error_rate: ErrorRate::per_mille(row.get("error_rate")?),
         columns: row.json("columns")?,
         outputs: row.json("outputs")?,
         records: row.get("records")?,

@@ -72,7 +72,7 @@ impl MysqlStore {
             let by = self.presence.name();
             let taken = in_rounds!(self.writers, |tx, in_doubt| hand_in::take_away(tx, batch, by, in_doubt));
             // Whatever is heard of it: what is still to be seen is not removed.
-            self.broken_off().insert(batch);
+            self.leftovers.note(batch);
             if taken? {
                 break;
             }
@@ -86,12 +86,12 @@ impl MysqlStore {
             refused @ Err(Failure::Refused(_)) => return refused,
             abandoned => {
                 // From here on its removal is the store's own business, however often it has to begin again.
-                self.broken_off().insert(batch);
+                self.leftovers.note(batch);
                 abandoned?;
             }
         }
         self.remove(batch).await?;
-        self.broken_off().remove(&batch);
+        self.leftovers.gone(batch);
         Ok(())
     }
 
@@ -140,13 +140,9 @@ impl Store for MysqlStore {
 
     async fn tidy(&self) -> Result<(), StoreError> {
         let doing = "removing what is left of a batch";
-        let left: Vec<BatchId> = self.broken_off().iter().copied().collect();
-        for batch in left {
-            self.remove(batch).await.map_err(|failure| failure.of(doing))?;
-            self.broken_off().remove(&batch);
-            tracing::info!(batch, "nothing is left of batch {batch}");
-        }
-        self.remove_unfinished(0).await.map_err(|failure| failure.of(doing))
+        let taken_over = self.take_over(0).await.map_err(|failure| failure.of(doing));
+        let remove = async |batch| self.remove(batch).await.map_err(|failure| failure.of(doing));
+        self.leftovers.remove_each(remove).await.and(taken_over)
     }
 
     async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Vec<Claim>, StoreError> {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 use super::{columns::Column, failure::Failure, load, sql};
 use crate::{
     NewBatch, Refusal,
-    broken_off::{BrokenOff, Removal},
+    leftovers::{Leftover, Removal},
 };
 
 pub(super) fn open(connection: &Connection, batch: &NewBatch, now: Moment) -> Result<BatchId, Failure> {
@@ -130,6 +130,12 @@ pub(super) fn abandon(connection: &Connection, batch: BatchId) -> Result<(), Fai
     }
 }
 
+/// Marks every batch whose hand-in broke off when a server died.
+pub(super) fn abandon_all(connection: &Connection) -> Result<(), Failure> {
+    connection.prepare_cached(sql::ABANDON_UNFINISHED_BATCHES)?.execute([])?;
+    Ok(())
+}
+
 /// Marks a batch that was handed in as being removed, when all its jobs are over; whether it is.
 pub(super) fn take_away(connection: &Connection, batch: BatchId) -> Result<bool, Failure> {
     let marked = connection.prepare_cached(sql::REMOVE_BATCH)?.execute(named_params! { ":batch": batch })?;
@@ -171,11 +177,11 @@ pub(super) fn remove_some(connection: &Connection, batch: BatchId) -> Result<Rem
 }
 
 /// Batches whose hand-in broke off when a server died, or which it did not live to remove.
-pub(super) fn unfinished(connection: &Connection) -> Result<Vec<BrokenOff>, Failure> {
+pub(super) fn unfinished(connection: &Connection) -> Result<Vec<Leftover>, Failure> {
     let unfinished = connection
         .prepare_cached(sql::UNFINISHED_BATCHES)?
         .query_map([], |row| {
-            Ok(BrokenOff {
+            Ok(Leftover {
                 batch: row.get("id")?,
                 name: row.get("name")?,
                 plugin: row.get("plugin")?,

@@ -31,10 +31,9 @@ mod write;
 mod writer;
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -50,7 +49,7 @@ pub use self::backup::{CopyError, copy};
 use self::{failure::Failure, hand_in::NewJob, lock::Lock, readers::Readers, writer::Writer};
 use crate::{
     Changed, Counts, ExplainFacts, JobChange, JobResults, LostAttempt, NewBatch, Refusal, Store, StoreError,
-    broken_off::Removal,
+    leftovers::{Leftovers, Removal},
     statistics::Uncounted,
     work::{
         attempts::{Beats, GivesBack},
@@ -140,8 +139,7 @@ pub enum OpenError {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
-    /// Batches whose hand-in broke off and which are not gone yet.
-    broken_off: Mutex<BTreeSet<BatchId>>,
+    leftovers: Leftovers,
     uncounted: Uncounted,
     /// The latest moment from which a lease may count; after a start that is not known.
     latest: AtomicI64,
@@ -151,41 +149,39 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the database at `path`, made when there is none: one server at a time, tables brought to this version,
-    /// batches whose hand-in a dead server left unfinished removed. On a full disk they stay until there is room
-    /// ([`Store::tidy`]), because results can be fetched all the same. Blocks.
+    /// hand-ins that a dead server left unfinished out of sight, but on a full disk, where results can be fetched all the
+    /// same. What is left of them goes later ([`Store::tidy`]). Blocks.
     pub fn open(path: &Path) -> Result<SqliteStore, OpenError> {
         let lock = Lock::take(path)?;
-        let mut connection = connect(path)?;
+        let connection = connect(path)?;
         let unfinished = |failure: Failure| OpenError::Unfinished {
             path: path.to_owned(),
-            source: failure.of("removing batches whose hand-in broke off"),
+            source: failure.of("taking batches whose hand-in broke off out of sight"),
         };
-        let left = hand_in::unfinished(&connection).map_err(unfinished)?;
-        let mut broken_off: BTreeSet<BatchId> = left.iter().map(|left| left.batch).collect();
-        for left in left {
+        let leftovers = Leftovers::default();
+        for left in hand_in::unfinished(&connection).map_err(unfinished)? {
             let batch = left.batch;
             tracing::info!(batch, "{left}");
-            match remove(&mut connection, batch).map_err(|failure| failure.of("removing a batch")) {
-                Ok(()) => broken_off.remove(&batch),
-                Err(error) if error.is_retryable() => break,
-                Err(source) => return Err(OpenError::Unfinished { path: path.to_owned(), source }),
-            };
+            leftovers.note(batch);
         }
-        SqliteStore::start(connection, path.to_owned(), lock, broken_off)
+        match hand_in::abandon_all(&connection).map_err(unfinished) {
+            Err(OpenError::Unfinished { source, .. }) if source.is_retryable() => {}
+            abandoned => abandoned?,
+        }
+        SqliteStore::start(connection, path.to_owned(), lock, leftovers)
     }
 
     fn start(
         connection: Connection,
         path: PathBuf,
         lock: Lock,
-        broken_off: BTreeSet<BatchId>,
+        leftovers: Leftovers,
     ) -> Result<SqliteStore, OpenError> {
         match Writer::start(connection) {
             Ok(writer) => {
-                let broken_off = Mutex::new(broken_off);
                 let latest = AtomicI64::new(Moment::MAX);
                 let (readers, uncounted) = (Readers::new(path), Uncounted::default());
-                Ok(SqliteStore { writer, readers, broken_off, uncounted, latest, _lock: lock })
+                Ok(SqliteStore { writer, readers, leftovers, uncounted, latest, _lock: lock })
             }
             Err(source) => Err(OpenError::Thread { path, source }),
         }
@@ -227,16 +223,12 @@ impl SqliteStore {
             // A job that was retried meanwhile is deleted in the next round.
             let taken = self.writer.call(1, take_away).await;
             // Whatever is heard of it: what is still to be seen is not removed.
-            self.broken_off().insert(batch);
+            self.leftovers.note(batch);
             if taken? {
                 break;
             }
         }
         Ok(())
-    }
-
-    fn broken_off(&self) -> MutexGuard<'_, BTreeSet<BatchId>> {
-        self.broken_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn remove(&self, batch: BatchId) -> Result<(), Failure> {
@@ -259,17 +251,6 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
         .run(&mut connection)
         .map_err(|source| OpenError::Tables { path: path.to_owned(), source: Box::new(source) })?;
     Ok(connection)
-}
-
-fn remove(connection: &mut Connection, batch: BatchId) -> Result<(), Failure> {
-    loop {
-        let step = connection.transaction()?;
-        let removal = hand_in::remove_some(&step, batch)?;
-        step.commit()?;
-        if removal == Removal::Finished {
-            return Ok(());
-        }
-    }
 }
 
 #[async_trait]
@@ -308,25 +289,21 @@ impl Store for SqliteStore {
                 refused @ Err(Failure::Refused(_)) => return refused,
                 abandoned => {
                     // From here on its removal is the store's own business, however often it has to begin again.
-                    self.broken_off().insert(batch);
+                    self.leftovers.note(batch);
                     abandoned?;
                 }
             }
             self.remove(batch).await?;
-            self.broken_off().remove(&batch);
+            self.leftovers.gone(batch);
             Ok(())
         };
         abandon.await.map_err(|failure| failure.of("removing a batch whose hand-in broke off"))
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
-        let left: Vec<BatchId> = self.broken_off().iter().copied().collect();
-        for batch in left {
-            self.remove(batch).await.map_err(|failure| failure.of("removing what is left of a batch"))?;
-            self.broken_off().remove(&batch);
-            tracing::info!(batch, "nothing is left of batch {batch}");
-        }
-        Ok(())
+        let doing = "removing what is left of a batch";
+        let remove = async |batch| self.remove(batch).await.map_err(|failure| failure.of(doing));
+        self.leftovers.remove_each(remove).await
     }
 
     async fn claim(&self, request: &ClaimRequest, now: Moment) -> Result<Vec<Claim>, StoreError> {

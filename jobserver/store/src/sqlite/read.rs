@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use nightshift_rules::acceptance;
 use nightshift_wire::{
-    Attempt, AttemptId, AttemptState, Batch, BatchId, BatchState, Job, JobFilter, JobHistory, JobId, JobPage, JobState,
-    Machine, Moment, Outcome, Record, RecordId, Records, Report, Spool, Worker, WorkerState,
+    Attempt, AttemptId, AttemptState, Batch, BatchId, BatchState, ErrorRate, Job, JobFilter, JobHistory, JobId,
+    JobPage, JobState, Machine, Moment, Outcome, Record, RecordId, Records, Report, Spool, Worker, WorkerState,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, named_params};
 
@@ -300,6 +300,7 @@ fn read_batch(row: &Row<'_>) -> Result<Batch, Failure> {
         priority: row.get("priority")?,
         requirements: json(row, "requirements")?,
         position: columns::position(row)?,
+        error_rate: ErrorRate::per_mille(row.get("error_rate")?),
         columns: json(row, "columns")?,
         outputs: json(row, "outputs")?,
         records: row.get("records")?,

@@ -21,6 +21,7 @@ queries! {
     SPEED: "speed.sql",
     // The jobs' life.
     ABANDON_BATCH: "abandon_batch.sql",
+    ABANDON_UNFINISHED_BATCHES: "abandon_unfinished_batches.sql",
     ABANDONED_JOBS: "abandoned_jobs.sql",
     ALLOW_ERRORS: "allow_errors.sql",
     ATTEMPT: "attempt.sql",

@@ -7,6 +7,7 @@ use std::{
 
 use nightshift_store::{Store, sqlite::SqliteStore};
 use nightshift_wire::{BatchId, BatchState, JobId, JobState, RecordId};
+use rusqlite::Connection;
 
 use crate::{
     hands::{Seen, claim, compute, finish, job_records, new_batch, see, submit, try_claim},
@@ -39,9 +40,18 @@ async fn a_killed_server_keeps_what_it_acknowledged_and_nothing_by_halves() {
         finish(&*store, &claim, 0).await;
     }
     look_through(&*store, &acknowledged).await;
-    for batch in store.batches(u32::MAX).await.expect("batches") {
+    let batches = store.batches(u32::MAX).await.expect("batches");
+    for batch in &batches {
         assert_eq!((batch.state, batch.results), (BatchState::Done, batch.records));
     }
+    store.tidy().await.expect("tidied");
+    let rows = Connection::open(place.database()).expect("another connection");
+    let left: u64 = rows.query_row("SELECT count(*) FROM job_records", [], |row| row.get(0)).expect("counted");
+    assert_eq!(
+        left,
+        batches.iter().map(|batch| batch.records).sum::<u64>(),
+        "of hand-ins that broke off nothing is left"
+    );
 }
 
 /// Played by a process of its own: hands batches in and works them off, saying what was acknowledged.

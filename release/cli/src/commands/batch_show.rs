@@ -57,7 +57,7 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
     let finished = batch.finished_at.map_or_else(|| "not yet".to_owned(), |finished| moment(finished, zone));
     format!(
         "batch      {}\nname       {}\nplugin     {}\nstate      {}\npriority   {}\nrequires   {}\nrecords    {}, {records}\n\
-         jobs       {jobs}\ncolumns    {}\nadded      {}\nhanded in  {}\nfinished   {finished}\n{data}",
+         may fail   {} of the results, else it is suspended\njobs       {jobs}\ncolumns    {}\nadded      {}\nhanded in  {}\nfinished   {finished}\n{data}",
         batch.id,
         batch.name,
         batch.plugin,
@@ -65,6 +65,7 @@ fn lines(batch: &Batch, zone: &TimeZone) -> String {
         batch.priority,
         batch.requirements,
         counted(batch.records, "record"),
+        batch.error_rate,
         batch.columns.join(", "),
         batch.outputs.join(", "),
         moment(batch.created_at, zone),
@@ -90,6 +91,7 @@ pub(crate) fn example() -> Batch {
         priority: 0,
         requirements: nightshift_wire::Requirements { memory_mb: 2_000, ..nightshift_wire::Requirements::default() },
         position: Some(DataPosition { primary: "mariadb:7".into(), gtid: "0-7-12,\n1-7-5".into(), noted: 60_000 }),
+        error_rate: nightshift_wire::ErrorRate::DEFAULT,
         columns: vec!["id".into(), "name".into()],
         outputs: vec!["name_count".into(), "word_counts".into()],
         records: 20_000,

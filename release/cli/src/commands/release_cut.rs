@@ -15,8 +15,10 @@ use nightshift_contract::exit::Exit;
 use nightshift_engine::Believed;
 use nightshift_manifest::SETTINGS_FILE;
 use nightshift_manifest::binaries::{BINARIES_FILE, Binary};
+use nightshift_manifest::rollout::Ring;
 use nightshift_manifest::sampled::{self, Sampled};
 use nightshift_manifest::select::RemoteTag;
+use nightshift_manifest::settings::GridSettings;
 use nightshift_manifest::tag::{TagFields, signed};
 use nightshift_manifest::version::ReleaseVersion;
 use serde::Serialize;
@@ -448,9 +450,20 @@ fn tell(
         screen.say(format!("Not pushed. Do it with `git push --atomic {} {branch} {tag}`.", clone.remote));
     } else {
         screen.good(format!("pushed {branch} and {tag} to {}", clone.url()?));
-        screen.say("Workers take it at their next look, within a minute while they work.");
+        screen.say(who_takes_it(releases::settings_of(clone, commit).as_ref()));
     }
     Ok(())
+}
+
+/// Who takes a pushed release, and when.
+fn who_takes_it(settings: Option<&GridSettings>) -> String {
+    match settings.and_then(|settings| settings.rollout.as_ref()?.rings.first()) {
+        Some(Ring { name, .. }) => format!(
+            "It goes ring by ring, ring {name} first; the job server opens the others. `nightshift release status` shows \
+             how far it is."
+        ),
+        None => "Workers take it at their next look, within a minute while they work.".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -465,6 +478,18 @@ mod tests {
         assert!(one.contains("1 file would") && one.contains("ask on: nightshift.toml; commit it first"), "{one}");
         let many = not_committed(&["a", "b", "c", "d", "e", "f", "g"], version).expect("refused");
         assert!(many.contains("7 files would") && many.contains("a, b, c, d, e and 2 more; commit them"), "{many}");
+    }
+
+    #[test]
+    fn with_a_rollout_plan_not_everybody_is_said_to_take_a_release_at_once() {
+        let settings = |text: &str| GridSettings::parse(text, SETTINGS_FILE).expect("settings");
+        assert!(who_takes_it(None).starts_with("Workers take it at their next look"));
+        assert!(who_takes_it(Some(&settings(""))).starts_with("Workers take it at their next look"));
+        let rings = settings(
+            "[[rollout.ring]]\nname = \"canary\"\npercent = 10\n\n[[rollout.ring]]\nname = \"all\"\npercent = 100\n",
+        );
+        let said = who_takes_it(Some(&rings));
+        assert!(said.contains("ring canary first") && said.contains("release status"), "{said}");
     }
 
     #[test]

@@ -206,12 +206,15 @@ pub(crate) async fn a_batch_whose_errors_are_right_goes_on_when_more_of_them_are
     let store = place.open().await;
     let new = NewBatch { error_rate: ErrorRate::per_mille(100), ..new_batch() };
     let batch = hand_in_as(&*store, new, &[200; 3]).await;
+    let allowed = async || store.batch(batch).await.expect("batch").error_rate;
+    assert_eq!(allowed().await, ErrorRate::per_mille(100));
     let fail = async |now: i64| {
         do_badly(&*store, now).await;
         store.batch(batch).await.expect("batch").suspended
     };
     assert!(fail(1).await.is_some_and(|why| why.contains("the 10 % this batch is allowed")));
     store.resume_batch(batch, Some(ErrorRate::per_mille(1_000)), 2).await.expect("resumed");
+    assert_eq!(allowed().await, ErrorRate::per_mille(1_000));
     assert_eq!((fail(3).await, fail(4).await), (None, None));
     assert_eq!(store.batch(batch).await.expect("batch").state, BatchState::Done);
 }

@@ -41,7 +41,7 @@ macro_rules! every_promise {
                 records_come_back_as_they_came_in,
                 a_worker_gets_the_columns_it_asks_for_in_its_order,
                 an_abandoned_batch_leaves_nothing,
-                a_hand_in_that_its_server_did_not_survive_is_removed,
+                a_hand_in_that_its_server_did_not_survive_is_out_of_sight_at_once_and_removed_later,
                 a_batch_or_job_without_records_is_refused,
                 a_ragged_record_is_refused_with_its_whole_job,
                 a_sealed_batch_is_closed,
