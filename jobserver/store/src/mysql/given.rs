@@ -75,6 +75,7 @@ struct Kept {
 }
 
 impl Kept {
+    /// Takes one out that is handed in, or that ended.
     fn take(&mut self, id: AttemptId) -> Option<Begun> {
         let begun = self.begun.remove(&id)?;
         let worker = &begun.attempt.worker;
@@ -89,6 +90,11 @@ impl Kept {
             held.retain(|held| *held != id);
         }
         Some(begun)
+    }
+
+    /// One that was taken out may run on: what runs on its worker has to be read.
+    fn forget(&mut self, begun: &Begun) {
+        self.read.remove(&begun.attempt.worker);
     }
 }
 
@@ -113,18 +119,24 @@ impl Given {
             let over = |given: Moment| now.saturating_sub(given) > KEPT_MS;
             while kept.begun.len() > KEPT || kept.order.front().is_some_and(|(given, _)| over(*given)) {
                 let Some((_, old)) = kept.order.pop_front() else { break };
-                kept.take(old);
+                if let Some(old) = kept.take(old) {
+                    kept.forget(&old);
+                }
             }
         }
     }
 
-    /// Takes attempts out; `None` when one of them is not there, or its results need more than is remembered.
-    pub(super) fn take(&self, attempts: impl IntoIterator<Item = AttemptId>) -> Option<Vec<Begun>> {
+    /// Takes attempts out that are handed in; `None` when one of them is not there, or its results need more than is
+    /// remembered. Whether they end by it is not known yet: should they be refused, their workers have to be read
+    /// ([`Given::forget_workers`]).
+    pub(super) fn take(&self, attempts: &[AttemptId]) -> Option<Vec<Begun>> {
         let mut kept = self.kept();
-        // All of them, whatever is missing.
-        let taken: Vec<Option<Begun>> =
-            attempts.into_iter().map(|id| kept.take(id).filter(|begun| begun.is_plain)).collect();
-        taken.into_iter().collect()
+        let taken: Vec<Option<Begun>> = attempts.iter().map(|id| kept.take(*id)).collect();
+        if taken.iter().all(|begun| begun.as_ref().is_some_and(|begun| begun.is_plain)) {
+            return taken.into_iter().collect();
+        }
+        taken.iter().flatten().for_each(|begun| kept.forget(begun));
+        None
     }
 
     fn forget(&self, attempts: impl IntoIterator<Item = AttemptId>) {
@@ -225,10 +237,10 @@ mod tests {
     fn attempts_are_taken_once_and_all_or_none() {
         let given = Given::default();
         given.keep((1..=3).map(|id| begun(id, 0)));
-        assert_eq!(ids(given.take([2, 1])), Some(vec![2, 1]));
-        assert_eq!(ids(given.take([2])), None);
-        assert_eq!(ids(given.take([3, 4])), None);
-        assert_eq!(ids(given.take([3])), None, "who asks in vain for one reads the others too");
+        assert_eq!(ids(given.take(&[2, 1])), Some(vec![2, 1]));
+        assert_eq!(ids(given.take(&[2])), None);
+        assert_eq!(ids(given.take(&[3, 4])), None);
+        assert_eq!(ids(given.take(&[3])), None, "who asks in vain for one reads the others too");
     }
 
     #[test]
@@ -236,16 +248,16 @@ mod tests {
         let given = Given::default();
         given.keep([begun(1, 0)]);
         given.keep([begun(2, KEPT_MS)]);
-        assert_eq!(ids(given.take([1])), Some(vec![1]));
+        assert_eq!(ids(given.take(&[1])), Some(vec![1]));
         given.keep([begun(3, KEPT_MS + 1)]);
         given.keep([begun(4, 2 * KEPT_MS + 1)]);
-        assert_eq!(ids(given.take([2])), None);
-        assert_eq!(ids(given.take([3])), Some(vec![3]));
+        assert_eq!(ids(given.take(&[2])), None);
+        assert_eq!(ids(given.take(&[3])), Some(vec![3]));
 
         let many = i64::try_from(KEPT).expect("few");
         given.keep((10..=10 + many).map(|id| begun(id, 2 * KEPT_MS + 2)));
-        assert_eq!(ids(given.take([10])), None);
-        assert_eq!(ids(given.take([11])), Some(vec![11]));
+        assert_eq!(ids(given.take(&[10])), None);
+        assert_eq!(ids(given.take(&[11])), Some(vec![11]));
         assert!(given.kept().begun.len() < KEPT);
     }
 
@@ -273,11 +285,19 @@ mod tests {
         assert_eq!(held(&["p", "q"]), None, "it says something new of itself");
         given.keep([begun(1, 0), begun(3, 0)]);
         assert_eq!(held(&["p"]), Some(vec![1, 2, 3]));
-        given.take([1, 2]);
+        given.take(&[1, 2]);
         assert_eq!(held(&["p"]), Some(vec![3]), "handed in");
         given.keep_worker(&row, &[3, 7]);
         given.forget([7, 3]);
         assert_eq!(held(&["p"]), Some(vec![]), "ended elsewhere");
+        given.keep([begun(4, 0)]);
+        assert_eq!(given.take(&[4, 5]), None);
+        assert_eq!(held(&["p"]), None, "4 may be refused, and runs on then");
+        given.keep_worker(&row, &[]);
+        given.keep([begun(6, 0)]);
+        given.keep([begun(8, KEPT_MS + 1)]);
+        assert_eq!(held(&["p"]), None, "6 runs, and is not remembered any more");
+        given.keep_worker(&row, &[]);
         given.forget_workers();
         assert_eq!(held(&["p"]), None);
     }
@@ -289,9 +309,9 @@ mod tests {
         for (pickups, failures_in_row) in [(2, 0), (1, 1)] {
             given.keep([begun_by(1, 0, pickups, failures_in_row)]);
             assert_eq!(given.kept().on["w"], BTreeSet::from([1]), "it is known to run all the same");
-            assert_eq!(ids(given.take([1])), None);
+            assert_eq!(ids(given.take(&[1])), None);
         }
         given.keep([begun_by(1, 0, 1, 0)]);
-        assert_eq!(ids(given.take([1])), Some(vec![1]));
+        assert_eq!(ids(given.take(&[1])), Some(vec![1]));
     }
 }

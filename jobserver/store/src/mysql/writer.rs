@@ -394,8 +394,13 @@ impl Writer {
             group.iter_mut().for_each(|item| item.happens_at(*last));
         }
         let hand_in: Option<Vec<AttemptId>> = group.iter().map(|item| item.hands_in()).collect();
-        if let Some(remembered) = hand_in.and_then(|attempts| given.take(attempts)).filter(|_| !*repeated) {
-            return accept(tx, set, lanes, group, remembered).await;
+        if let Some(remembered) = hand_in.and_then(|attempts| given.take(&attempts)).filter(|_| !*repeated) {
+            let accepted = accept(tx, set, lanes, group, remembered).await;
+            if accepted.is_err() {
+                // What was taken out may run on.
+                given.forget_workers();
+            }
+            return accepted;
         }
         let claims: Option<Vec<&ClaimRequest>> = group.iter().map(|item| item.claims()).collect();
         let claims = claims.filter(|_| !*repeated).unwrap_or_default();

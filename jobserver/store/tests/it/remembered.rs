@@ -30,11 +30,33 @@ on_both!(
     a_drain_elsewhere_outlives_a_worker_that_says_two_things_at_once,
     a_job_that_somebody_else_had_in_between_is_counted_with_all_its_pickups,
     a_job_that_is_handed_in_elsewhere_is_not_lost_here,
+    an_attempt_that_is_remembered_no_more_is_lost_with_its_worker_all_the_same,
 );
 
 async fn count(place: &MysqlPlace, sql: &str) -> i64 {
     use mysql_async::prelude::Queryable as _;
     place.shell().await.query_first(sql).await.expect("counted").expect("a number")
+}
+
+/// A worker that was killed before it noted what it got asks again, within the second in which the server knows it.
+async fn an_attempt_that_is_remembered_no_more_is_lost_with_its_worker_all_the_same(make: Make) {
+    const LONG_AFTER: Moment = 25_000;
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let store = place.store().await;
+    hand_in(&store, &[2; 8]).await;
+    for attempt in 0..3 {
+        let refused = claim(&store, "refused", attempt).await;
+        let results = submit(&store, &refused, Vec::new(), attempt).await;
+        refusal(results);
+        let again = claim(&store, "refused", attempt).await;
+        assert_eq!(again.job, refused.job, "its results were refused, and it runs on");
+
+        let now = (attempt + 1) * 2 * LONG_AFTER;
+        let old = claim(&store, "old", now).await;
+        claim(&store, "other", now + LONG_AFTER).await;
+        let again = claim(&store, "old", now + LONG_AFTER).await;
+        assert_eq!(again.job, old.job, "it was given out long ago");
+    }
 }
 
 async fn what_another_server_did_to_a_job_is_what_its_results_meet(make: Make) {
