@@ -58,7 +58,8 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
     let mut clear = 0;
     loop {
         // Held until what was found has its signal.
-        let apart = apart::lock();
+        let held = apart::lock();
+        let apart = apart::not_of(&held, roots.mark);
         let processes = look(roots, mark, waited_for, &apart)?;
         let members = family(&processes, &Roots { apart: &apart, ..roots.clone() }, &led);
         if members.is_empty() {
@@ -83,7 +84,7 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
         if begun.elapsed() > at_most {
             return Err(Survivors::Left(members.iter().map(|member| member.pid).collect()));
         }
-        drop(apart);
+        drop(held);
         wait::a_moment();
     }
 }
@@ -93,7 +94,7 @@ pub fn end(roots: &Roots<'_>, waited_for: &[u32], at_most: Duration) -> Result<E
 /// # Errors
 /// When /proc cannot be read.
 pub fn members(roots: &Roots<'_>) -> Result<Vec<(u32, u64)>, Survivors> {
-    let apart = apart::lock();
+    let apart = apart::of_none(&apart::lock());
     let roots = Roots { apart: &apart, ..roots.clone() };
     let processes = proc::processes(roots.mark, since(&roots)).map_err(Survivors::Unseen)?;
     Ok(family(&processes, &roots, &BTreeMap::new()).iter().map(|member| (member.pid, member.start)).collect())

@@ -10,7 +10,8 @@
 //!   when it was noted before ([`members`]);
 //! - process groups and sessions led by what was found count as well ([`family`]).
 //!
-//! What is below this process and is none of it (the worker's own database server) is started or kept [apart](start_apart).
+//! What is below this process and is none of it (the worker's own database server) is started or kept [apart](start_apart);
+//! of several families below it each [begins](start_family) apart from the others.
 //!
 //! Ending ([`end`]): look, freeze whatever is found, look again until nothing new comes up, kill it all, look again, until
 //! none is left. A frozen process forks no more, and SIGKILL is not to be ignored. What that does not reach: processes of
@@ -25,7 +26,7 @@ mod orphans;
 mod proc;
 mod wait;
 
-pub use apart::{keep_apart, start_apart};
+pub use apart::{keep_apart, start_apart, start_family};
 pub use brand::mark;
 pub use clock::Stopwatch;
 pub use end::{Ended, Survivors, end, is_left, members};

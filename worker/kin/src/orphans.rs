@@ -31,7 +31,8 @@ pub fn adopts_orphans() -> bool {
 /// When /proc cannot be read.
 pub fn reap_orphans(waited_for: &[u32]) -> io::Result<()> {
     let me = std::process::id();
-    let apart = apart::lock();
+    let held = apart::lock();
+    let apart = apart::not_of(&held, None);
     for process in proc::processes(None, 0)? {
         let is_apart = apart.contains(&(process.pid, process.start));
         if process.parent == me && process.is_zombie && !is_apart && !waited_for.contains(&process.pid) {

@@ -231,14 +231,19 @@ impl SelfCheck {
         fs::create_dir_all(&scratch)?;
         let said = scratch.join("said");
         nightshift_kin::mark(&mut command, &family.mark);
-        let mut child = command
+        command
             .current_dir(&scratch)
             // Closed when this process is killed: a core that is tried then ends what it started.
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(File::create(&said)?)
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        // A core that ends meanwhile is cleared up after, and this is none of it.
+        let mut child = nightshift_kin::start_family(&family.mark, || {
+            let child = command.spawn()?;
+            let pid = child.id();
+            Ok((child, pid))
+        })?;
         let waited = process::child(child.id()).ok().and_then(Running::find).map(|child| self.wait(&child, within));
         process::kill_group(child.id());
         let status = child.wait()?;

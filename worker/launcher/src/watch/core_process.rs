@@ -86,9 +86,13 @@ impl CoreProcess {
             .process_group(0)
             .kill_on_drop(true);
         nightshift_kin::mark(command.as_std_mut(), mark);
-        let mut child = command.spawn()?;
         let taken = || io::Error::other("the core was started without its pipes");
-        let pid = child.id().ok_or_else(taken)?;
+        // A release that is tried meanwhile ends what it started, and this is none of it.
+        let (mut child, pid) = nightshift_kin::start_family(mark, || {
+            let child = command.spawn()?;
+            let pid = child.id().ok_or_else(taken)?;
+            Ok(((child, pid), pid))
+        })?;
         let stdin = child.stdin.take().ok_or_else(taken)?;
         let stdout = child.stdout.take().ok_or_else(taken)?;
         let stderr = child.stderr.take().ok_or_else(taken)?;
