@@ -151,7 +151,7 @@ mod tests {
         let batch = serde_json::json!({
             "id": 1, "name": "people", "plugin": "shout", "state": "open", "columns": ["name"], "outputs": ["shouted"],
             "priority": 0, "created_at": 0, "finished_at": null, "records": 2, "results": 0, "errors": 0, "jobs": 1,
-            "jobs_done": 0, "jobs_running": running, "jobs_quarantined": 0,
+            "jobs_done": 0, "jobs_running": running, "jobs_quarantined": 0, "error_rate": "50 %",
         });
         serde_json::from_value(batch).expect("a batch")
     }
