@@ -37,12 +37,12 @@ pub trait Store: Board + Ledger + Replicas + Rollouts + Statistics + Send + Sync
     /// Ends a hand-in: all jobs of the batch can be claimed from this step on.
     async fn seal_batch(&self, batch: BatchId) -> Result<Batch, StoreError>;
 
-    /// Removes a batch whose hand-in broke off, with everything in it. Batches that were being handed in when a
-    /// server died are removed when its store is opened again.
+    /// Removes a batch whose hand-in broke off, with everything in it. Batches that were being handed in when a server died
+    /// are out of sight when its store is opened again, and removed by [`Store::tidy`].
     async fn abandon_batch(&self, batch: BatchId) -> Result<(), StoreError>;
 
-    /// Removes what is left of deleted batches, and of batches whose hand-in broke off while the store was away or full, in
-    /// small steps; call after a deletion, and now and then.
+    /// Removes what is left of deleted batches, and of batches whose hand-in broke off while the store was away or full, or
+    /// with its server, in small steps; call after a start, after a deletion, and now and then.
     async fn tidy(&self) -> Result<(), StoreError>;
 
     /// Gives the worker jobs, [`max`](ClaimRequest::max) at most (never more than

@@ -1,4 +1,5 @@
-//! Removes the rows of batches that were deleted, and of those whose hand-in broke off while the store was away or full.
+//! Removes the rows of batches that were deleted, and of those whose hand-in broke off while the store was away or full, or with
+//! its server: the first time as soon as the server listens.
 //!
 //! The store knows which; most often there is none. That some cannot be removed yet is complained of once. A deletion rings, so
 //! that the space is free soon.
