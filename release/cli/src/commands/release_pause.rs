@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
         reason => reason,
     };
     if let (Some(release), Some(ring)) = (&args.release, &args.beyond) {
-        return cap(&Cap { release: version(release)?, ring: ring.clone() }, reason, args, around);
+        let to = Cap { release: version(release)?, ring: ring.clone(), reason: reason.to_owned() };
+        return cap(&to, args, around);
     }
     let control = Control::open(&args.repository, around)?;
     let message = format!("Pause rollouts: {reason}\n");
@@ -64,8 +65,9 @@ pub(crate) fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
 }
 
 /// Lets a release go no further than a ring.
-fn cap(cap: &Cap, reason: &str, args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
-    let (tag, ring) = (cap.release.tag(), cap.ring.clone());
+fn cap(cap: &Cap, args: &Args, around: &Surroundings) -> anyhow::Result<Exit> {
+    let Cap { ring, reason, .. } = cap;
+    let tag = cap.release.tag();
     if args.repository.is_the_clones_own() {
         check_ring(cap, around)?;
     }
@@ -75,18 +77,18 @@ fn cap(cap: &Cap, reason: &str, args: &Args, around: &Surroundings) -> anyhow::R
         holds.caps.retain(|other| other.release != cap.release);
         holds.caps.push(cap.clone());
     })?;
+    let (url, version) = (&control.url, cap.release);
     match changed {
         true => {
-            around.screen.good(format!("{tag} goes no further than ring {ring} in {}", control.url));
-            let words =
-                format!("Who has it keeps it. `nightshift release resume --release {}` lets it go on.", cap.release);
-            around.screen.say(words);
+            around.screen.good(format!("{tag} goes no further than ring {ring} in {url}: {reason}"));
+            let resume = format!("`nightshift release resume --release {version}` lets it go on");
+            around.screen.say(format!("Who has it keeps it. {resume}."));
         }
-        false => around.screen.say(format!("{tag} went no further than ring {ring} already in {}", control.url)),
+        false => around.screen.say(format!("{tag} went no further than ring {ring} already in {url}: {reason}")),
     }
     if args.json {
-        let (release, ring, reason) = (Some(tag), Some(ring.as_str()), Some(reason));
-        around.screen.json("held", &Held { repository: &control.url, changed, release, ring, reason })?;
+        let (release, ring, reason) = (Some(tag), Some(ring.as_str()), Some(reason.as_str()));
+        around.screen.json("held", &Held { repository: url, changed, release, ring, reason })?;
     }
     Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ mod standing;
 use jiff::tz::TimeZone;
 use nightshift_contract::exit::Exit;
 use nightshift_engine::Reviewed;
-use nightshift_manifest::rollout::Holds;
+use nightshift_manifest::rollout::{Cap, Holds};
 use nightshift_wire::{Rollout, Rollouts};
 use serde::Serialize;
 
@@ -77,9 +77,9 @@ struct Row {
     /// What to do about that.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
-    /// The rings it goes no further than, by `release pause --beyond`.
+    /// The rings it goes no further than, by `release pause --beyond`, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    capped_at: Vec<String>,
+    caps: Vec<Cap>,
     /// How it spreads, as the job server says; absent when it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     rollout: Option<Rollout>,
@@ -244,7 +244,7 @@ impl Known<'_> {
             signer: None,
             signed_at: None,
             rule: None,
-            capped_at: Vec::new(),
+            caps: Vec::new(),
             rollout: None,
         };
         let release = match &reviewed.verdict {
@@ -259,15 +259,15 @@ impl Known<'_> {
             commit: Some(release.commit.clone()),
             signer: Some(release.signer.clone()),
             signed_at: self.releases.made_at.get(&tag).copied(),
-            capped_at: self.holds.caps_of(release.version).map(ToOwned::to_owned).collect(),
+            caps: self.holds.caps_of(release.version).cloned().collect(),
             rollout: rollout.cloned(),
             ..with(Standing::of(release.version, release.held.as_ref(), self.holds, rollout))
         };
         row.sentences.extend(rollout.and_then(rings::found_bad));
-        if !row.capped_at.is_empty() {
+        if !row.caps.is_empty() {
             let plan = releases::settings_of(self.clone, &release.commit).and_then(|settings| settings.rollout);
             let rings: Vec<String> = plan.into_iter().flat_map(|plan| plan.rings).map(|ring| ring.name).collect();
-            row.sentences.push(standing::capped(release.version, &row.capped_at, &rings));
+            row.sentences.push(standing::capped(release.version, &row.caps, &rings));
         }
         row
     }
@@ -298,8 +298,8 @@ mod tests {
     fn row(state: State, rollout: Option<Rollout>) -> Row {
         let tag = "v1.5.0".to_owned();
         let (commit, signer, signed_at, rule, found) = (None, None, None, None, None);
-        let (advice, capped_at, sentences) = (None, Vec::new(), Vec::new());
-        Row { tag, state, commit, signer, signed_at, rule, found, advice, capped_at, rollout, sentences }
+        let (advice, caps, sentences) = (None, Vec::new(), Vec::new());
+        Row { tag, state, commit, signer, signed_at, rule, found, advice, caps, rollout, sentences }
     }
 
     #[test]

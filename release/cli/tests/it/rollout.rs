@@ -177,10 +177,10 @@ fn a_release_is_paused_beyond_a_ring_that_it_has_and_goes_on() {
     person.in_clone(&["release", "cut", "1.0.0", "--yes"]).expect_code(0);
     let pause = |ring| person.in_clone(&["release", "pause", "--release", "1.0.0", "--beyond", ring]);
     pause("canry").expect_code(2).says("v1.0.0 has no ring \"canry\"; it has canary, all");
-    pause("canary").expect_code(0).says("v1.0.0 goes no further than ring canary");
+    pause("canary").expect_code(0).says("v1.0.0 goes no further than ring canary").says("no reason given");
     pause("canary").expect_code(0).says("already");
     let version = ReleaseVersion::new(1, 0, 0);
-    assert_eq!(holds(&person).caps_of(version).collect::<Vec<_>>(), ["canary"]);
+    assert_eq!(holds(&person).caps_of(version).map(|cap| cap.ring.as_str()).collect::<Vec<_>>(), ["canary"]);
     assert_eq!(holds(&person).pause, None, "nothing else is held back");
     person.in_clone(&["release", "resume"]).expect_code(0).says("are not paused");
     person.in_clone(&["release", "resume", "--release", "1.0.0"]).expect_code(0).says("v1.0.0 goes on");
@@ -251,16 +251,18 @@ fn a_pause_is_said_once_however_many_releases_there_are_and_a_cap_with_its_relea
         person.in_clone(&["release", "cut", version, "--yes"]).expect_code(0);
     }
     person.in_clone(&["release", "pause", "--reason", "month's end"]).expect_code(0);
-    person.in_clone(&["release", "pause", "--release", "1.1.0", "--beyond", "canary"]).expect_code(0);
+    let pause = ["release", "pause", "--release", "1.1.0", "--beyond", "canary", "--reason", "a report first"];
+    person.in_clone(&pause).expect_code(0);
     let ended = person
         .in_clone(&["release", "status"])
         .expect_code(0)
         .says("rollouts are paused: month's end; `nightshift release resume` lets them go on")
-        .says("v1.1.0 goes no further than ring canary; `nightshift release resume --release 1.1.0` lets it go on");
+        .says("v1.1.0 goes no further than ring canary: a report first; `nightshift release resume --release 1.1.0`");
     assert_eq!(ended.stderr.matches("month's end").count(), 1, "{}", ended.stderr);
     assert!(ended.stdout.contains("v1.1.0   newest"), "a pause makes it no other release: {}", ended.stdout);
     let listed = person.in_clone(&["release", "status", "--json"]).expect_code(0).stdout;
     let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
     assert_eq!(listed["held"], "paused: month's end");
-    assert_eq!(listed["releases"][0]["capped_at"], serde_json::json!(["canary"]));
+    let cap = &listed["releases"][0]["caps"][0];
+    assert_eq!((&cap["ring"], &cap["reason"]), (&"canary".into(), &"a report first".into()));
 }

@@ -6,6 +6,7 @@
 //! [[cap]]                          # this release goes no further than this ring
 //! release = "1.5.0"
 //! ring = "early"
+//! reason = "the report of Monday first"
 //!
 //! [[deny]]                         # nobody takes this one; who has it goes back to the one before
 //! release = "1.4.2"
@@ -51,6 +52,8 @@ pub struct Cap {
     pub release: ReleaseVersion,
     /// The last ring that takes it.
     pub ring: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A release that nobody takes or keeps.
@@ -80,6 +83,8 @@ struct File {
 struct CapTable {
     release: Spanned<String>,
     ring: String,
+    #[serde(default)]
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +123,7 @@ impl Holds {
         };
         let mut holds = Holds { pause: file.pause.map(|why| words(&why)), ..Holds::default() };
         for cap in file.cap {
-            holds.caps.push(Cap { release: version(&cap.release)?, ring: cap.ring });
+            holds.caps.push(Cap { release: version(&cap.release)?, ring: cap.ring, reason: words(&cap.reason) });
         }
         for deny in file.deny {
             holds.denies.push(Deny { release: version(&deny.release)?, reason: words(&deny.reason) });
@@ -133,14 +138,14 @@ impl Holds {
         if let Some(why) = &self.pause {
             table.insert("pause".to_owned(), text(why));
         }
-        let pair = |release: ReleaseVersion, key: &str, value: &str| {
-            let mut pair = toml::Table::new();
-            pair.insert("release".to_owned(), text(&release.to_string()));
-            pair.insert(key.to_owned(), text(value));
-            toml::Value::Table(pair)
+        let of = |release: ReleaseVersion, keys: &[(&str, &str)]| {
+            let release = release.to_string();
+            let keys = [("release", release.as_str())].into_iter().chain(keys.iter().copied());
+            toml::Value::Table(keys.map(|(key, value)| (key.to_owned(), text(value))).collect())
         };
-        let caps: Vec<_> = self.caps.iter().map(|cap| pair(cap.release, "ring", &cap.ring)).collect();
-        let denies: Vec<_> = self.denies.iter().map(|deny| pair(deny.release, "reason", &deny.reason)).collect();
+        let cap = |cap: &Cap| of(cap.release, &[("ring", &cap.ring), ("reason", &cap.reason)]);
+        let caps: Vec<_> = self.caps.iter().map(cap).collect();
+        let denies: Vec<_> = self.denies.iter().map(|deny| of(deny.release, &[("reason", &deny.reason)])).collect();
         for (name, list) in [("cap", caps), ("deny", denies)] {
             if !list.is_empty() {
                 table.insert(name.to_owned(), toml::Value::Array(list));
@@ -156,9 +161,9 @@ impl Holds {
         self.denies.iter().find(|deny| deny.release == release).map(|deny| deny.reason.as_str())
     }
 
-    /// The ring that a release goes no further than, when it is capped: each cap counts, and so there may be several.
-    pub fn caps_of(&self, release: ReleaseVersion) -> impl Iterator<Item = &str> {
-        self.caps.iter().filter(move |cap| cap.release == release).map(|cap| cap.ring.as_str())
+    /// What caps a release: each cap counts, and so there may be several.
+    pub fn caps_of(&self, release: ReleaseVersion) -> impl Iterator<Item = &Cap> {
+        self.caps.iter().filter(move |cap| cap.release == release)
     }
 
     /// Whether anything is held back.
@@ -178,7 +183,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "pause = \"month's end\"\n[[cap]]\nrelease = \"1.5.0\"\nring = \"early\"\n\
-                        [[deny]]\nrelease = \"v1.4.2\"\nreason = \"wrong prices\"\n";
+                        reason = \"a report first\"\n[[deny]]\nrelease = \"v1.4.2\"\nreason = \"wrong prices\"\n";
 
     #[test]
     fn what_holds_back_is_read() {
@@ -186,7 +191,8 @@ mod tests {
         assert_eq!(holds.pause.as_deref(), Some("month's end"));
         assert_eq!(holds.denied(ReleaseVersion::new(1, 4, 2)), Some("wrong prices"));
         assert_eq!(holds.denied(ReleaseVersion::new(1, 5, 0)), None);
-        assert_eq!(holds.caps_of(ReleaseVersion::new(1, 5, 0)).collect::<Vec<_>>(), ["early"]);
+        let caps = holds.caps_of(ReleaseVersion::new(1, 5, 0)).map(|cap| (cap.ring.as_str(), cap.reason.as_str()));
+        assert_eq!(caps.collect::<Vec<_>>(), [("early", "a report first")]);
         assert_eq!(Holds::of_entries([]), Holds::default());
         assert_eq!(Holds::of_entries([Some(TEXT.as_bytes())]), holds);
         assert_eq!(Holds::parse("").map(|holds| holds.is_empty()), Ok(true));
@@ -201,8 +207,10 @@ mod tests {
 
     #[test]
     fn a_reason_that_was_not_given_holds_back_all_the_same() {
-        let holds = Holds::parse("pause = \"\"\n[[deny]]\nrelease = \"1.0.0\"\n").expect("well formed");
+        let text = "pause = \"\"\n[[cap]]\nrelease = \"1.1.0\"\nring = \"early\"\n[[deny]]\nrelease = \"1.0.0\"\n";
+        let holds = Holds::parse(text).expect("well formed");
         assert_eq!(holds.pause.as_deref(), Some("no reason given"));
+        assert_eq!(holds.caps[0].reason, "no reason given");
         assert_eq!(holds.denied(ReleaseVersion::new(1, 0, 0)), Some("no reason given"));
     }
 

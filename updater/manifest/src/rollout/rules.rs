@@ -64,7 +64,7 @@ pub enum HeldBack {
         why: String,
     },
     /// It goes no further than an earlier ring.
-    #[error("{tag} goes no further than ring {cap}, and this worker is in ring {ring}", tag = .release.tag())]
+    #[error("{tag} goes no further than ring {cap}, and this worker is in ring {ring}: {why}", tag = .release.tag())]
     Capped {
         /// The release.
         release: ReleaseVersion,
@@ -72,6 +72,8 @@ pub enum HeldBack {
         cap: String,
         /// The worker's ring.
         ring: String,
+        /// Why.
+        why: String,
     },
     /// It is capped at a ring that its plan does not have.
     #[error("rollout.toml caps {tag} at ring {cap:?}, which its plan does not have; it has {rings}", tag = .release.tag())]
@@ -175,7 +177,7 @@ fn not_capped_without_a_plan(asks: &Asks<'_>) -> Result<(), HeldBack> {
     match asks.holds.caps_of(asks.release).next() {
         Some(cap) => Err(HeldBack::CappedNowhere {
             release: asks.release,
-            cap: cap.to_owned(),
+            cap: cap.ring.clone(),
             rings: "no plan at all".to_owned(),
         }),
         None => Ok(()),
@@ -191,13 +193,13 @@ fn not_sent_back(asks: &Asks<'_>, ring: &Ring) -> Result<(), HeldBack> {
 
 fn not_capped(asks: &Asks<'_>, plan: &Plan, place: usize) -> Result<(), HeldBack> {
     for cap in asks.holds.caps_of(asks.release) {
-        let Some(last) = plan.rings.iter().position(|ring| ring.name == cap) else {
+        let Some(last) = plan.rings.iter().position(|ring| ring.name == cap.ring) else {
             let rings = plan.rings.iter().map(|ring| ring.name.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(HeldBack::CappedNowhere { release: asks.release, cap: cap.to_owned(), rings });
+            return Err(HeldBack::CappedNowhere { release: asks.release, cap: cap.ring.clone(), rings });
         };
         if place > last {
-            let ring = plan.rings[place].name.clone();
-            return Err(HeldBack::Capped { release: asks.release, cap: cap.to_owned(), ring });
+            let (ring, why) = (plan.rings[place].name.clone(), cap.reason.clone());
+            return Err(HeldBack::Capped { release: asks.release, cap: cap.ring.clone(), ring, why });
         }
     }
     Ok(())
@@ -344,11 +346,15 @@ mod tests {
 
     #[test]
     fn a_cap_holds_the_rings_after_it_back() {
-        let capped = |tag| Case { holds: holds("[[cap]]\nrelease = \"1.5.0\"\nring = \"early\"\n"), ..case(tag) };
+        let cap = "[[cap]]\nrelease = \"1.5.0\"\nring = \"early\"\nreason = \"a report first\"\n";
+        let capped = |tag| Case { holds: holds(cap), ..case(tag) };
         assert_eq!(capped("canary").ask(), Ok(()));
         assert_eq!(capped("early").ask(), Ok(()));
         let promoted = Case { promotions: BTreeSet::from(["all".to_owned()]), ..capped("x") };
-        assert_eq!(promoted.held(), "v1.5.0 goes no further than ring early, and this worker is in ring all");
+        assert_eq!(
+            promoted.held(),
+            "v1.5.0 goes no further than ring early, and this worker is in ring all: a report first"
+        );
     }
 
     #[test]

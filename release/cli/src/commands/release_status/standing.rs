@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use nightshift_manifest::held::Held;
 use nightshift_manifest::refusal::Refusal;
-use nightshift_manifest::rollout::Holds;
+use nightshift_manifest::rollout::{Cap, Holds};
 use nightshift_manifest::version::ReleaseVersion;
 use nightshift_wire::{RingState, Rollout};
 use serde::Serialize;
@@ -90,15 +90,21 @@ impl Standing {
 
 /// That a release goes no further than `caps`, where its plan has `rings`. A cap at a ring that it does not have holds it back
 /// from everybody.
-pub(super) fn capped(version: ReleaseVersion, caps: &[String], rings: &[String]) -> String {
+pub(super) fn capped(version: ReleaseVersion, caps: &[Cap], rings: &[String]) -> String {
     let tag = version.tag();
     let lets_it_go = format!("`nightshift release resume --release {version}` lets it go on");
-    match caps.iter().find(|cap| !rings.contains(cap)) {
+    match caps.iter().find(|cap| !rings.contains(&cap.ring)) {
         Some(cap) => {
             let rings = if rings.is_empty() { "no plan".to_owned() } else { rings.join(", ") };
-            format!("nobody takes {tag}: it is to go no further than ring {cap}, and it has {rings}; {lets_it_go}")
+            format!(
+                "nobody takes {tag}: it is to go no further than ring {}, and it has {rings}; {lets_it_go}",
+                cap.ring
+            )
         }
-        None => format!("{tag} goes no further than ring {}; {lets_it_go}", caps.join(" and ring ")),
+        None => {
+            let caps: Vec<String> = caps.iter().map(|cap| format!("ring {}: {}", cap.ring, cap.reason)).collect();
+            format!("{tag} goes no further than {}; {lets_it_go}", caps.join(" and "))
+        }
     }
 }
 
@@ -159,12 +165,14 @@ mod tests {
     fn a_cap_at_a_ring_that_the_plan_does_not_have_is_told_to_hold_everybody_back() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let rings = names(&["canary", "all"]);
-        assert!(capped(VERSION, &names(&["canary"]), &rings).starts_with("v1.5.0 goes no further than ring canary; "));
-        let misspelt = capped(VERSION, &names(&["canry"]), &rings);
+        let at = |ring: &str| [Cap { release: VERSION, ring: ring.to_owned(), reason: "a report first".to_owned() }];
+        let known = capped(VERSION, &at("canary"), &rings);
+        assert!(known.starts_with("v1.5.0 goes no further than ring canary: a report first; "), "{known}");
+        let misspelt = capped(VERSION, &at("canry"), &rings);
         assert!(
             misspelt.starts_with("nobody takes v1.5.0: ") && misspelt.contains("it has canary, all; "),
             "{misspelt}"
         );
-        assert!(capped(VERSION, &names(&["canary"]), &[]).contains("it has no plan; "));
+        assert!(capped(VERSION, &at("canary"), &[]).contains("it has no plan; "));
     }
 }
