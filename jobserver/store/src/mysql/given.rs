@@ -93,7 +93,7 @@ impl Kept {
     }
 
     /// One that was taken out may run on: what runs on its worker has to be read.
-    fn forget(&mut self, begun: &Begun) {
+    fn forget_worker_of(&mut self, begun: &Begun) {
         self.read.remove(&begun.attempt.worker);
     }
 }
@@ -102,7 +102,7 @@ impl Given {
     /// Takes in what a group did that is committed.
     pub(super) fn note(&self, done: Done) {
         let Done { begun, ended, workers_changed } = done;
-        self.forget(ended);
+        self.drop_ended(ended);
         if workers_changed {
             self.forget_workers();
         }
@@ -120,7 +120,7 @@ impl Given {
             while kept.begun.len() > KEPT || kept.order.front().is_some_and(|(given, _)| over(*given)) {
                 let Some((_, old)) = kept.order.pop_front() else { break };
                 if let Some(old) = kept.take(old) {
-                    kept.forget(&old);
+                    kept.forget_worker_of(&old);
                 }
             }
         }
@@ -135,11 +135,11 @@ impl Given {
         if taken.iter().all(|begun| begun.as_ref().is_some_and(|begun| begun.is_plain)) {
             return taken.into_iter().collect();
         }
-        taken.iter().flatten().for_each(|begun| kept.forget(begun));
+        taken.iter().flatten().for_each(|begun| kept.forget_worker_of(begun));
         None
     }
 
-    fn forget(&self, attempts: impl IntoIterator<Item = AttemptId>) {
+    fn drop_ended(&self, attempts: impl IntoIterator<Item = AttemptId>) {
         let mut kept = self.kept();
         let ended: BTreeSet<AttemptId> = attempts.into_iter().inspect(|id| drop(kept.take(*id))).collect();
         if !ended.is_empty() {
@@ -288,7 +288,7 @@ mod tests {
         given.take(&[1, 2]);
         assert_eq!(held(&["p"]), Some(vec![3]), "handed in");
         given.keep_worker(&row, &[3, 7]);
-        given.forget([7, 3]);
+        given.drop_ended([7, 3]);
         assert_eq!(held(&["p"]), Some(vec![]), "ended elsewhere");
         given.keep([begun(4, 0)]);
         assert_eq!(given.take(&[4, 5]), None);
