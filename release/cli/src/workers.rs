@@ -1,5 +1,7 @@
 //! Which worker a person means: by its identity, the beginning of it, its name or its host.
 
+use std::collections::BTreeSet;
+
 use nightshift_client::{Client, ClientError};
 use nightshift_contract::exit::Exit;
 use nightshift_wire::{Enrolment, EnrolmentState, Worker, access_code};
@@ -52,6 +54,15 @@ pub(crate) async fn meant_to_join(client: &Client, said: &str) -> anyhow::Result
 /// Those that asked to join and were not decided about.
 pub(crate) fn waiting(enrolments: &[Enrolment]) -> impl Iterator<Item = &Enrolment> {
     enrolments.iter().filter(|enrolment| enrolment.state == EnrolmentState::Pending)
+}
+
+/// Those that were let in and have not reported since.
+pub(crate) fn awaited<'e>(workers: &[Worker], enrolments: &'e [Enrolment]) -> Vec<&'e Enrolment> {
+    let heard_of: BTreeSet<&str> = workers.iter().map(|worker| worker.report.worker.as_str()).collect();
+    let is_awaited = |enrolment: &&Enrolment| {
+        enrolment.state == EnrolmentState::Approved && !heard_of.contains(enrolment.worker.as_str())
+    };
+    enrolments.iter().filter(is_awaited).collect()
 }
 
 /// Everybody that was heard of or asked to join; `None` for who may not see them.

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use nightshift_store::{DAY_MS, HOUR_MS, WorkerFilter};
+use nightshift_store::{DAY_MS, HOUR_MS, Refusal, StoreError, WorkerFilter};
 use nightshift_wire::{
     Enrolment, EnrolmentDecision, EnrolmentState, Moment, Reason, StatsBy, StatsPer, StatsQuery, StepReport, Worker,
     WorkerChange,
@@ -53,6 +53,8 @@ struct List {
     is_first: bool,
     /// Those that wait for a person.
     pending: Vec<Pending>,
+    /// Those that were let in a moment ago and are still to come.
+    awaited: Vec<Awaited>,
 }
 
 impl List {
@@ -116,6 +118,46 @@ impl Pending {
     }
 }
 
+/// A worker that was let in and was not heard of since.
+struct Awaited {
+    worker: String,
+    called: String,
+    address: String,
+    ago: String,
+}
+
+impl Awaited {
+    /// Later the list of the command line tells of them, which does not look for one at a time.
+    const TOLD_FOR: Moment = HOUR_MS;
+    const AT_ONCE: usize = 50;
+
+    async fn among(known: &[Arc<Enrolment>], app: &App, now: Moment) -> Result<Vec<Awaited>, StoreError> {
+        let let_in = |known: &&Arc<Enrolment>| {
+            let is_new = known.decided_at.is_some_and(|decided| now.saturating_sub(decided) < Self::TOLD_FOR);
+            is_new && known.state == EnrolmentState::Approved
+        };
+        let mut awaited = Vec::new();
+        for known in known.iter().filter(let_in).take(Self::AT_ONCE) {
+            match app.store.worker(&known.worker).await {
+                Ok(_) => {}
+                Err(StoreError::Refused(Refusal::NoSuchWorker(_))) => awaited.push(Awaited::new(known, now)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(awaited)
+    }
+
+    fn new(known: &Enrolment, now: Moment) -> Awaited {
+        let Enrolment { worker, name, host, address, .. } = known;
+        Awaited {
+            worker: worker.clone(),
+            called: if name.is_empty() { host } else { name }.clone(),
+            address: address.clone(),
+            ago: ago(known.decided_at.unwrap_or(now), now),
+        }
+    }
+}
+
 pub(super) async fn list(State(app): Shared, visitor: Visitor, uri: Uri) -> Result<Response, Refused> {
     const DOING: &str = "listing the workers";
     /// More than anybody decides about one by one.
@@ -147,6 +189,7 @@ pub(super) async fn list(State(app): Shared, visitor: Visitor, uri: Uri) -> Resu
         rows: found.iter().map(|worker| Row::new(worker, now)).collect(),
         more,
         is_first: after.is_empty(),
+        awaited: Awaited::among(&known, &app, now).await.map_err(while_doing(|| DOING))?,
         pending: pending.into_iter().take(PENDING).map(|known| Pending::new(known, now)).collect(),
         state,
         release,

@@ -23,7 +23,7 @@ fn is<T: std::fmt::Debug>(outcome: Result<T, ClientError>, expected: (u16, &str)
     assert_eq!((status, code.as_str()), expected);
 }
 
-fn report(worker: &str) -> Report {
+pub(crate) fn report(worker: &str) -> Report {
     Report {
         worker: worker.to_owned(),
         host: "pc-17".to_owned(),

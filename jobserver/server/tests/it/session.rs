@@ -201,7 +201,14 @@ async fn a_worker_is_let_in_and_out_by_admins_alone() {
     let admin = Browser::log_in(server.address, &server.admin_token).await;
     let done = admin.fill_in("/workers", "/workers/w-1/enrolment", &approve[..2]).await;
     assert_eq!((done.status, done.to.as_str()), (303, "/workers"), "{}", done.body);
-    assert!(!admin.page("/workers").await.contains("Wait to be let in"));
+    let page = admin.page("/workers").await;
+    assert!(!page.contains("Wait to be let in"));
+    let (_, awaited) =
+        page.split_once("Let in, and not heard of yet").expect("it is not lost from sight until it comes");
+    assert!(awaited.contains("window seat") && awaited.contains("w-1"), "{page}");
+    let worker = server.worker_on("w-1", &crate::guarded::machine("w-1"));
+    worker.report(&crate::access::report("w-1")).await.expect("it is here");
+    assert!(!admin.page("/workers").await.contains("not heard of yet"));
     assert_eq!(server.admin.enrolments().await.expect("a list")[0].name, "window seat");
 }
 

@@ -7,7 +7,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_wire::{Enrolment, EnrolmentState, ReplicaReport, Worker};
 use serde::Serialize;
 
-use crate::figures::{count, duration, moment};
+use crate::figures::{count, counted, duration, moment};
 use crate::server::{ServerArgs, worker_state};
 use crate::surroundings::Surroundings;
 use crate::table::Table;
@@ -28,6 +28,8 @@ pub(crate) struct Args {
 struct List<'l> {
     workers: &'l [Worker],
     waiting_to_join: &'l [&'l Enrolment],
+    /// Let in, and not heard of since.
+    awaited: &'l [&'l Enrolment],
 }
 
 /// Runs the command.
@@ -37,15 +39,19 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     // Who may not decide about them is not told of them.
     let enrolments = client.enrolments().await.unwrap_or_default();
     let waiting: Vec<&Enrolment> = workers::waiting(&enrolments).collect();
+    let awaited = workers::awaited(&workers, &enrolments);
     if args.json {
-        around.screen.json_document(&List { workers: &workers, waiting_to_join: &waiting })?;
+        around.screen.json_document(&List { workers: &workers, waiting_to_join: &waiting, awaited: &awaited })?;
         return Ok(Exit::Done);
     }
     for worker in &waiting {
         let (host, address) = (&worker.host, &worker.address);
         around.screen.warn(format!("on {host} ({address}) waits to join: nightshift worker approve {}", worker.worker));
     }
-    if workers.is_empty() && !waiting.is_empty() {
+    if !awaited.is_empty() {
+        around.screen.say(awaited_sentence(&awaited));
+    }
+    if workers.is_empty() && !(waiting.is_empty() && awaited.is_empty()) {
         return Ok(Exit::Done);
     }
     if workers.is_empty() {
@@ -54,6 +60,23 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     }
     around.screen.table(&table(&workers, &enrolments, &TimeZone::system()))?;
     Ok(Exit::Done)
+}
+
+/// Who was let in and is still to come.
+fn awaited_sentence(awaited: &[&Enrolment]) -> String {
+    const NAMED: usize = 5;
+    let named = |worker: &&Enrolment| {
+        let Enrolment { name, host, worker, .. } = worker;
+        let called = if name.is_empty() { String::new() } else { format!("{name}, ") };
+        format!("{worker} ({called}on {host})")
+    };
+    let names: Vec<String> = awaited.iter().take(NAMED).map(named).collect();
+    let more = match awaited.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more as u64, "other")),
+    };
+    let names = names.join(", ");
+    format!("let in, and to report with the next cycle, within ten minutes when it is on: {names}{more}")
 }
 
 /// What came of a worker's wish to join, when nobody lets it in any more.
@@ -185,6 +208,24 @@ mod tests {
         let waiting = Worker { report, name: "anna's desk".into(), ..stopped.clone() };
         insta::assert_snapshot!(table(&[stopped, waiting], &[], &TimeZone::UTC));
     }
+
+    #[test]
+    fn who_was_let_in_is_told_until_it_reports() {
+        let worker = example();
+        let let_in = |id: &str, state| Enrolment { worker: id.into(), state, ..example_revoked(&worker) };
+        let approved = EnrolmentState::Approved;
+        let enrolments =
+            [let_in("0193-w1", approved), let_in("0193-w2", approved), let_in("x", EnrolmentState::Refused)];
+        let awaited = workers::awaited(std::slice::from_ref(&worker), &enrolments);
+        assert_eq!(
+            awaited_sentence(&awaited),
+            "let in, and to report with the next cycle, within ten minutes when it is on: 0193-w2 (on desk-17)"
+        );
+        let many: Vec<Enrolment> = (0..7).map(|n| let_in(&format!("w{n}"), approved)).collect();
+        let sentence = awaited_sentence(&workers::awaited(&[worker], &many));
+        assert!(sentence.ends_with("w4 (on desk-17) and 2 others"), "{sentence}");
+    }
+
     #[test]
     fn a_revoked_worker_is_shown_as_revoked_whatever_it_reported_last() {
         let worker = example();

@@ -115,9 +115,11 @@ fn the_fields_that_an_admin_gets_as_json_change_only_on_purpose() {
     let put = grid.json(&["artifact", "put", "tool.bin"]);
     contract.add(&["artifact", "put"], &put);
     let sha256 = put["artifact"]["sha256"].as_str().expect("a name").to_owned();
+    let approve = ["worker", "approve", "pc-17"];
+    contract.add(&approve, &grid.json(&approve));
+    assert_eq!(grid.json(&["worker", "list"])["awaited"][0]["worker"], "pc-17");
     let rule = ["worker", "rules", "add", "floor", "--network", "10.1.0.0/16", "--limit", "5", "--expires", "8h"];
-    let commands: [&[&str]; 8] = [
-        &["worker", "approve", "pc-17"],
+    let commands: [&[&str]; 7] = [
         &["worker", "revoke", "pc-17", "--reason", "sold", "--yes"],
         &rule,
         &["worker", "rules", "remove", "floor"],
