@@ -11,6 +11,7 @@ use nightshift_manifest::duration;
 use nightshift_wire::{Moment, StatsBy, StatsPer, StatsQuery};
 
 use super::stats_baseline;
+use crate::figures::moment;
 use crate::refusal::refusal;
 use crate::server::ServerArgs;
 use crate::stats_report;
@@ -161,6 +162,9 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
         around.screen.data(&stats_report::csv(&stats)?)?;
         return Ok(Exit::Done);
     }
+    if let Some(words) = asked_within(query.since, stats.since) {
+        around.screen.say(words);
+    }
     let names: HashMap<String, String> = match query.by {
         StatsBy::Worker => {
             let workers = client.workers().await?.into_iter();
@@ -189,9 +193,25 @@ pub(crate) async fn run(args: &Args, around: &Surroundings) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
+/// That what is counted begins before what was asked for: hours, and later days, are counted as wholes.
+fn asked_within(asked: Option<Moment>, since: Moment) -> Option<String> {
+    asked.filter(|asked| *asked > since).map(|_| {
+        let begins = moment(since, &TimeZone::UTC);
+        format!("since {begins}: the grid counts by the hour, and by the day what is long ago")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_begins_within_an_hour_is_said_to_be_counted_from_its_beginning() {
+        let said = asked_within(Some(3_700_000), 3_600_000).expect("it is another");
+        assert!(said.starts_with("since 1970-01-01 01:00 UTC: "), "{said}");
+        assert_eq!(asked_within(Some(3_600_000), 3_600_000), None);
+        assert_eq!(asked_within(None, 0), None, "nobody asked for another");
+    }
 
     #[test]
     fn a_moment_is_said_as_a_time_ago_or_a_day() {
