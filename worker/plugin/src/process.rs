@@ -146,6 +146,13 @@ impl ProcessPlugin {
         }
     }
 
+    /// Starts a program that ended between two blocks, which is no record's fault.
+    fn started_again(&self, ended: Running) -> Result<Running, Fault> {
+        let why = ended.end_after("it ended between two blocks".to_owned());
+        tracing::warn!(plugin = self.manifest.name, "plugin {}: {why}; it is started again", self.manifest.name);
+        self.start().map_err(of_starting)
+    }
+
     /// Whether the data are within reach, where they are on the replica.
     fn look(&self) -> Result<(), OpenError> {
         match &self.opening {
@@ -165,23 +172,19 @@ impl ProcessPlugin {
     }
 
     fn converse(&mut self, records: &[TypedRecord<'_>], time: Duration, room: &mut usize) -> Result<Outcomes, Fault> {
-        // Kept on the good way out only: otherwise nobody knows what it says next.
-        let mut running = match self.running.take() {
-            Some(running) if !running.has_ended() => running,
-            ended => {
-                if let Some(ended) = ended {
-                    let why = ended.end_after("it ended between two blocks".to_owned());
-                    tracing::warn!(
-                        plugin = self.manifest.name,
-                        "plugin {}: {why}; it is started again",
-                        self.manifest.name
-                    );
-                }
-                self.start().map_err(of_starting)?
-            }
-        };
         let most = LARGEST_ANSWER.min(records.len().saturating_mul(LARGEST_RESULT)) + records.len() * FRAME;
-        let answered = running.ask(self.question.of(records), most, time);
+        // Kept on the good way out only: otherwise nobody knows what it says next.
+        let (mut running, is_new) = match self.running.take() {
+            Some(running) if !running.has_ended() => (running, false),
+            Some(ended) => (self.started_again(ended)?, true),
+            None => (self.start().map_err(of_starting)?, true),
+        };
+        let mut answered = running.ask(self.question.of(records), most, time);
+        // It was ending when it was looked at.
+        if answered.is_err() && !is_new && running.has_ended_unasked() && !self.stop.is_stopped() {
+            running = self.started_again(running)?;
+            answered = running.ask(self.question.of(records), most, time);
+        }
         let judged = answered
             .map_err(Fault::OfRun)
             .and_then(|line| answer::judge(&line, records, &self.manifest, room).inspect(|_| running.take_back(line)));

@@ -230,6 +230,11 @@ impl Running {
         self.talk.has_ended()
     }
 
+    /// Whether it ended by itself before it read anything of the line that it was told last.
+    pub(super) fn has_ended_unasked(&self) -> bool {
+        self.talk.has_ended_unasked()
+    }
+
     /// Tells the program a line and reads the one it answers, of `most` bytes within `time`.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::ioctl_fionbio;
+use rustix::io::{ioctl_fionbio, ioctl_fionread};
 use rustix::pipe::fcntl_setpipe_size;
 
 use crate::clock::Stopwatch;
@@ -25,6 +25,8 @@ pub(super) struct Talk {
     stdin: ChildStdin,
     stdout: ChildStdout,
     spare: Vec<u8>,
+    /// Bytes of the last line that were written.
+    told: usize,
 }
 
 /// What can be done without waiting.
@@ -47,12 +49,18 @@ impl Talk {
         // Faster with larger pipes, right without.
         let _ = fcntl_setpipe_size(&stdin, PIPE);
         let _ = fcntl_setpipe_size(&stdout, PIPE);
-        Ok(Talk { stdin, stdout, spare: Vec::new() })
+        Ok(Talk { stdin, stdout, spare: Vec::new(), told: 0 })
     }
 
     /// Whether the program has closed its side without a word.
     pub(super) fn has_ended(&self) -> bool {
         self.ready(false, Some(Duration::ZERO)).is_ok_and(|ready| ready.is_over && !ready.to_read)
+    }
+
+    /// Whether the program has ended and read nothing of the line that it was told last: nothing of that ended it. What was
+    /// written stays in the pipe as long as this end of it is open.
+    pub(super) fn has_ended_unasked(&self) -> bool {
+        self.has_ended() && ioctl_fionread(&self.stdin).is_ok_and(|unread| unread >= self.told as u64)
     }
 
     /// Writes `line` and reads the one line that answers it, without its end.
@@ -68,6 +76,7 @@ impl Talk {
         let mut answer = std::mem::take(&mut self.spare);
         answer.clear();
         let (mut written, mut closed_at) = (0, None);
+        self.told = 0;
         loop {
             let limit = closed_at.map_or(time, |at: Duration| time.min(at + CLOSED));
             let Some(left) = limit.checked_sub(timer.elapsed()).filter(|left| !left.is_zero()) else {
@@ -84,7 +93,10 @@ impl Talk {
             let ready = self.ready(writing, Some(left)).map_err(unseen)?;
             if ready.to_write && writing {
                 match self.stdin.write(&line[written..]) {
-                    Ok(more) => written += more,
+                    Ok(more) => {
+                        written += more;
+                        self.told = written;
+                    }
                     Err(error) if is_not_now(&error) => {}
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => closed_at = Some(timer.elapsed()),
                     Err(error) => return Err(format!("writing the block to it: {error}")),

@@ -62,6 +62,20 @@ fn a_program_that_ended_between_two_blocks_is_started_again_and_no_record_pays_f
 }
 
 #[test]
+fn a_program_that_ends_before_it_reads_a_block_is_started_again_and_no_record_pays_for_it() {
+    // It ends as soon as there is another line, and leaves that unread.
+    let ends = "my $r = ''; vec($r, fileno(STDIN), 1) = 1; select($r, undef, undef, undef); exit";
+    let stage = Stage::with(&format!(
+        "$| = 1; while (my $l = <STDIN>) {{ $l =~ s/\"records\"/\"results\"/; \
+         $l =~ s/\"n\":(\"[^\"]*\")/\"ok\":{{\"said\":$1}}/g; print $l; {ends} }}"
+    ));
+    let mut plugin = stage.open(&host()).expect("opens");
+    for text in ["a", "b", "c"] {
+        assert_eq!(said(&plugin.process(&block(&[text])).expect("answers")[0]), text);
+    }
+}
+
+#[test]
 fn a_block_is_broken_off_from_another_thread_at_once_and_the_next_one_works() {
     let stage = Stage::poisoned("fork; sleep 1000");
     let mut plugin = stage.open(&host()).expect("opens");
