@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{BlockError, Data, Host, OpenError, Replica, samples};
-use nightshift_testbed::database::{Make, SCHEMA};
+use nightshift_plugin::{BlockError, Data, Host, OpenError, samples};
+use nightshift_testbed::database::Make;
 use nightshift_testbed::wait;
 
 use super::site::{MANIFEST, Site, Tree, block, shown};
@@ -56,7 +56,7 @@ fn name_count_as_a_module_gives_the_same_answers_on_a_replica_as_on_sqlite() {
     };
     let expected = answers("repo", &Host::default());
     for site in Site::each() {
-        let private = Replica::parse(&site.server.url(SCHEMA)).expect("an address");
+        let (private, _alone) = site.private();
         let host = Host { private_server: Some(private), ..Host::default() };
         assert_eq!(answers("replica", &host), expected, "{:?}", site.make());
     }
@@ -72,7 +72,7 @@ fn the_samples_of_a_module_on_the_replica_run_on_a_private_server_or_not_at_all(
     let error = samples::run(&folder, tree.path(), &Host::default()).expect_err("no server");
     assert!(error.is_for_want_of_a_server(), "{error}");
     for site in Site::each() {
-        let private = Replica::parse(&site.server.url(SCHEMA)).expect("an address");
+        let (private, _alone) = site.private();
         let host = Host { private_server: Some(private), ..Host::default() };
         let report = samples::run(&folder, tree.path(), &host).expect("runs");
         assert!(report.is_good() && report.records >= 2, "{:?}: {:?}", site.make(), report.differences);

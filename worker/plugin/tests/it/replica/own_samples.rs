@@ -1,7 +1,6 @@
 //! The samples of plugins on the replica: on SQLite by a twin, on a private server, or not at all.
 
-use nightshift_plugin::{Host, Replica, samples};
-use nightshift_testbed::database::SCHEMA;
+use nightshift_plugin::{Host, samples};
 
 use super::site::{COUNT, Site, Tree};
 
@@ -15,7 +14,7 @@ fn with_samples() -> Tree {
 #[test]
 fn samples_run_on_a_private_server_with_the_plugins_sample_tables() {
     for site in Site::each() {
-        let private = Replica::parse(&site.server.url(SCHEMA)).expect("an address");
+        let (private, _alone) = site.private();
         let host = Host { private_server: Some(private), ..Host::default() };
         let tree = with_samples();
         assert!(samples::need_server(&tree.folder()).expect("a good manifest"));

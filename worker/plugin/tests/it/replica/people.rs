@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 
 use nightshift_manifest::plugin::PluginManifest;
-use nightshift_plugin::{Data, Host, Replica};
-use nightshift_testbed::database::{Make, SCHEMA};
+use nightshift_plugin::{Data, Host};
+use nightshift_testbed::database::Make;
 use nightshift_testbed::people::{self, COLUMNS, Person};
 
 use super::site::Site;
@@ -31,7 +31,7 @@ fn match_person_finds_on_a_replica_whom_it_finds_on_sqlite() {
     for site in [Make::MariaDb, Make::MySql].into_iter().filter_map(Site::fresh) {
         let (people, records) = people::febrl_or_generated().expect("reads the people");
         let (tree, manifest) = tree_with("match-person", &people);
-        let private = Replica::parse(&site.server.url(SCHEMA)).expect("an address");
+        let (private, _alone) = site.private();
         let host = Host { private_server: Some(private), ..Host::default() };
         let mut plugin = nightshift_plugin::open(tree.path(), &manifest, Data::Samples, &host).expect("opens");
         let values = records.iter().map(|record| record.fields.0.to_vec()).collect();

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use nightshift_plugin::{BlockError, Host, OpenError, Replica, samples};
-use nightshift_testbed::database::{Make, SCHEMA};
+use nightshift_testbed::database::Make;
 
 use super::site::Site;
 use crate::stage::{Stage, block, host, in_each_sandbox, said};
@@ -175,7 +175,7 @@ fn the_samples_of_a_program_on_the_replica_run_on_a_private_server_or_not_at_all
     let error = samples::run(&folder, stage.path(), &host()).expect_err("no server");
     assert!(error.is_for_want_of_a_server(), "{error}");
     for site in sites() {
-        let private = Replica::parse(&site.server.url(SCHEMA)).expect("an address");
+        let (private, _alone) = site.private();
         let host = Host { private_server: Some(private), ..host() };
         let report = samples::run(&folder, stage.path(), &host).expect("runs");
         assert!(report.is_good() && report.records == 1, "{:?}: {:?}", site.make(), report.differences);

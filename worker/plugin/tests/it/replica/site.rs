@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts, Row};
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_plugin::{BlockError, Data, Host, OpenError, Plugin, Replica};
-use nightshift_testbed::database::{Make, Server, Wishes};
+use nightshift_testbed::database::{Make, SCHEMA, Server, Wishes};
 use nightshift_wire::{Outcome, Record, RecordResult, Records};
 
 /// What the schema `company` holds, and who may read it.
@@ -28,6 +28,7 @@ const COMPANY: &[&str] = &[
 /// A server that plays the worker's replica.
 pub(crate) struct Site {
     pub(crate) server: Server,
+    samples: Mutex<()>,
 }
 
 impl Site {
@@ -40,7 +41,7 @@ impl Site {
                 .expect("stderr");
             return None;
         };
-        let site = Site { server };
+        let site = Site { server, samples: Mutex::default() };
         for statement in COMPANY {
             site.administer(statement);
         }
@@ -52,6 +53,13 @@ impl Site {
         static SITES: [OnceLock<Option<Site>>; 2] = [OnceLock::new(), OnceLock::new()];
         let makes = [Make::MariaDb, Make::MySql].into_iter();
         makes.zip(&SITES).filter_map(|(make, site)| site.get_or_init(|| Site::fresh(make)).as_ref())
+    }
+
+    /// The server as one that samples are run on, for as long as the guard lives: all samples use one database on it, and a
+    /// worker runs those of one plugin after the other.
+    pub(crate) fn private(&self) -> (Replica, MutexGuard<'_, ()>) {
+        let alone = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        (Replica::parse(&self.server.url(SCHEMA)).expect("an address"), alone)
     }
 
     pub(crate) fn make(&self) -> Make {
