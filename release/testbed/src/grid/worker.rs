@@ -12,7 +12,7 @@ use nightshift_contract::layout::StateDir;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::processes::{self, Process, processes_in};
+use super::processes::{self, Process, processes_in, processes_of};
 use super::{Programs, Repository};
 use crate::wait::{self, SOON};
 
@@ -129,14 +129,20 @@ impl Worker {
         processes_in(&self.folder)
     }
 
+    /// The same, and what has the mark of its last core: that lies in a sandbox, which may show nothing of the folder.
+    fn descendants(&self) -> Vec<Process> {
+        let mark = fs::read_to_string(self.state().core_mark()).ok();
+        processes_of(&self.folder, mark.as_deref().and_then(|text| text.split(' ').next()))
+    }
+
     /// Waits until no process of this worker is left.
     ///
     /// # Errors
     /// When one is left after a minute; the error names it.
     pub fn none_left(&self) -> Result<()> {
-        let all_ended = || self.processes().is_empty().then_some(());
+        let all_ended = || self.descendants().is_empty().then_some(());
         wait::until("every process of the worker to end", SOON, all_ended)
-            .with_context(|| format!("left: {:?}", self.processes()))
+            .with_context(|| format!("left: {:?}", self.descendants()))
     }
 
     /// Its core, when one runs. A core that only tries a release's samples does not count.
@@ -239,11 +245,14 @@ impl Drop for Cycle {
 }
 
 impl Drop for Worker {
-    /// Ends whatever runs for this worker, so that a failed test leaves nothing behind.
+    /// Ends whatever runs for this worker, so that no test leaves anything behind: who is killed here may have frozen
+    /// others, to kill them next.
     fn drop(&mut self) {
-        for process in self.processes() {
-            let _ = process.kill();
-        }
+        let _ = wait::until("every process of the worker to end", SOON, || {
+            let processes = self.descendants();
+            processes.iter().for_each(|process| drop(process.kill()));
+            processes.is_empty().then_some(())
+        });
     }
 }
 
