@@ -246,13 +246,13 @@ impl<'a> Grid<'a> {
                     self.tally.server_jobs += u64::from(!is_pc);
                     if is_pc {
                         self.tally.set_up_ms += self.office.set_up_ms;
-                        self.tally.accepted_ms += work_ms - self.office.set_up_ms;
+                        self.tally.useful_ms += work_ms - self.office.set_up_ms;
+                        self.tally.settled_ms += work_ms;
                     }
                     self.tally.turnaround.add(arrived - begun);
                 }
             }
-            Submitted::NotWanted if counts => self.tally.duplicated_ms += work_ms,
-            Submitted::NotWanted => {}
+            Submitted::NotWanted => self.tally.done_twice(now, work_ms),
         }
     }
 
@@ -270,6 +270,7 @@ impl<'a> Grid<'a> {
         // Who is drained stays so: there is no admin here. It counts in the first day, too.
         self.tally.drained += u64::from(is_drained);
         if self.tally.counts(now) {
+            self.tally.settled_ms += self.takes.fails_ms;
             self.tally.failed += 1;
             self.tally.quarantined += u64::from(failed == Failed::Quarantined);
         }

@@ -16,12 +16,14 @@ pub(crate) struct Tally {
     pub(crate) quarantined: u64,
     pub(crate) drained: u64,
     pub(crate) beats: u64,
-    /// Of PCs: idle, working (set-up and all), of that setting up, working on what somebody else did, doing again what a
-    /// kill took.
+    /// Of PCs: idle, and working (set-up and all).
     pub(crate) idle_ms: u64,
     pub(crate) work_ms: u64,
-    /// What the jobs whose results were accepted take, without setting up.
-    pub(crate) accepted_ms: u64,
+    /// Work of PCs of which it turned out what it was good for; of that setting up for accepted results, working on what
+    /// somebody else did, doing again what a kill took. Each counts whole when it turns out: what was begun on the first
+    /// day makes up for what is not over in the end.
+    pub(crate) settled_ms: u64,
+    pub(crate) useful_ms: u64,
     pub(crate) set_up_ms: u64,
     pub(crate) duplicated_ms: u64,
     pub(crate) redone_ms: u64,
@@ -119,7 +121,8 @@ impl Tally {
             beats: 0,
             idle_ms: 0,
             work_ms: 0,
-            accepted_ms: 0,
+            settled_ms: 0,
+            useful_ms: 0,
             set_up_ms: 0,
             duplicated_ms: 0,
             redone_ms: 0,
@@ -136,6 +139,14 @@ impl Tally {
     /// How much of a time counts.
     pub(crate) fn part(&self, begun: u64, ended: u64) -> u64 {
         ended.saturating_sub(begun.max(self.from))
+    }
+
+    /// A PC's work turns out to be what somebody else did, too.
+    pub(crate) fn done_twice(&mut self, now: u64, work_ms: u64) {
+        if self.counts(now) {
+            self.duplicated_ms += work_ms;
+            self.settled_ms += work_ms;
+        }
     }
 
     /// The hour of a moment before the end.
@@ -163,9 +174,8 @@ impl Tally {
         let busy = (office.idle_ms as f64 / DAY_MS as f64).max(f64::MIN_POSITIVE);
         let beats_an_hour = self.beats as f64 / (days * 24.0) / busy;
         let beats_bytes = beats_an_hour * REQUEST_BYTES as f64;
-        // A part of what was accepted was done before the days that count began.
-        let useful_ms =
-            self.accepted_ms.min(self.work_ms.saturating_sub(self.duplicated_ms + self.redone_ms + self.set_up_ms));
+        // More than was worked on the days that count where much that turned out on them was begun before.
+        let all_work_ms = self.work_ms.max(self.settled_ms);
         let bytes: u64 = counted.iter().map(|hour| hour.bytes).sum();
         let hours = counted
             .iter()
@@ -187,10 +197,10 @@ impl Tally {
             turnaround_p50_ms: self.turnaround.at(0.5),
             turnaround_p95_ms: self.turnaround.at(0.95),
             pick_ups: of(self.jobs + self.lost + self.failed, self.jobs),
-            useful: of(useful_ms, self.idle_ms),
-            duplicated: of(self.duplicated_ms, self.work_ms),
-            redone: of(self.redone_ms, self.work_ms),
-            set_up: of(self.set_up_ms, self.work_ms),
+            useful: of(self.useful_ms, all_work_ms) * of(self.work_ms, self.idle_ms),
+            duplicated: of(self.duplicated_ms, all_work_ms),
+            redone: of(self.redone_ms, all_work_ms),
+            set_up: of(self.set_up_ms, all_work_ms),
             waiting: of(self.idle_ms.saturating_sub(self.work_ms), self.idle_ms),
             lost_a_day: self.lost as f64 / days,
             failed_a_day: self.failed as f64 / days,

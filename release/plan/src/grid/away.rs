@@ -57,9 +57,7 @@ impl Grid<'_> {
             return Some(held);
         }
         self.jobs.drop_held(&held);
-        if self.tally.counts(now) {
-            self.tally.duplicated_ms += done_ms;
-        }
+        self.tally.done_twice(now, done_ms);
         None
     }
 
@@ -116,6 +114,7 @@ impl Grid<'_> {
         self.tally.idle_ms += on_ms;
         if self.tally.counts(now) {
             self.tally.redone_ms += taken;
+            self.tally.settled_ms += taken;
         }
         for held in held {
             let over_at = self.lease_until(&held, was_on_since, now);

@@ -79,8 +79,30 @@ fn a_chart_names_what_it_shows_and_takes_nothing_from_elsewhere() {
     assert_eq!(svg.matches("<g").count() + svg.matches("<svg").count(), svg.matches("</svg>").count());
 }
 
+#[test]
+fn work_that_is_all_done_twice_is_not_more_than_all_of_it() {
+    // A job takes a day's whole stretch, and each lease runs out overnight: whoever comes back did it for nothing. What was
+    // begun on the day that does not count turns out so on one that does.
+    let office = Office {
+        pcs: 14,
+        speed: 0.059,
+        idle_ms: 5 * HOUR_MS,
+        suspended: Interruption { a_day: 0.0, lasts_ms: 30 * MINUTE_MS },
+        killed_a_day: 2.1,
+        switched_off_a_day: 0.08,
+        look_every_ms: 0,
+        job_size: Some(1_230),
+        server_works: true,
+        days: 4,
+        seed: 401_767_456_346_181_715,
+        ..Office::usual()
+    };
+    let figures = planned(&office).figures;
+    assert!((0.99..=1.0).contains(&figures.duplicated), "{}", figures.duplicated);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn no_office_does_more_than_on_paper_or_spends_more_than_all_of_its_time(
         pcs in 1_u32..30,
@@ -118,7 +140,10 @@ proptest! {
         for share in [figures.useful, figures.duplicated, figures.redone, figures.set_up, figures.waiting] {
             prop_assert!((0.0..=1.0).contains(&share), "{figures:?}");
         }
-        prop_assert!(figures.useful + figures.waiting <= 1.001, "{figures:?}");
+        // What became of the work in shares of the idle time, of which no moment is two things.
+        let worked = 1.0 - figures.waiting;
+        let spent = figures.useful + worked * (figures.duplicated + figures.redone + figures.set_up);
+        prop_assert!(spent <= worked + 1e-9, "{figures:?}");
         prop_assert!(figures.pick_ups >= 1.0 || figures.jobs_a_day == 0.0);
         prop_assert!(figures.turnaround_p50_ms <= figures.turnaround_p95_ms);
         prop_assert!(plan.advice.lease_ms <= DAY_MS);
