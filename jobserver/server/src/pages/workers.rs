@@ -131,13 +131,15 @@ impl Awaited {
     const TOLD_FOR: Moment = HOUR_MS;
     const AT_ONCE: usize = 50;
 
+    /// Whether the page looks for it: it was let in, and lately.
+    fn may_be(known: &Enrolment, now: Moment) -> bool {
+        let is_new = known.decided_at.is_some_and(|decided| now.saturating_sub(decided) < Self::TOLD_FOR);
+        is_new && known.state == EnrolmentState::Approved
+    }
+
     async fn among(known: &[Arc<Enrolment>], app: &App, now: Moment) -> Result<Vec<Awaited>, StoreError> {
-        let let_in = |known: &&Arc<Enrolment>| {
-            let is_new = known.decided_at.is_some_and(|decided| now.saturating_sub(decided) < Self::TOLD_FOR);
-            is_new && known.state == EnrolmentState::Approved
-        };
         let mut awaited = Vec::new();
-        for known in known.iter().filter(let_in).take(Self::AT_ONCE) {
+        for known in known.iter().filter(|known| Self::may_be(known, now)).take(Self::AT_ONCE) {
             match app.store.worker(&known.worker).await {
                 Ok(_) => {}
                 Err(StoreError::Refused(Refusal::NoSuchWorker(_))) => awaited.push(Awaited::new(known, now)),
@@ -372,4 +374,32 @@ pub(super) async fn decide(
     };
     enrolments::decide_about(&app, &visitor.caller, &worker, decision).await?;
     Ok(super::on_to("/workers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_looked_for_within_an_hour_of_being_let_in() {
+        let decided = |state, decided_at| Enrolment {
+            worker: "w".to_owned(),
+            name: String::new(),
+            host: "pc-1".to_owned(),
+            machine: "m".to_owned(),
+            address: "127.0.0.1".to_owned(),
+            asked_at: 0,
+            join_token: "office".to_owned(),
+            state,
+            reason: String::new(),
+            decided_at,
+            decided_by: None,
+        };
+        let now = 2 * HOUR_MS;
+        let looked_for = |state, decided_at| Awaited::may_be(&decided(state, decided_at), now);
+        assert!(looked_for(EnrolmentState::Approved, Some(HOUR_MS + 1)));
+        assert!(!looked_for(EnrolmentState::Approved, Some(HOUR_MS)), "for an hour");
+        assert!(!looked_for(EnrolmentState::Revoked, Some(now)));
+        assert!(!looked_for(EnrolmentState::Pending, None));
+    }
 }
