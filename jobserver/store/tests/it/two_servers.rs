@@ -1,5 +1,5 @@
-//! Two job servers on one store at the same instant: replicas are rebuilt by no more workers than may, and a failover is
-//! noted once.
+//! Two job servers on one store at the same instant: what both took in is judged together, replicas are rebuilt by no more
+//! workers than may, and a failover is noted once.
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +11,16 @@ use std::{
 
 use nightshift_store::{NewBatch, Replicas as _, Store as _, mysql::MysqlStore};
 use nightshift_testbed::database::Make;
-use nightshift_wire::{BatchId, DataPosition, RebuildRequest};
+use nightshift_wire::{BatchId, DataPosition, ErrorRate, RebuildRequest};
 
 use crate::{
-    hands::{hand_in_as, new_batch},
+    hands::{claim, finish, hand_in_as, new_batch, try_claim},
     makes::on_both,
     place::MysqlPlace,
 };
 
 on_both!(
+    a_batch_that_fails_on_two_servers_at_once_is_suspended_by_the_next_result,
     two_servers_never_let_more_workers_rebuild_than_may,
     a_failover_that_two_servers_see_at_once_is_noted_once,
     servers_that_see_different_primaries_leave_every_batch_with_one_of_them,
@@ -30,6 +31,29 @@ const AT_ONCE: u32 = 3;
 
 async fn two_servers(place: &MysqlPlace) -> [Arc<MysqlStore>; 2] {
     [Arc::new(place.store().await), Arc::new(place.store().await)]
+}
+
+async fn a_batch_that_fails_on_two_servers_at_once_is_suspended_by_the_next_result(make: Make) {
+    let Some(place) = MysqlPlace::fresh(make).await else { return };
+    let stores = two_servers(&place).await;
+    // A quarter of its results are errors. Neither server takes in as many as are judged, both together do.
+    let new = NewBatch { error_rate: ErrorRate::per_mille(100), ..new_batch() };
+    let batch = hand_in_as(&*stores[0], new, &[60; 7]).await;
+    let mut claims = Vec::new();
+    for (job, store) in stores.iter().cycle().take(5).enumerate() {
+        claims.push(claim(&**store, &format!("w{job}"), 1).await);
+    }
+    finish(&*stores[0], &claims[0], 2).await;
+    finish(&*stores[1], &claims[1], 2).await;
+    assert_eq!(stores[0].batch(batch).await.expect("batch").suspended, None, "too few to judge");
+    // Neither of these two may have seen the other's.
+    tokio::join!(finish(&*stores[0], &claims[2], 3), finish(&*stores[1], &claims[3], 3));
+    finish(&*stores[0], &claims[4], 4).await;
+    let seen = stores[1].batch(batch).await.expect("batch");
+    assert!(seen.suspended.is_some() && seen.results == 300, "{seen:?}");
+    for store in &stores {
+        assert_eq!(try_claim(&**store, "late", 5).await, None);
+    }
 }
 
 async fn two_servers_never_let_more_workers_rebuild_than_may(make: Make) {
