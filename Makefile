@@ -22,8 +22,10 @@ demo: build
 demo-mysql: build databases
 	$(DEV_BIN)/nightshift demo --mysql $(ARGS)
 
+# Tests wait for processes most of their time: four at once keep two cores busy.
+TESTS_AT_ONCE ?= $(shell n=$$(nproc); echo $$((n > 4 ? n : 4)))
 test: build databases browser
-	$(CARGO) test $(FLAGS)
+	RUST_TEST_THREADS=$(TESTS_AT_ONCE) $(CARGO) test $(FLAGS)
 
 build: tools
 	$(CARGO) build $(FLAGS)
