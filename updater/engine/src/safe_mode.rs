@@ -16,6 +16,7 @@ use std::path::Path;
 
 use git2::{ObjectType, Oid};
 use nightshift_contract::layout::StateDir;
+use nightshift_manifest::revoked::Revoked;
 use nightshift_manifest::signers::Signers;
 use nightshift_manifest::tag;
 use nightshift_manifest::trust::{InForce, Trust};
@@ -51,10 +52,12 @@ fn in_force(state: &StateDir, source: &Source) -> Result<InForce, String> {
     if target != Path::new("slots").join(name) {
         return Err("the link in-force leads elsewhere".to_owned());
     }
-    vouch(&state.slots().join(name), name, source).map_err(|why| format!("the slot {name} {why}"))
+    vouch(&state.slots().join(name), name, source, &Revoked::default()).map_err(|why| format!("the slot {name} {why}"))
 }
 
-fn vouch(folder: &Path, name: &str, source: &Source) -> Result<InForce, String> {
+/// The release in a slot, when the slot proves to be what a key signed that may sign and is none of the revoked ones; or
+/// what it is instead, to be read behind the slot's name.
+pub(crate) fn vouch(folder: &Path, name: &str, source: &Source, revoked: &Revoked) -> Result<InForce, String> {
     let read = |file: &str| std::fs::read(folder.join(file)).map_err(|_| format!("has no {file}"));
     let release: InForce = serde_json::from_slice(&read(slot::RECORD)?)
         .map_err(|_| format!("has a {} that cannot be read", slot::RECORD))?;
@@ -67,11 +70,16 @@ fn vouch(folder: &Path, name: &str, source: &Source) -> Result<InForce, String> 
         return Err("holds another tag than it says".to_owned());
     }
     let mut signers = Signers::parse(&release.judged_by).map_err(|_| "does not say who may sign".to_owned())?;
-    for pinned in source.signers.iter().chain(&source.recovery) {
+    for pinned in source.signers.iter() {
         signers = signers.and(pinned);
     }
-    let tag =
-        tag::verify(&raw, &release.version.tag(), &signers).map_err(|refusal| format!("is not signed: {refusal}"))?;
+    signers = signers.without(revoked);
+    // Nothing revokes the recovery key.
+    if let Some(recovery) = &source.recovery {
+        signers = signers.and(recovery);
+    }
+    let tag = tag::verify(&raw, &release.version.tag(), &signers)
+        .map_err(|refusal| format!("is not signed by a key that counts: {}", refusal.knowing(revoked)))?;
     let raw = read(slot::COMMIT)?;
     let tree = format!("tree {}\n", release.tree);
     if tag.commit != release.commit

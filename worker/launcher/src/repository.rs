@@ -233,7 +233,7 @@ impl Repository {
             openings.ask();
         }
         let why: HeldBack = openings.go_back(in_force?.version, plan.as_ref(), &look.holds)?;
-        Some(match self.engine.go_back(&why.to_string()) {
+        Some(match self.engine.go_back(&why.to_string(), &look.holds) {
             Ok(went) => Ok(format!("went back from {} to {}, because {why}", went.from.tag, went.to.tag)),
             Err(error) => Err(format!("{why}; {}", chain(&error))),
         })

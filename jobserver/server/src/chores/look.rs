@@ -189,7 +189,7 @@ fn known(offered: Offered) -> KnownRelease {
 fn leave_denied(engine: &mut Engine, holds: &Holds) -> Option<String> {
     let release = engine.in_force()?;
     let reason = holds.denied(release.version)?;
-    match engine.go_back("it is denied") {
+    match engine.go_back("it is denied", holds) {
         Ok(_) => None,
         Err(BackError::NothingBefore) => {
             Some(format!("{} is denied ({reason}), and there is none before", release.tag))

@@ -42,7 +42,7 @@ fn a_rollout_toml_that_cannot_be_read_says_why() {
 #[test]
 fn going_back_brings_the_release_before_into_force_and_keeps_the_one_left_out() {
     let fixture = with_1_6_0_after_1_5_0();
-    let went = fixture.engine().go_back("it is denied").expect("goes back");
+    let went = fixture.engine().go_back("it is denied", &Holds::default()).expect("goes back");
     assert_eq!((went.from.tag.as_str(), went.to.tag.as_str()), ("v1.6.0", "v1.5.0"));
     assert_eq!(fs::read_to_string(went.to.tree().join("data/version.csv")).expect("a file"), "1.5.0");
     assert_eq!(fixture.state.in_force().canonicalize().expect("a link"), went.to.slot.canonicalize().expect("a slot"));
@@ -58,7 +58,7 @@ fn a_release_on_trial_that_is_denied_is_left_for_the_last_good_one_and_not_calle
     let told = Told::default();
     let fixture = Fixture::with_1_6_0_on_trial(&told);
     let mut engine = fixture.trying(&told);
-    let went = engine.go_back("an admin denied it").expect("goes back");
+    let went = engine.go_back("an admin denied it", &Holds::default()).expect("goes back");
     assert_eq!((went.from.tag.as_str(), went.to.tag.as_str()), ("v1.6.0", "v1.5.0"));
     assert_eq!(fixture.boot_state().trial, None);
     assert!(engine.on_trial().is_none());
@@ -69,17 +69,17 @@ fn a_release_on_trial_that_is_denied_is_left_for_the_last_good_one_and_not_calle
 #[test]
 fn nobody_goes_back_further_than_one_step() {
     let mut fixture = with_1_6_0_after_1_5_0();
-    fixture.engine().go_back("it is denied").expect("goes back");
-    assert!(matches!(fixture.engine().go_back("it is denied"), Err(BackError::NothingBefore)));
+    fixture.engine().go_back("it is denied", &Holds::default()).expect("goes back");
+    assert!(matches!(fixture.engine().go_back("it is denied", &Holds::default()), Err(BackError::NothingBefore)));
     fixture.central.cut("1.7.0").expect("cut");
     assert!(fixture.cycle().switched, "a higher version is taken as ever");
-    assert_eq!(fixture.engine().go_back("it is denied").expect("goes back").to.tag, "v1.5.0");
+    assert_eq!(fixture.engine().go_back("it is denied", &Holds::default()).expect("goes back").to.tag, "v1.5.0");
 }
 
 #[test]
 fn a_worker_with_one_release_has_nothing_to_go_back_to() {
     let fixture = Fixture::with_1_5_0_in_force();
-    let error = fixture.engine().go_back("it is denied").expect_err("nothing");
+    let error = fixture.engine().go_back("it is denied", &Holds::default()).expect_err("nothing");
     assert!(error.to_string().contains("there is none on this worker"), "{error}");
     assert_eq!(fixture.in_force().as_deref(), Some("v1.5.0"));
 }
@@ -90,10 +90,20 @@ fn a_damaged_slot_is_made_good_before_it_is_gone_back_to() {
     let slot = fixture.engine().trust().previous_slot.clone().expect("a slot");
     let file = fixture.state.slots().join(slot).join("tree/data/version.csv");
     fs::remove_file(&file).expect("removed");
-    let went = fixture.engine().go_back("it is denied").expect("goes back");
+    let went = fixture.engine().go_back("it is denied", &Holds::default()).expect("goes back");
     assert_eq!(fs::read_to_string(went.to.tree().join("data/version.csv")).expect("a file"), "1.5.0");
     let mut engine = fixture.engine();
     engine.verify_slot(&went.to).expect("whole");
     let look = engine.look(&now()).expect("looks");
     engine.sync(&look, FREE).expect("syncs");
+}
+
+#[test]
+fn a_release_before_that_is_denied_itself_is_not_gone_back_to() {
+    let fixture = with_1_6_0_after_1_5_0();
+    let both = "[[deny]]\nrelease = \"1.6.0\"\n[[deny]]\nrelease = \"1.5.0\"\nreason = \"wrong prices\"\n";
+    let holds = Holds::parse(both).expect(both);
+    let error = fixture.engine().go_back("it is denied", &holds).expect_err("denied");
+    assert!(error.to_string().contains("v1.5.0 is denied (wrong prices)"), "{error}");
+    assert_eq!(fixture.in_force().as_deref(), Some("v1.6.0"));
 }

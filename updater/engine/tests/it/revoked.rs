@@ -1,6 +1,7 @@
 //! Keys that were revoked, and the recovery key.
 
-use nightshift_engine::{Rule, Source};
+use nightshift_engine::{BackError, Rule, Source};
+use nightshift_manifest::rollout::Holds;
 use nightshift_manifest::signers::{self, Signer, Signers};
 use nightshift_testbed::central::{Central, new_key};
 use ssh_key::{HashAlg, PrivateKey};
@@ -167,4 +168,19 @@ fn a_revoked_key_that_is_pinned_again_stays_revoked() {
     fixture.source = Source { signers: pinned, ..fixture.source };
     cut(&mut fixture.central, "1.7.0", &ann, &[("ann", &ann)], &[]);
     assert_eq!(rules(&fixture.cycle().refused), [("v1.7.0", Rule::RevokedKey)]);
+}
+
+#[test]
+fn whoever_denies_the_release_that_revoked_a_key_does_not_bring_back_what_that_key_signed() {
+    let (mut fixture, ben) = ann_and_ben();
+    let ann = fixture.central.key().clone();
+    // A thief has ann's key, and may push to the control branch.
+    cut(&mut fixture.central, "1.6.0", &ann, &[("ann", &ann), ("ben", &ben)], &[]);
+    assert!(fixture.cycle().switched);
+    cut(&mut fixture.central, "1.7.0", &ben, &[("ben", &ben)], &[&ann]);
+    assert!(fixture.cycle().switched);
+    let error = fixture.engine().go_back("it is denied", &Holds::default()).expect_err("revoked");
+    assert!(matches!(error, BackError::PutOut { .. }), "{error}");
+    assert!(error.to_string().contains("which was revoked"), "{error}");
+    assert_eq!(fixture.in_force().as_deref(), Some("v1.7.0"));
 }

@@ -300,7 +300,7 @@ impl Worker {
         if let Some(release) = self.engine.in_force() {
             let plan = release.settings().expect("readable").rollout;
             if let Some(why) = self.heard.go_back(release.version, plan.as_ref(), &look.holds, &self.name) {
-                self.engine.go_back(&why.to_string()).expect("there is a release before");
+                self.engine.go_back(&why.to_string(), &look.holds).expect("there is a release before");
             }
         }
         let Worker { engine, heard, name, time, .. } = self;
