@@ -62,6 +62,8 @@ pub enum FromCore {
         /// What went wrong.
         why: String,
     },
+    /// The core begins to open a plugin of the release it was told to use: its name.
+    Opening(String),
     /// The release whose plugins the core now uses: its tag.
     Using(String),
     /// What plugins' programs are locked in by on this machine.
@@ -145,6 +147,7 @@ impl FromCore {
                 line(&["working", &job.to_string(), plugin, &done.to_string(), &total.to_string()])
             }
             FromCore::Failed { job, plugin, why } => line(&["failed", &job.to_string(), plugin, why]),
+            FromCore::Opening(plugin) => line(&["opening", plugin]),
             FromCore::Using(tag) => line(&["using", tag]),
             FromCore::Protected(protections) => line(&["protected", &protections.to_words()]),
             FromCore::Spooled { jobs, bytes } => line(&["spooled", &jobs.to_string(), &bytes.to_string()]),
@@ -166,6 +169,7 @@ impl FromCore {
             ["failed", job, plugin, why] => {
                 Some(FromCore::Failed { job: job.parse().ok()?, plugin: (*plugin).to_owned(), why: (*why).to_owned() })
             }
+            ["opening", plugin] => Some(FromCore::Opening((*plugin).to_owned())),
             ["using", tag] => Some(FromCore::Using((*tag).to_owned())),
             ["protected", words] => Some(FromCore::Protected(Protections::from_words(words))),
             ["spooled", jobs, bytes] => {
@@ -208,6 +212,7 @@ mod tests {
             FromCore::Waiting("work".into()),
             FromCore::Working { job: 7, plugin: "name-count".into(), done: 3, total: 1000 },
             FromCore::Failed { job: 7, plugin: "name-count".into(), why: "no such table".into() },
+            FromCore::Opening("name-count".into()),
             FromCore::Using("v1.2.3".into()),
             FromCore::Protected(Protections { bubblewrap: true, landlock: 6, seccomp: true, own_user: true }),
             FromCore::Spooled { jobs: 2, bytes: 4_096 },

@@ -24,11 +24,11 @@ pub(crate) struct Ready {
     pub(crate) plugin: Box<dyn Plugin>,
 }
 
-/// Opens the plugins of the release whose slot is `slot`.
+/// Opens the plugins of the release whose slot is `slot`; `begins` hears the name of each before it is opened.
 ///
 /// # Errors
 /// When the release's plugins cannot even be listed.
-pub(crate) fn open_all(slot: &Path, host: &Host) -> Result<Opened, String> {
+pub(crate) fn open_all(slot: &Path, host: &Host, begins: impl Fn(&str)) -> Result<Opened, String> {
     let tree = slot.join("tree");
     let folder = tree.join("plugins");
     let unreadable = |error| format!("listing the plugins in {}: {error}", folder.display());
@@ -39,6 +39,7 @@ pub(crate) fn open_all(slot: &Path, host: &Host) -> Result<Opened, String> {
             continue;
         }
         let name = entry.file_name().to_string_lossy().into_owned();
+        begins(&name);
         match open(&tree, &entry.path(), &name, host) {
             Ok(ready) => drop(opened.ready.insert(name, ready)),
             Err(reason) => drop(opened.left_out.insert(name, reason)),

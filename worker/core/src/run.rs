@@ -188,7 +188,8 @@ fn outbox_of(finished: Vec<(HeldAttempt, Option<String>, u64)>) -> Outbox {
 /// Changes over to the plugins and settings of `release`.
 async fn use_release(desk: &Desk, release: ReleaseArgs) -> Result<(), CoreError> {
     let data = desk.data_now().await;
-    let catalogue = match desk.bench.open(release.slot.clone()).await? {
+    let begins = |plugin| desk.telling.say(FromCore::Opening(plugin));
+    let catalogue = match desk.bench.open(release.slot.clone(), begins).await? {
         Ok(catalogue) => catalogue,
         Err(reason) => {
             let left_out = [(format!("release {}", release.tag), reason)].into();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use nightshift_manifest::plugin::PluginManifest;
 use nightshift_plugin::{Block, BlockError, Host, Results, Stopper};
 use nightshift_wire::Records;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::causes::with_causes;
@@ -62,7 +63,7 @@ pub(crate) enum NotDone {
 }
 
 enum Task {
-    Open { slot: PathBuf, reply: oneshot::Sender<Result<Catalogue, String>> },
+    Open { slot: PathBuf, begins: UnboundedSender<String>, reply: oneshot::Sender<Result<Catalogue, String>> },
     Reopen { plugin: String, reply: oneshot::Sender<Result<(), String>> },
     Process { plugin: String, block: Part, reply: oneshot::Sender<Done> },
 }
@@ -87,10 +88,19 @@ impl Workbench {
         Ok(Workbench { tasks: to_thread, stoppers })
     }
 
-    /// Opens the plugins of the release in `slot` in place of those open now. The error is why it has none at all.
-    pub(crate) async fn open(&self, slot: PathBuf) -> Result<Result<Catalogue, String>, Broken> {
+    /// Opens the plugins of the release in `slot` in place of those open now; `begins` hears the name of each before it is
+    /// opened, which may take minutes. The error is why it has none at all.
+    pub(crate) async fn open(
+        &self,
+        slot: PathBuf,
+        begins: impl Fn(String),
+    ) -> Result<Result<Catalogue, String>, Broken> {
         let (reply, answer) = oneshot::channel();
-        self.tasks.send(Task::Open { slot, reply }).map_err(|_| Broken)?;
+        let (begun, mut names) = unbounded_channel();
+        self.tasks.send(Task::Open { slot, begins: begun, reply }).map_err(|_| Broken)?;
+        while let Some(name) = names.recv().await {
+            begins(name);
+        }
         answer.await.map_err(|_| Broken)
     }
 
@@ -123,12 +133,12 @@ fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers, host: &Host) {
     while let Ok(task) = tasks.recv() {
         // A reply that nobody waits for any more is dropped.
         match task {
-            Task::Open { slot, reply } => {
+            Task::Open { slot, begins, reply } => {
                 // The old instances go first: two releases' data tables need not fit into memory at once.
                 opened = Opened::default();
                 lock(stoppers).clear();
                 in_use.clone_from(&slot);
-                let result = open_all(&slot, host).map(|new| {
+                let result = open_all(&slot, host, |name| drop(begins.send(name.to_owned()))).map(|new| {
                     opened = new;
                     let ready = opened.ready.iter();
                     *lock(stoppers) = ready.map(|(name, ready)| (name.clone(), ready.plugin.stopper())).collect();

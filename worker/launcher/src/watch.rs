@@ -240,8 +240,6 @@ impl Watch<'_, '_> {
                     Place::Visiting(_) => self.cycle.mark_progress(),
                     Place::Here(_) | Place::Lost => self.cycle.lock.mark_progress(),
                 }
-                let seen = self.probation.tick(clock::since_start());
-                self.to_judge = self.to_judge.take().or(seen);
                 self.ticks += 1;
                 if self.ticks.is_multiple_of(NOTE_EVERY)
                     && let Some(core) = &self.core
@@ -253,8 +251,11 @@ impl Watch<'_, '_> {
                     if let Some(replica) = &self.cycle.replica {
                         replica.time_jumped();
                     }
+                    self.probation.slept(clock::since_start());
                     self.look_anew();
                 }
+                let seen = self.probation.tick(clock::since_start());
+                self.to_judge = self.to_judge.take().or(seen);
                 if clock::since_start() >= self.next_visit {
                     self.begin_visit();
                 }
@@ -278,7 +279,7 @@ impl Watch<'_, '_> {
                 self.owed.core_woke(*number);
                 self.look_anew();
             }
-            FromCore::Waiting(_) | FromCore::Working { .. } => self.said = Some(message.clone()),
+            FromCore::Opening(_) | FromCore::Waiting(_) | FromCore::Working { .. } => self.said = Some(message.clone()),
             _ => {}
         }
         let seen = self.probation.hear(&message, clock::since_start());

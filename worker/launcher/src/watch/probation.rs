@@ -17,8 +17,9 @@ use nightshift_engine::{Event, Fault, FaultKind};
 
 /// So many failed jobs of a plugin, and none done, are held against a release.
 const JOBS: u32 = 3;
-/// How long a core may take to say which release it uses.
-const UP_WITHIN: Duration = Duration::from_secs(120);
+/// How long a core may be silent on its way to a release. A plugin may take five minutes to open, and each one that is
+/// begun is told.
+const UP_WITHIN: Duration = Duration::from_secs(330);
 /// How long it may be without any answer of the job server.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30 * 60);
 
@@ -77,6 +78,11 @@ impl Probation {
         (self.since, self.using) = (now, false);
     }
 
+    /// The machine slept, or its clock jumped: what was waited for could not happen meanwhile.
+    pub(super) fn slept(&mut self, now: u64) {
+        self.since = now;
+    }
+
     /// No core runs, and that is nobody's fault.
     pub(super) fn rests(&mut self) {
         self.running = false;
@@ -92,12 +98,18 @@ impl Probation {
                 (self.using, self.in_hand, self.since) = (used == tag, false, now);
                 None
             }
+            FromCore::Opening(_) => {
+                if !self.using {
+                    (self.in_hand, self.since) = (false, now);
+                }
+                None
+            }
             FromCore::Working { done, total, .. } if done < total => {
                 self.in_hand = true;
                 None
             }
             FromCore::Working { plugin, .. } => {
-                self.in_hand = false;
+                (self.in_hand, self.since) = (false, now);
                 if !self.using {
                     // The job in hand was done with the release before, and says nothing about this one.
                     return None;
@@ -112,11 +124,14 @@ impl Probation {
                 })
             }
             FromCore::Failed { plugin, why, .. } => {
-                self.in_hand = false;
+                (self.in_hand, self.since) = (false, now);
                 self.job_failed(plugin, why)
             }
-            FromCore::Progress if !self.in_hand && self.failed.is_empty() => {
-                self.can(|fault| matches!(fault, FaultKind::Core | FaultKind::CutOff | FaultKind::Claim))
+            FromCore::Progress if !self.in_hand && self.using => {
+                self.since = now;
+                let answers =
+                    |fault: &FaultKind| matches!(fault, FaultKind::Core | FaultKind::CutOff | FaultKind::Claim);
+                if self.failed.is_empty() { self.can(answers) } else { None }
             }
             FromCore::Waiting(_)
             | FromCore::Progress
@@ -283,8 +298,8 @@ mod tests {
         crashing.crashed(false);
         assert_eq!(kind(crashing.gave_up("a signal")), Some(FaultKind::Core));
         assert_eq!(kind(on_trial().hung("no sign of life")), Some(FaultKind::Core));
-        assert_eq!(on_trial().tick(119_000), None);
-        assert_eq!(kind(on_trial().tick(120_000)), Some(FaultKind::Core));
+        assert_eq!(on_trial().tick(329_000), None);
+        assert_eq!(kind(on_trial().tick(330_000)), Some(FaultKind::Core));
         let mut probation = on_trial();
         probation.hear(&using("v2"), 0);
         assert_eq!(probation.tick(1_799_000), None);
@@ -298,6 +313,39 @@ mod tests {
         let mut probation = on_trial();
         probation.hear(&working(0), 1);
         assert_eq!(probation.tick(9_000_000), None);
+    }
+
+    #[test]
+    fn a_release_that_came_during_a_long_job_has_its_time_after_it() {
+        for last in [working(4), failed()] {
+            let mut probation = on_trial();
+            probation.hear(&working(0), 1);
+            probation.hear(&last, 9_000_000);
+            assert_eq!(probation.tick(9_001_000), None, "its plugins are being opened");
+            assert_eq!(kind(probation.tick(9_330_000)), Some(FaultKind::Core));
+        }
+    }
+
+    #[test]
+    fn each_plugin_that_is_opened_has_time_of_its_own_and_a_machine_that_sleeps_takes_none() {
+        let mut probation = on_trial();
+        for plugin in 1..=5 {
+            assert_eq!(probation.hear(&FromCore::Opening("p".into()), 300_000 * plugin), None);
+            assert_eq!(probation.tick(300_000 * plugin + 299_000), None);
+        }
+        probation.slept(90_000_000);
+        assert_eq!(probation.tick(90_000_001), None);
+    }
+
+    #[test]
+    fn a_job_that_failed_does_not_hide_that_the_job_server_answers() {
+        let mut probation = on_trial();
+        probation.hear(&using("v2"), 0);
+        probation.hear(&failed(), 1);
+        for minutes in 1..=60 {
+            assert_eq!(probation.hear(&FromCore::Progress, minutes * 60_000), None);
+            assert_eq!(probation.tick(minutes * 60_000 + 1), None);
+        }
     }
 
     #[test]

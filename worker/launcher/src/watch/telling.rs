@@ -22,6 +22,7 @@ pub(super) fn in_words(care: &Care, said: Option<&FromCore>) -> (WorkerState, St
         Some(FromCore::Working { job, plugin, done, total }) => {
             (WorkerState::Working, format!("job {job} ({plugin}), {done} of {total} records"))
         }
+        Some(FromCore::Opening(plugin)) => (WorkerState::Waiting, format!("waits for plugin {plugin} to open")),
         Some(FromCore::Waiting(what)) => (WorkerState::Waiting, format!("waits for {what}")),
         _ => (WorkerState::Waiting, "the core starts".to_owned()),
     };
