@@ -200,6 +200,7 @@ async fn use_release(desk: &Desk, release: ReleaseArgs) -> Result<(), CoreError>
         tracing::error!("{plugin} is left out: {reason}");
     }
     desk.opened_on(&catalogue, data.as_ref());
+    desk.forget_waits();
     let file = release.slot.join("tree").join(SETTINGS_FILE);
     let settings = off(move || read_settings(&file)).await;
     desk.control.cap_bulk(settings.bandwidth);
