@@ -133,8 +133,13 @@ impl Stops {
 
 /// What the flags stop on a worker, and when.
 pub fn judge(flags: &[StopFlag], who: Who<'_>) -> Stops {
+    judge_all(flags, &[who])
+}
+
+/// The same for one that works with several releases: the one in force, and that of the job in hand.
+pub fn judge_all(flags: &[StopFlag], all: &[Who<'_>]) -> Stops {
     let mut stops = Stops::default();
-    for flag in flags.iter().filter(|flag| flag.scope.concerns(who)) {
+    for flag in flags.iter().filter(|flag| all.iter().any(|who| flag.scope.concerns(*who))) {
         let stop = Stop { when: flag.scope.when(), reason: flag.to_string() };
         match flag.scope.plugin() {
             None => add(&mut stops.worker, stop),

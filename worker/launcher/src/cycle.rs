@@ -122,6 +122,8 @@ pub struct Cycle<'s> {
     pub replica: Option<Keeper>,
     /// How the replica stood last.
     standing: Standing,
+    /// The tag of the release that the running core uses, which may be an earlier one than that in force.
+    pub core_uses: Option<String>,
     /// Results that its core could not hand in yet, as it said last.
     pub spool: Spool,
     /// The slot of the release that the replica is kept for.
@@ -180,6 +182,7 @@ pub fn run(settings: &Settings, installed: &Installed) -> Result<Ending, CycleEr
         visit: None,
         replica: None,
         standing: Standing::default(),
+        core_uses: None,
         spool: Spool::default(),
         kept_for: None,
         another_launcher: false,
@@ -269,11 +272,12 @@ impl Cycle<'_> {
     pub fn stops(&self) -> Stops {
         let seen = self.visit.as_ref().map_or(&[][..], |visit| &visit.stops);
         let release = self.visit.as_ref().and_then(|visit| visit.release.as_ref());
-        let release = release.map_or("", |release| &release.tag);
+        let in_force = release.map_or("", |release| &release.tag);
         let mut all = seen.to_vec();
         // The job server tells of the repository's flags as well.
         all.extend(self.heard.iter().filter(|heard| !seen.contains(heard)).cloned());
-        stop::judge(&all, Who { worker: &self.reporter.worker, host: &self.reporter.host, release })
+        let with = |release| Who { worker: &self.reporter.worker, host: &self.reporter.host, release };
+        stop::judge_all(&all, &[with(in_force), with(self.core_uses.as_deref().unwrap_or(in_force))])
     }
 
     /// What is known now.

@@ -189,6 +189,7 @@ impl Watch<'_, '_> {
                 self.survivors = core.as_ref().and_then(|core| core.survivors().map(ToOwned::to_owned));
                 self.last_words = core.and_then(|core| core.last_words().map(ToOwned::to_owned));
                 self.said = None;
+                self.cycle.core_uses = None;
                 self.probation.rests();
                 self.owed = Owed::default();
                 VecDeque::from([Event::Ended(how.code)])
@@ -270,6 +271,7 @@ impl Watch<'_, '_> {
         match &message {
             FromCore::Using(tag) => {
                 tracing::info!("the core uses {tag}");
+                self.cycle.core_uses = Some(tag.clone());
                 still_in_use(&mut self.told, tag);
             }
             FromCore::Spooled { jobs, bytes } => self.cycle.spool = Spool { jobs: *jobs, bytes: *bytes },

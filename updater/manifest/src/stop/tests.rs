@@ -128,3 +128,12 @@ fn a_flag_is_remembered_with_its_scope_and_one_without_stops_everything() {
     let old = toml::from_str::<StopFlag>("place = \"p\"\nreason = \"r\"\n").expect("readable");
     assert_eq!(old.scope, Scope::everything());
 }
+
+#[test]
+fn a_release_that_only_the_job_in_hand_still_uses_is_stopped_too() {
+    let flags = [flag("release = \"1.4.0\"\nreason = \"wrong prices\"")];
+    assert_eq!(judge(&flags, WHO).worker, None);
+    let before = Who { release: "v1.4.0", ..WHO };
+    assert_eq!(judge_all(&flags, &[WHO, before]), judge(&flags, before));
+    assert!(judge(&flags, before).worker.is_some());
+}

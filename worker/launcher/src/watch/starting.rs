@@ -59,6 +59,7 @@ impl Watch<'_, '_> {
                 tracing::info!(pid = core.pid(), "started the core on {}", release.tag);
                 self.core = Some(core);
                 self.probation.started(clock::since_start());
+                self.cycle.core_uses = Some(release.tag.clone());
                 self.told = vec![release];
                 self.told_stops = Vec::new();
                 self.tell_stops().await;
