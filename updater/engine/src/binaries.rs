@@ -192,7 +192,8 @@ impl Fetcher {
     /// Room for the partial download and for the copies that are made of it on the way to its place, wherever those lie.
     fn check_room(&self, binary: &Binary) -> Result<(), FetchError> {
         let here = fs::metadata(self.partial(&binary.sha256)).map_or(0, |metadata| metadata.len());
-        let temporary = std::env::temp_dir();
+        // Where self_update keeps its files.
+        let temporary = tempfile::env::temp_dir();
         for (folder, needed) in
             [(&self.downloads, (3 * binary.size).saturating_sub(here)), (&temporary, 2 * binary.size)]
         {

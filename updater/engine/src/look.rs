@@ -125,7 +125,7 @@ impl Engine {
             holds: look.holds.clone(),
             control: look.control.clone(),
         };
-        if let Err(error) = state::write_look(&self.state, &record) {
+        if let Err(error) = state::write_look(&self.state, &record, self.last_look.as_ref()) {
             // A full disk must not hide a flag that was seen, nor leave an older look that says there is none.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

@@ -41,11 +41,14 @@ pub(crate) fn read_look(state: &StateDir) -> Option<LookRecord> {
     serde_json::from_slice(&std::fs::read(state.look()).ok()?).ok()
 }
 
-/// Notes a look.
-pub(crate) fn write_look(state: &StateDir, look: &LookRecord) -> Result<(), StateError> {
+/// Notes a look; `before` is the one noted last. Other flags than before are noted durably: a power cut may come before the
+/// next look, and the repository may be away after it.
+pub(crate) fn write_look(state: &StateDir, look: &LookRecord, before: Option<&LookRecord>) -> Result<(), StateError> {
     let path = state.look();
+    let same = before.map_or(look.stops.is_empty(), |before| before.stops == look.stops);
+    let replace = if same { swap::replace_lightly } else { swap::replace_durably };
     let text = serde_json::to_vec(look).map_err(io::Error::other);
-    text.and_then(|text| swap::replace_lightly(&path, &text)).map_err(StateError::writing(path))
+    text.and_then(|text| replace(&path, &text)).map_err(StateError::writing(path))
 }
 
 /// Forgets the last look. Removing a file takes no room on the disk.
