@@ -167,7 +167,10 @@ impl SqliteStore {
         match hand_in::abandon_all(&connection).map_err(unfinished) {
             Err(OpenError::Unfinished { source, .. }) if source.is_retryable() => {
                 let error = &source as &dyn std::error::Error;
-                tracing::warn!(error, "batches whose hand-in broke off stay in sight until there is room to remove them");
+                tracing::warn!(
+                    error,
+                    "batches whose hand-in broke off stay in sight until there is room to remove them"
+                );
             }
             abandoned => abandoned?,
         }
