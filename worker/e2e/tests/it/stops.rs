@@ -78,6 +78,27 @@ fn while_the_flag_stands_no_release_is_switched_in() -> Result<()> {
 }
 
 #[test]
+fn a_stopped_release_ends_the_job_that_was_begun_with_it_although_another_is_in_force() -> Result<()> {
+    let mut scene = Scene::set()?;
+    scene.put_twice(Work::Slow { steps: 20_000 })?;
+    scene.central.cut("1.0.0")?;
+    let worker = scene.worker("w1")?;
+    let batch = scene.hand_in_numbers(10_000, 10_000)?;
+    let cycle = worker.start_cycle()?;
+    scene.batch_is(batch.id, "under way", |batch| batch.jobs_running > 0)?;
+    scene.put_twice(Work::Quick)?;
+    scene.central.cut("1.1.0")?;
+    worker.status_says("release v1.1.0 to be in force", SOON, |status| status["release"] == "v1.1.0")?;
+
+    scene.central.stop("release = \"1.0.0\"\nreason = \"wrong prices\"\n")?;
+    cycle.ended_within(SOON)?;
+    worker.none_left()?;
+    let _cycle = worker.start_cycle()?;
+    scene.done(batch.id)?;
+    scene.check_numbers(batch.id, 10_000)
+}
+
+#[test]
 fn a_stop_file_stops_one_worker_within_seconds_and_only_that() -> Result<()> {
     let scene = Scene::with_release()?;
     let (worker, other) = (scene.worker("w1")?, scene.worker("w2")?);
