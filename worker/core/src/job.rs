@@ -82,6 +82,8 @@ pub(crate) enum Unfinished {
     Failed(String),
     /// The job has to go back, and the core has to end: the plugin does not come back from a block.
     Stuck(String),
+    /// The job has to go back: its plugin is stopped, and its block was broken off.
+    Halted(String),
     /// The job has to go back: this worker cannot do it now.
     Unable(String),
     /// The job has to go back: the disk takes no checkpoint.
@@ -137,7 +139,7 @@ impl Desk {
         let longest = self.pace.heartbeat;
         tokio::select! {
             biased;
-            reason = self.until_stopped(plugin) => Err(Unfinished::Unable(reason)),
+            reason = self.until_stopped(plugin) => Err(Unfinished::Halted(reason)),
             finished = self.process(ready, (in_use, manifest), written, hand) => finished,
             reason = beside::until_not_wanted(&*self.control, &held.claim, &ready.pulse, longest, done, beaten) => {
                 Err(Unfinished::NotWanted(reason))

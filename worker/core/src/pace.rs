@@ -35,6 +35,8 @@ pub struct Pace {
     pub block_limits: u32,
     /// … and so much longer, before the plugin counts as stuck where no limit reaches it.
     pub block_grace: Duration,
+    /// How long a plugin may take to leave a block that was broken off, before it counts as stuck.
+    pub halt: Duration,
     /// The longest time between two heartbeats, and so until the core hears that a job is no longer wanted.
     pub heartbeat: Duration,
     /// When the next job is claimed ahead, and when not.
@@ -75,6 +77,7 @@ impl Default for Pace {
             data_look: Duration::from_millis(500),
             block_limits: 20,
             block_grace: Duration::from_secs(5 * 60),
+            halt: Duration::from_secs(30),
             heartbeat: Duration::from_secs(60),
             ahead: AheadPace {
                 lead: Duration::from_secs(5 * 60),

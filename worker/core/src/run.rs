@@ -76,7 +76,7 @@ pub enum CoreError {
     /// The thread that runs plugins cannot be started.
     #[error("starting the thread that runs the plugins")]
     Thread(#[source] std::io::Error),
-    /// A plugin does not come back, and so no other can run; its job was given back as failed.
+    /// A plugin does not come back, and so no other can run; its job was given back.
     #[error("{0}; only a new core can go on")]
     Stuck(String),
     /// The thread that runs plugins has ended.

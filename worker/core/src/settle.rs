@@ -65,6 +65,10 @@ impl Desk {
                 self.give_back(held.clone(), GiveBackCause::Failed, reason.clone());
                 return Err(CoreError::Stuck(reason));
             }
+            Unfinished::Halted(reason) => {
+                self.give_back(held.clone(), GiveBackCause::Stopped, reason);
+                self.until_out_of_block(&held.claim.plugin).await?;
+            }
             Unfinished::Failed(reason) => {
                 self.tell_failed(held, &reason);
                 self.give_back(held.clone(), GiveBackCause::Failed, reason);

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 
 use nightshift_contract::message::PluginStop;
+use tokio::time::timeout;
 
 use crate::desk::Desk;
 use crate::orders::{self, Orders};
+use crate::run::CoreError;
 
 /// The plugins that are stopped, by name.
 pub(crate) type Stopped = BTreeMap<String, PluginStop>;
@@ -41,6 +43,23 @@ impl Desk {
         // Ending a program's processes takes a moment.
         drop(tokio::task::spawn_blocking(move || bench.break_off(&name)));
         reason
+    }
+
+    /// Waits until a plugin that was broken off has left its block: the next one would wait behind it.
+    ///
+    /// # Errors
+    /// When it does not. SQLite looks at nothing within a single function.
+    pub(crate) async fn until_out_of_block(&self, plugin: &str) -> Result<(), CoreError> {
+        let at_most = self.pace.halt;
+        match timeout(at_most, self.bench.rests()).await {
+            Ok(rests) => Ok(rests?),
+            Err(_) => {
+                let seconds = at_most.as_secs_f32();
+                Err(CoreError::Stuck(format!(
+                    "plugin {plugin} is stopped and did not leave its block within {seconds} s"
+                )))
+            }
+        }
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) enum NotDone {
 enum Task {
     Open { slot: PathBuf, begins: UnboundedSender<String>, reply: oneshot::Sender<Result<Catalogue, String>> },
     Reopen { plugin: String, reply: oneshot::Sender<Result<(), String>> },
+    Rest { reply: oneshot::Sender<()> },
     Process { plugin: String, block: Part, reply: oneshot::Sender<Done> },
 }
 
@@ -119,6 +120,13 @@ impl Workbench {
         }
     }
 
+    /// Waits until the thread is done with everything it was given.
+    pub(crate) async fn rests(&self) -> Result<(), Broken> {
+        let (reply, answer) = oneshot::channel();
+        self.tasks.send(Task::Rest { reply }).map_err(|_| Broken)?;
+        answer.await.map_err(|_| Broken)
+    }
+
     /// Has `plugin` process a block.
     pub(crate) async fn process(&self, plugin: &str, block: Part) -> Result<Done, Broken> {
         let (reply, answer) = oneshot::channel();
@@ -156,6 +164,7 @@ fn work(tasks: &mpsc::Receiver<Task>, stoppers: &Stoppers, host: &Host) {
                 });
                 drop(reply.send(result));
             }
+            Task::Rest { reply } => drop(reply.send(())),
             Task::Process { plugin, block, reply } if !reply.is_closed() => {
                 drop(reply.send(process(&mut opened, &plugin, block.block())));
             }
@@ -180,5 +189,46 @@ fn process(opened: &mut Opened, plugin: &str, block: Block<'_>) -> Done {
         Ok(Err(error @ BlockError::DataAway { .. })) => Err(NotDone::DataAway(with_causes(&error))),
         Ok(Err(error)) => Err(NotDone::Failed(with_causes(&error))),
         Err(_) => Err(NotDone::Failed(format!("plugin {plugin} panicked; the core's log says where"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::pin::pin;
+
+    use futures_util::poll;
+    use nightshift_wire::Record;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Seconds within one function, which nothing breaks off: a text is compared with the same one at every place of another.
+    const OBLIVIOUS: &str = "WITH long (a) AS (SELECT replace(hex(zeroblob(120000)), '0', 'a')) \
+                             SELECT record_id, n + instr(a || a || a, a || 'b') AS twice FROM records, long";
+
+    #[tokio::test]
+    async fn a_block_that_was_broken_off_and_goes_on_keeps_the_thread_from_resting() {
+        let slot = tempfile::tempdir().expect("a folder");
+        let plugin = slot.path().join("tree/plugins/oblivious");
+        fs::create_dir_all(&plugin).expect("the plugin's folder");
+        let manifest = "runtime = \"sql\"\n[input]\nn = \"integer\"\n[output]\ntwice = \"integer\"\n";
+        fs::write(plugin.join("plugin.toml"), manifest).expect("the manifest");
+        fs::write(plugin.join("query.sqlite.sql"), OBLIVIOUS).expect("the query");
+        let bench = Workbench::start(Host::default()).expect("a thread");
+        let begun = Mutex::new(Vec::new());
+        let opened = bench.open(slot.path().to_owned(), |name| lock(&begun).push(name)).await.expect("there");
+        assert_eq!(opened.expect("opened").left_out, BTreeMap::new());
+        assert_eq!(*lock(&begun), ["oblivious"], "each is told before it is opened");
+
+        let record = Record { id: 1, values: vec!["1".to_owned()] };
+        let of = Arc::new(Records { columns: vec!["n".to_owned()], records: vec![record] });
+        // Waited for by somebody, so that the thread does not pass it over.
+        let mut processing = pin!(bench.process("oblivious", Part { of, places: 0..1 }));
+        assert!(poll!(processing.as_mut()).is_pending());
+        bench.break_off("oblivious");
+        assert!(timeout(Duration::from_millis(10), bench.rests()).await.is_err(), "it is in its block");
+        bench.rests().await.expect("in the end");
+        assert!(poll!(processing).is_ready());
     }
 }

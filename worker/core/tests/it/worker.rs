@@ -126,6 +126,7 @@ fn pace() -> Pace {
         data_look: Duration::from_millis(10),
         block_limits: 1,
         block_grace: LONG,
+        halt: LONG,
         heartbeat: LONG,
         ahead: NEVER_AHEAD,
     }
