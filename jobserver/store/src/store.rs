@@ -86,9 +86,9 @@ pub trait Store: Board + Ledger + Replicas + Rollouts + Statistics + Send + Sync
     ) -> Result<Option<Receipt>, StoreError>;
 
     /// Ends an attempt without results: its job waits again (after a failure not at once), or is quarantined when it
-    /// failed too often; a worker that fails where others succeed is drained. Repeating it, or giving back an attempt that
-    /// ended otherwise, is acknowledged and changes nothing.
-    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError>;
+    /// failed too often; a worker that fails where others succeed is drained. The answer says whether the attempt ended just
+    /// now: repeating it, or giving back an attempt that ended otherwise, is acknowledged and changes nothing.
+    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<bool, StoreError>;
 
     /// Notes that a server is alive; to be called every second, and always before [`expire`](Store::expire). When the last
     /// sign of any server is longer ago than the tolerance, every running lease is extended by that time, once: the

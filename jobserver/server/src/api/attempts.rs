@@ -209,8 +209,12 @@ pub(super) async fn give_back(
 ) -> Result<StatusCode, Refused> {
     let attempt = number(attempt, "attempt")?;
     let given = app.store.give_back(attempt, &give_back, app.clock.now()).await;
-    given.map_err(while_doing(|| format!("giving attempt {attempt} back")))?;
+    let ended_now = given.map_err(while_doing(|| format!("giving attempt {attempt} back")))?;
     let reason = one_line(&give_back.reason);
+    if !ended_now {
+        tracing::info!(attempt, "attempt {attempt}, which had ended, is given back: {reason}");
+        return Ok(StatusCode::NO_CONTENT);
+    }
     match give_back.cause {
         GiveBackCause::Stopped => tracing::info!(attempt, "attempt {attempt} is given back: {reason}"),
         GiveBackCause::Failed => {

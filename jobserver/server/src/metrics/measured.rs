@@ -98,8 +98,8 @@ verbs! {
         metrics.jobs_completed.inc_by(u64::from(!receipt.repeated));
     };
     turn_down(attempt: AttemptId, secret: &str, release: &str, reason: &str, now: Moment) -> Option<Receipt>;
-    give_back(attempt: AttemptId, give_back: &GiveBack, now: Moment) -> (), counts |metrics, ()| {
-        metrics.attempts_given_back.inc();
+    give_back(attempt: AttemptId, give_back: &GiveBack, now: Moment) -> bool, counts |metrics, ended| {
+        metrics.attempts_given_back.inc_by(u64::from(*ended));
     };
     alive(now: Moment) -> Option<u64>;
     expire(now: Moment) -> Vec<LostAttempt>, counts |metrics, lost| {

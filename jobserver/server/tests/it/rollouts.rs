@@ -10,8 +10,8 @@ use nightshift_manifest::version::ReleaseVersion;
 use nightshift_server::catalogue::Catalogue;
 use nightshift_store::KnownRelease;
 use nightshift_wire::{
-    Answer, AttemptSubmission, ClaimRequest, FoundBad, JobState, Provenance, Report, RingState, Rollout, Submission,
-    Submissions, TrialReport, TrialState, WorkerChange, WorkerState, code,
+    Answer, AttemptSubmission, ClaimRequest, FoundBad, GiveBack, GiveBackCause, JobState, Provenance, Report,
+    RingState, Rollout, Submission, Submissions, TrialReport, TrialState, WorkerChange, WorkerState, code,
 };
 
 use crate::running::{TestServer, catalogue, claim_request, refusal};
@@ -171,6 +171,22 @@ async fn a_ring_that_does_worse_is_sent_back_for_good() {
     work(&server, "w-1", "v1.1.0", &format!("name\n{}", "Ada\n".repeat(2_000))).await;
     assert_eq!(rings(&rollout(&server, "v1.1.0").await), expected);
     assert_eq!(rollout(&server, "v1.0.0").await.rings[0].state, RingState::Open);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_is_told_again_and_again_counts_once() {
+    let server = grid().await;
+    server.hand_in("name\nAda\n").await.expect("handed in");
+    let request = ClaimRequest { release: "v1.1.0".to_owned(), ..claim_request("w-1") };
+    let claim = server.client.claim(&request).await.expect("answered").expect("a job");
+    let failed = GiveBack { secret: claim.secret, cause: GiveBackCause::Failed, reason: "out of cheese".to_owned() };
+    for _ in 0..3 {
+        server.client.give_back(claim.attempt, &failed).await.expect("acknowledged");
+        server.pass(Duration::from_secs(2));
+        assert_eq!(rollout(&server, "v1.1.0").await.rings[0].failures, 1);
+    }
+    let metrics = server.ask("GET", "/metrics", "", "").await.body;
+    assert!(metrics.contains("nightshift_attempts_given_back_total 1\n"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

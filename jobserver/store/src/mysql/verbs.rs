@@ -213,7 +213,7 @@ impl Store for MysqlStore {
         answered.map_err(|failure| failure.of("turning results down"))
     }
 
-    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<(), StoreError> {
+    async fn give_back(&self, attempt: AttemptId, give_back: &GiveBack, now: Moment) -> Result<bool, StoreError> {
         let given = self.work.run(GivesBack { attempt, give_back: give_back.clone(), now }).await;
         given.map_err(|failure| failure.of("giving a job back"))
     }

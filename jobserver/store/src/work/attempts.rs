@@ -87,7 +87,8 @@ pub(crate) struct GivesBack {
 }
 
 impl Verb for GivesBack {
-    type Answer = ();
+    /// Whether the attempt ended just now.
+    type Answer = bool;
 
     fn needs(&self, set: &WorkingSet, needs: &mut Vec<Need>) {
         if !set.has_attempt(self.attempt) {
@@ -95,10 +96,10 @@ impl Verb for GivesBack {
         }
     }
 
-    fn run(&self, set: &mut WorkingSet) -> Result<(), Halt> {
+    fn run(&self, set: &mut WorkingSet) -> Result<bool, Halt> {
         let attempt = prove(set, self.attempt, &self.give_back.secret)?;
         if attempt.state != AttemptState::Running {
-            return Ok(());
+            return Ok(false);
         }
         let job = set.known_job(attempt.job)?;
         let event = match self.give_back.cause {
@@ -118,6 +119,7 @@ impl Verb for GivesBack {
         match self.give_back.cause {
             GiveBackCause::Stopped => workers::see(set, &attempt.worker, self.now),
             GiveBackCause::Failed => workers::failed(set, &attempt.worker, attempt.job, &plugin, self.now),
-        }
+        }?;
+        Ok(true)
     }
 }

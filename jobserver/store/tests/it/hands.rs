@@ -123,9 +123,16 @@ pub(crate) async fn beat(store: &dyn Store, claim: &Claim, now: Moment) -> Lease
     store.heartbeat(claim.attempt, &heartbeat, now).await.expect("a heartbeat is heard")
 }
 
-pub(crate) async fn give_back(store: &dyn Store, claim: &Claim, cause: GiveBackCause, reason: &str, now: Moment) {
+/// Gives a job back; whether its attempt ended by that.
+pub(crate) async fn give_back(
+    store: &dyn Store,
+    claim: &Claim,
+    cause: GiveBackCause,
+    reason: &str,
+    now: Moment,
+) -> bool {
     let give_back = GiveBack { secret: claim.secret.clone(), cause, reason: reason.to_owned() };
-    store.give_back(claim.attempt, &give_back, now).await.expect("a job is taken back");
+    store.give_back(claim.attempt, &give_back, now).await.expect("a job is taken back")
 }
 
 /// A worker's report about itself.

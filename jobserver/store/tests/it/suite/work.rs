@@ -229,14 +229,15 @@ pub(crate) async fn giving_back_again_is_acknowledged_and_counted_once(place: &d
     let batch = hand_in(&*store, &[2]).await;
     let claimed = claim(&*store, "w", 0).await;
     for now in 1..=5 {
-        give_back(&*store, &claimed, GiveBackCause::Failed, "no such table", now).await;
+        let ended = give_back(&*store, &claimed, GiveBackCause::Failed, "no such table", now).await;
+        assert_eq!(ended, now == 1, "the attempt ends once");
     }
     let job = see(&*store, batch).await.jobs.remove(0);
     assert_eq!((job.state, job.failures), (JobState::Waiting, 1));
 
     let again = claim(&*store, "w", 6 + BACK_OFF).await;
     finish(&*store, &again, 7 + BACK_OFF).await;
-    give_back(&*store, &again, GiveBackCause::Failed, "too late", 8).await;
+    assert!(!give_back(&*store, &again, GiveBackCause::Failed, "too late", 8).await, "it was accepted before");
     assert_eq!(see(&*store, batch).await.jobs[0].state, JobState::Done);
 }
 
