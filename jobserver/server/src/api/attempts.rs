@@ -1,5 +1,7 @@
 //! What the holder of an attempt does: fetch records, stay alive, hand in results, give back.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{StatusCode, Uri};
@@ -20,7 +22,7 @@ use crate::refused::{Refused, one_line, while_doing};
     params(
         ("attempt" = i64, Path, description = "The attempt"),
         ("secret" = String, Query, description = "The attempt's secret"),
-        ("column" = Vec<String>, Query, description = "A column that is wanted; repeated for each, in this order"),
+        ("column" = Vec<String>, Query, description = "A column that is wanted; repeated for each, in this order, each once"),
     ),
     responses(
         (status = 200, description = "The records, in input order", body = Records),
@@ -33,10 +35,15 @@ pub(super) async fn records(State(app): Shared, attempt: Number, uri: Uri) -> Re
     let doing = || format!("fetching the records of attempt {attempt}");
     let mut secret = None;
     let mut columns = Vec::new();
+    // An answer has no more in it than the job has.
+    let mut named = HashSet::new();
     for (name, value) in query::<Vec<(String, String)>>(&uri)? {
         match name.as_str() {
             "secret" => secret = Some(value),
-            "column" => columns.push(value),
+            "column" if named.insert(value.clone()) => columns.push(value),
+            "column" => {
+                return Err(Refused::bad_request(format!("{}: the column {value:?} is named twice", doing())));
+            }
             other => return Err(Refused::bad_request(format!("{}: the query has an unknown part {other:?}", doing()))),
         }
     }

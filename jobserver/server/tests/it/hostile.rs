@@ -24,6 +24,18 @@ async fn a_path_that_is_no_text_is_refused_with_a_problem() {
 }
 
 #[tokio::test]
+async fn a_column_of_a_jobs_records_is_told_once_however_often_it_is_asked_for() {
+    let server = TestServer::start().await;
+    server.hand_in("name,town\nAnn,York\n").await.expect("good");
+    let claim = server.claim("w-1").await.expect("a job");
+    let records = format!("/v1/attempts/{}/records?secret={}", claim.attempt, claim.secret);
+    assert_eq!(server.ask("GET", &format!("{records}&column=town&column=name"), "", "").await.status, 200);
+    let answer = server.ask("GET", &format!("{records}&column=name&column=town&column=name"), "", "").await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("the column \\\"name\\\" is named twice"), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn a_body_in_an_encoding_nobody_here_knows_is_refused_and_not_misread() {
     let server = TestServer::start().await;
     let http = crate::running::plain_http();
