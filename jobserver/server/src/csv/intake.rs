@@ -388,6 +388,18 @@ mod tests {
     }
 
     #[test]
+    fn json_lines_of_very_many_keys_are_read_in_any_order_without_a_search_for_each() {
+        let object = |keys: &mut dyn Iterator<Item = u32>| {
+            let members: Vec<String> = keys.map(|key| format!("\"{key}\":1")).collect();
+            format!("{{\"name\":1,{}}}\n", members.join(","))
+        };
+        let keys = 0..100_000;
+        let text = object(&mut keys.clone()) + &object(&mut keys.clone().rev());
+        let (columns, records) = read_as(InputFormat::Jsonl, &text).expect("good");
+        assert_eq!((columns.len(), records.len(), records[1].len()), (100_001, 2, 100_001));
+    }
+
+    #[test]
     fn json_lines_that_make_no_batch_are_said_with_line_and_advice() {
         for (text, expected) in [
             ("", "the input is empty; write a JSON object on a line for each record"),

@@ -3,6 +3,7 @@
 //! Values become text as it is written, numbers of any length included; null is an empty field. Lists and objects are
 //! refused: a field has one value. Blank lines are passed over. A line that is wrong does not hide the next.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use nightshift_manifest::csv::{LONGEST_ROW, Row};
@@ -113,10 +114,12 @@ fn in_order(keys: &[String], members: Vec<(String, String)>) -> Result<Vec<Strin
     if members.iter().map(|(key, _)| key).eq(keys) {
         return Ok(members.into_iter().map(|(_, value)| value).collect());
     }
+    // A line has as many keys as fit into 1 MiB: none is looked for among all others.
+    let places: HashMap<&str, usize> = keys.iter().enumerate().map(|(place, key)| (key.as_str(), place)).collect();
     let mut fields: Vec<Option<String>> = vec![None; keys.len()];
     for (key, value) in members {
-        match keys.iter().position(|known| *known == key) {
-            Some(place) => fields[place] = Some(value),
+        match places.get(key.as_str()) {
+            Some(&place) => fields[place] = Some(value),
             None => return Err(NotFlat::Unknown { key, keys: keys.join(", ") }),
         }
     }
@@ -129,11 +132,12 @@ fn read(text: &[u8]) -> Result<Vec<(String, String)>, NotFlat> {
         let text = error.to_string();
         NotFlat::NoObject(text.replace("line 1 column", "column"))
     })?;
+    let mut known = HashSet::with_capacity(members.len());
+    if let Some((twice, _)) = members.iter().find(|(key, _)| !known.insert(key.as_str())) {
+        return Err(NotFlat::Twice(twice.clone()));
+    }
     let mut read: Vec<(String, String)> = Vec::with_capacity(members.len());
     for (key, value) in members {
-        if read.iter().any(|(known, _)| *known == key) {
-            return Err(NotFlat::Twice(key));
-        }
         let value = match value.get() {
             "null" => String::new(),
             text if text.starts_with(['{', '[']) => return Err(NotFlat::Nested(key)),
