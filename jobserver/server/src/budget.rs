@@ -19,6 +19,7 @@ const UNIT: usize = 1024;
 /// The memory for all bodies.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    bytes: usize,
     free: Arc<Semaphore>,
     wait: Duration,
     metrics: Arc<Metrics>,
@@ -39,7 +40,12 @@ pub(crate) struct UsedUp;
 impl Budget {
     /// A budget of `bytes`, for which a body waits at most `wait`.
     pub(crate) fn new(bytes: usize, wait: Duration, metrics: Arc<Metrics>) -> Arc<Budget> {
-        Arc::new(Budget { free: Arc::new(Semaphore::new(bytes.div_ceil(UNIT))), wait, metrics })
+        Arc::new(Budget { bytes, free: Arc::new(Semaphore::new(bytes.div_ceil(UNIT))), wait, metrics })
+    }
+
+    /// All there is, whoever holds it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -36,9 +36,39 @@ pub(crate) struct Allowance {
 
 /// An allowance with what one request holds of it; given back when the request is answered.
 #[derive(Clone)]
-struct Holding {
+pub(super) struct Holding {
     allowance: Allowance,
     held: Arc<Mutex<Option<Held>>>,
+}
+
+impl Holding {
+    /// What a request holds whose route has an allowance. `doing` says what is being read.
+    pub(super) fn of(doing: &str, request: &Request) -> Result<Holding, Refused> {
+        request.extensions().get::<Holding>().cloned().ok_or_else(|| Refused::internal(doing))
+    }
+
+    /// Holds enough for a body that takes so many bytes in all, what it is read into included.
+    pub(super) async fn grow(&self, doing: &str, bytes: usize) -> Result<(), Refused> {
+        let budget = &self.allowance.budget;
+        if bytes > budget.bytes() {
+            let detail = format!(
+                "{doing}: it has so many values that they would take {bytes} bytes of memory, which is more than the {} for \
+                 all bodies; send less at once",
+                budget.bytes()
+            );
+            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, detail));
+        }
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut held = held.unwrap_or_else(|| Held::nothing(budget));
+        held.grow(bytes).await.map_err(|_| too_many(doing))?;
+        self.keep(held);
+        Ok(())
+    }
+
+    /// Keeps what is held until the request is answered.
+    fn keep(&self, held: Held) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    }
 }
 
 /// What the requests of a group of routes are bounded by.
@@ -67,8 +97,8 @@ pub(super) async fn within(State(bounds): State<Bounds>, mut request: Request, n
 
 /// The whole body of a request whose route has an allowance. `doing` says what is being read.
 pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refused> {
-    let Some(holding) = request.extensions().get::<Holding>().cloned() else { return Err(Refused::internal(doing)) };
-    let Allowance { budget, limit, silence, unhurried } = holding.allowance;
+    let holding = Holding::of(doing, &request)?;
+    let Allowance { budget, limit, silence, unhurried } = holding.allowance.clone();
     let (begun, mut arrived) = (Stopwatch::start(), 0);
     let encoding = encoding(doing, request.headers())?;
     if length(request.headers()).is_some_and(|length| length > limit as u64) {
@@ -92,13 +122,11 @@ pub(crate) async fn whole(doing: &str, request: Request) -> Result<Vec<u8>, Refu
         let piece = piece.map_err(|_| Refused::bad_request(format!("{doing}: it broke off")))?;
         for part in piece.chunks(UNPACKED_AT_ONCE) {
             unpacked.take(part).map_err(|fault| fault.refuse(doing, limit))?;
-            held.grow(unpacked.size()).await.map_err(|_| {
-                Refused::away(format!("{doing}: too many large bodies arrive at once; send it again later"))
-            })?;
+            held.grow(unpacked.size()).await.map_err(|_| too_many(doing))?;
         }
     }
     let body = unpacked.finish().map_err(|fault| fault.refuse(doing, limit))?;
-    *holding.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    holding.keep(held);
     Ok(body)
 }
 
@@ -140,6 +168,10 @@ fn encoding(doing: &str, headers: &HeaderMap) -> Result<Encoding, Refused> {
 fn too_large(doing: &str, limit: usize) -> Refused {
     let detail = format!("{doing}: it is larger than this server takes, which is {limit} bytes");
     Refused::new(StatusCode::PAYLOAD_TOO_LARGE, code::TOO_LARGE, detail)
+}
+
+fn too_many(doing: &str) -> Refused {
+    Refused::away(format!("{doing}: too many large bodies arrive at once; send it again later"))
 }
 
 /// Why a body is not taken.

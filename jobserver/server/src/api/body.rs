@@ -1,9 +1,10 @@
 //! Reading what a request says: numbers in paths, JSON bodies, queries. Each fault is a refusal that names it.
 //!
 //! A body may come gzipped. Whatever it unpacks to counts, for its own limit and for the memory of all bodies, while
-//! it is unpacked: it is refused at the first byte too many. A number that would be read as another one is refused, too.
+//! it is unpacked: it is refused at the first byte too many. So does what its values take once they are read, before they
+//! are. A number that would be read as another one is refused, too.
 
-mod numbers;
+mod scan;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, Query, Request};
@@ -11,7 +12,7 @@ use axum::http::{StatusCode, Uri, header};
 use nightshift_wire::code;
 use serde::de::DeserializeOwned;
 
-use super::arriving;
+use super::arriving::{self, Holding};
 use crate::refused::{Refused, root_cause};
 
 /// A body in JSON.
@@ -29,11 +30,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let detail = format!("{}: its type is {kind:?}; send JSON as application/json", doing());
             return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, detail));
         }
+        let memory = Holding::of(&doing(), &request)?;
         let bytes = arriving::whole(&doing(), request).await?;
-        if let Some(number) = numbers::too_large(&bytes) {
-            let detail = format!("{}: the number {number} has more than 64 bits; send it as text", doing());
-            return Err(Refused::bad_request(detail));
-        }
+        let values = scan::values(&bytes).map_err(|scan::TooLarge(number)| {
+            Refused::bad_request(format!("{}: the number {number} has more than 64 bits; send it as text", doing()))
+        })?;
+        memory.grow(&doing(), bytes.len() + values * scan::BYTES_AROUND_A_VALUE).await?;
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused::bad_request(format!("{}: {error}", doing())))
     }
 }

@@ -98,6 +98,25 @@ async fn large_bodies_of_strangers_take_a_bounded_part_of_memory_and_small_ones_
     server.eventually("the memory is given back", || async { (large().await.status == 400).then_some(()) }).await;
 }
 
+#[tokio::test]
+async fn a_body_of_very_many_values_is_refused_before_they_take_more_memory_than_there_is() {
+    let small = Limits { bodies: 1024 * 1024, ..limits() };
+    let server = TestServer::start_with(small).await;
+    let http = plain_http();
+    let url = format!("http://{}/v1/attempts/7/results", server.address);
+    let submit = async |values: usize| {
+        let results = format!("{{\"results\":[{{\"id\":1,\"ok\":{{\"n\":[0{}]}}}}]}}", ",0".repeat(values));
+        let request = http.post(&url).header("content-type", "application/json").header("content-encoding", "gzip");
+        let answer = request.body(gzip(results.as_bytes())).send().await.expect("an answer");
+        (answer.status().as_u16(), problem(&answer.text().await.expect("a body")))
+    };
+    let (status, refused) = submit(20_000).await;
+    assert_eq!((status, refused.code.as_str()), (413, code::TOO_LARGE));
+    assert!(refused.detail.contains("it has so many values"), "{}", refused.detail);
+    assert_eq!(submit(10_000).await.0, 400, "it is read, and names no secret");
+    assert_eq!(held(&server).await, 0, "all is given back");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hand_ins_that_never_end_take_a_bounded_part_of_memory_and_small_ones_still_pass() {
     let small = Limits { hand_ins: 250 * 1024, bodies_wait: Duration::from_millis(20), ..limits() };

@@ -1,10 +1,19 @@
-//! Whole numbers that JSON can write and 64 bits cannot hold: reading them would make them another number, silently.
+//! A look at a JSON text before it is read: how much memory it takes to read it, and whether it has whole numbers that
+//! 64 bits cannot hold. Reading those would make them another number, silently.
 
 /// The longest run of digits that always fits.
 const ALWAYS_FITS: usize = 18;
 
-/// The first whole number in a JSON text that neither fits 64 bits with a sign nor without one.
-pub(super) fn too_large(json: &[u8]) -> Option<String> {
+/// What a value takes in memory besides its text, about: `[0,0` is two bytes a value.
+pub(super) const BYTES_AROUND_A_VALUE: usize = 64;
+
+/// A whole number that neither fits 64 bits with a sign nor without one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooLarge(pub(super) String);
+
+/// How many values a JSON text has at most, lists and objects included; or the first number in it that is too large.
+pub(super) fn values(json: &[u8]) -> Result<usize, TooLarge> {
+    let mut values = 1;
     let mut place = 0;
     while let Some(&byte) = json.get(place) {
         match byte {
@@ -14,17 +23,21 @@ pub(super) fn too_large(json: &[u8]) -> Option<String> {
                 let end = place + 1 + digits;
                 let whole = !matches!(json.get(end), Some(b'.' | b'e' | b'E'));
                 if whole && digits >= ALWAYS_FITS && !fits(&json[place..end]) {
-                    return Some(String::from_utf8_lossy(&json[place..end]).into_owned());
+                    return Err(TooLarge(String::from_utf8_lossy(&json[place..end]).into_owned()));
                 }
                 // What follows a point or an e is no whole number.
                 let rest = json[end..].iter();
                 place = end
                     + rest.take_while(|byte| matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-' | b'0'..=b'9')).count();
             }
+            b',' | b'[' | b'{' => {
+                values += 1;
+                place += 1;
+            }
             _ => place += 1,
         }
     }
-    None
+    Ok(values)
 }
 
 fn behind_text(json: &[u8], begin: usize) -> usize {
@@ -62,7 +75,22 @@ mod tests {
             ("\"open\\", None),
             ("-", None),
         ] {
-            assert_eq!(too_large(json.as_bytes()).as_deref(), found, "{json}");
+            let number = values(json.as_bytes()).err().map(|TooLarge(number)| number);
+            assert_eq!(number.as_deref(), found, "{json}");
+        }
+    }
+
+    #[test]
+    fn values_are_counted_and_what_stands_in_text_is_none() {
+        for (json, expected) in [
+            ("1", 1),
+            ("[0,0,0]", 4),
+            ("[[],[],{}]", 7),
+            ("{\"id\": 7, \"ok\": {\"n\": 3}}", 4),
+            ("\"a,[{\\\",,,\"", 1),
+            ("\"open,,,", 1),
+        ] {
+            assert_eq!(values(json.as_bytes()), Ok(expected), "{json}");
         }
     }
 }
