@@ -31,21 +31,19 @@ impl Stops for MysqlStore {
     }
 
     async fn stops(&self) -> Result<Vec<OwnStop>, StoreError> {
-        let stops = in_rounds!(self.readers, |tx, _in_doubt| all(tx));
+        let stops = in_rounds!(self.readers, |tx, _in_doubt| all(tx, sql::ALL));
         stops.map_err(|failure| failure.of("reading what is stopped"))
     }
 
     async fn clear_stops(&self) -> Result<Vec<OwnStop>, StoreError> {
-        let cleared = in_rounds!(self.writers, |tx, _in_doubt| async {
-            let stops = all(tx).await?;
-            tx.change(sql::CLEAR, ()).await?;
-            Ok::<_, Failure>(stops)
-        });
+        // What a round before found: if that was committed, it is what was taken away.
+        let mut before = Vec::new();
+        let cleared = in_rounds!(self.writers, |tx, in_doubt| clear(tx, &mut before, in_doubt));
         cleared.map_err(|failure| failure.of("taking the stops away"))
     }
 }
 
-async fn all(tx: &mut Tx) -> Result<Vec<OwnStop>, Failure> {
+async fn all(tx: &mut Tx, sql: &str) -> Result<Vec<OwnStop>, Failure> {
     let stop = |mut row: Fields| {
         Ok(OwnStop {
             id: row.get("id")?,
@@ -55,5 +53,16 @@ async fn all(tx: &mut Tx) -> Result<Vec<OwnStop>, Failure> {
             at: row.get("stopped_at")?,
         })
     };
-    tx.all(sql::ALL, ()).await?.into_iter().map(stop).collect()
+    tx.all(sql, ()).await?.into_iter().map(stop).collect()
+}
+
+/// Takes away the stops that are there, and none that another server raises meanwhile.
+async fn clear(tx: &mut Tx, before: &mut Vec<OwnStop>, in_doubt: bool) -> Result<Vec<OwnStop>, Failure> {
+    if !in_doubt {
+        *before = all(tx, sql::ALL_TO_CLEAR).await?;
+    }
+    for stop in before.iter() {
+        tx.change(sql::CLEAR, params! { "id" => stop.id }).await?;
+    }
+    Ok(before.clone())
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use mysql_async::{Opts, prelude::Queryable as _};
 use nightshift_store::{
-    Refusal, Store,
+    NewStop, Refusal, Stops, Store,
     mysql::{Limits, MysqlStore},
 };
 use nightshift_testbed::{database::Make, faults::Proxy};
-use nightshift_wire::{BatchState, GiveBackCause, JobState};
+use nightshift_wire::{BatchState, GiveBackCause, JobState, StopScope};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -31,6 +31,7 @@ on_both!(
     a_heartbeat_in_doubt_renews_the_lease,
     leases_taken_back_in_doubt_are_told_once,
     a_batch_abandoned_in_doubt_is_gone,
+    stops_taken_away_in_doubt_are_told_all_the_same,
 );
 
 /// A store that reaches its database through a proxy.
@@ -241,4 +242,15 @@ async fn a_batch_abandoned_in_doubt_is_gone(make: Make) {
     }
     assert_eq!(scene.count("SELECT count(*) FROM job_records").await, 0);
     assert_eq!(scene.count("SELECT count(*) FROM batches").await, 0);
+}
+
+async fn stops_taken_away_in_doubt_are_told_all_the_same(make: Make) {
+    let Some(scene) = Scene::set(make).await else { return };
+    for lost in EVERY_DOUBT {
+        let fire = NewStop { reason: "fire".to_owned(), scope: StopScope::default(), by: "anna".to_owned() };
+        scene.store.add_stop(&fire, 1).await.expect("raised");
+        let told = scene.in_doubt(lost, scene.store.clear_stops()).await.expect("cleared");
+        assert_eq!(told.len(), 1, "{lost:?}");
+        assert_eq!(scene.store.stops().await.expect("read"), []);
+    }
 }

@@ -1,1 +1,2 @@
-DELETE FROM stops
+-- SQLite has one server and takes all away at once; here another may raise one meanwhile, which stays.
+DELETE FROM stops WHERE id = :id
