@@ -60,6 +60,12 @@ impl Refused {
         Refused { retry_after: Some(STORE_AGAIN), ..refused }
     }
 
+    /// A request of which nobody knows whether it was done.
+    pub(crate) fn outcome_unknown(detail: impl Into<String>) -> Refused {
+        let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, code::OUTCOME_UNKNOWN, detail);
+        Refused { retry_after: Some(STORE_AGAIN), ..refused }
+    }
+
     /// A request that needs a position of the primary, which cannot be asked just now.
     pub(crate) fn primary_away(detail: impl Into<String>) -> Refused {
         let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, code::PRIMARY_AWAY, detail);
@@ -112,6 +118,12 @@ impl Refused {
             StoreError::Away { source, .. } => {
                 tracing::warn!("{doing}: {}", chain(&**source));
                 Refused::away(format!("{doing}: the store cannot be used just now; try again later"))
+            }
+            StoreError::Unknown { source, .. } => {
+                tracing::warn!("{doing}: it is not known whether it was done: {}", chain(&**source));
+                Refused::outcome_unknown(format!(
+                    "{doing}: the store was gone before it said whether this was done; look before trying again"
+                ))
             }
             StoreError::Fault { source, .. } => {
                 tracing::error!("{doing}: {}", chain(&**source));
@@ -175,6 +187,9 @@ mod tests {
     fn a_store_that_is_away_is_worth_another_try_and_a_fault_is_not_told_to_strangers() {
         let away = problem(&StoreError::Away { doing: "claiming", source: "the disk is full".into() });
         assert_eq!((away.status, away.code.as_str()), (503, code::STORE_AWAY));
+        let unknown = problem(&StoreError::Unknown { doing: "claiming", source: "the connection broke".into() });
+        assert_eq!((unknown.status, unknown.code.as_str()), (503, code::OUTCOME_UNKNOWN));
+        assert!(unknown.detail.ends_with("before it said whether this was done; look before trying again"));
         let fault = problem(&StoreError::Fault { doing: "claiming", source: "no such table: jobs".into() });
         assert_eq!((fault.status, fault.code.as_str()), (500, code::INTERNAL));
         assert_eq!(fault.detail, "claiming a job: a fault of the job server; its log says more");

@@ -2,7 +2,8 @@
 //! reports, put before `rules::rollout`.
 //!
 //! 1. Attempts that were accepted or failed are collected here ([`Rollouts::count`]) and counted in the store a little
-//!    later; those of a server that is killed in between are forgotten.
+//!    later; those of a server that is killed in between are forgotten, and so are those of which the store does not say
+//!    whether it counted them.
 //! 2. A view is made when somebody asks and the last one is older than [`FRESH_MS`], else the last one is told.
 //! 3. A ring that does worse is stored as sent back before anybody hears of it, so that it stays so on every server.
 
@@ -18,12 +19,15 @@ use nightshift_rules::rollout::{
     self, Evidence, FORGOTTEN_AFTER_MS, Facts, Halt, Judged, Limits, RingFacts, RingVerdict,
 };
 use nightshift_store::{KnownRelease, StoreError};
-use nightshift_wire::{AttemptId, FoundBad, Moment, RingState, Rollout, RolloutRing, TrialReport, TrialState, Worker};
+use nightshift_wire::{
+    AttemptId, FoundBad, Moment, RingState, Rollout, RolloutRing, TrialReport, TrialState, Worker, counted,
+};
 use sha2::{Digest, Sha256};
 
 use crate::api::grid::ACTIVE;
 use crate::app::App;
 use crate::catalogue::Catalogue;
+use crate::refused::chain;
 
 /// A view is told again for so long.
 const FRESH_MS: u64 = 1_000;
@@ -96,9 +100,17 @@ impl Rollouts {
             }
             // What comes in meanwhile is counted the next time, or a busy server would never have done.
             let all = some.len() < AT_ONCE;
-            if let Err(error) = app.store.count_work(&some).await {
-                self.uncounted.lock().unwrap_or_else(PoisonError::into_inner).extend(some);
-                return Err(error);
+            match app.store.count_work(&some).await {
+                Ok(()) => {}
+                // Evidence that is missing is less than what is counted twice.
+                Err(error @ StoreError::Unknown { .. }) => {
+                    let ended = counted(some.len() as u64, "attempt");
+                    tracing::warn!("{ended} may be missing in what releases are judged by: {}", chain(&error));
+                }
+                Err(error) => {
+                    self.uncounted.lock().unwrap_or_else(PoisonError::into_inner).extend(some);
+                    return Err(error);
+                }
             }
             if all {
                 return Ok(());

@@ -1,4 +1,5 @@
-//! How a verb of the store fails: refused for a reason that repeating does not change, or not done at all.
+//! How a verb of the store fails: refused for a reason that repeating does not change, not done at all, or gone before
+//! anybody knows whether it was done.
 
 use std::error::Error;
 
@@ -7,7 +8,7 @@ use nightshift_wire::code;
 
 use crate::access::AccessRefusal;
 
-/// Why a verb did nothing.
+/// Why a verb did nothing, or may have done nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store understood and refuses; the stored state is as it was.
@@ -16,6 +17,15 @@ pub enum StoreError {
     /// The store is locked, full or unreachable: nothing was done, and the same verb may succeed later.
     #[error("{doing}: the store cannot be used just now; nothing was changed, try again later")]
     Away {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The store was gone before it said whether it was done. Whoever repeats the verb finds it done, or does it then; what
+    /// only counts or adds may be there twice.
+    #[error("{doing}: the store was gone before it said whether it was done")]
+    Unknown {
         /// What was being done.
         doing: &'static str,
         /// What the database said.
@@ -34,14 +44,14 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same verb may succeed when it is tried again, unchanged, a little later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, StoreError::Away { .. })
+        matches!(self, StoreError::Away { .. } | StoreError::Unknown { .. })
     }
 
     /// The refusal, when it is one.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             StoreError::Refused(refusal) => Some(refusal),
-            StoreError::Away { .. } | StoreError::Fault { .. } => None,
+            StoreError::Away { .. } | StoreError::Unknown { .. } | StoreError::Fault { .. } => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the job server needs of a store. When a verb answers `Ok`, what it did is durable; when it fails, it did
-/// nothing.
+/// nothing, unless it says that this is [not known](StoreError::Unknown).
 #[async_trait]
 pub trait Store: Board + Ledger + Replicas + Rollouts + Statistics + Send + Sync {
     /// Begins a hand-in. Nothing of the batch can be claimed before [`seal_batch`](Store::seal_batch).

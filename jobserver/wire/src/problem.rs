@@ -58,6 +58,8 @@ pub mod code {
     pub const NO_ROOM: &str = "no_room";
     /// The store is away or full; try again later.
     pub const STORE_AWAY: &str = "store_away";
+    /// The store was gone before it said whether this was done; look before trying again.
+    pub const OUTCOME_UNKNOWN: &str = "outcome_unknown";
     /// A fault of the server; its log says more.
     pub const INTERNAL: &str = "internal";
 }

@@ -143,7 +143,8 @@ impl From<StoreError> for ControlError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Refused(refusal) => ControlError::Refused(problem(&refusal)),
-            error @ StoreError::Away { .. } => ControlError::Away(Box::new(error)),
+            // All that a worker asks of a store is safe to ask again.
+            error @ (StoreError::Away { .. } | StoreError::Unknown { .. }) => ControlError::Away(Box::new(error)),
             error @ StoreError::Fault { .. } => ControlError::Failing(Box::new(error)),
         }
     }

@@ -150,7 +150,9 @@ pub(super) async fn submit_many(
         Err(error) => Answer::Problem(Refused::by_store(&handing_in(attempt), &error).problem()),
     });
     let answers: Vec<Answer> = answers.into_iter().filter_map(|answer| answer.or_else(|| outcomes.next())).collect();
-    let away = |answer: &Answer| matches!(answer, Answer::Problem(problem) if problem.code == code::STORE_AWAY);
+    // Whoever hands in again what was accepted after all is told so.
+    let passes = [code::STORE_AWAY, code::OUTCOME_UNKNOWN];
+    let away = |answer: &Answer| matches!(answer, Answer::Problem(problem) if passes.contains(&problem.code.as_str()));
     if answers.iter().all(away) {
         // The client waits as it does after a single one, and need not have read all the answers.
         let detail = format!(

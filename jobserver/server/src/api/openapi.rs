@@ -149,7 +149,13 @@ fn refusals() -> [(&'static str, Response); 7] {
         ),
         ("NotFound", once("There is no such thing: `not_found`")),
         ("TooManyRequests", later("This client asks too much: `too_many_requests`")),
-        ("Away", later("The store is away or full; nothing was changed: `store_away`")),
+        (
+            "Away",
+            later(
+                "The store is away or full; nothing was changed: `store_away`. Or it was gone before it said whether this was \
+                 done; look before trying again: `outcome_unknown`",
+            ),
+        ),
         ("Refused", once("Any other refusal; its `code` is stable, its `detail` for people")),
     ]
 }

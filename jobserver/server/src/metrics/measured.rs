@@ -39,11 +39,16 @@ impl Measured {
         let watch = Stopwatch::start();
         let done = doing.await;
         self.metrics.verb_seconds.get_or_create_owned(&Verb { verb }).observe(watch.seconds());
-        if let Err(StoreError::Away { .. } | StoreError::Fault { .. }) = &done {
+        if done.as_ref().is_err_and(is_failure) {
             self.metrics.verb_failures.get_or_create_owned(&Verb { verb }).inc();
         }
         done
     }
+}
+
+/// Whether the store failed, and did not only refuse.
+fn is_failure(error: &StoreError) -> bool {
+    error.refusal().is_none()
 }
 
 /// A trait's verbs, `verb(arguments) -> answer;`, and what is counted when one went well. In braces those that are not
@@ -77,7 +82,7 @@ verbs! {
             self.metrics.verb_seconds.get_or_create_owned(&Verb { verb: "submit_many" }).observe(watch.seconds());
             let first = answers.iter().flatten().filter(|receipt| !receipt.repeated).count();
             self.metrics.jobs_completed.inc_by(first as u64);
-            if answers.iter().any(|answer| matches!(answer, Err(StoreError::Away { .. } | StoreError::Fault { .. }))) {
+            if answers.iter().any(|answer| answer.as_ref().is_err_and(is_failure)) {
                 self.metrics.verb_failures.get_or_create_owned(&Verb { verb: "submit_many" }).inc();
             }
             answers

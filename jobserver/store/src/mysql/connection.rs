@@ -3,7 +3,7 @@
 //! A verb is tried in rounds. One round: take a connection, begin, work, commit; every step has a time limit, so that a
 //! database that accepts and stays silent is an error and not a hang. A round that failed for a reason that passes by
 //! itself is followed by another, at most [`ROUNDS`] in all. When it is not known whether a commit took place, the next
-//! round is told so (`in_doubt`) and looks before it repeats.
+//! round is told so (`in_doubt`) and looks before it repeats. When no round finds out, the caller is told that it is not known.
 
 use std::time::Duration;
 
@@ -50,12 +50,13 @@ impl Default for Limits {
 pub(super) struct Connections {
     pool: Pool,
     limits: Limits,
+    writes: bool,
 }
 
 impl Connections {
     /// Connections that write.
     pub(super) fn to_write(opts: &Opts, limits: Limits) -> Connections {
-        Connections::new(opts, sql::READ_COMMITTED, limits)
+        Connections { writes: true, ..Connections::new(opts, sql::READ_COMMITTED, limits) }
     }
 
     /// Connections that only read, each transaction on one snapshot.
@@ -75,13 +76,13 @@ impl Connections {
             .client_found_rows(true)
             .stmt_cache_size(128)
             .setup(vec![sql::SESSION.to_owned(), isolation.to_owned()]);
-        Connections { pool: Pool::new(opts), limits }
+        Connections { pool: Pool::new(opts), limits, writes: false }
     }
 
     /// Begins a transaction; dropped without a commit, it is undone.
     pub(super) async fn begin(&self) -> Result<Tx, Failure> {
         let begun = within(self.limits.connect, self.pool.start_transaction(TxOpts::default())).await?;
-        Ok(Tx { transaction: begun, limit: self.limits.statement })
+        Ok(Tx { transaction: begun, limit: self.limits.statement, writes: self.writes })
     }
 }
 
@@ -98,6 +99,7 @@ pub(super) async fn within<T>(
 pub(super) struct Tx {
     transaction: Transaction<'static>,
     limit: Duration,
+    writes: bool,
 }
 
 impl Tx {
@@ -127,7 +129,9 @@ impl Tx {
 
     /// Makes everything durable.
     pub(super) async fn commit(self) -> Result<(), Failure> {
-        within(self.limit, self.transaction.commit()).await.map_err(Failure::of_commit)
+        let committed = within(self.limit, self.transaction.commit()).await;
+        // Where nothing was written there is nothing to doubt.
+        if self.writes { committed.map_err(Failure::of_commit) } else { committed }
     }
 }
 
@@ -200,7 +204,7 @@ impl Rounds {
         self.in_doubt |= matches!(failure, Failure::CommitUnknown(_));
         self.done += 1;
         if self.done >= ROUNDS || !failure.is_worth_repeating() {
-            return Some(Err(failure));
+            return Some(Err(if self.in_doubt { failure.in_doubt() } else { failure }));
         }
         let pause = PAUSE * (1 << (self.done - 1));
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;

@@ -34,8 +34,8 @@ pub(super) enum Failure {
     /// Two stored facts contradict each other.
     #[error("the stored facts contradict each other: {0}")]
     Contradiction(String),
-    /// The transaction it was part of was not committed.
-    #[error("the transaction was not committed")]
+    /// The transaction it was part of failed.
+    #[error("the transaction failed")]
     NotCommitted(#[source] Arc<Failure>),
     /// What did the work ended without an answer: a fault of the store's own.
     #[error("the work ended without an answer")]
@@ -116,14 +116,35 @@ impl Failure {
         }
     }
 
+    /// Whether it may have been done all the same.
+    fn is_unknown(&self) -> bool {
+        match self {
+            Failure::CommitUnknown(_) => true,
+            Failure::NotCommitted(cause) => cause.is_unknown(),
+            _ => false,
+        }
+    }
+
+    /// As the last failure of a verb of which an earlier round may be committed.
+    pub(super) fn in_doubt(self) -> Failure {
+        match self {
+            failure if failure.is_away() && !failure.is_unknown() => Failure::CommitUnknown(Box::new(failure)),
+            failure => failure,
+        }
+    }
+
     /// As the verb's caller hears it.
     pub(super) fn of(self, doing: &'static str) -> StoreError {
-        let away = match &self {
+        let (away, unknown) = match &self {
             Failure::Refused(refusal) => return StoreError::Refused(refusal.clone()),
-            failure => failure.is_away(),
+            failure => (failure.is_away(), failure.is_unknown()),
         };
         let source: Box<dyn Error + Send + Sync> = Box::new(self);
-        if away { StoreError::Away { doing, source } } else { StoreError::Fault { doing, source } }
+        match (unknown, away) {
+            (true, _) => StoreError::Unknown { doing, source },
+            (false, true) => StoreError::Away { doing, source },
+            (false, false) => StoreError::Fault { doing, source },
+        }
     }
 }
 
@@ -188,7 +209,18 @@ mod tests {
     fn only_an_undone_commit_is_known_to_have_done_nothing() {
         assert!(matches!(server(1213).of_commit(), Failure::Database(_)));
         for failure in [server(1180), server(1047), Failure::Silent(Duration::from_secs(1))] {
-            assert!(matches!(failure.of_commit(), Failure::CommitUnknown(_)));
+            let failure = failure.of_commit();
+            assert!(matches!(failure, Failure::CommitUnknown(_)));
+            let of_group = Failure::NotCommitted(Arc::new(failure));
+            assert!(matches!(of_group.of("testing"), StoreError::Unknown { .. }));
         }
+    }
+
+    #[test]
+    fn a_database_that_is_away_after_a_commit_in_doubt_is_not_said_to_have_done_nothing() {
+        assert!(matches!(server(1053).in_doubt().of("testing"), StoreError::Unknown { .. }));
+        assert!(matches!(server(4025).in_doubt().of("testing"), StoreError::Fault { .. }));
+        let refused = Failure::Refused(Refusal::NoSuchBatch(7));
+        assert!(matches!(refused.in_doubt().of("testing"), StoreError::Refused(_)));
     }
 }

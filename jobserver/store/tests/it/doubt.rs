@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mysql_async::{Opts, prelude::Queryable as _};
 use nightshift_store::{
-    NewStop, Refusal, Stops, Store,
+    NewStop, Refusal, Stops, Store, StoreError,
     mysql::{Limits, MysqlStore},
 };
 use nightshift_testbed::{database::Make, faults::Proxy};
@@ -32,6 +32,7 @@ on_both!(
     leases_taken_back_in_doubt_are_told_once,
     a_batch_abandoned_in_doubt_is_gone,
     stops_taken_away_in_doubt_are_told_all_the_same,
+    what_is_in_doubt_to_the_end_is_not_said_to_be_undone,
 );
 
 /// A store that reaches its database through a proxy.
@@ -242,6 +243,32 @@ async fn a_batch_abandoned_in_doubt_is_gone(make: Make) {
     }
     assert_eq!(scene.count("SELECT count(*) FROM job_records").await, 0);
     assert_eq!(scene.count("SELECT count(*) FROM batches").await, 0);
+}
+
+async fn what_is_in_doubt_to_the_end_is_not_said_to_be_undone(make: Make) {
+    let Some(scene) = Scene::set(make).await else { return };
+    let mut unsealed = 0;
+    for (lost, state) in [(Lost::Answers(u32::MAX), BatchState::Open), (Lost::Commits(u32::MAX), BatchState::Receiving)]
+    {
+        let batch = scene.store.open_batch(new_batch(), 0).await.expect("open");
+        scene.store.append_job(batch, job_records(0, 2)).await.expect("append");
+        let error = scene.in_doubt(lost, scene.store.seal_batch(batch)).await.expect_err("every answer is lost");
+        assert!(matches!(error, StoreError::Unknown { .. }) && error.is_retryable(), "{lost:?}: {error:?}");
+        let receiving = scene.count("SELECT count(*) FROM batches WHERE state = 'receiving'").await == 1;
+        assert_eq!(receiving, state == BatchState::Receiving, "{lost:?}");
+        unsealed = batch;
+    }
+    assert_eq!(scene.store.seal_batch(unsealed).await.expect("sealed now").state, BatchState::Open);
+    let claimed = claim(&scene.store, "w", 0).await;
+    let results = compute(&scene.store, &claimed).await;
+    let submit = || submit(&scene.store, &claimed, results.clone(), 1);
+    let error = scene.in_doubt(Lost::Commits(u32::MAX), submit()).await.expect_err("every commit is lost");
+    assert!(matches!(error, StoreError::Unknown { .. }), "{error:?}");
+    assert!(!submit().await.expect("accepted").repeated, "handing in again is safe");
+    let read = scene.store.batches(1);
+    scene.proxy.close();
+    assert!(matches!(read.await, Err(StoreError::Away { .. })), "who only reads has no doubt");
+    scene.proxy.heal();
 }
 
 async fn stops_taken_away_in_doubt_are_told_all_the_same(make: Make) {

@@ -13,7 +13,7 @@ use futures_util::TryStreamExt;
 use indicatif::ProgressBar;
 use nightshift_client::{Client, ClientError, HandedIn};
 use nightshift_contract::exit::Exit;
-use nightshift_wire::{Batch, ErrorRate, HandIn, InputFormat, JobSize};
+use nightshift_wire::{Batch, ErrorRate, HandIn, InputFormat, JobSize, code};
 use tokio_util::io::ReaderStream;
 
 pub(crate) use self::input::Input;
@@ -168,19 +168,24 @@ pub(crate) async fn send(client: &Client, hand_in: &HandIn, input: Input, screen
     let (stream, bar) = stream(input, screen, "handing in").await?;
     let handed_in = client.hand_in_by_key(hand_in, stream).await;
     bar.finish_and_clear();
-    handed_in.map_err(|error| match &error {
+    handed_in.map_err(|error| what_there_is(error, hand_in.key.is_some()))
+}
+
+/// An error of handing in, with what may be there of the batch and what to do next.
+fn what_there_is(error: ClientError, has_key: bool) -> anyhow::Error {
+    match &error {
         ClientError::Away { .. } => anyhow::Error::new(error)
             .context("nothing was handed in; start the job server or name it with --jobserver, then try again"),
-        ClientError::Refused { .. } if error.is_retryable() => {
+        ClientError::Refused { problem } if error.is_retryable() && problem.code != code::OUTCOME_UNKNOWN => {
             anyhow::Error::new(error).context("nothing was handed in; try again later")
         }
-        _ if error.is_retryable() && hand_in.key.is_some() => anyhow::Error::new(error)
+        _ if error.is_retryable() && has_key => anyhow::Error::new(error)
             .context("handing in broke off; try again with the same --key, which makes no second batch"),
         _ if error.is_retryable() => {
             anyhow::Error::new(error).context("handing in broke off; see `nightshift batch list` before trying again")
         }
         _ => error.into(),
-    })
+    }
 }
 
 /// The bytes of an input, and a bar that moves with them.
@@ -222,5 +227,29 @@ fn show(args: &Args, around: &Surroundings, batch: &Batch) -> anyhow::Result<()>
     match args.json {
         true => around.screen.json("batch", batch),
         false => around.screen.data(&format!("{}\n", batch.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_wire::Problem;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_to_be_handed_in_only_when_that_is_known() {
+        let said = |code: &str, has_key| {
+            let problem = Problem { code: code.to_owned(), status: 503, detail: "the store".to_owned() };
+            what_there_is(ClientError::Refused { problem }, has_key).to_string()
+        };
+        assert_eq!(said(code::STORE_AWAY, false), "nothing was handed in; try again later");
+        assert_eq!(
+            said(code::OUTCOME_UNKNOWN, false),
+            "handing in broke off; see `nightshift batch list` before trying again"
+        );
+        assert_eq!(
+            said(code::OUTCOME_UNKNOWN, true),
+            "handing in broke off; try again with the same --key, which makes no second batch"
+        );
     }
 }
