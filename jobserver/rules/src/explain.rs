@@ -9,6 +9,7 @@ use nightshift_wire::{Explanation, Gate, Job, JobState, KeptOff, Moment, Replica
 
 use crate::auto_size::Hands;
 use crate::gates::{self, Lane, WorkerFacts};
+use crate::retry;
 
 /// What is known of a job and the grid when it is explained.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +40,7 @@ pub fn explain(facts: &Facts<'_>, now: Moment) -> Explanation {
         job: job.id,
         state: job.state,
         summary: String::new(),
-        not_before: job.not_before.filter(|until| waits && *until > now),
+        not_before: job.not_before.filter(|until| waits && !retry::is_due(*until, now)),
         ahead: waits.then_some(facts.ahead),
         free: 0,
         busy: 0,

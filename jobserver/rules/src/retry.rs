@@ -14,6 +14,8 @@ pub const MOST_LOSSES: u32 = 10;
 const FIRST_BACK_OFF_MS: u64 = 30_000;
 /// No wait is longer.
 const LONGEST_BACK_OFF_MS: u64 = 15 * 60_000;
+/// Whoever claims may have looked at the clock a little before the failure was noted.
+const TOLERANCE_MS: u64 = 60_000;
 
 /// What happens to a job whose plugin failed for the `failures`-th time, this time included.
 pub fn after_failure(failures: u32, max_attempts: u32) -> JobEvent {
@@ -37,6 +39,12 @@ pub fn lost_too_often(losses: u32, last: &str) -> String {
 pub fn not_before(failures: u32, now: Moment) -> Moment {
     let doubled = 1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX);
     now.saturating_add_unsigned(FIRST_BACK_OFF_MS.saturating_mul(doubled).min(LONGEST_BACK_OFF_MS))
+}
+
+/// Whether a job that was not to go out before a moment may. A moment that lies further ahead than a wait is long is of a
+/// clock that went back since.
+pub fn is_due(not_before: Moment, now: Moment) -> bool {
+    not_before <= now || not_before > now.saturating_add_unsigned(LONGEST_BACK_OFF_MS + TOLERANCE_MS)
 }
 
 #[cfg(test)]
@@ -69,7 +77,20 @@ mod tests {
         assert_eq!(waits, [30, 60, 120, 240, 480, 900, 900]);
     }
 
+    #[test]
+    fn a_job_that_failed_by_a_clock_that_went_back_since_is_due() {
+        let year = 365 * 24 * 3_600_000;
+        assert!(is_due(not_before(1, year), 0) && is_due(not_before(9, year), 0));
+        assert!(!is_due(not_before(9, 60_000), 0), "both saw nearly the same clock");
+    }
+
     proptest! {
+        #[test]
+        fn a_wait_is_over_at_its_moment_and_not_before(failures: u32, now in 0..Moment::MAX / 2) {
+            let until = not_before(failures, now);
+            prop_assert!(!is_due(until, now) && !is_due(until, until - 1) && is_due(until, until));
+        }
+
         #[test]
         fn no_number_of_failures_makes_a_job_wait_less_or_for_ever(failures: u32, now: Moment) {
             let until = not_before(failures, now);

@@ -310,6 +310,12 @@ pub(crate) fn minutes_since(last: Moment, now: Moment) -> u64 {
     u64::try_from(minutes.min(MOST)).unwrap_or(0)
 }
 
+/// Whether the minute that was counted last is of a clock that went back since. Another server may have counted the next one
+/// a moment ago.
+pub(crate) fn lies_ahead(last: Moment, now: Moment) -> bool {
+    last > minute(now).saturating_add(60_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,6 +369,8 @@ mod tests {
         assert_eq!(minutes_since(0, 60_000), 1);
         assert_eq!(minutes_since(0, 10 * HOUR_MS), 5);
         assert_eq!(minutes_since(120_000, 60_000), 0, "the clock went back");
+        assert!(lies_ahead(180_000, 60_000));
+        assert!(!lies_ahead(120_000, 119_999), "two servers at the turn of a minute");
     }
 
     #[test]

@@ -264,8 +264,9 @@ impl<'a> Grid<'a> {
         }
         // Bad PCs come first, and none of their jobs is ever accepted.
         let streak = &mut self.streaks[worker as usize];
-        *streak = streak.failed(i64::try_from(now).unwrap_or(i64::MAX));
-        let is_drained = quota::judge(*streak, PLUGIN, self.jobs.last_accepted()).is_some();
+        let moment = i64::try_from(now).unwrap_or(i64::MAX);
+        *streak = streak.failed(moment);
+        let is_drained = quota::judge(*streak, PLUGIN, self.jobs.last_accepted(), moment).is_some();
         self.workers[worker as usize].is_drained = is_drained;
         // Who is drained stays so: there is no admin here. It counts in the first day, too.
         self.tally.drained += u64::from(is_drained);

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Statistics, StoreError, WorkFound, WorkQuery,
-    statistics::{HOUR_MS, Lines, Sums, begins, minute, minutes_since},
+    statistics::{HOUR_MS, Lines, Sums, begins, lies_ahead, minute, minutes_since},
 };
 
 mod sql;
@@ -139,11 +139,15 @@ async fn count(
     now: Moment,
     in_doubt: bool,
 ) -> Result<(), Failure> {
-    let minutes = minutes_since(counted(tx).await?, now);
-    if in_doubt || minutes == 0 {
+    let last = counted(tx).await?;
+    let minutes = minutes_since(last, now);
+    if in_doubt || (minutes == 0 && !lies_ahead(last, now)) {
         return Ok(());
     }
     tx.change(sql::COUNT, params! { "minute" => minute(now) }).await?;
+    if minutes == 0 {
+        return Ok(());
+    }
     let known = params! { "away_before" => away_before, "known_since" => known_since };
     let workers = tx.all(sql::WORKERS_NOW, known).await?.into_iter().map(|mut row| {
         Ok::<_, Failure>((row.get::<String>("shown")?, row.get::<String>("why")?, row.get::<u64>("workers")?))

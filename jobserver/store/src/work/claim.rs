@@ -11,6 +11,7 @@ use nightshift_rules::{
     gates::{self, WorkerFacts},
     lease,
     life::JobEvent,
+    retry,
 };
 use nightshift_wire::{
     AttemptId, AttemptState, BatchId, Claim, ClaimRequest, JobId, JobState, Machine, Moment, WorkerState,
@@ -187,7 +188,7 @@ fn waits(set: &WorkingSet, lane: LaneId, job: JobId, now: Moment) -> Result<Wait
             // Another server, or another writer of this one, may have suspended the batch since the queue was read.
             if set.known_batch(row.batch)?.suspended.is_some() {
                 Waits::Suspended(row.batch)
-            } else if row.not_before > now {
+            } else if !retry::is_due(row.not_before, now) {
                 Waits::Later(row.not_before)
             } else {
                 Waits::Yes

@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
-use nightshift_rules::gates;
+use nightshift_rules::{gates, retry};
 use nightshift_wire::{BatchId, JobId, Moment};
 
 use super::rows::{LaneId, LaneRow};
@@ -279,7 +279,9 @@ impl Queue {
 
     /// Jobs whose moment has come may go out.
     fn wake(&mut self, now: Moment) {
-        while let Some(&(moment, id, seq)) = self.later.first().filter(|(moment, _, _)| *moment <= now) {
+        // The last ones are due when the clock went back.
+        let due = |(moment, _, _): &&(Moment, LaneId, u64)| retry::is_due(*moment, now);
+        while let Some(&(moment, id, seq)) = self.later.first().filter(due).or(self.later.last().filter(due)) {
             self.later.remove(&(moment, id, seq));
             if let Some(lane) = self.lanes.get_mut(&id)
                 && let Some((_, job)) = lane.later.remove(&seq)
@@ -369,6 +371,14 @@ mod tests {
         queue.waits(1, Waiting { not_before: 50, ..waiting(2) });
         assert_eq!(places(&mut queue, 9, 49), [(1, 4)]);
         assert_eq!(places(&mut queue, 9, 50), [(1, 2), (1, 4)]);
+    }
+
+    #[test]
+    fn a_job_in_back_off_goes_out_when_the_clock_went_back() {
+        let mut queue = queue(&[(lane(1, 1, 0), &[4])]);
+        queue.waits(1, Waiting { not_before: 1_000, ..waiting(2) });
+        queue.waits(1, Waiting { not_before: 365 * 24 * 3_600_000, ..waiting(3) });
+        assert_eq!(places(&mut queue, 9, 0), [(1, 3), (1, 4)]);
     }
 
     #[test]

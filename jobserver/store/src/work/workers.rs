@@ -65,7 +65,7 @@ pub(super) fn failed(set: &mut WorkingSet, worker: &str, job: JobId, plugin: &st
         row.failures_in_row = streak.failed;
         row.failing = streak.since.map(|since| (job, since));
         if row.drained.is_none()
-            && let Some(bad) = quota::judge(streak, plugin, accepted)
+            && let Some(bad) = quota::judge(streak, plugin, accepted, now)
         {
             row.drained = Some(bad.to_string());
         }

@@ -105,7 +105,7 @@ impl Model {
         }
         let fits = |job: &ModelJob| {
             job.state == JobState::Waiting
-                && job.not_before <= now
+                && (job.not_before <= now || job.not_before > now + 16 * 60_000)
                 && !self.suspended.contains(&job.batch)
                 && request.plugins.contains(&job.plugin)
                 && (worker.tagged || !job.tagged)
@@ -189,10 +189,10 @@ impl Model {
         }
         let worker = self.workers.entry(name).or_default();
         if worker.failing.is_none_or(|(last, _)| last != number) {
-            let since = worker.failing.map_or(now, |(_, since)| since);
+            let since = worker.failing.map_or(now, |(_, since)| since.min(now));
             worker.failing = Some((number, since));
             worker.failed += 1;
-            let others = self.accepted.get(&job.plugin).is_some_and(|accepted| *accepted >= since);
+            let others = self.accepted.get(&job.plugin).is_some_and(|accepted| (since..=now).contains(accepted));
             worker.drained |= worker.failed >= 3 && others;
         }
     }

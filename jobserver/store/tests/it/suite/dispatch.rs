@@ -93,6 +93,18 @@ pub(crate) async fn a_job_that_failed_waits_longer_each_time(place: &dyn Place) 
     finish(&*store, &claim(&*store, "w", now + 240_000).await, now + 240_000).await;
 }
 
+pub(crate) async fn a_job_that_failed_does_not_wait_for_a_clock_that_went_back(place: &dyn Place) {
+    let year = 365 * 24 * 60 * 60 * 1000;
+    let store = place.open().await;
+    hand_in_as(&*store, NewBatch { max_attempts: 9, ..new_batch() }, &[1]).await;
+    give_back(&*store, &claim(&*store, "w", year).await, GiveBackCause::Failed, "no such table", year).await;
+    assert_eq!(try_claim(&*store, "w", year + 1).await, None);
+    let again = claim(&*store, "w", 1).await;
+    give_back(&*store, &again, GiveBackCause::Failed, "no such table", 1).await;
+    assert_eq!(try_claim(&*store, "w", 60_000).await, None, "by the clock as it is now it waits");
+    finish(&*store, &claim(&*store, "w", 60_001).await, 60_002).await;
+}
+
 pub(crate) async fn a_job_that_lost_its_worker_ten_times_is_quarantined(place: &dyn Place) {
     let store = place.open().await;
     let batch = hand_in(&*store, &[1]).await;
@@ -237,6 +249,21 @@ pub(crate) async fn a_worker_that_fails_where_others_succeed_is_drained(place: &
     assert!(try_claim(&*store, "good", BACK_OFF).await.is_some());
     store.change_worker("bad", &WorkerChange::Resume, BACK_OFF).await.expect("resumed");
     assert!(try_claim(&*store, "bad", BACK_OFF).await.is_some());
+}
+
+pub(crate) async fn a_success_by_a_clock_that_went_back_drains_nobody(place: &dyn Place) {
+    let year = 365 * 24 * 60 * 60 * 1000;
+    let store = place.open().await;
+    hand_in(&*store, &[1; 9]).await;
+    finish(&*store, &claim(&*store, "good", year).await, year).await;
+    let fail = async |now: i64| {
+        let failing = claim(&*store, "bad", now).await;
+        give_back(&*store, &failing, GiveBackCause::Failed, "it crashed", now).await;
+        store.worker("bad").await.expect("a worker").drained.is_some()
+    };
+    assert!(!fail(1).await && !fail(2).await && !fail(3).await && !fail(4).await);
+    finish(&*store, &claim(&*store, "good", 5).await, 5).await;
+    assert!(fail(6).await, "a success by the clock as it is now counts");
 }
 
 pub(crate) async fn more_jobs_than_the_queue_holds_go_out_in_order(place: &dyn Place) {

@@ -79,6 +79,7 @@ macro_rules! every_promise {
                 a_prefetched_job_has_the_lease_of_the_one_before_it_as_well,
                 a_job_goes_only_to_a_worker_that_meets_its_requirements,
                 a_job_that_failed_waits_longer_each_time,
+                a_job_that_failed_does_not_wait_for_a_clock_that_went_back,
                 a_job_that_lost_its_worker_ten_times_is_quarantined,
                 leases_are_extended_once_by_the_time_without_a_server,
                 of_several_submissions_each_is_judged_by_itself,
@@ -87,6 +88,7 @@ macro_rules! every_promise {
                 a_batch_that_fails_too_much_is_suspended_until_it_is_resumed,
                 a_batch_whose_errors_are_right_goes_on_when_more_of_them_are_allowed,
                 a_worker_that_fails_where_others_succeed_is_drained,
+                a_success_by_a_clock_that_went_back_drains_nobody,
                 more_jobs_than_the_queue_holds_go_out_in_order,
                 what_many_workers_do_at_the_same_time_stays_with_each_of_them;
             admin:
@@ -148,6 +150,7 @@ macro_rules! every_promise {
                 more_lines_than_are_wanted_are_not_told,
                 old_hours_become_days_that_say_the_same_and_old_days_go,
                 minutes_of_workers_are_counted_once_by_state_and_reason,
+                minutes_of_workers_are_counted_on_when_the_clock_went_back,
                 a_baseline_is_kept_under_its_name_until_it_is_removed;
             look:
                 results_come_in_input_order_job_by_job,

@@ -179,6 +179,16 @@ pub(crate) async fn minutes_of_workers_are_counted_once_by_state_and_reason(plac
     assert_eq!(store.worker_time(11 * HOUR_MS, DAY_MS).await.expect("read"), []);
 }
 
+pub(crate) async fn minutes_of_workers_are_counted_on_when_the_clock_went_back(place: &dyn Place) {
+    let store = place.open().await;
+    store.report(&report("one"), "10.0.0.1", 0).await.expect("kept");
+    for at in [DAY_MS, 10 * MINUTE, 11 * MINUTE] {
+        store.note_worker_time(0, 0, at).await.expect("counted");
+    }
+    let time = store.worker_time(0, HOUR_MS).await.expect("read");
+    assert_eq!(time.iter().map(|time| time.minutes).collect::<Vec<_>>(), [1]);
+}
+
 pub(crate) async fn a_baseline_is_kept_under_its_name_until_it_is_removed(place: &dyn Place) {
     let before = Baseline {
         name: "before".to_owned(),
