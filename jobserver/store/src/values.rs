@@ -119,6 +119,10 @@ pub struct LostAttempt {
     pub job: JobId,
     /// The worker that did not report in time.
     pub worker: String,
+    /// What became of the job.
+    pub state: JobState,
+    /// Why it stands there, for people.
+    pub reason: String,
 }
 
 /// The grid in figures, as far as the store knows them.

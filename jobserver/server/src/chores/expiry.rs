@@ -5,6 +5,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use nightshift_store::LostAttempt;
+use nightshift_wire::JobState;
+
 use crate::app::App;
 use crate::refused::chain;
 
@@ -38,17 +41,26 @@ async fn expire(app: &App) -> Result<(), nightshift_store::StoreError> {
         if lost.is_empty() {
             return Ok(());
         }
-        for lost in &lost {
-            tracing::info!(
-                job = lost.job,
-                attempt = lost.attempt,
-                worker = lost.worker,
-                "job {} waits again: worker {} let the lease of attempt {} run out",
-                lost.job,
-                lost.worker,
-                lost.attempt
-            );
-        }
+        lost.iter().for_each(tell);
         app.work.notify_waiters();
+    }
+}
+
+fn tell(lost: &LostAttempt) {
+    let LostAttempt { attempt, job, worker, state, reason } = lost;
+    if *state == JobState::Quarantined {
+        tracing::warn!(
+            job,
+            attempt,
+            worker,
+            "job {job} is quarantined: worker {worker} let the lease of attempt {attempt} run out: {reason}"
+        );
+    } else {
+        tracing::info!(
+            job,
+            attempt,
+            worker,
+            "job {job} waits again: worker {worker} let the lease of attempt {attempt} run out"
+        );
     }
 }

@@ -54,7 +54,8 @@ impl Verb for Expires {
             let worker = row.worker.clone();
             let reason = format!("the lease of attempt {attempt} ran out");
             let job = moves::lose(set, attempt, &reason, self.now)?;
-            lost.push(LostAttempt { attempt, job, worker });
+            let row = set.known_job(job)?;
+            lost.push(LostAttempt { attempt, job, worker, state: row.state, reason: row.reason.clone() });
         }
         Ok(lost)
     }

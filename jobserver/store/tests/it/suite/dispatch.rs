@@ -111,7 +111,9 @@ pub(crate) async fn a_job_that_lost_its_worker_ten_times_is_quarantined(place: &
     let lease = i64::try_from(LEASE).expect("short");
     for loss in 1..=10 {
         claim(&*store, "w", loss * lease).await;
-        assert_eq!(store.expire((loss + 1) * lease).await.expect("expire").len(), 1);
+        let lost = store.expire((loss + 1) * lease).await.expect("expire");
+        let state = if loss < 10 { JobState::Waiting } else { JobState::Quarantined };
+        assert_eq!(lost.iter().map(|lost| lost.state).collect::<Vec<_>>(), [state], "what whoever asked is told");
     }
     let job = see(&*store, batch).await.jobs.remove(0);
     assert_eq!((job.state, job.losses, job.failures), (JobState::Quarantined, 10, 0));

@@ -20,7 +20,13 @@ pub(crate) async fn a_lease_that_ran_out_puts_the_job_back(place: &dyn Place) {
     assert_eq!(store.expire(OVER - 1).await.expect("expire"), []);
     assert_eq!(try_claim(&*store, "x", OVER - 1).await, None);
 
-    let lost = LostAttempt { attempt: claimed.attempt, job: claimed.job, worker: "w".to_owned() };
+    let lost = LostAttempt {
+        attempt: claimed.attempt,
+        job: claimed.job,
+        worker: "w".to_owned(),
+        state: JobState::Waiting,
+        reason: format!("the lease of attempt {} ran out", claimed.attempt),
+    };
     assert_eq!(store.expire(OVER).await.expect("expire"), [lost]);
     assert_eq!(store.expire(OVER).await.expect("expire"), []);
     let job = see(&*store, batch).await.jobs.remove(0);
