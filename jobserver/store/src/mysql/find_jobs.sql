@@ -1,5 +1,6 @@
 -- Jobs that a filter chooses, by number; what is NULL chooses all. The numbers of a batch's jobs lie close together, so
 -- its first and last bound the search. A job whose batch is still being handed in is shown as what it is.
+-- Jobs that are named by number are found by find_named_jobs.sql.
 SELECT jobs.id, jobs.batch_id, jobs.seq, lanes.plugin, lanes.priority, lanes.requirements, jobs.revision,
        CASE WHEN batches.state = 'receiving' THEN 'receiving' ELSE jobs.state END AS state,
        jobs.reason, jobs.records, jobs.pickups, jobs.failures, jobs.losses, jobs.not_before, jobs.worker, jobs.started_at,
@@ -11,7 +12,6 @@ LEFT JOIN attempts ON attempts.id = jobs.attempt_id
 WHERE jobs.id BETWEEN :from AND :to
   AND batches.state <> 'abandoned'
   AND (:batch IS NULL OR jobs.batch_id = :batch)
-  AND (:ids IS NULL OR JSON_CONTAINS(:ids, CAST(jobs.id AS CHAR)))
   AND (:state IS NULL OR CASE WHEN batches.state = 'receiving' THEN 'receiving' ELSE jobs.state END = :state)
   AND (:plugin IS NULL OR lanes.plugin = :plugin)
   AND (:worker IS NULL OR jobs.worker = :worker)

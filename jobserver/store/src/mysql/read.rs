@@ -1,8 +1,8 @@
 //! What workers and people look at; each function sees one snapshot and changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use mysql_async::params;
+use mysql_async::{Value, params};
 use nightshift_rules::{
     acceptance,
     attempt::{AttemptFacts, JobFacts},
@@ -140,23 +140,23 @@ pub(super) async fn find(tx: &mut Tx, filter: &JobFilter, from: JobId, limit: u3
         };
         (from, to) = (from.max(first), last);
     }
-    let ids = if filter.ids.is_empty() { None } else { Some(serde_json::to_string(&filter.ids)?) };
-    if let (Some(first), Some(last)) = (filter.ids.iter().min(), filter.ids.iter().max()) {
-        (from, to) = (from.max(*first), to.min(*last));
-    }
-    let chosen = params! {
-        "from" => from,
-        "to" => to,
-        "batch" => filter.batch,
-        "ids" => ids,
-        "state" => filter.state.map(JobState::word),
-        "plugin" => &filter.plugin,
-        "worker" => &filter.worker,
-        "release" => &filter.release,
-        "owner" => &filter.owner,
-        "limit" => limit,
+    // Either what is searched, or what is looked up.
+    let (query, mut chosen) = if filter.ids.is_empty() {
+        (sql::FIND_JOBS, vec![("from", Value::from(from)), ("to", Value::from(to))])
+    } else {
+        let named: BTreeSet<&JobId> = filter.ids.iter().filter(|id| (from..=to).contains(*id)).collect();
+        (sql::FIND_NAMED_JOBS, vec![("ids", Value::from(serde_json::to_string(&named)?))])
     };
-    let jobs: Vec<Job> = tx.all(sql::FIND_JOBS, chosen).await?.into_iter().map(job).collect::<Result<_, _>>()?;
+    chosen.extend([
+        ("batch", filter.batch.into()),
+        ("state", filter.state.map(JobState::word).into()),
+        ("plugin", (&filter.plugin).into()),
+        ("worker", (&filter.worker).into()),
+        ("release", (&filter.release).into()),
+        ("owner", (&filter.owner).into()),
+        ("limit", limit.into()),
+    ]);
+    let jobs: Vec<Job> = tx.all(query, chosen).await?.into_iter().map(job).collect::<Result<_, _>>()?;
     let full = u32::try_from(jobs.len()).is_ok_and(|found| found == limit);
     let next = jobs.last().filter(|_| full).map(|last| last.id + 1);
     Ok(JobPage { jobs, next })

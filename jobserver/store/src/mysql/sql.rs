@@ -50,6 +50,7 @@ queries! {
     DELETE_SUPERSEDED_RESULTS: "delete_superseded_results.sql",
     EXTEND_LEASES: "extend_leases.sql",
     FIND_JOBS: "find_jobs.sql",
+    FIND_NAMED_JOBS: "find_named_jobs.sql",
     INSERT_ATTEMPTS: "insert_attempts.sql",
     INSERT_ENDED_ATTEMPTS: "insert_ended_attempts.sql",
     INSERT_JOBS: "insert_jobs.sql",
@@ -135,6 +136,15 @@ mod tests {
             let condition = statement(remembered).strip_prefix(statement(read));
             assert!(condition.is_some_and(|more| more.starts_with(" AND ")), "{remembered}");
         }
+    }
+
+    #[test]
+    fn jobs_that_are_named_are_chosen_as_all_others() {
+        let conditions = |sql: &'static str| {
+            let (_, behind) = sql.split_once("  AND (:batch").expect("a condition");
+            behind.split_whitespace().collect::<Vec<_>>()
+        };
+        assert_eq!(conditions(super::FIND_JOBS), conditions(super::FIND_NAMED_JOBS));
     }
 
     #[test]

@@ -76,6 +76,7 @@ fn filled(sql: &str) -> String {
         .replace(" = ?", " = '1'")
         .replace("CAST(?", "CAST('1'")
         .replace(":rows", "'[]'")
+        .replace(":ids", "'[1, 2]'")
         .replace(":limit", "10");
     let mut filled = String::new();
     let mut rest = sql.as_str();

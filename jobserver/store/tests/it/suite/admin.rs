@@ -283,6 +283,11 @@ pub(crate) async fn jobs_are_found_by_what_they_are(place: &dyn Place) {
     assert_eq!(of(JobFilter { plugin: Some("other".to_owned()), ..none() }).await, [0; 0]);
     assert_eq!(of(JobFilter { ids: vec![numbers[5], 999_999, numbers[0]], ..none() }).await, [numbers[0], numbers[5]]);
     assert_eq!(of(JobFilter { batch: Some(99), ..none() }).await, [0; 0]);
+    let named = || JobFilter { ids: vec![numbers[5], numbers[1], numbers[5], numbers[0]], ..none() };
+    assert_eq!(of(JobFilter { batch: Some(first), ..named() }).await, numbers[..2]);
+    assert_eq!(of(JobFilter { state: Some(JobState::Done), ..named() }).await, numbers[..1]);
+    let page = store.find_jobs(&named(), numbers[1], 1).await.expect("jobs");
+    assert_eq!((page.jobs[0].id, page.next), (numbers[1], Some(numbers[1] + 1)));
 
     let page = store.find_jobs(&none(), 0, 4).await.expect("jobs");
     assert_eq!(page.jobs.len(), 4);
