@@ -105,6 +105,16 @@ impl Caller {
         }
     }
 
+    /// A key as it is kept, which no other caller's of the same name meets. An owner's keys are that owner's; those of all
+    /// who have no such limit are common to them. The name of an owner is never empty and has no slash.
+    pub(crate) fn kept_key(&self, key: String) -> String {
+        match self.own_batches_only() {
+            Some(owner) => format!("{owner}/{key}"),
+            None if key.contains('/') => format!("/{key}"),
+            None => key,
+        }
+    }
+
     /// Refuses a worker that brings the results of another's attempt.
     pub(crate) async fn must_hold(&self, gate: &Gate, doing: &str, attempt: AttemptId) -> Result<(), Refused> {
         match self {

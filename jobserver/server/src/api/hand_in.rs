@@ -108,11 +108,7 @@ pub(super) async fn hand_in(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    let mut asked = requirements::hand_in(&uri)?;
-    // An owner's keys are that owner's: another's key of the same name stands for another batch.
-    if let Some(owner) = caller.own_batches_only() {
-        asked.key = asked.key.map(|key| format!("{owner}/{key}"));
-    }
+    let asked = requirements::hand_in(&uri)?;
     let form = Form::of(&headers)?;
     let (answer, answered) = oneshot::channel();
     tokio::spawn(async move {
@@ -149,6 +145,7 @@ where
     let catalogue = app.releases.fresh().await;
     let mut plan = Plan::new(app, asked, form, &catalogue).await?;
     plan.owner = caller.owner().map(str::to_owned);
+    plan.key = plan.key.map(|key| caller.kept_key(key));
     if plan.dry_run {
         return preview::look(app, plan, pieces).await.map(|preview| Answer::Preview(Box::new(preview)));
     }

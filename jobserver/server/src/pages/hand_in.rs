@@ -164,10 +164,6 @@ async fn take_file(app: &App, caller: &Caller, mut asked: HandIn, mut file: Fiel
     };
     // Without a name of its own a batch is called as the file is.
     asked.name = asked.name.or_else(|| filled(chosen.trim_end_matches(".csv")));
-    // An owner's keys are that owner's, as in the API.
-    if let Some(owner) = caller.own_batches_only() {
-        asked.key = asked.key.map(|key| format!("{owner}/{key}"));
-    }
     let taken = receive_file(app, caller, asked, &mut file).await;
     if !matches!(taken, Ok(Answer::New(_) | Answer::Before(_))) {
         drop_rest(app, &mut file).await;

@@ -1,13 +1,14 @@
 //! What is one's own where no path names it: attempts among many submissions, jobs that a filter chooses.
 
-use nightshift_client::{Client, ClientError};
+use bytes::Bytes;
+use nightshift_client::{Client, ClientError, HandedIn};
 use nightshift_wire::{
-    ActionReport, ActionRequest, Answer, Claim, JobAction, JobEdit, JobFilter, JobQuery, JobState, Role, Submissions,
-    access_code,
+    ActionReport, ActionRequest, Answer, Claim, HandIn, JobAction, JobEdit, JobFilter, JobQuery, JobState, Role,
+    Submissions, access_code, code,
 };
 
 use crate::guarded::{Guarded, Spoken, hand_in, refused};
-use crate::running::{claim_request, submission};
+use crate::running::{asks_for, claim_request, pieces, submission};
 
 const NOT_ALLOWED: (u16, &str) = (403, access_code::NOT_ALLOWED);
 
@@ -114,5 +115,28 @@ async fn an_owner_changes_the_jobs_of_a_batch_of_its_own_and_no_others() {
     assert_eq!((own.matched, own.changed), (1, 0), "it is already");
     let all = suspend(&server.admin, JobFilter { state: Some(JobState::Waiting), ..everything() }).await;
     assert_eq!(all.expect("an admin may").changed, 1);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_key_meets_nobody_elses_whatever_is_in_it() {
+    let server = Guarded::start(Spoken::Plain).await;
+    let (_, anna) = server.token("anna", Role::Owner).await;
+    let (_, operator) = server.token("olga", Role::Operator).await;
+    let send = async |client: &Client, key: &str| {
+        let asked = HandIn { key: Some(key.to_owned()), ..asks_for("count") };
+        client.hand_in_by_key(&asked, pieces([Bytes::from("name\nAnn\n")])).await
+    };
+    let longest = "ä".repeat(150);
+    for key in ["monday", &longest] {
+        let HandedIn::New(annas) = send(&anna, key).await.expect("handed in") else { panic!("a new batch") };
+        assert_eq!(send(&anna, key).await.expect("again"), HandedIn::Before(annas));
+    }
+    for key in ["anna/monday", "/anna/monday", "monday"] {
+        let olgas = send(&operator, key).await.expect("handed in");
+        assert!(matches!(olgas, HandedIn::New(_)), "{key} is nobody else's");
+        assert!(matches!(send(&operator, key).await.expect("again"), HandedIn::Before(_)), "{key}");
+    }
+    assert_eq!(refused(send(&anna, &format!("{longest}x")).await), (400, code::BAD_REQUEST.to_owned()));
     server.end().await;
 }

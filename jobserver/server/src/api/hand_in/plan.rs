@@ -14,8 +14,10 @@ use crate::clock::timestamp;
 use crate::csv::intake::Wanted;
 use crate::refused::{Refused, while_doing};
 
-/// The longest name of a batch, and the longest key.
+/// The longest name of a batch.
 const LONGEST_NAME: usize = 200;
+/// The longest key: the store keeps it with its owner's name before it.
+const LONGEST_KEY: usize = 150;
 
 /// What the head of the request says about its body.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +99,7 @@ impl Plan {
             .map_err(|problem| Refused::bad_request(format!("handing in a batch: {problem}")))?;
         let parameters = parameters(&asked, format, required.as_ref());
         let name = match asked.name {
-            Some(name) => short_text("a name", name)?,
+            Some(name) => short_text("a name", name, LONGEST_NAME)?,
             None => format!("{}-{}", asked.plugin, timestamp(now).strftime("%Y%m%d-%H%M%S")),
         };
         Ok(Plan {
@@ -121,7 +123,7 @@ impl Plan {
             wanted: Wanted { plugin: asked.plugin, inputs: offered.inputs.clone(), outputs: offered.outputs.clone() },
             size,
             speed,
-            key: asked.key.map(|key| short_text("a key", key)).transpose()?,
+            key: asked.key.map(|key| short_text("a key", key, LONGEST_KEY)).transpose()?,
             on_replica: offered.on_replica,
             owner: None,
             parameters,
@@ -144,10 +146,10 @@ impl Plan {
     }
 }
 
-fn short_text(what: &str, text: String) -> Result<String, Refused> {
-    let wrong = text.trim().is_empty() || text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control);
+fn short_text(what: &str, text: String, longest: usize) -> Result<String, Refused> {
+    let wrong = text.trim().is_empty() || text.chars().count() > longest || text.chars().any(char::is_control);
     if wrong {
-        let detail = format!("handing in a batch: {what} has 1 to {LONGEST_NAME} letters, and no control characters");
+        let detail = format!("handing in a batch: {what} has 1 to {longest} letters, and no control characters");
         return Err(Refused::bad_request(detail));
     }
     Ok(text)
