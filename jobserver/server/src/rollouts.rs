@@ -36,6 +36,9 @@ const JUDGED: u32 = 8;
 /// Attempts that wait to be counted, at most: a store that is away for hours costs evidence, not memory.
 const MOST_UNCOUNTED: usize = 100_000;
 
+/// What a worker says of its trial again is written again after this time: meanwhile another server of the store may have
+/// written another word of that worker.
+const SAID_MS: u64 = 60_000;
 /// Workers whose last word on a trial is remembered; more than a grid has.
 const MOST_SAID: usize = 100_000;
 
@@ -43,8 +46,8 @@ const MOST_SAID: usize = 100_000;
 #[derive(Debug, Default)]
 pub(crate) struct Rollouts {
     uncounted: Mutex<Vec<AttemptId>>,
-    /// What each worker said last about its trial, as it is in the store.
-    said: Mutex<HashMap<String, TrialReport>>,
+    /// What each worker said last about its trial, and when it was written into the store.
+    said: Mutex<HashMap<String, (TrialReport, Moment)>>,
     last: tokio::sync::Mutex<Last>,
 }
 
@@ -72,16 +75,17 @@ impl Rollouts {
 
     /// Keeps what a worker says about its trial, when it says something else than before: it says it every half minute.
     pub(crate) async fn note_trial(&self, app: &App, worker: &str, trial: &TrialReport) -> Result<(), StoreError> {
+        let now = app.clock.now();
         let known = || self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if known().get(worker) == Some(trial) {
+        if known().get(worker).is_some_and(|known| is_said(known, trial, now)) {
             return Ok(());
         }
-        app.store.note_trial(worker, trial, app.clock.now()).await?;
+        app.store.note_trial(worker, trial, now).await?;
         let mut known = known();
         if known.len() >= MOST_SAID {
             known.clear();
         }
-        known.insert(worker.to_owned(), trial.clone());
+        known.insert(worker.to_owned(), (trial.clone(), now));
         Ok(())
     }
 
@@ -135,6 +139,8 @@ impl Rollouts {
                 app.store.note_release(known, now).await?;
             }
             last.noted.clone_from(&catalogue.known);
+            // What was said of a release that is another object now is forgotten in the store.
+            self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         let rollouts = judge_all(app, &catalogue, now).await?;
         let written = serde_json::to_vec(&rollouts).unwrap_or_default();
@@ -142,6 +148,11 @@ impl Rollouts {
         last.view = Some((now, Arc::clone(&view)));
         Ok(view)
     }
+}
+
+/// Whether a word on a trial is in the store, as far as this server knows.
+fn is_said((said, at): &(TrialReport, Moment), trial: &TrialReport, now: Moment) -> bool {
+    said == trial && (*at..at.saturating_add_unsigned(SAID_MS)).contains(&now)
 }
 
 async fn judge_all(app: &App, catalogue: &Catalogue, now: Moment) -> Result<Vec<Rollout>, StoreError> {
@@ -285,5 +296,26 @@ impl Grid<'_> {
         let says = bad.iter().find_map(|worker| worker.report.refused.iter().find(of_it));
         (!bad.is_empty())
             .then(|| FoundBad { workers: bad.len() as u64, says: says.map(ToOwned::to_owned).unwrap_or_default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_on_a_trial_is_written_again_when_it_is_another_or_a_minute_old() {
+        let word = |state| TrialReport {
+            release: "v1.1.0".to_owned(),
+            ring: "canary".to_owned(),
+            state,
+            samples_passed: 3,
+            samples_failed: 0,
+        };
+        let said = (word(TrialState::Good), 1_000);
+        assert!(is_said(&said, &word(TrialState::Good), 60_999));
+        assert!(!is_said(&said, &word(TrialState::Bad), 2_000));
+        assert!(!is_said(&said, &word(TrialState::Good), 61_000), "another server may have written another word");
+        assert!(!is_said(&said, &word(TrialState::Good), 999), "the clock went back");
     }
 }

@@ -209,6 +209,28 @@ async fn on_an_idle_grid_trials_that_workers_report_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_is_told_again_counts_again_for_a_release_that_is_another_object_now() {
+    let server = grid().await;
+    let trial = TrialReport {
+        release: "v1.1.0".to_owned(),
+        ring: "canary".to_owned(),
+        state: TrialState::Good,
+        samples_passed: 3,
+        samples_failed: 0,
+    };
+    let told = report("w-1", "v1.1.0", Some(trial));
+    for tag_id in ["a".repeat(40), "b".repeat(40)] {
+        let known = KnownRelease { tag_id, ..known("v1.1.0") };
+        server.catalogue.send_replace(Arc::new(Catalogue { known: vec![known], ..with_release("v1.1.0", "") }));
+        server.pass(Duration::from_secs(2));
+        assert_eq!(rollout(&server, "v1.1.0").await.rings[0].samples_passed, 0, "nothing is known of this object");
+        server.client.report(&told).await.expect("kept");
+        server.pass(Duration::from_secs(2));
+        assert_eq!(rollout(&server, "v1.1.0").await.rings[0].samples_passed, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trial_that_names_no_release_is_refused() {
     let server = grid().await;
     let trial = TrialReport {
