@@ -33,3 +33,4 @@ pub mod stop_file;
 pub mod swap;
 pub mod wait;
 pub mod watch;
+pub mod watchdog;

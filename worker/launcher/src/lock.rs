@@ -17,7 +17,7 @@ use nightshift_contract::holder::{self, Holder, Verdict};
 use nightshift_contract::layout::StateDir;
 
 use crate::process::{self, Running};
-use crate::{clock, wait};
+use crate::{clock, wait, watchdog};
 
 /// How long a launcher that looks stuck may take to show that it only slept.
 const SECOND_CHANCE: Duration = Duration::from_secs(15);
@@ -80,12 +80,13 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Notes that the launcher got somewhere. A mark that cannot be written is not worth failing for.
+    /// Notes that the launcher got somewhere, and tells the service manager. A mark that cannot be written is not worth failing for.
     pub fn mark_progress(&self) {
         let text = format!("{:020}\n", clock::since_start());
         if let Err(error) = self.progress.write_all_at(text.as_bytes(), 0) {
             tracing::warn!(error = &error as &dyn std::error::Error, "writing the progress mark failed");
         }
+        watchdog::gets_on();
     }
 }
 

@@ -16,6 +16,7 @@ use nightshift_engine::binaries::keep_temporary_files_in;
 use nightshift_launcher::installed::Installed;
 use nightshift_launcher::self_check::{self, SelfCheckError};
 use nightshift_launcher::settings::Settings;
+use nightshift_launcher::watchdog::{self, NOTIFY_SOCKET};
 use nightshift_launcher::{cycle, doctor, log, screen};
 use nightshift_manifest::binaries::Program;
 
@@ -101,6 +102,11 @@ fn run(settings: &Settings, installed: &Installed) -> anyhow::Result<Exit> {
         return Err(error).with_context(|| format!("writing the log in {}; is this the right user?", folder.display()));
     }
     keep_temporary_files_in(&settings.state.downloads());
+    #[allow(clippy::disallowed_methods, reason = "main reads the environment")]
+    let manager = std::env::var_os(NOTIFY_SOCKET);
+    if let Some(Err(error)) = manager.as_deref().map(watchdog::tell) {
+        tracing::warn!(%error, "the service manager cannot be told that this launcher gets on");
+    }
     let ending = cycle::run(settings, installed)?;
     if ending.give_way {
         // Comes back only when it failed; the next cycle tries again.

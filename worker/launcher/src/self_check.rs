@@ -34,6 +34,7 @@ use crate::clock;
 use crate::installed::Installed;
 use crate::process::{self, Running};
 use crate::watch::ENDED_WITHIN;
+use crate::watchdog;
 
 /// How long a launcher may take to show that it could do a cycle.
 const LAUNCHER_WITHIN: Duration = Duration::from_secs(45);
@@ -231,6 +232,7 @@ impl SelfCheck {
         fs::create_dir_all(&scratch)?;
         let said = scratch.join("said");
         nightshift_kin::mark(&mut command, &family.mark);
+        watchdog::keep_from(&mut command);
         command
             .current_dir(&scratch)
             // Closed when this process is killed: a core that is tried then ends what it started.

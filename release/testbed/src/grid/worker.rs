@@ -91,7 +91,15 @@ impl Worker {
     /// # Errors
     /// When boot cannot be started.
     pub fn start_cycle(&self) -> Result<Cycle> {
-        self.start(&["run"])
+        self.start(&["run"], &[])
+    }
+
+    /// Starts a cycle as a service manager would that listens at `socket`.
+    ///
+    /// # Errors
+    /// When boot cannot be started.
+    pub fn start_cycle_as_a_service(&self, socket: &Path) -> Result<Cycle> {
+        self.start(&["run"], &[("NOTIFY_SOCKET", socket)])
     }
 
     /// Runs a cycle to its end.
@@ -107,15 +115,16 @@ impl Worker {
     /// # Errors
     /// When it cannot be started, or still runs after a minute.
     pub fn command(&self, arguments: &[&str]) -> Result<Ended> {
-        self.start(arguments)?.ended_within(SOON)
+        self.start(arguments, &[])?.ended_within(SOON)
     }
 
-    fn start(&self, arguments: &[&str]) -> Result<Cycle> {
+    fn start(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Result<Cycle> {
         let number = (0..).find(|number| !output(&self.folder, *number, "out").exists()).unwrap_or(u32::MAX);
         let child = Command::new(&self.program)
             .args(arguments)
             .arg("--config")
             .arg(self.config())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(output(&self.folder, number, "out"))?)
             .stderr(File::create(output(&self.folder, number, "err"))?)

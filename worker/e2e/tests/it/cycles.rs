@@ -1,8 +1,9 @@
 //! Cycles that meet: two at once, frozen ones, copies, wrong configuration.
 
+use std::os::unix::net::UnixDatagram;
 use std::process::Output;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nightshift_e2e::scene::{Scene, Work};
 use nightshift_testbed::wait::{self, SOON};
 use nightshift_wire::WorkerState;
@@ -52,6 +53,32 @@ fn a_frozen_launcher_is_ended_by_a_later_cycle() -> Result<()> {
     let batch = scene.hand_in_numbers(40, 10)?;
     scene.done(batch.id)?;
     scene.check_numbers(batch.id, 40)
+}
+
+#[test]
+fn a_launcher_that_gets_on_tells_the_service_manager_and_nothing_it_starts_can() -> Result<()> {
+    let scene = Scene::with_release()?;
+    let worker = scene.worker("w1")?;
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket)?;
+    manager.set_read_timeout(Some(SOON))?;
+    let cycle = worker.start_cycle_as_a_service(&socket)?;
+    let core = worker.core_runs(None)?;
+    let environment = std::fs::read(format!("/proc/{}/environ", core.pid))?;
+    let told = String::from_utf8_lossy(&environment).into_owned();
+    ensure!(!told.contains("NOTIFY_SOCKET"), "{told}");
+    // What it said until now it says again, under a core that has nothing to do.
+    let mut word = [0; 64];
+    manager.set_nonblocking(true)?;
+    while manager.recv(&mut word).is_ok() {}
+    manager.set_nonblocking(false)?;
+    for _ in 0..2 {
+        let length = manager.recv(&mut word).context("the launcher gets on and says nothing")?;
+        assert_eq!(String::from_utf8_lossy(&word[..length]), "WATCHDOG=1");
+    }
+    drop(cycle);
+    Ok(())
 }
 
 #[test]

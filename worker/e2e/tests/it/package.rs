@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nightshift_contract::holder::STUCK_AFTER;
 use nightshift_contract::layout::{BOOT, DEFAULT_CONFIG, DEFAULT_STATE_DIR, StateDir};
 
 const UNITS: [&str; 5] = [
@@ -57,6 +59,8 @@ fn service_and_timer_start_the_same_cycle_and_take_its_ends_for_what_they_are() 
         "KillMode=mixed",
         "NoNewPrivileges=yes",
         "User=nightshift",
+        "NotifyAccess=main",
+        "WatchdogSignal=SIGKILL",
     ] {
         ensure!(lines(&service).contains(&line), "{line} is missing");
     }
@@ -74,6 +78,17 @@ fn service_and_timer_start_the_same_cycle_and_take_its_ends_for_what_they_are() 
         );
     }
     ensure!(lines(&read("sysusers.d/nightshift.conf")?)[0].starts_with("u nightshift "), "the user");
+    Ok(())
+}
+
+#[test]
+fn a_launcher_that_hangs_is_ended_by_its_service_because_a_timer_starts_no_cycle_beside_it() -> Result<()> {
+    let service = read("systemd/nightshift-worker.service")?;
+    let minutes = lines(&service).into_iter().find_map(|line| line.strip_prefix("WatchdogSec=")?.strip_suffix("min"));
+    let minutes: u64 = minutes.context("a watchdog, in minutes")?.parse()?;
+    ensure!(Duration::from_secs(60 * minutes) > STUCK_AFTER, "{minutes} minutes");
+    // There is a watchdog for what is still the process that was started: boot, which became the launcher.
+    ensure!(lines(&service).contains(&"Type=exec"), "the type");
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use super::ENDED_WITHIN;
 use crate::repository::chain;
-use crate::{leftovers, process};
+use crate::{leftovers, process, watchdog};
 
 /// How long a core may take to read a line; it is small, so a core that does not take it hangs.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
@@ -86,6 +86,7 @@ impl CoreProcess {
             .process_group(0)
             .kill_on_drop(true);
         nightshift_kin::mark(command.as_std_mut(), mark);
+        watchdog::keep_from(command.as_std_mut());
         let taken = || io::Error::other("the core was started without its pipes");
         // A release that is tried meanwhile ends what it started, and this is none of it.
         let (mut child, pid) = nightshift_kin::start_family(mark, || {
