@@ -1,4 +1,5 @@
 //! The local stop file. That it is there stops the worker, whatever it is; its content is the reason.
+#![allow(clippy::disallowed_methods, reason = "the stop file is renamed here, once it is whole")]
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -18,9 +19,16 @@ pub(crate) fn write(file: &Path, reason: &str) -> Result<(), Failure> {
             return Err(io::Error::other("something else of that name is there"));
         }
         fs::create_dir_all(folder)?;
-        let mut open = File::create(file)?;
-        writeln!(open, "{reason}")?;
-        open.sync_all()
+        // A new file, which takes the other's place: whatever becomes of that name meanwhile, root writes into no file of others.
+        let beside = folder.join(".STOP.new");
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut open = File::create_new(&beside)?;
+        let noted = writeln!(open, "{reason}").and_then(|()| open.sync_all());
+        fs::rename(&beside, file)?;
+        noted
     };
     let written = write();
     let is_there = fs::symlink_metadata(file).is_ok();

@@ -6,16 +6,17 @@
 mod replica;
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nightshift_client::{Client, Timeouts};
 use nightshift_contract::exit::Exit;
-use nightshift_contract::layout::StateDir;
+use nightshift_contract::layout::{BOOT, StateDir};
 use nightshift_engine::{Engine, Release, StopFlag};
 use nightshift_manifest::duration;
 use nightshift_wire::{StepReport, counted};
 use rustix::fs::{Access, access, statvfs};
+use rustix::process::geteuid;
 
 use crate::decide::window_in_words;
 use crate::identity::{self, Verdict};
@@ -30,6 +31,24 @@ use crate::{clock, machine, screen, status, stop_file};
 const LITTLE_DISK: u64 = 500 * 1024 * 1024;
 /// Clocks that differ by more than this make working hours and `max_offline` wrong.
 const CLOCKS_DIFFER: i64 = 5 * 60 * 1000;
+
+/// Why this process must not try anything in a state folder, and what to type instead; `None` when it may. What root makes there
+/// the worker could not write any more, and a link of the worker's user would lead root to files of others.
+pub fn refuses_root(state: &StateDir, config: &Path) -> Option<String> {
+    let owner = std::fs::metadata(state.root()).ok().map(|folder| (folder.uid(), folder.gid()));
+    root_is_refused(geteuid().is_root(), owner?, state.root(), config)
+}
+
+fn root_is_refused(is_root: bool, (user, group): (u32, u32), folder: &Path, config: &Path) -> Option<String> {
+    (is_root && user != 0).then(|| {
+        format!(
+            "{folder} is not root's, and the worker could not use what root makes there; type: \
+             setpriv --reuid {user} --regid {group} --init-groups {BOOT} doctor --config {config}",
+            folder = folder.display(),
+            config = config.display()
+        )
+    })
+}
 
 /// Checks everything and prints what was found. Ends with 1 when something needs attention.
 ///
@@ -116,6 +135,11 @@ fn check_sandbox(state: &StateDir) -> StepReport {
 fn check_repository(settings: &Settings) -> (Vec<StepReport>, Option<Release>) {
     const LOCK: &str = "lock";
     const REPOSITORY: &str = "repository";
+    if geteuid().is_root() && !settings.state.root().exists() {
+        // It would be root's, and the worker may be somebody else.
+        let to_do = "do as the user that the worker runs as, or let its first cycle make the state folder";
+        return (vec![bad(REPOSITORY, "not looked at: root would make the state folder its own", to_do)], None);
+    }
     let taken = lock::take(&settings.state, settings.stuck_after);
     // Under the lock, if it is ours: what the engine remembers has to be what the disk says.
     let mut engine = match Engine::open(settings.source.clone(), settings.state.clone()) {
@@ -233,4 +257,19 @@ fn good(what: &str, found: impl Into<String>) -> StepReport {
 
 fn bad(what: &str, found: impl Into<String>, next: &str) -> StepReport {
     StepReport { step: what.into(), ok: false, found: found.into(), next: next.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_keeps_its_hands_off_the_folder_of_another_user_and_is_told_what_to_type() {
+        let judge = |is_root, owner| root_is_refused(is_root, owner, Path::new("/s"), Path::new("/e/worker.toml"));
+        let refused = judge(true, (990, 991)).expect("another's");
+        let line = "setpriv --reuid 990 --regid 991 --init-groups nightshift-worker doctor --config /e/worker.toml";
+        assert!(refused.starts_with("/s is not root's") && refused.ends_with(line), "{refused}");
+        assert_eq!(judge(true, (0, 0)), None, "a worker that is root");
+        assert_eq!(judge(false, (990, 991)), None, "the worker itself, or somebody whom the system refuses");
+    }
 }

@@ -15,10 +15,13 @@ use std::time::Duration;
 use nightshift_contract::boot_state::BootState;
 use nightshift_contract::holder::{self, Holder, Verdict};
 use nightshift_contract::layout::StateDir;
+use rustix::fs::OFlags;
 
 use crate::process::{self, Running};
 use crate::{clock, wait, watchdog};
 
+/// Opening a link is an error.
+const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 /// How long a launcher that looks stuck may take to show that it only slept.
 const SECOND_CHANCE: Duration = Duration::from_secs(15);
 /// How long the kernel may take to free a killed process's lock.
@@ -193,7 +196,7 @@ fn end_noted_core(state: &StateDir) -> Result<Option<u32>, LockError> {
 
 fn end_locked_core(state: &StateDir) -> Result<Option<u32>, LockError> {
     let path = state.core_lock();
-    let file = match OpenOptions::new().read(true).write(true).open(&path) {
+    let file = match OpenOptions::new().read(true).write(true).custom_flags(NO_LINK).open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(LockError::Open { path, source }),
@@ -230,8 +233,10 @@ fn hold(file: File, state: &StateDir) -> io::Result<Lock> {
     Ok(lock)
 }
 
+/// Never through a link: what is written here would go to whatever file it leads to.
 fn open_to_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    let mut open = OpenOptions::new();
+    open.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_LINK).open(path)
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
@@ -269,6 +274,22 @@ mod tests {
         assert!(matches!(second, Taken::Theirs { pid: Some(pid) } if pid == std::process::id()), "{second:?}");
         assert_eq!(holder_now(&state), Some(std::process::id()));
         drop(first);
+        assert!(matches!(take(&state, NEVER).expect("free"), Taken::Ours { .. }));
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_in_the_locks_place() {
+        let (folder, state) = state();
+        std::fs::create_dir(state.root()).expect("a folder");
+        let others = folder.path().join("somebody else's");
+        std::fs::write(&others, "all of it").expect("a file");
+        for link in [state.lock(), state.progress()] {
+            std::os::unix::fs::symlink(&others, &link).expect("a link");
+            let error = take(&state, NEVER).expect_err("a link");
+            assert!(matches!(error, LockError::Open { .. }), "{error}");
+            assert_eq!(std::fs::read_to_string(&others).expect("a file"), "all of it");
+            std::fs::remove_file(link).expect("a link");
+        }
         assert!(matches!(take(&state, NEVER).expect("free"), Taken::Ours { .. }));
     }
 

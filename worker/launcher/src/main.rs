@@ -81,6 +81,9 @@ fn main() -> ExitCode {
         Command::Run => run(&settings, &installed),
         Command::Status { json } => screen::status(&settings.state, json).map_err(anyhow::Error::from),
         Command::Doctor { json } => {
+            if let Some(why) = doctor::refuses_root(&settings.state, &installed.config) {
+                return fail(&anyhow::Error::msg(why), Exit::NotAllowed);
+            }
             doctor::run(&settings, &installed.of(None, Program::Core), json).map_err(anyhow::Error::from)
         }
     };

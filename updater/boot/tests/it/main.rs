@@ -95,6 +95,22 @@ fn a_stop_without_a_reason_is_a_stop() {
 }
 
 #[test]
+fn a_stop_writes_into_no_file_that_was_there_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let state = folder.path().join("state");
+    fs::create_dir(&state).expect("created");
+    let others = folder.path().join("somebody else's");
+    fs::write(&others, "all of it").expect("written");
+    fs::hard_link(&others, state.join("STOP")).expect("the same file under another name");
+    std::os::unix::fs::symlink(&others, state.join(".STOP.new")).expect("linked");
+    let stopped = boot(&["stop", "--reason", "noise", "--config", &config]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", stderr(&stopped));
+    assert_eq!(fs::read_to_string(&others).expect("there"), "all of it");
+    assert_eq!(fs::read_to_string(state.join("STOP")).expect("stopped"), "noise\n");
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_ends_with_2_and_says_where() {
     let folder = tempfile::tempdir().expect("a folder");
     let missing = boot(&["stop", "--config", "/nowhere/worker.toml"]);

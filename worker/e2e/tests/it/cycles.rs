@@ -1,5 +1,6 @@
 //! Cycles that meet: two at once, frozen ones, copies, wrong configuration.
 
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixDatagram;
 use std::process::Output;
 
@@ -7,6 +8,9 @@ use anyhow::{Context, Result, ensure};
 use nightshift_e2e::scene::{Scene, Work};
 use nightshift_testbed::wait::{self, SOON};
 use nightshift_wire::WorkerState;
+
+/// A user that is no worker of these tests.
+const NOBODY: u32 = 65534;
 
 #[test]
 fn of_two_cycles_at_once_one_runs() -> Result<()> {
@@ -185,6 +189,28 @@ fn doctor_finds_a_good_worker_well_and_names_what_is_wrong_with_another() -> Res
     for what in ["repository", "job server", "to do:"] {
         assert!(ended.stdout.contains(what), "{}", ended.stdout);
     }
+    Ok(())
+}
+
+#[test]
+fn doctor_as_root_makes_nothing_in_the_state_folder_of_another_user() -> Result<()> {
+    let scene = Scene::set()?;
+    let worker = scene.worker("w1")?;
+    let state = worker.state().root().to_owned();
+    let made = || -> Result<usize> { Ok(std::fs::read_dir(&state)?.count()) };
+    if chown(&worker.config(), Some(NOBODY), Some(NOBODY)).is_err() {
+        eprintln!("NOT RUN: only root can be refused");
+        return Ok(());
+    }
+    let unmade = worker.command(&["doctor"])?;
+    ensure!(!state.exists() && unmade.stdout.contains("root would make the state folder its own"), "{}", unmade.stdout);
+
+    std::fs::create_dir(&state)?;
+    chown(&state, Some(NOBODY), Some(NOBODY))?;
+    let refused = worker.command(&["doctor"])?;
+    assert_eq!((refused.code, made()?), (Some(4), 0), "{}", refused.stderr);
+    let line = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --init-groups nightshift-worker doctor");
+    ensure!(refused.stderr.contains(&line), "{}", refused.stderr);
     Ok(())
 }
 
