@@ -48,7 +48,13 @@ pub enum SlotError {
         #[source]
         source: io::Error,
     },
-    /// The files are not the signed ones.
+    /// The files are not the signed ones, and nothing was done about it.
+    #[error("checking {path}: its files are not the ones that were signed")]
+    NotAsSigned {
+        /// The slot.
+        path: PathBuf,
+    },
+    /// The same, after they were staged again.
     #[error(
         "checking {path}: its files are not the ones that were signed, also after staging them again; check the disk"
     )]

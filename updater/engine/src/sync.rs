@@ -193,8 +193,17 @@ impl Engine {
         Ok(sync)
     }
 
-    /// Hashes the files of a slot against the signed tree; a slot that is damaged or gone is staged again, once.
-    /// Needs the state folder's lock, like a sync.
+    /// Hashes the files of a slot against the signed tree, and its programs against the digests in there that are for
+    /// `target`. Only looks: what is damaged stays so.
+    pub fn check_slot(&self, release: &Release, target: &str) -> Result<(), SlotError> {
+        let wanted = || release.binaries().ok()?.unwrap_or_default().for_target(target).ok();
+        let is_good = slot::is_good(&release.slot, &release.tree_id)
+            && wanted().is_some_and(|wanted| slot::has_programs(&release.slot, &wanted));
+        is_good.then_some(()).ok_or_else(|| SlotError::NotAsSigned { path: release.slot.clone() })
+    }
+
+    /// Hashes the files of a slot against the signed tree; a slot that is damaged or gone is staged again, once. An engine
+    /// without means fetches no programs, and stages no slot that needs some. Needs the state folder's lock, like a sync.
     pub fn verify_slot(&self, release: &Release) -> Result<(), SlotError> {
         if slot::is_good(&release.slot, &release.tree_id) && self.has_its_programs(release) {
             return Ok(());
@@ -222,6 +231,9 @@ impl Engine {
             let (paths, files) = walk(clone, root)?.map_err(|_| damaged())?;
             let manifests = read_manifests(clone, &files)?.map_err(|_| damaged())?;
             let content = Content::parse(&paths, &manifests).map_err(|_| damaged())?;
+            if self.means.is_none() && content.binaries.is_some() {
+                return Err(SlotError::NotAsSigned { path: release.slot.clone() });
+            }
             let wanted = self.wanted(content.binaries.as_ref()).map_err(|_| damaged())?;
             let fetch = |bin: &Path| self.fetch_programs(&content.settings.binaries_from, &wanted, bin);
             slot::stage(&self.state, clone, &in_force, &files, &Programs { wanted: &wanted, fetch: &fetch })

@@ -1,5 +1,5 @@
 //! `nightshift-worker doctor`: tries everything a cycle needs, one thing after the other, and says what to do about
-//! what is wrong. No release is switched in and no core is started; only a damaged slot is staged again on the way.
+//! what is wrong. No release is switched in and no core is started, and what is damaged is left to the next cycle.
 //!
 //! The repository is looked at under the lock; while a cycle runs, what that cycle saw last is told instead.
 
@@ -14,6 +14,7 @@ use nightshift_contract::exit::Exit;
 use nightshift_contract::layout::{BOOT, StateDir};
 use nightshift_engine::{Engine, Release, StopFlag};
 use nightshift_manifest::duration;
+use nightshift_manifest::machine::this_target;
 use nightshift_wire::{StepReport, counted};
 use rustix::fs::{Access, access, statvfs};
 use rustix::process::geteuid;
@@ -185,7 +186,7 @@ fn check_release(engine: &Engine) -> StepReport {
         return bad(WHAT, "none here yet", to_do);
     };
     let tag = &release.tag;
-    if let Err(error) = engine.verify_slot(&release) {
+    if let Err(error) = engine.check_slot(&release, &this_target()) {
         return bad(
             WHAT,
             format!("{tag}: {}", chain(&error)),
@@ -195,7 +196,7 @@ fn check_release(engine: &Engine) -> StepReport {
     match release.settings() {
         Ok(settings) => {
             let hours = window_in_words(settings.hours.open_until(clock::now()));
-            good(WHAT, format!("{tag}, signed by {}, every file as signed; {hours}", release.signer))
+            good(WHAT, format!("{tag}, signed by {}, every file and program as signed; {hours}", release.signer))
         }
         Err(error) => bad(WHAT, format!("{tag}: {}", chain(&error)), "cut a release with readable settings"),
     }

@@ -289,7 +289,7 @@ fn whole(fixture: &Fixture, engine: &Engine) {
 }
 
 /// Puts programs into the next release, fetched from a folder.
-fn put_programs(fixture: &mut Fixture, tag: &str) {
+pub(crate) fn put_programs(fixture: &mut Fixture, tag: &str) {
     let shelf = fixture.folder.path().join("shelf");
     fs::create_dir_all(&shelf).expect("made");
     let mut binaries = Binaries::default();

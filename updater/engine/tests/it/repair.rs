@@ -4,9 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nightshift_engine::FREE;
+use nightshift_engine::{FREE, SlotError};
+use nightshift_manifest::binaries::Program;
 
+use crate::crashes::put_programs;
 use crate::fixture::Fixture;
+use crate::trials::{Told, sync};
 
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -127,6 +130,31 @@ fn a_changed_missing_or_added_file_in_a_slot_is_found_and_made_good() {
         assert_eq!(fs::read(&settings).expect("there"), b"");
         assert_eq!(files(&release.tree()).len(), 2);
     }
+}
+
+#[test]
+fn whoever_only_looks_at_a_slot_finds_a_changed_file_or_program_and_changes_nothing() {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    let told = Told::default();
+    let mut fixture = Fixture::with_1_5_0_in_force();
+    put_programs(&mut fixture, "v1.6.0");
+    fixture.central.cut("1.6.0").expect("cut");
+    let mut cycle = fixture.trying(&told);
+    sync(&mut cycle);
+    let release = cycle.in_force().expect("in force");
+    let launcher = release.program(Program::Launcher).expect("it brings one");
+    let engine = fixture.engine();
+    engine.check_slot(&release, TARGET).expect("as signed");
+
+    for damaged in [launcher.clone(), release.tree().join("data/tag.txt")] {
+        overwrite(&damaged, b"x");
+        let error = engine.check_slot(&release, TARGET).expect_err("damaged");
+        assert!(matches!(error, SlotError::NotAsSigned { .. }), "{error}");
+    }
+    engine.verify_slot(&release).expect_err("its programs would be left out");
+    assert_eq!(fs::read(&launcher).expect("left there"), b"x");
+    cycle.verify_slot(&release).expect("made good");
+    engine.check_slot(&release, TARGET).expect("as signed again");
 }
 
 #[test]
