@@ -10,6 +10,7 @@ use nightshift_contract::boot_config;
 use nightshift_contract::handoff::HostArgs;
 use nightshift_contract::holder::STUCK_AFTER;
 use nightshift_contract::layout::{DEFAULT_STATE_DIR, StateDir};
+use nightshift_contract::shown::is_shown;
 use nightshift_engine::{Access, Source, check_address, check_pins};
 use nightshift_manifest::duration;
 use nightshift_manifest::file_error::{FileError, read_toml};
@@ -31,6 +32,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(60 * 60);
 /// Longer than this nobody waits for a look, a report or a stuck launcher.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
+/// Why something of the worker's own must not lie where it does.
+const SHOWN: &str = "plugins' programs may read what lies there; put it somewhere else";
+
 /// `worker.toml` as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +47,7 @@ pub struct ConfigFile {
     repository_ca: Option<String>,
     #[serde(default)]
     repository_host_keys: Vec<String>,
-    repository_key_file: Option<String>,
+    repository_key_file: Option<Spanned<String>>,
     repository_login: Option<String>,
     state_dir: Option<Spanned<String>>,
     #[serde(default)]
@@ -191,10 +195,14 @@ type At<'a> = &'a dyn Fn(std::ops::Range<usize>, String) -> FileError;
 /// Who the repository must prove to be, and what this worker proves itself by.
 fn access(written: &ConfigFile, at: At<'_>) -> Result<Access, FileError> {
     let refused = |problem: String| at(written.repository.span(), problem);
+    let key_file = written.repository_key_file.as_ref();
+    if let Some(file) = key_file.filter(|file| is_shown(Path::new(file.get_ref()))) {
+        return Err(at(file.span(), format!("repository_key_file: {SHOWN}")));
+    }
     let access = Access::read(
         written.repository_ca.as_deref(),
         &written.repository_host_keys,
-        written.repository_key_file.as_deref(),
+        key_file.map(|file| file.get_ref().as_str()),
         written.repository_login.as_deref(),
     )
     .map_err(|error| refused(error.to_string()))?;
@@ -245,13 +253,8 @@ fn job_source(written: &ConfigFile, at: At<'_>) -> Result<JobSource, FileError> 
             "a password does not belong into an address; write it into a file and name that as store_password_file",
         );
     }
-    let password_file = match &written.store_password_file {
-        Some(file) if !Path::new(file.get_ref()).is_absolute() => {
-            let problem = "store_password_file depends on where a cycle is started; write it from the root on".into();
-            return Err(at(file.span(), problem));
-        }
-        file => file.as_ref().map(|file| PathBuf::from(file.get_ref())),
-    };
+    let file = written.store_password_file.as_ref();
+    let password_file = file.map(|file| password_file("store_password_file", file, at)).transpose()?;
     Ok(JobSource::Store { address: first.get_ref().clone(), password_file })
 }
 
@@ -270,9 +273,25 @@ fn state_dir(text: &str, file: &str, written: Option<&Spanned<String>>) -> Resul
                 format!("state_dir = {folder:?} depends on where a cycle is started; write it from the root on");
             Some(FileError::at(file, text, written.map_or(0, |written| written.span().start), problem))
         }
+        Ok(_) if is_shown(Path::new(folder)) => {
+            let problem = format!("state_dir = {folder:?}: {SHOWN}, as in {DEFAULT_STATE_DIR:?}");
+            Some(FileError::at(file, text, written.map_or(0, |written| written.span().start), problem))
+        }
         Ok(_) => None,
     };
     problem.map_or_else(|| Ok(StateDir::new(folder)), Err)
+}
+
+/// A file with a password, by its full path, where no plugin's program can read it.
+fn password_file(key: &str, file: &Spanned<String>, at: At<'_>) -> Result<PathBuf, FileError> {
+    let path = Path::new(file.get_ref());
+    if !path.is_absolute() {
+        return Err(at(file.span(), format!("{key} depends on where a cycle is started; write it from the root on")));
+    }
+    match is_shown(path) {
+        true => Err(at(file.span(), format!("{key}: {SHOWN}"))),
+        false => Ok(path.to_owned()),
+    }
 }
 
 /// Why a job server's address may not be used without `allow_plain`; `None` when it may, or is no address at all.
@@ -342,6 +361,22 @@ mod tests {
         assert!(error.contains("from the root on"), "{error}");
         let settings = Settings::parse(&toml("state_dir = \"/srv/w\""), "worker.toml").expect("good");
         assert_eq!(settings.state.root(), Path::new("/srv/w"));
+    }
+
+    #[test]
+    fn nothing_that_is_the_workers_own_lies_where_plugins_programs_may_read() {
+        let error = refusal(&toml("state_dir = \"/opt/nightshift\""));
+        assert!(error.starts_with("worker.toml, line 4: ") && error.contains("\"/var/lib/nightshift\""), "{error}");
+        let store = refusal(&direct("allow_direct = true\nstore_password_file = \"/usr/local/etc/store-password\""));
+        assert!(store.contains("line 5: store_password_file: plugins' programs may read"), "{store}");
+        let key = refusal(&toml("repository_key_file = \"/opt/key\""));
+        assert!(key.contains("line 4: repository_key_file: plugins' programs may read"), "{key}");
+        let replica = "[replica]\nurl = \"mysql://reader@localhost/company\"\npassword_file = \"/etc/ssl/reader\"";
+        assert!(
+            refusal(&toml(replica)).contains("password_file: plugins' programs may read"),
+            "{}",
+            refusal(&toml(replica))
+        );
     }
 
     #[test]

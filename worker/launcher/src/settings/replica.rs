@@ -205,7 +205,7 @@ fn way(key: &str, url: &Spanned<String>, file: Option<&Spanned<String>>, at: At<
             "a password does not belong into an address; write it into a file and name that as password_file",
         );
     }
-    let password_file = file.map(|file| absolute("password_file", file, at)).transpose()?;
+    let password_file = file.map(|file| super::password_file("password_file", file, at)).transpose()?;
     Ok(ReplicaAt { address: address.clone(), password_file })
 }
 

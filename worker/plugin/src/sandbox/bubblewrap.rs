@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use nightshift_contract::shown::SYSTEM;
+
 use super::cell::{Cell, Network, Shown};
-use super::fence::SYSTEM;
 
 /// Where bubblewrap may be installed.
 pub(super) const PLACES: [&str; 3] = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"];

@@ -10,61 +10,13 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
+use nightshift_contract::shown::{SETTINGS, SYSTEM};
+
 use super::cell::{Cell, Network};
 
 /// The newest rules that are asked for.
 const NEWEST: ABI = ABI::V9;
 
-/// Folders of the system, read and run by programs.
-pub(super) const SYSTEM: [&str; 11] = [
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/opt",
-    "/nix/store",
-    "/gnu/store",
-    "/run/current-system",
-];
-/// What of /etc programs need, by the beginnings of names; the rest of it is nobody's business, the worker's own files least
-/// of all.
-const SETTINGS: [&str; 32] = [
-    "alternatives",
-    "ca-certificates",
-    "crypto-policies",
-    "debian_version",
-    "dotnet",
-    "fonts",
-    "gai.conf",
-    "group",
-    "host.conf",
-    "hostname",
-    "hosts",
-    "inputrc",
-    "java",
-    "ld.so.",
-    "locale.alias",
-    "localtime",
-    "mime.types",
-    "nsswitch.conf",
-    "odbc",
-    "os-release",
-    "passwd",
-    "perl",
-    "php",
-    "pki",
-    "profile",
-    "protocols",
-    "python3",
-    "resolv.conf",
-    "rpc",
-    "services",
-    "ssl",
-    "timezone",
-];
 /// What of /proc says something about the machine and nothing about other processes.
 const OF_THE_MACHINE: [&str; 9] = [
     "/proc/cpuinfo",
