@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nightshift_contract::boot_state::{AtWork, BootState, Decision};
-use nightshift_contract::holder::{self, Holder, STUCK_AFTER, Verdict};
+use nightshift_contract::holder::{self, Holder, Verdict};
 use nightshift_contract::layout::{LAUNCHER, StateDir};
 
 /// The launchers to become, best first, and what to note when the first of them cannot be started.
@@ -25,10 +25,10 @@ pub(crate) struct Choice {
     pub(crate) fall_back: Option<(StateDir, BootState)>,
 }
 
-/// Chooses for a cycle.
-pub(crate) fn for_cycle(state: StateDir) -> Choice {
+/// Chooses for a cycle. A launcher that got nowhere for `stuck_after` is the next cycle's to end.
+pub(crate) fn for_cycle(state: StateDir, stuck_after: Duration) -> Choice {
     let Some(found) = read(&state) else { return by_link(&state) };
-    let Decision { slot, note } = found.decide(&machine_start(), at_work(&state), holder_of("self"));
+    let Decision { slot, note } = found.decide(&machine_start(), at_work(&state, stuck_after), holder_of("self"));
     let tried = note.as_ref().and_then(|note| note.trial.as_ref()).is_some_and(|trial| trial.fallen.is_none());
     let noted = note.is_none_or(|note| write(&state, &note).is_ok());
     let slot = if noted { slot } else { found.good.clone() };
@@ -84,13 +84,13 @@ fn write(state: &StateDir, content: &BootState) -> io::Result<()> {
 }
 
 /// The launcher that holds the lock, by what is written into it: boot never touches the lock itself.
-fn at_work(state: &StateDir) -> AtWork {
+fn at_work(state: &StateDir, stuck_after: Duration) -> AtWork {
     let holder = fs::read_to_string(state.lock()).ok().and_then(|text| Holder::parse(&text));
     let Some(holder) = holder.filter(|holder| holder_of(&holder.pid.to_string()) == Some(*holder)) else {
         return AtWork::Nobody;
     };
     let progress = fs::read_to_string(state.progress()).ok().and_then(|text| text.trim().parse().ok());
-    match since_start().map(|now| holder::judge(now, progress, STUCK_AFTER)) {
+    match since_start().map(|now| holder::judge(now, progress, stuck_after)) {
         Some(Verdict::Stuck(_)) if holder.pid != std::process::id() => AtWork::Stuck,
         // A launcher that becomes another one through boot holds the lock no more.
         _ if holder.pid == std::process::id() => AtWork::Nobody,

@@ -12,11 +12,13 @@ mod stop_file;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use arguments::{Action, Arguments, HELP};
 use choice::Choice;
 use nightshift_contract::boot_config;
 use nightshift_contract::exit::Exit;
+use nightshift_contract::holder::STUCK_AFTER;
 use nightshift_contract::layout::{BOOT, DEFAULT_STATE_DIR, StateDir};
 
 /// What could not be done, and how to end.
@@ -46,7 +48,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             // Without a configuration the installed launcher says what is wrong with it.
             let choice = match (*command, state_dir(&arguments.config)) {
                 (_, Err(_)) => Choice::default(),
-                ("run", Ok(state)) => choice::for_cycle(state),
+                ("run", Ok(state)) => choice::for_cycle(state, stuck_after(&arguments.config)),
                 (_, Ok(state)) => choice::for_question(&state),
             };
             return Err(process::become_launcher(command, arguments, &choice));
@@ -80,6 +82,13 @@ fn state_dir(config: &Path) -> Result<StateDir, Failure> {
         return Err(usage(format!("{config}, state_dir = \"{folder}\": write it from the root on")));
     }
     Ok(StateDir::new(folder))
+}
+
+/// How long a launcher may get nowhere before the launcher of the next cycle ends it. What the configuration should say and
+/// does not is the launcher's to complain about.
+fn stuck_after(config: &Path) -> Duration {
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    boot_config::stuck_after(&text).unwrap_or(STUCK_AFTER)
 }
 
 #[expect(clippy::print_stderr, reason = "what boot has to say goes to the person who called it")]

@@ -1,4 +1,5 @@
-//! The one setting of `worker.toml` that boot needs, read without a TOML library.
+//! The two settings of `worker.toml` that boot needs, read without a TOML library: `state_dir`, and `stuck_after`
+//! ([`stuck_after`]).
 //!
 //! `state_dir = "…"` has to stand on a line of its own before the first table. The launcher reads the same file with
 //! a real TOML parser and refuses to run when the two disagree, so a spelling boot cannot read never goes unnoticed.
@@ -6,6 +7,7 @@
 //! stop must never go to a folder that the launcher does not look at.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The state folder `worker.toml` names, `None` when it names none.
 ///
@@ -17,8 +19,7 @@ pub fn state_dir(worker_toml: &str) -> Result<Option<PathBuf>, BadLine> {
         if line.starts_with('[') {
             break;
         }
-        let value = line.strip_prefix("state_dir").and_then(|rest| rest.trim_start().strip_prefix('='));
-        if let Some(value) = value {
+        if let Some(value) = value_of(line, "state_dir") {
             let path = quoted(value.trim()).ok_or(BadLine { number, fault: Fault::Spelling })?;
             return Ok(Some(path.into()));
         }
@@ -30,6 +31,13 @@ pub fn state_dir(worker_toml: &str) -> Result<Option<PathBuf>, BadLine> {
         }
     }
     Ok(None)
+}
+
+/// How long a launcher may get nowhere, as `worker.toml` has it; `None` when it says nothing that boot can read. The launcher
+/// refuses a file in which it reads something else.
+pub fn stuck_after(worker_toml: &str) -> Option<Duration> {
+    let mut lines = worker_toml.lines().map(str::trim).take_while(|line| !line.starts_with('['));
+    length(&quoted(lines.find_map(|line| value_of(line, "stuck_after"))?.trim())?)
 }
 
 /// A line that keeps boot from reading `state_dir`.
@@ -67,6 +75,19 @@ impl std::fmt::Display for BadLine {
 }
 
 impl std::error::Error for BadLine {}
+
+/// What a line gives the key as its value.
+fn value_of<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    line.strip_prefix(key).and_then(|rest| rest.trim_start().strip_prefix('='))
+}
+
+/// A whole number of seconds, minutes or hours: more than an hour nobody may write.
+fn length(text: &str) -> Option<Duration> {
+    let (number, seconds) = [('s', 1), ('m', 60), ('h', 3600)]
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+    number.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
+}
 
 /// Whether the line begins with a key in quotes that names the state folder, or may name it by escapes.
 fn is_quoted_key(line: &str) -> bool {
@@ -122,6 +143,19 @@ mod tests {
         }
         for key in ["\"state_dir\"", "'state_dir'", "\"state_\\u0064ir\" "] {
             assert_eq!(state_dir(&format!("{key} = \"/x\"\n")), bad(1, Fault::Spelling), "{key}");
+        }
+    }
+
+    #[test]
+    fn when_a_launcher_is_stuck_is_read_where_it_can_be_and_nothing_is_made_up() {
+        for (text, seconds) in [("\"90s\"", 90), ("'5m' # soon", 300), ("\"1h\"", 3600)] {
+            let text = format!("state_dir = \"/x\"\nstuck_after = {text}\n[t]\nstuck_after = \"1s\"\n");
+            assert_eq!(stuck_after(&text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in
+            ["", "[t]\nstuck_after = \"1s\"", "stuck_after = 5", "stuck_after = \"soon\"", "stuck_after_all = \"1s\""]
+        {
+            assert_eq!(stuck_after(text), None, "{text}");
         }
     }
 

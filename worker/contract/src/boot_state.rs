@@ -5,7 +5,8 @@
 //! starts that came to nothing, and boot needs no word of the new launcher to fall back from it:
 //! - after [`TRIES`] such starts since the machine's own start, or [`TRIES_IN_ALL`] over all its starts (a machine that
 //!   is switched off meanwhile says nothing about a launcher);
-//! - when a launcher on trial holds the lock and got nowhere for [`crate::holder::STUCK_AFTER`].
+//! - when a launcher on trial holds the lock and got nowhere for `stuck_after` ([`crate::holder::STUCK_AFTER`], unless worker.toml
+//!   names another time): the next cycle ends it, and one that was started for that must not do the same again.
 //!
 //! A start that came to nothing may have been ended by somebody else: a person, or the kernel for want of memory. A launcher
 //! that looked at the repository notes that, too, and a fall-back after it is a doubt and no fault.
@@ -99,7 +100,7 @@ impl BootState {
         match at_work {
             // It becomes nothing more than a look at the lock.
             AtWork::GettingOn => return Decision { slot: Some(trial.slot.clone()), note: None },
-            AtWork::Stuck => return self.fall_back("its launcher got nowhere for a quarter of an hour"),
+            AtWork::Stuck => return self.fall_back("its launcher got nowhere for too long"),
             AtWork::Nobody => {}
         }
         if tries >= TRIES || trial.tries_in_all >= TRIES_IN_ALL {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// A launcher that got nowhere for this long is ended by the next cycle, unless `worker.toml` names another time.
+/// A launcher that got nowhere for this long is ended by the next cycle, unless `worker.toml` names another time (`stuck_after`).
 pub const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// A process of this machine, since its last start.

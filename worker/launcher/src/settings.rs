@@ -170,6 +170,15 @@ impl Settings {
                 Err(problem) => Err(at(value.span(), format!("{key}: {problem}"))),
             },
         };
+        let place = written.stuck_after.as_ref().map(Spanned::span);
+        let stuck_after = length("stuck_after", written.stuck_after, STUCK_AFTER)?;
+        if let Some(place) = place.filter(|_| boot_config::stuck_after(text) != Some(stuck_after)) {
+            // Boot would go by another time, and never fall back from a launcher that hangs again and again.
+            return Err(at(
+                place,
+                "stuck_after: boot cannot read it; write it as stuck_after = \"15m\", without escapes".into(),
+            ));
+        }
         Ok(Settings {
             source: Source {
                 allow_plain: written.allow_plain,
@@ -184,7 +193,7 @@ impl Settings {
             state,
             look_every: length("look_every", written.look_every, LOOK_EVERY)?,
             report_timeout: length("report_timeout", written.report_timeout, REPORT_TIMEOUT)?,
-            stuck_after: length("stuck_after", written.stuck_after, STUCK_AFTER)?,
+            stuck_after,
             try_again: length("try_again", written.try_again, TRY_AGAIN)?,
         })
     }
@@ -361,6 +370,14 @@ mod tests {
         assert!(error.contains("from the root on"), "{error}");
         let settings = Settings::parse(&toml("state_dir = \"/srv/w\""), "worker.toml").expect("good");
         assert_eq!(settings.state.root(), Path::new("/srv/w"));
+    }
+
+    #[test]
+    fn when_a_launcher_is_stuck_must_read_the_same_for_boot() {
+        let error = refusal(&toml("stuck_after = \"5\\u006d\""));
+        assert!(error.starts_with("worker.toml, line 4: stuck_after: boot cannot read it"), "{error}");
+        let settings = Settings::parse(&toml("stuck_after = \"5m\""), "worker.toml").expect("good");
+        assert_eq!(settings.stuck_after, Duration::from_secs(300));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use nightshift_contract::boot_state::BootState;
+use nightshift_contract::holder::Holder;
 use nightshift_contract::layout::StateDir;
 use tempfile::TempDir;
 
@@ -92,6 +93,27 @@ fn a_launcher_that_cannot_be_started_is_fallen_back_from_in_the_same_cycle() {
     slots.note(&on_trial());
     assert_eq!(slots.cycle(), "old");
     assert_eq!(slots.fallen().as_deref(), Some("its launcher cannot be started"));
+}
+
+#[test]
+fn a_launcher_on_trial_that_got_nowhere_for_as_long_as_worker_toml_allows_is_fallen_back_from() {
+    let slots = Slots::with(&[("old", "exit 0"), ("new", "exit 0")]);
+    slots.note(&on_trial());
+    // This test holds the lock and got nowhere for a minute.
+    let stat = fs::read_to_string("/proc/self/stat").expect("read");
+    fs::write(slots.state.lock(), Holder::from_proc_stat(&stat).expect("a process").to_text()).expect("written");
+    let uptime = fs::read_to_string("/proc/uptime").expect("read");
+    let seconds: f64 = uptime.split(' ').next().expect("a number").parse().expect("a number");
+    fs::write(slots.state.progress(), format!("{:.0}\n", (seconds - 60.0).max(0.0) * 1000.0)).expect("written");
+
+    let file = config(slots.folder.path());
+    let text = fs::read_to_string(&file).expect("read");
+    for (stuck_after, launcher) in [("10m", "new"), ("1s", "old")] {
+        fs::write(&file, format!("{text}stuck_after = \"{stuck_after}\"\n")).expect("written");
+        let said = String::from_utf8_lossy(&boot(&["run", "--config", &file]).stdout).into_owned();
+        assert!(said.starts_with(launcher), "{stuck_after}: {said}");
+    }
+    assert_eq!(slots.fallen().as_deref(), Some("its launcher got nowhere for too long"));
 }
 
 #[test]
