@@ -1,7 +1,7 @@
 //! The kernel's rules about files (landlock): what a program may read, run and write, and nothing else.
 //!
 //! As much of it as the kernel knows. Where it knows more than files, a program may also signal nobody outside, reach no
-//! socket that has a name, and no TCP port but the replica's.
+//! socket that has a name (one that has a file: from version 9 on), and no TCP port but the replica's.
 
 use std::path::{Path, PathBuf};
 

@@ -103,13 +103,18 @@ fn a_program_reaches_the_replica_by_its_socket_and_nothing_else() {
         let other = folder.path().join("other");
         let _listening = UnixListener::bind(&other).expect("a socket");
         in_each_sandbox(|host| {
+            let found = host.sandbox.as_ref().expect("a sandbox").protections();
+            // An older kernel has no rule about sockets that have a file: docs/TRUST.md says so.
+            let is_kept_off = found.bubblewrap || found.landlock >= 9 || found.own_user;
             let host = with(host, replica.clone());
             let port = format!("port {}", site.server.port());
             let asks = [ASKS[0], ASKS[1], &format!("socket {}", other.display()), &port];
             let said = stage().run(&host, &asks).expect("answers");
             assert_eq!(said[0], "Bert", "{:?}: {said:?}", site.make());
             assert!(
-                said[1].contains("denied") && said[2].starts_with("no: ") && said[3].starts_with("no: "),
+                said[1].contains("denied")
+                    && (said[2].starts_with("no: ") || !is_kept_off)
+                    && said[3].starts_with("no: "),
                 "{said:?}"
             );
         });
