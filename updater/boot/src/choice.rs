@@ -4,7 +4,9 @@
 //! 1. Read the state, the machine's start and who holds the launcher's lock.
 //! 2. A try of a launcher on trial is on the disk (file and folder synced) before it is made. One that cannot be noted
 //!    is not made: the last good launcher does the cycle.
-//! 3. Whatever cannot be read or found, the installed launcher is the last in the row.
+//! 3. A start of the last good launcher is counted, and counts for nothing once that has done something. After three the
+//!    installed one stands in.
+//! 4. Whatever cannot be read or found, the installed launcher is the last in the row.
 #![allow(clippy::disallowed_methods, reason = "the one file of boot that renames: boot.state, old or new")]
 
 use std::fs::{self, File};
@@ -12,7 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nightshift_contract::boot_state::{AtWork, BootState, Decision};
+use nightshift_contract::boot_state::{AtWork, BootState, Decision, STARTS};
 use nightshift_contract::holder::{self, Holder, Verdict};
 use nightshift_contract::layout::{LAUNCHER, StateDir};
 
@@ -27,23 +29,27 @@ pub(crate) struct Choice {
 
 /// Chooses for a cycle. A launcher that got nowhere for `stuck_after` is the next cycle's to end.
 pub(crate) fn for_cycle(state: StateDir, stuck_after: Duration) -> Choice {
-    let Some(found) = read(&state) else { return by_link(&state) };
-    let Decision { slot, note } = found.decide(&machine_start(), at_work(&state, stuck_after), holder_of("self"));
+    let found = known(&state);
+    let at_work = at_work(&state, stuck_after);
+    let Decision { slot, note } = found.decide(&machine_start(), at_work, holder_of("self"));
     let tried = note.as_ref().and_then(|note| note.trial.as_ref()).is_some_and(|trial| trial.fallen.is_none());
     let noted = note.is_none_or(|note| write(&state, &note).is_ok());
     let slot = if noted { slot } else { found.good.clone() };
-    let fall_back = || found.fall_back("its launcher cannot be started").note;
-    Choice {
-        programs: programs(&state, [slot, found.good.clone()]),
-        fall_back: fall_back().filter(|_| tried && noted).map(|note| (state, note)),
+    let is_good = slot == found.good;
+    let fall_back = found.fall_back("its launcher cannot be started").note.filter(|_| tried && noted);
+    let programs = programs(&state, &found, slot);
+    if is_good && !programs.is_empty() && at_work != AtWork::GettingOn {
+        // Where it cannot be noted it does not count.
+        let _ = fs::write(state.boot_starts(), (starts(&state) + 1).to_string());
     }
+    Choice { programs, fall_back: fall_back.map(|note| (state, note)) }
 }
 
 /// Chooses for a question about the worker: nothing is tried, and nothing noted.
 pub(crate) fn for_question(state: &StateDir) -> Choice {
-    let Some(found) = read(state) else { return by_link(state) };
+    let found = known(state);
     let Decision { slot, .. } = found.decide(&machine_start(), AtWork::GettingOn, None);
-    Choice { programs: programs(state, [slot, found.good]), fall_back: None }
+    Choice { programs: programs(state, &found, slot), fall_back: None }
 }
 
 impl Choice {
@@ -56,18 +62,25 @@ impl Choice {
     }
 }
 
-/// Without a state that can be read: the slot in force.
-fn by_link(state: &StateDir) -> Choice {
-    let slot = fs::read_link(state.in_force()).ok().and_then(|link| Some(link.file_name()?.to_str()?.to_owned()));
-    Choice { programs: programs(state, [slot, None]), fall_back: None }
+/// The state, and where it cannot be read what the link to the slot in force says.
+fn known(state: &StateDir) -> BootState {
+    let linked = || fs::read_link(state.in_force()).ok()?.file_name()?.to_str().map(ToOwned::to_owned);
+    read(state).unwrap_or_else(|| BootState::good(linked()))
 }
 
-fn programs(state: &StateDir, slots: [Option<String>; 2]) -> Vec<PathBuf> {
-    let mut programs: Vec<PathBuf> =
-        slots.into_iter().flatten().map(|slot| state.slot_program(&slot, LAUNCHER)).collect();
+/// The launchers of the chosen slot and the last good one, without that of a good one that came to nothing too often.
+fn programs(state: &StateDir, found: &BootState, slot: Option<String>) -> Vec<PathBuf> {
+    let is_given_up = starts(state) >= STARTS;
+    let slots = [slot, found.good.clone()].into_iter().filter(|slot| !(is_given_up && *slot == found.good)).flatten();
+    let mut programs: Vec<PathBuf> = slots.map(|slot| state.slot_program(&slot, LAUNCHER)).collect();
     programs.dedup();
     programs.retain(|program| program.is_file());
     programs
+}
+
+/// How often in a row the last good launcher came to nothing; a file that cannot be read says nothing against it.
+fn starts(state: &StateDir) -> u32 {
+    fs::read_to_string(state.boot_starts()).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 fn read(state: &StateDir) -> Option<BootState> {

@@ -66,7 +66,7 @@ pub use review::{Believed, Review, Reviewed, review};
 pub use slot::SlotError;
 pub use state::StateError;
 pub use sync::{FREE, Hold, Offered, Sync, SyncError, Unfetched};
-pub use update::{BreakOff, Check, Checked, Means, Shown, cycle_ended, has_looked};
+pub use update::{BreakOff, Check, Checked, Means, Shown, cycle_ended, has_looked, launcher_works};
 
 /// Where releases come from, and whose signature is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

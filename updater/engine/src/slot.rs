@@ -191,9 +191,12 @@ pub(crate) fn record(slot: &Path) -> Option<InForce> {
     serde_json::from_slice(&fs::read(slot.join(RECORD)).ok()?).ok()
 }
 
-/// Whether these programs are in the slot, byte for byte.
+/// Whether these programs are in the slot, byte for byte, and no others: boot runs what is called like a launcher.
 pub(crate) fn has_programs(slot: &Path, wanted: &Wanted) -> bool {
-    wanted.iter().all(|binary| binaries::is_it(&slot.join("bin").join(binary.program.file_name()), binary))
+    let is_wanted = |name: &OsStr| wanted.iter().any(|binary| name == binary.program.file_name());
+    let mut there = fs::read_dir(slot.join("bin")).into_iter().flatten();
+    there.all(|entry| entry.is_ok_and(|entry| is_wanted(&entry.file_name())))
+        && wanted.iter().all(|binary| binaries::is_it(&slot.join("bin").join(binary.program.file_name()), binary))
 }
 
 /// Removes slots that are not among those to keep, and what killed processes left of others.

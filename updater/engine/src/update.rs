@@ -17,6 +17,7 @@
 //! once, and runs nothing of them.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -390,12 +391,25 @@ pub fn has_looked(state: &StateDir) -> Result<(), StateError> {
     journal::write_boot(state, &BootState { trial: Some(OnTrial { looked: true, ..trial }), ..boot })
 }
 
+/// Has boot count the starts of the last good launcher anew: this process came as far as a visit. Needs the state folder's lock.
+///
+/// # Errors
+/// When it cannot be noted.
+pub fn launcher_works(state: &StateDir) -> Result<(), StateError> {
+    let path = state.boot_starts();
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::writing(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Notes that a cycle came to its end in good order: boot takes back the try. With an excuse it counts, and boot hands the
 /// excuse on. Needs the state folder's lock.
 ///
 /// # Errors
 /// When it cannot be noted.
 pub fn cycle_ended(state: &StateDir, excuse: Option<&str>) -> Result<(), StateError> {
+    launcher_works(state)?;
     let Some(boot) = journal::read_boot(state) else { return Ok(()) };
     let Some(trial) = boot.trial.clone().filter(|trial| trial.fallen.is_none()) else { return Ok(()) };
     let noted = match excuse {

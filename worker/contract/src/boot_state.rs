@@ -11,6 +11,11 @@
 //! A start that came to nothing may have been ended by somebody else: a person, or the kernel for want of memory. A launcher
 //! that looked at the repository notes that, too, and a fall-back after it is a doubt and no fault.
 //!
+//! The last good launcher is believed longer, and counted more lightly, in a file of its own that nobody syncs
+//! (`STATE/boot.starts`): after [`STARTS`] starts in a row of which none came as far as a visit to the repository or to the
+//! end of a cycle, its file may be damaged, and the installed launcher stands in. It hashes the slot before it starts a core,
+//! and stages it again.
+//!
 //! Falling back is noted as well. The launcher boot falls back to reads it and decides what becomes of the release.
 //!
 //! ```text
@@ -29,6 +34,8 @@ use crate::holder::Holder;
 pub const TRIES: u32 = 2;
 /// The same over any number of starts of the machine.
 pub const TRIES_IN_ALL: u32 = 6;
+/// Starts of the last good launcher in a row that came to nothing, after which the installed one stands in for it.
+pub const STARTS: u32 = 3;
 
 /// What `boot.state` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

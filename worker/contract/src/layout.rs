@@ -17,6 +17,7 @@
 //!   repo.git/      clone of the central repository: a cache, thrown away when damaged
 //!   trial.json     how far the update under way is, and what was found bad
 //!   boot.state     which launcher boot becomes, and how often it was tried
+//!   boot.starts    how often in a row the last good one was started and came to nothing
 //!   downloads/     programs that are being fetched
 //!   slots/         one immutable folder per staged release: `tree/`, and `bin/` where it brings programs
 //!   in-force       symbolic link to the slot in force, switched by rename
@@ -105,6 +106,10 @@ impl StateDir {
     /// Which launcher boot becomes.
     pub fn boot_state(&self) -> PathBuf {
         self.0.join("boot.state")
+    }
+    /// How often in a row the last good launcher was started and came to nothing.
+    pub fn boot_starts(&self) -> PathBuf {
+        self.0.join("boot.starts")
     }
     /// Programs that are being fetched.
     pub fn downloads(&self) -> PathBuf {

@@ -85,6 +85,29 @@ fn a_launcher_that_crashes_is_killed_or_exits_without_working_is_fallen_back_fro
 }
 
 #[test]
+fn a_good_launcher_that_comes_to_nothing_three_times_in_a_row_is_stood_in_for_by_the_installed_one() {
+    let slots = Slots::with(&[("good", "kill -SEGV $$")]);
+    slots.note(&BootState::good(Some("good".into())));
+    assert_eq!([slots.cycle(), slots.cycle(), slots.cycle(), slots.cycle()], ["good", "good", "good", "run"]);
+    assert_eq!(slots.ask("status"), "status", "questions are answered, too");
+    // As a launcher does that came as far as a visit.
+    fs::remove_file(slots.state.boot_starts()).expect("there");
+    assert_eq!((slots.ask("status"), slots.cycle()), ("good".into(), "good".into()));
+    assert_eq!(slots.noted(), BootState::good(Some("good".into())));
+}
+
+#[test]
+fn a_cycle_beside_a_launcher_that_gets_on_does_not_count_against_a_good_one() {
+    let slots = Slots::with(&[("good", "exit 0")]);
+    slots.note(&BootState::good(Some("good".into())));
+    let stat = fs::read_to_string("/proc/self/stat").expect("read");
+    fs::write(slots.state.lock(), Holder::from_proc_stat(&stat).expect("a process").to_text()).expect("written");
+    for _ in 0..5 {
+        assert_eq!(slots.cycle(), "good");
+    }
+}
+
+#[test]
 fn a_launcher_that_cannot_be_started_is_fallen_back_from_in_the_same_cycle() {
     let slots = Slots::with(&[("old", "exit 0"), ("new", "exit 0")]);
     let program = slots.state.slot_program("new", "nightshift-launcher");

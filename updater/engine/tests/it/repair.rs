@@ -151,10 +151,15 @@ fn whoever_only_looks_at_a_slot_finds_a_changed_file_or_program_and_changes_noth
         let error = engine.check_slot(&release, TARGET).expect_err("damaged");
         assert!(matches!(error, SlotError::NotAsSigned { .. }), "{error}");
     }
+    let added = launcher.with_file_name("added");
     engine.verify_slot(&release).expect_err("its programs would be left out");
     assert_eq!(fs::read(&launcher).expect("left there"), b"x");
     cycle.verify_slot(&release).expect("made good");
     engine.check_slot(&release, TARGET).expect("as signed again");
+    fs::write(&added, "a program that no release names").expect("written");
+    engine.check_slot(&release, TARGET).expect_err("one too many");
+    cycle.verify_slot(&release).expect("made good");
+    assert!(!added.exists());
 }
 
 #[test]

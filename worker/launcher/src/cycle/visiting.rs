@@ -176,6 +176,9 @@ impl Cycle<'_> {
                 visit.release.as_ref().is_some_and(|release| self.installed.is_another_launcher(release));
         }
         self.has_switched |= visit.switched;
+        if let Err(error) = nightshift_engine::launcher_works(&self.settings.state) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "noting for boot that this launcher works");
+        }
         if visit.looked && visit.on_trial && !self.another_launcher {
             self.note_look_for_boot();
         }
