@@ -394,7 +394,7 @@ mod tests {
             format!("{{\"name\":1,{}}}\n", members.join(","))
         };
         let keys = 0..100_000;
-        let text = object(&mut keys.clone()) + &object(&mut keys.clone().rev());
+        let text = object(&mut keys.clone()) + &object(&mut keys.rev());
         let (columns, records) = read_as(InputFormat::Jsonl, &text).expect("good");
         assert_eq!((columns.len(), records.len(), records[1].len()), (100_001, 2, 100_001));
     }

@@ -198,7 +198,7 @@ fn doctor_as_root_makes_nothing_in_the_state_folder_of_another_user() -> Result<
     let worker = scene.worker("w1")?;
     let state = worker.state().root().to_owned();
     let made = || -> Result<usize> { Ok(std::fs::read_dir(&state)?.count()) };
-    if chown(&worker.config(), Some(NOBODY), Some(NOBODY)).is_err() {
+    if chown(worker.config(), Some(NOBODY), Some(NOBODY)).is_err() {
         eprintln!("NOT RUN: only root can be refused");
         return Ok(());
     }
