@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nightshift_kin::MARK;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A running process.
@@ -21,22 +20,16 @@ pub struct Process {
 /// Every running process that has to do with `folder`: one of its arguments lies there, or its working folder, or a
 /// file it holds open. This process itself is never among them.
 pub fn processes_in(folder: &Path) -> Vec<Process> {
-    processes_of(folder, None)
-}
-
-/// The same, and every process with this mark in its environment.
-pub(super) fn processes_of(folder: &Path, mark: Option<&str>) -> Vec<Process> {
     let Ok(folder) = folder.canonicalize() else { return Vec::new() };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let marked = mark.map(|mark| format!("{MARK}={mark}"));
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != std::process::id())
-        .filter_map(|pid| process_of(pid, &folder, marked.as_deref()))
+        .filter_map(|pid| process_in(pid, &folder))
         .collect()
 }
 
-fn process_of(pid: u32, folder: &Path, marked: Option<&str>) -> Option<Process> {
+fn process_in(pid: u32, folder: &Path) -> Option<Process> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let arguments: Vec<String> = fs::read(proc.join("cmdline"))
         .ok()?
@@ -49,14 +42,9 @@ fn process_of(pid: u32, folder: &Path, marked: Option<&str>) -> Option<Process> 
         let Ok(files) = fs::read_dir(proc.join("fd")) else { return false };
         files.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).any(inside)
     };
-    let has_mark = |marked: &str| {
-        let environment = fs::read(proc.join("environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == marked.as_bytes())
-    };
     let belongs = arguments.iter().any(|argument| inside(PathBuf::from(argument)))
         || fs::read_link(proc.join("cwd")).is_ok_and(inside)
-        || holds_a_file()
-        || marked.is_some_and(has_mark);
+        || holds_a_file();
     belongs.then(|| Process {
         pid,
         name: fs::read_to_string(proc.join("comm")).unwrap_or_default().trim().to_owned(),

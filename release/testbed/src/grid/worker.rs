@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nightshift_contract::handoff::SAMPLES;
 use nightshift_contract::layout::StateDir;
+use nightshift_kin::{Roots, end, is_left};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::processes::{self, Process, processes_in, processes_of};
+use super::processes::{self, Process, processes_in};
 use super::{Programs, Repository};
 use crate::wait::{self, SOON};
 
@@ -138,10 +139,15 @@ impl Worker {
         processes_in(&self.folder)
     }
 
-    /// The same, and what has the mark of its last core: that lies in a sandbox, which may show nothing of the folder.
-    fn descendants(&self) -> Vec<Process> {
-        let mark = fs::read_to_string(self.state().core_mark()).ok();
-        processes_of(&self.folder, mark.as_deref().and_then(|text| text.split(' ').next()))
+    /// The mark of its last core, which is on all that core started: a sandbox that is being set up shows nothing of the folder.
+    fn mark(&self) -> Option<String> {
+        fs::read_to_string(self.state().core_mark()).ok()?.split(' ').next().map(ToOwned::to_owned)
+    }
+
+    /// The numbers of all that still runs for it.
+    fn left(&self) -> Vec<u32> {
+        let marked = self.mark().and_then(|mark| is_left(&Roots { mark: Some(&mark), ..Roots::default() }).ok());
+        self.processes().iter().map(|process| process.pid).chain(marked.into_iter().flatten()).collect()
     }
 
     /// Waits until no process of this worker is left.
@@ -149,9 +155,9 @@ impl Worker {
     /// # Errors
     /// When one is left after a minute; the error names it.
     pub fn none_left(&self) -> Result<()> {
-        let all_ended = || self.descendants().is_empty().then_some(());
+        let all_ended = || self.left().is_empty().then_some(());
         wait::until("every process of the worker to end", SOON, all_ended)
-            .with_context(|| format!("left: {:?}", self.descendants()))
+            .with_context(|| format!("left: {:?} {:?}", self.left(), self.processes()))
     }
 
     /// Its core, when one runs. A core that only tries a release's samples does not count.
@@ -258,9 +264,11 @@ impl Drop for Worker {
     /// others, to kill them next.
     fn drop(&mut self) {
         let _ = wait::until("every process of the worker to end", SOON, || {
-            let processes = self.descendants();
-            processes.iter().for_each(|process| drop(process.kill()));
-            processes.is_empty().then_some(())
+            self.processes().iter().for_each(|process| drop(process.kill()));
+            if let Some(mark) = self.mark() {
+                let _ = end(&Roots { mark: Some(&mark), ..Roots::default() }, &[], SOON);
+            }
+            self.left().is_empty().then_some(())
         });
     }
 }
