@@ -1,4 +1,4 @@
-//! What the control branch holds back, and the one step back that is always allowed.
+//! What the control branch holds back, and the one step back, which needs nobody's signature.
 
 use std::fs;
 
