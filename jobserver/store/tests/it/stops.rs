@@ -5,8 +5,9 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable as _;
 use nightshift_store::NewStop;
 use nightshift_store::Stops;
-use nightshift_testbed::database::Make;
+use nightshift_testbed::{database::Make, wait::SOON};
 use nightshift_wire::StopScope;
+use tokio::time::timeout;
 
 use crate::place::MysqlPlace;
 
@@ -56,9 +57,12 @@ async fn a_stop_that_another_server_raises_meanwhile_is_never_lost(place: &Mysql
     other.query_drop(raise).await.expect("raised, and not committed");
     let clear = store.clear_stops();
     let commit = async {
-        while shell.query_first::<u64, _>(WAITS).await.expect("asked") != Some(1) {
-            tokio::time::sleep(ASKED_AGAIN).await;
-        }
+        let waits = async {
+            while shell.query_first::<u64, _>(WAITS).await.expect("asked") != Some(1) {
+                tokio::time::sleep(ASKED_AGAIN).await;
+            }
+        };
+        timeout(SOON, waits).await.expect("whoever takes the stops away waits for the one that is being raised");
         other.query_drop("COMMIT").await.expect("committed");
     };
     let (cleared, ()) = tokio::join!(clear, commit);
