@@ -97,7 +97,7 @@ impl IntoResponse for Answer {
         (status = 409, description = "The key stands for another input: `key_reused`", body = Problem),
         (status = 413, description = "It has too many records or bytes, or is packed too well: `too_large`", body = Problem),
         (status = 415, description = "A form, or an encoding that is not known", body = Problem),
-        (status = 503, description = "The store, or the primary of the data, is away: `store_away`, `primary_away`", body = Problem),
+        (status = 503, description = "The store, or the primary of the data, is away: `store_away`, `primary_away`; or the store was gone before it said whether the batch is handed in: `outcome_unknown`", body = Problem),
         (status = 422, description = "It makes no batch: `bad_csv`, `unknown_plugin`", body = Problem)
     )
 )]
